@@ -1,0 +1,93 @@
+// What happened, in our words. Modules emit facts; `ocsf/` maps each kind to one strictly valid OCSF event. Facts carry
+// values only: no event ids, no sequence numbers, no schema words. Times are milliseconds since 1970.
+
+import type { Digest } from '../base/digest.js'
+
+/** Which policy a fact speaks of. Every event carries it (design section 8). */
+export interface PolicyContext {
+  readonly bundleId: string
+  readonly bundleDigest: Digest
+  readonly policyRevision: string
+  readonly generation: number
+}
+
+/** The workspace and its attachment. */
+export interface WorkspaceContext {
+  readonly workspace: string
+  readonly attachmentId: string
+  readonly interface: string
+}
+
+interface FactBase {
+  readonly atMs: number
+}
+
+export interface FlowEnds {
+  readonly direction: 'egress' | 'ingress'
+  /** IANA protocol number. */
+  readonly protocol: number
+  readonly source: string
+  readonly sourcePort?: number
+  readonly destination: string
+  readonly destinationPort?: number
+}
+
+export type Fact =
+  | (FactBase & {
+      readonly kind: 'bundle-verified'
+      readonly policy: Omit<PolicyContext, 'generation'>
+      readonly channel: string
+      readonly signers: readonly string[]
+    })
+  | (FactBase & {
+      readonly kind: 'bundle-refused'
+      readonly code: string
+      readonly say: string
+      /** What could be read of the offered bundle; untrusted. */
+      readonly offered: { readonly bundleId?: string; readonly digest?: Digest; readonly policyRevision?: string }
+      /** What stays live. */
+      readonly held?: PolicyContext
+      /** Forged, replayed or rolled back, as opposed to merely wrong: raises a finding. */
+      readonly attack: boolean
+    })
+  | (FactBase & {
+      readonly kind: 'bundle-activated'
+      readonly policy: PolicyContext
+      readonly replaced?: PolicyContext
+      readonly backend: string
+    })
+  | (FactBase & {
+      readonly kind: 'flow-allowed'
+      readonly policy: PolicyContext
+      readonly workspace: WorkspaceContext
+      readonly flow: FlowEnds
+      readonly clause: string
+      readonly clauseName: string
+      readonly grant: string
+      readonly backend: string
+      /** Present when the counters moved rather than one packet being seen. */
+      readonly traffic?: { readonly packets: number; readonly bytes: number }
+    })
+  | (FactBase & {
+      readonly kind: 'flow-denied'
+      readonly policy: PolicyContext
+      readonly workspace: WorkspaceContext
+      readonly flow: FlowEnds
+      readonly reason: string
+      readonly backend: string
+      /** How it was refused: silently, or so that the client fails at once. */
+      readonly refusal: 'dropped' | 'reset'
+      /** Like refusals folded into this one, itself included. */
+      readonly count: number
+      readonly firstAtMs: number
+    })
+  | (FactBase & {
+      readonly kind: 'quarantine-set' | 'quarantine-lifted'
+      readonly policy?: PolicyContext
+      readonly workspace: WorkspaceContext
+      readonly by: string
+      readonly reason: string
+      readonly commandId: string
+      /** From the command's acceptance to the fence read back. */
+      readonly elapsedMs: number
+    })

@@ -1,0 +1,138 @@
+// The one contract of every backend (design section 6). The first four members are pure; effects start at `open`.
+// Backends never import one another; the registry is closed (registry.ts).
+
+import type { Digest } from '../base/digest.js'
+import type { SlotKind } from '../plan/inventory.js'
+import type { BackendName, GrantId, LearnedGrant, PlanSlice, WorkspaceId } from '../plan/model.js'
+import type { Protocol, TrustDomain } from '../policy/model.js'
+
+/** A probe has three answers. Only `yes` and `no` may be cached. */
+export type Answer = 'yes' | 'no' | 'could-not-tell'
+export interface Probe {
+  readonly feature: string
+  readonly answer: Answer
+  /** What was tried and seen; for `no`, what is lost without it. */
+  readonly why: string
+}
+export interface Probed {
+  readonly backend: BackendName
+  readonly trustDomain: TrustDomain
+  readonly probes: readonly Probe[]
+}
+
+/** What a backend can enforce on this machine, as data. `place` alone decides from it. */
+export interface Capabilities {
+  readonly backend: BackendName
+  /** False when a feature that the backend cannot do without answered `no` or `could-not-tell`; `why` says which. */
+  readonly usable: boolean
+  readonly why: string
+  readonly trustDomain: TrustDomain
+  readonly slots: readonly SlotKind[]
+  readonly protocols: readonly Protocol[]
+  readonly egress: boolean
+  readonly ingress: boolean
+  /** Grants learnt from names. */
+  readonly names: boolean
+  readonly quotas: boolean
+  readonly storage: boolean
+  readonly process: boolean
+  readonly maxGrantsPerWorkspace: number
+  readonly commit: 'atomic' | 'make-before-break' | 'lossy'
+  /** When a workspace learns that a flow was cut. */
+  readonly cutNotice: 'immediate' | 'next-packet'
+  /** What the backend does differently from `evaluate`'s exact rules; `evaluate` takes these as env. */
+  readonly replies: 'stateful' | 'stateless'
+  readonly icmpErrors: 'exact' | 'lagging'
+  readonly flowState: 'exact' | 'conntrack'
+  readonly deadline: 'exact' | 'element-timeout' | 'none'
+}
+
+export interface GrantCounter {
+  readonly workspace: WorkspaceId
+  readonly grant: GrantId
+  readonly packets: bigint
+  readonly bytes: bigint
+}
+
+/** What is live, read back from where it is enforced. */
+export interface Observed {
+  /** null: nothing of ours is there. */
+  readonly live: {
+    readonly generation: number
+    readonly planDigest: Digest
+    readonly workspaces: readonly WorkspaceId[]
+    readonly quarantined: readonly WorkspaceId[]
+    readonly suspended: readonly WorkspaceId[]
+    readonly learned: readonly LearnedGrant[]
+  } | null
+  /** Findings about what is there and should not be, or the reverse: drift. */
+  readonly drift: readonly string[]
+  readonly counters: readonly GrantCounter[]
+  /** Denied packets by reason. */
+  readonly drops: Readonly<Record<string, bigint>>
+}
+
+/** Why a packet was not let through; the closed list of `evaluate`. */
+export type { DropReason } from '../plan/state.js'
+
+import type { DropReason } from '../plan/state.js'
+
+/** One refused packet, as sampled by the backend. Addresses are canonical text; ports are absent where there are none. */
+export interface Denial {
+  readonly atMs: number
+  readonly workspace: WorkspaceId
+  readonly direction: 'from' | 'to'
+  readonly reason: DropReason
+  readonly protocol: number
+  readonly source: string
+  readonly destination: string
+  readonly sourcePort?: number
+  readonly destinationPort?: number
+  readonly generation: number
+}
+
+export interface DenialBatch {
+  readonly denials: readonly Denial[]
+  /** Denials that the rate limit or a full buffer kept from being reported since the last batch, where known. */
+  readonly lost: number
+}
+
+export type Staged = { readonly generation: number; readonly planDigest: Digest }
+
+export type Flag = 'quarantined' | 'suspended'
+
+export interface Driver<Program> {
+  probe(): Promise<Probed>
+  observe(): Promise<Observed>
+  /** Everything that can fail. Nothing is live yet; the fence still judges by the old generation. */
+  stage(program: Program): Promise<Staged>
+  /** One atomic switch, then read back. Flows that stay granted are not disturbed; flows that lost their grant are cut. */
+  commit(staged: Staged): Promise<void>
+  discard(staged: Staged): Promise<void>
+  /** Sets or lifts a flag, beside and above every generation; resolves when read back. Never waits behind a load. */
+  flag(workspace: WorkspaceId, flag: Flag, on: boolean): Promise<void>
+  /** Adds learned grants if `generation` is still live (compare-and-set); resolves when read back, false when stale. */
+  learn(generation: number, grants: readonly LearnedGrant[]): Promise<boolean>
+  /** Delivers refused packets until the returned function is called. */
+  denials(deliver: (batch: DenialBatch) => void): Promise<() => Promise<void>>
+  /** Takes away everything that this backend made on this machine. Says what it removed. */
+  uninstall(): Promise<readonly string[]>
+  close(): Promise<void>
+}
+
+export interface Backend<Program = unknown> {
+  readonly name: BackendName
+  capabilities(probed: Probed): Capabilities
+  /** Total over what the capabilities admit. */
+  lower(slice: PlanSlice): Program
+  /** For people, golden files and audit. */
+  render(program: Program): string
+  open(options: OpenOptions): Promise<Driver<Program>>
+}
+
+export interface OpenOptions {
+  /** Interfaces that may only ever carry fenced traffic: shell patterns such as `ws*`. Unattached ones are dropped. */
+  readonly attachInterfaces: readonly string[]
+  /** Directory for state that the driver needs across restarts. */
+  readonly stateDirectory: string
+}

@@ -1,0 +1,31 @@
+// Every limit on untrusted input, in one place. Each is checked before the allocation that it protects, and has a test
+// at the limit and one past it. Sizes are octets unless the name says otherwise.
+
+export const LIMITS = {
+  /** YamlSigil: the signature document. */
+  carrierBytes: 16_384,
+  keyIdBytes: 1_024,
+  bundleIdCharacters: 512,
+  manifestBytes: 1 << 20,
+  archiveBytes: 8 << 20,
+  unpackedBytes: 32 << 20,
+  archiveRatio: 100,
+  members: 1_024,
+  memberBytes: 4 << 20,
+  pathBytes: 255,
+  pathSegments: 16,
+  documentDepth: 32,
+  documentNodes: 2_000_000,
+  /** For documents that carry no list of grants: manifests, envelopes, configuration. */
+  smallDocumentNodes: 100_000,
+  scalarBytes: 65_536,
+  envelopeBytes: 1 << 20,
+  envelopeSignatures: 16,
+  protectedHeaderBytes: 4_096,
+  rootBytes: 65_536,
+  inventoryBytes: 4 << 20,
+  workspaces: 4_096,
+  grantsPerWorkspace: 1_100_000,
+  /** Largest accepted step of policy_revision; beyond it only with a new epoch. */
+  revisionJump: 1_000_000n,
+} as const

@@ -1,0 +1,37 @@
+// The inventory: which workspaces this node has, and the slot, MAC and addresses that each is bound to (design section 1).
+// It arrives signed; what is here is its meaning after verification.
+
+import type { WorkspaceId } from './model.js'
+
+export type SlotKind = 'veth' | 'tap' | 'representor' | 'bridge-port' | 'cgroup'
+
+/** The place where a workspace's traffic appears, and what may be seen there. */
+export interface Slot {
+  readonly kind: SlotKind
+  /** Interface name on the fence's side; for a cgroup, its path below the cgroup root. */
+  readonly interface: string
+  /** BlueField's stable name of a function, for representors. */
+  readonly vuid?: string
+  /** The workspace's MAC; '' for a cgroup, which has no link layer. */
+  readonly mac: string
+  /** The workspace's own addresses, canonical, IPv4 first; its EUI-64 link-local is implied. */
+  readonly addresses: readonly string[]
+  readonly gateway: {
+    /** MAC of the fence's side; '' for a cgroup. */
+    readonly mac: string
+    readonly addresses: readonly string[]
+  }
+}
+
+export interface InventoryEntry {
+  readonly workspace: WorkspaceId
+  readonly slot: Slot
+}
+
+export interface Inventory {
+  readonly audience: string
+  /** Decimal text of a u64, monotonic. */
+  readonly revision: string
+  /** Sorted by workspace id; no two share a slot or an address. */
+  readonly entries: readonly InventoryEntry[]
+}

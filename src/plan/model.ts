@@ -1,0 +1,146 @@
+// The plan: complete, inert, printable, comparable. Whatever executes it has no choices left (design sections 2 and 5).
+// All collections are sorted and free of duplicates, so that the same input gives the same bytes (codec.ts).
+
+import type { Digest } from '../base/digest.js'
+import type { PortRange } from '../base/ports.js'
+import type { ClauseId, Dimension, Protocol, TrustDomain } from '../policy/model.js'
+import type { Slot } from './inventory.js'
+
+export const PLAN_FORMAT = 'sluice-plan/1'
+
+export type BackendName =
+  | 'memory'
+  | 'nftables'
+  | 'ebpf'
+  | 'doca-flow'
+  | 'tc-flower'
+  | 'vaultfs'
+  | 'bpf-lsm'
+  | 'doca-vault'
+  | 'exec-sensor'
+  | 'doca-argus'
+
+/** A SPIFFE-style URI. */
+export type WorkspaceId = string
+
+/** `g-` and 16 hex digits: the digest of direction, protocol, prefix and ports. The same grant has the same id in every plan. */
+export type GrantId = string
+
+export interface Grant {
+  readonly id: GrantId
+  readonly direction: 'egress' | 'ingress'
+  readonly protocol: Protocol
+  /** Canonical prefix of the peer: the destination of egress, the source of ingress. */
+  readonly prefix: string
+  /** The destination port: the peer's for egress, the workspace's own for ingress; null for icmp-echo. */
+  readonly ports: PortRange | null
+  /** True when the prefix lies wholly inside one reserved range, or is a pin, and so opens it (design section 5, step 6). */
+  readonly opens: boolean
+  /** Every clause that says this grant, sorted; the first is the one that a verdict names. */
+  readonly clauses: readonly ClauseId[]
+}
+
+/** A clause whose addresses are learnt from DNS answers. Its grants exist only in the state (`LearnedGrant`). */
+export interface NameRule {
+  readonly clause: ClauseId
+  readonly pattern: string
+  readonly wildcard: boolean
+  readonly protocol: Protocol
+  readonly ports: readonly PortRange[]
+  /** Canonical prefixes that an answer must lie in; empty means any public address. */
+  readonly within: readonly string[]
+}
+
+/** Something the fence itself answers for this workspace: the DNS mediator, the decision endpoint. */
+export interface FenceService {
+  readonly name: 'dns' | 'decision'
+  readonly address: string
+  readonly protocol: 'tcp' | 'udp'
+  readonly port: number
+}
+
+/** Idle timeouts of flows, constants of the plan. */
+export interface IdleTimeouts {
+  readonly tcpMs: number
+  readonly udpMs: number
+  readonly icmpMs: number
+}
+
+export interface NetworkSlice {
+  readonly services: readonly FenceService[]
+  readonly egress: readonly Grant[]
+  readonly ingress: readonly Grant[]
+  readonly names: readonly NameRule[]
+  readonly idle: IdleTimeouts
+}
+
+/** Whose turn it is to hold a clause. */
+export type GuaranteeLevel = 'enforced' | 'detected' | 'delegated' | 'refused'
+
+/** What happens to one clause, or to one dimension of it. */
+export interface Guarantee {
+  readonly workspace: WorkspaceId
+  readonly clause: ClauseId
+  /** Name and place for people. */
+  readonly name: string
+  readonly origin: string
+  /** undefined: the clause as a fence sees it (addresses, ports); else the dimension that it cannot see. */
+  readonly dimension?: Dimension
+  readonly level: GuaranteeLevel
+  /** The backend that enforces, or why not and the two ways out. */
+  readonly why: string
+}
+
+export interface WorkspacePlan {
+  readonly workspace: WorkspaceId
+  /** FencePolicy that applies; undefined means that none does, and everything is denied. */
+  readonly policy?: string
+  readonly slot: Slot
+  readonly backend: BackendName
+  readonly domain: TrustDomain
+  readonly onExpiry: 'suspend' | 'hold'
+  readonly network: NetworkSlice
+}
+
+/** What a plan was made from: carried by every event and every piece of evidence. */
+export interface PlanSource {
+  readonly bundleId: string
+  readonly bundleDigest: Digest
+  /** Decimal text: it is a u64. */
+  readonly policyRevision: string
+  readonly epoch: number
+  readonly channel: string
+  readonly audience: string
+  readonly inventoryRevision: string
+  /** Milliseconds since 1970. */
+  readonly notBeforeMs: number
+  readonly expiresAtMs: number
+}
+
+export interface Plan {
+  readonly format: typeof PLAN_FORMAT
+  readonly source: PlanSource
+  /** Sorted by workspace id. */
+  readonly workspaces: readonly WorkspacePlan[]
+  readonly guarantees: readonly Guarantee[]
+}
+
+/** A grant that the DNS mediator learnt. It names its clause and the generation that it was judged under. */
+export interface LearnedGrant {
+  readonly workspace: WorkspaceId
+  readonly clause: ClauseId
+  readonly name: string
+  readonly protocol: 'tcp' | 'udp'
+  readonly address: string
+  readonly port: number
+  readonly generation: number
+  readonly expiresAtMs: number
+}
+
+/** What one backend is given: its workspaces of the plan, and the numbers that it must carry into the kernel. */
+export interface PlanSlice {
+  readonly generation: number
+  readonly planDigest: Digest
+  readonly source: PlanSource
+  readonly workspaces: readonly WorkspacePlan[]
+}
