@@ -1,5 +1,5 @@
-// What happened, in our words. Modules emit facts; `ocsf/` maps each kind to one strictly valid OCSF event. Facts carry
-// values only: no event ids, no sequence numbers, no schema words. Times are milliseconds since 1970.
+// What happened, in our words. Modules emit facts; `ocsf/` maps each kind to strictly valid OCSF events (one, or two where
+// an attack or a quarantine asks for a second). Facts carry values only: no event ids, no sequence numbers, no schema words. Times are milliseconds since 1970.
 
 import type { Digest } from '../base/digest.js'
 
@@ -70,7 +70,8 @@ export type Fact =
     })
   | (FactBase & {
       readonly kind: 'flow-denied'
-      readonly policy: PolicyContext
+      /** Absent while nothing is held: a node that never had a bundle denies everything. */
+      readonly policy?: PolicyContext
       readonly workspace: WorkspaceContext
       readonly flow: FlowEnds
       readonly reason: string
@@ -80,6 +81,8 @@ export type Fact =
       /** Like refusals folded into this one, itself included. */
       readonly count: number
       readonly firstAtMs: number
+      /** The refusals folded into this one went to several destinations; `flow` is the first of them. */
+      readonly mixed?: true
     })
   | (FactBase & {
       readonly kind: 'quarantine-set' | 'quarantine-lifted'
@@ -90,4 +93,13 @@ export type Fact =
       readonly commandId: string
       /** From the command's acceptance to the fence read back. */
       readonly elapsedMs: number
+    })
+  | (FactBase & {
+      /** Something of the trail itself is missing: never silently. */
+      readonly kind: 'audit-lost'
+      /** `torn-tail`: cut from the journal's end after a crash. `unwritten`: the disk refused it. `unreported`: refusals
+       * that the backend saw and could not report. */
+      readonly cause: 'torn-tail' | 'unwritten' | 'unreported'
+      /** Octets for `torn-tail`, events otherwise. */
+      readonly lost: number
     })
