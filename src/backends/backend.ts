@@ -2,50 +2,11 @@
 // Backends never import one another; the registry is closed (registry.ts).
 
 import type { Digest } from '../base/digest.js'
-import type { SlotKind } from '../plan/inventory.js'
 import type { BackendName, GrantId, LearnedGrant, PlanSlice, WorkspaceId } from '../plan/model.js'
-import type { Protocol, TrustDomain } from '../policy/model.js'
 
-/** A probe has three answers. Only `yes` and `no` may be cached. */
-export type Answer = 'yes' | 'no' | 'could-not-tell'
-export interface Probe {
-  readonly feature: string
-  readonly answer: Answer
-  /** What was tried and seen; for `no`, what is lost without it. */
-  readonly why: string
-}
-export interface Probed {
-  readonly backend: BackendName
-  readonly trustDomain: TrustDomain
-  readonly probes: readonly Probe[]
-}
+export type { Answer, Capabilities, Probe, Probed } from '../plan/capabilities.js'
 
-/** What a backend can enforce on this machine, as data. `place` alone decides from it. */
-export interface Capabilities {
-  readonly backend: BackendName
-  /** False when a feature that the backend cannot do without answered `no` or `could-not-tell`; `why` says which. */
-  readonly usable: boolean
-  readonly why: string
-  readonly trustDomain: TrustDomain
-  readonly slots: readonly SlotKind[]
-  readonly protocols: readonly Protocol[]
-  readonly egress: boolean
-  readonly ingress: boolean
-  /** Grants learnt from names. */
-  readonly names: boolean
-  readonly quotas: boolean
-  readonly storage: boolean
-  readonly process: boolean
-  readonly maxGrantsPerWorkspace: number
-  readonly commit: 'atomic' | 'make-before-break' | 'lossy'
-  /** When a workspace learns that a flow was cut. */
-  readonly cutNotice: 'immediate' | 'next-packet'
-  /** What the backend does differently from `evaluate`'s exact rules; `evaluate` takes these as env. */
-  readonly replies: 'stateful' | 'stateless'
-  readonly icmpErrors: 'exact' | 'lagging'
-  readonly flowState: 'exact' | 'conntrack'
-  readonly deadline: 'exact' | 'element-timeout' | 'none'
-}
+import type { Capabilities, Probed } from '../plan/capabilities.js'
 
 export interface GrantCounter {
   readonly workspace: WorkspaceId

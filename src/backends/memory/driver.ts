@@ -1,0 +1,114 @@
+// The live half of `memory`: generation, flags and learned grants as values, and `judge`, which puts a packet to `evaluate`.
+
+import { evaluate } from '../../plan/evaluate.js'
+import { carryOver, withFlag } from '../../plan/flow.js'
+import { type LearnedGrant, PLAN_FORMAT, type Plan, type PlanSlice, type WorkspaceId } from '../../plan/model.js'
+import type { Packet } from '../../plan/packet.js'
+import { EMPTY_STATE, type Env, type State, type Verdict } from '../../plan/state.js'
+import type { DenialBatch, Driver, Flag, Observed, Probed, Staged } from '../backend.js'
+
+export class MemoryDriver implements Driver<PlanSlice> {
+  private live: PlanSlice | undefined
+  private staged: PlanSlice | undefined
+  private state: State = EMPTY_STATE
+  private readonly drops = new Map<string, bigint>()
+
+  probe(): Promise<Probed> {
+    return Promise.resolve({ backend: 'memory', trustDomain: 'host', probes: [] })
+  }
+
+  observe(): Promise<Observed> {
+    const { live, state } = this
+    return Promise.resolve({
+      live: live
+        ? {
+            generation: live.generation,
+            planDigest: live.planDigest,
+            workspaces: live.workspaces.map((entry) => entry.workspace),
+            quarantined: [...state.quarantined].sort(),
+            suspended: [...state.suspended].sort(),
+            learned: state.learned,
+          }
+        : null,
+      drift: [],
+      counters: [],
+      drops: Object.fromEntries(this.drops),
+    })
+  }
+
+  stage(program: PlanSlice): Promise<Staged> {
+    this.staged = program
+    return Promise.resolve({ generation: program.generation, planDigest: program.planDigest })
+  }
+
+  commit(staged: Staged): Promise<void> {
+    if (this.staged?.generation !== staged.generation || this.staged.planDigest !== staged.planDigest)
+      return Promise.reject(new TypeError('memory: commit of something that was not staged last'))
+    this.live = this.staged
+    this.staged = undefined
+    this.state = carryOver(this.state, this.plan(), staged.generation)
+    return Promise.resolve()
+  }
+
+  discard(): Promise<void> {
+    this.staged = undefined
+    return Promise.resolve()
+  }
+
+  flag(workspace: WorkspaceId, flag: Flag, on: boolean): Promise<void> {
+    this.state = withFlag(this.state, flag, workspace, on)
+    return Promise.resolve()
+  }
+
+  learn(generation: number, grants: readonly LearnedGrant[]): Promise<boolean> {
+    if (this.live?.generation !== generation) return Promise.resolve(false)
+    this.state = { ...this.state, learned: [...this.state.learned, ...grants] }
+    return Promise.resolve(true)
+  }
+
+  /** Judges one packet as a backend in the kernel would, and keeps the state that follows. */
+  judge(workspace: WorkspaceId, packet: Packet, nowMs: number, env: Env): Verdict {
+    const { verdict, state } = evaluate(this.plan(), this.state, workspace, packet, nowMs, env)
+    this.state = state
+    if (verdict.kind === 'drop') this.drops.set(verdict.reason, (this.drops.get(verdict.reason) ?? 0n) + 1n)
+    return verdict
+  }
+
+  denials(_deliver: (batch: DenialBatch) => void): Promise<() => Promise<void>> {
+    return Promise.resolve(() => Promise.resolve())
+  }
+
+  uninstall(): Promise<readonly string[]> {
+    this.live = undefined
+    this.state = EMPTY_STATE
+    return Promise.resolve([])
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  private plan(): Plan {
+    const { live } = this
+    if (!live) return NOTHING
+    return { format: PLAN_FORMAT, source: live.source, workspaces: live.workspaces, guarantees: [] }
+  }
+}
+
+/** Before the first commit every workspace is unknown, and so denied. */
+const NOTHING: Plan = {
+  format: PLAN_FORMAT,
+  source: {
+    bundleId: '',
+    bundleDigest: 'sha256:',
+    policyRevision: '0',
+    epoch: 0,
+    channel: '',
+    audience: '',
+    inventoryRevision: '0',
+    notBeforeMs: 0,
+    expiresAtMs: 0,
+  },
+  workspaces: [],
+  guarantees: [],
+}

@@ -1,0 +1,33 @@
+// The one byte form of a plan (RFC 8785), and its digest. The digest is what the kernel, the events and the evidence carry.
+
+import { decodeUtf8, utf8 } from '../base/bytes.js'
+import { canonicalize, type Json } from '../base/canonical.js'
+import { type Digest, digestOf } from '../base/digest.js'
+import { isObject, parseJson } from '../base/json.js'
+import { planFault } from './errors.js'
+import { type BackendName, PLAN_FORMAT, type Plan, type PlanSlice } from './model.js'
+
+export const encodePlan = (plan: Plan): Uint8Array<ArrayBuffer> => utf8(canonicalize(plan as unknown as Json))
+
+export const planDigest = (plan: Plan): Digest => digestOf(encodePlan(plan))
+
+/**
+ * Reads what `encodePlan` wrote. The digest was recorded beside it by whoever stored it; any other content is refused with
+ * PLAN_DIGEST_MISMATCH, so the shape needs no second check. Throws PLAN_FORMAT_UNKNOWN for another version.
+ */
+export function decodePlan(bytes: Uint8Array, expected: Digest): Plan {
+  const found = digestOf(bytes)
+  if (found !== expected) throw planFault('PLAN_DIGEST_MISMATCH', { expected, found })
+  const value = parseJson(decodeUtf8(bytes) ?? '')
+  const format = isObject(value) ? value['format'] : undefined
+  if (format !== PLAN_FORMAT) throw planFault('PLAN_FORMAT_UNKNOWN', { found: String(format) })
+  return value as unknown as Plan
+}
+
+/** What one backend gets of a plan. */
+export const sliceFor = (plan: Plan, backend: BackendName, generation: number): PlanSlice => ({
+  generation,
+  planDigest: planDigest(plan),
+  source: plan.source,
+  workspaces: plan.workspaces.filter((entry) => entry.backend === backend),
+})

@@ -1,0 +1,243 @@
+// From policies and the inventory to the plan. All or nothing: one clause that nothing enforces and `delegate` does not
+// name refuses the bundle, with a note for each (design section 4). The result has no choices left in it.
+
+import { LIMITS } from '../base/limits.js'
+import type { Note } from '../base/note.js'
+import { quote } from '../base/quote.js'
+import type { Clause, Policy } from '../policy/model.js'
+import type { Capabilities } from './capabilities.js'
+import { egressGrants, GrantSet, ingressGrants } from './grants.js'
+import type { Inventory, InventoryEntry } from './inventory.js'
+import {
+  type BackendName,
+  type FenceService,
+  type Guarantee,
+  type IdleTimeouts,
+  type NameRule,
+  PLAN_FORMAT,
+  type Plan,
+  type PlanSource,
+  type WorkspaceId,
+  type WorkspacePlan,
+} from './model.js'
+import { place, type Support, supports, supportsLoss, supportsNames } from './place.js'
+
+/** Idle timeouts: established TCP as conntrack has it, the others as RFC 4787 section 4.3 and RFC 5508 ask at least. */
+export const IDLE: IdleTimeouts = { tcpMs: 432_000_000, udpMs: 120_000, icmpMs: 30_000 }
+
+export interface CompileInput {
+  readonly source: PlanSource
+  readonly policies: readonly Policy[]
+  readonly inventory: Inventory
+  readonly capabilities: readonly Capabilities[]
+  /** Backends by preference. */
+  readonly order: readonly BackendName[]
+  /** What the fence answers for a workspace, by id; none when nothing runs. */
+  readonly services?: ReadonlyMap<WorkspaceId, readonly FenceService[]>
+}
+export interface CompileResult {
+  /** Present exactly when no note is an error. */
+  readonly plan?: Plan
+  /** Every guarantee, also of a refused bundle, for the report. */
+  readonly guarantees: readonly Guarantee[]
+  readonly notes: readonly Note[]
+}
+
+export function compilePlan(input: CompileInput): CompileResult {
+  const notes: Note[] = []
+  const workspaces: WorkspacePlan[] = []
+  const guarantees: Guarantee[] = []
+  for (const entry of input.inventory.entries) {
+    const policy = policyFor(entry, input.policies, notes)
+    const placement = place(entry, policy, input.capabilities, input.order)
+    if ('code' in placement) {
+      notes.push(workspaceNote(entry.workspace, policy?.file ?? '', placement.code, placement.say))
+      continue
+    }
+    const offer = placement.capabilities
+    const compiled = compileWorkspace(entry, policy, offer, notes)
+    guarantees.push(...compiled.guarantees)
+    workspaces.push({
+      workspace: entry.workspace,
+      ...(policy ? { policy: policy.name } : {}),
+      slot: entry.slot,
+      backend: offer.backend,
+      domain: offer.trustDomain,
+      onExpiry: policy?.onExpiry ?? 'suspend',
+      network: {
+        services: input.services?.get(entry.workspace) ?? [],
+        egress: compiled.grants.list().filter((grant) => grant.direction === 'egress'),
+        ingress: compiled.grants.list().filter((grant) => grant.direction === 'ingress'),
+        names: compiled.rules,
+        idle: IDLE,
+      },
+    })
+  }
+  for (const policy of input.policies)
+    if (!input.inventory.entries.some((entry) => appliesTo(policy, entry.workspace)))
+      notes.push({
+        ...workspaceNote(
+          '',
+          policy.file,
+          'policy-unused',
+          `the policy ${quote(policy.name)} applies to no workspace of this node`,
+        ),
+        severity: 'warning',
+      })
+  guarantees.sort((a, b) => (guaranteeKey(a) < guaranteeKey(b) ? -1 : 1))
+  notes.push(...refusals(guarantees, input.policies))
+  if (notes.some((note) => note.severity === 'error')) return { guarantees, notes }
+  return { plan: { format: PLAN_FORMAT, source: input.source, workspaces, guarantees }, guarantees, notes }
+}
+
+/** `spiffe://td/a/*` matches any id below that path; anything else matches itself. */
+export const appliesTo = (policy: Policy, workspace: WorkspaceId): boolean =>
+  policy.appliesTo.some((pattern) =>
+    pattern.endsWith('/*') ? workspace.startsWith(pattern.slice(0, -1)) : pattern === workspace,
+  )
+
+function policyFor(entry: InventoryEntry, policies: readonly Policy[], notes: Note[]): Policy | undefined {
+  const matching = policies.filter((policy) => appliesTo(policy, entry.workspace))
+  if (matching.length > 1)
+    notes.push(
+      workspaceNote(
+        entry.workspace,
+        matching[1]?.file ?? '',
+        'several-policies',
+        `${matching.map((policy) => quote(policy.name)).join(' and ')} apply to it; narrow applies_to until one does`,
+      ),
+    )
+  if (matching.length === 0)
+    notes.push({
+      ...workspaceNote(entry.workspace, '', 'no-policy', 'no policy applies to it, so everything is denied'),
+      severity: 'warning',
+    })
+  return matching[0]
+}
+
+interface CompiledWorkspace {
+  readonly grants: GrantSet
+  readonly rules: NameRule[]
+  readonly guarantees: Guarantee[]
+}
+
+function compileWorkspace(
+  entry: InventoryEntry,
+  policy: Policy | undefined,
+  offer: Capabilities,
+  notes: Note[],
+): CompiledWorkspace {
+  const grants = new GrantSet()
+  const rules: NameRule[] = []
+  const guarantees: Guarantee[] = []
+  const namesOf = new Map<string, Set<string>>()
+  const pinnedBy: { clause: Clause; address: string }[] = []
+  for (const clause of policy?.clauses ?? []) {
+    const say = (support: Support, more: Partial<Guarantee> = {}): void => {
+      guarantees.push({
+        workspace: entry.workspace,
+        clause: clause.id,
+        name: clause.name,
+        origin: `${clause.origin.file}:${clause.origin.line}`,
+        level: support.level,
+        why: support.why,
+        ...more,
+      })
+    }
+    const support = supports(clause, offer)
+    // A clause about the inside of the workspace is judged by its losses, unless a backend here holds it after all.
+    const insideOnly = clause.losses.length > 0 && ['runtime', 'storage', 'process'].includes(clause.kind)
+    if (!insideOnly || support.level === 'enforced') say(support)
+    if (insideOnly && support.level === 'enforced') continue
+    for (const loss of clause.losses)
+      if (policy) say(supportsLoss(loss.dimension, loss.what, loss.widenedTo, policy), { dimension: loss.dimension })
+    if (clause.kind === 'ingress') for (const grant of ingressGrants(clause)) grants.add(grant, clause.id)
+    if (clause.kind !== 'egress' || !policy) continue
+    const made = egressGrants(clause, policy)
+    for (const grant of made.grants) grants.add(grant, clause.id)
+    rules.push(...made.rules)
+    for (const name of made.unresolved) {
+      const named = supportsNames(offer)
+      if (named.level !== 'enforced') say({ level: named.level, why: `${quote(name)}: ${named.why}` })
+    }
+    for (const { address, name } of made.pinned) {
+      namesOf.set(address, (namesOf.get(address) ?? new Set()).add(name))
+      pinnedBy.push({ clause, address })
+    }
+  }
+  if (policy) guarantees.push(...sharedAddresses(entry, policy, namesOf, pinnedBy))
+  if (grants.size > Math.min(offer.maxGrantsPerWorkspace, LIMITS.grantsPerWorkspace))
+    notes.push(
+      workspaceNote(
+        entry.workspace,
+        policy?.file ?? '',
+        'too-many-grants',
+        `${grants.size} grants; ${offer.backend} carries at most ${offer.maxGrantsPerWorkspace} for one workspace`,
+      ),
+    )
+  rules.sort((a, b) => (ruleKey(a) < ruleKey(b) ? -1 : 1))
+  return { grants, rules, guarantees }
+}
+
+const guaranteeKey = (row: Guarantee): string =>
+  `${row.workspace} ${row.origin} ${row.clause} ${row.dimension ?? ''} ${row.why}`
+
+const ruleKey = (rule: NameRule): string => `${rule.clause} ${rule.pattern}`
+
+/** Two granted names on one address: allowing one admits the other. The policy must accept that by name. */
+function sharedAddresses(
+  entry: InventoryEntry,
+  policy: Policy,
+  namesOf: ReadonlyMap<string, ReadonlySet<string>>,
+  pinnedBy: readonly { clause: Clause; address: string }[],
+): Guarantee[] {
+  const out = new Map<string, Guarantee>()
+  for (const { clause, address } of pinnedBy) {
+    const names = [...(namesOf.get(address) ?? [])].sort()
+    if (names.length < 2) continue
+    const support = supportsLoss(
+      'shared-address',
+      `which name is meant on ${address}`,
+      `${names.map((name) => quote(name)).join(' and ')} alike`,
+      policy,
+    )
+    out.set(`${clause.id} ${address}`, {
+      workspace: entry.workspace,
+      clause: clause.id,
+      name: clause.name,
+      origin: `${clause.origin.file}:${clause.origin.line}`,
+      dimension: 'shared-address',
+      ...support,
+    })
+  }
+  return [...out.values()]
+}
+
+/** An error note for each clause or dimension that is refused. */
+function refusals(guarantees: readonly Guarantee[], policies: readonly Policy[]): Note[] {
+  const origins = new Map(policies.flatMap((policy) => policy.clauses.map((clause) => [clause.id, clause.origin])))
+  return guarantees
+    .filter((guarantee) => guarantee.level === 'refused')
+    .map((guarantee) => {
+      const origin = origins.get(guarantee.clause)
+      return {
+        code: guarantee.dimension === undefined ? 'clause-unenforceable' : 'dimension-not-delegated',
+        severity: 'error' as const,
+        file: origin?.file ?? '',
+        line: origin?.line ?? 0,
+        column: 0,
+        path: origin?.path ?? '',
+        say: `${quote(guarantee.name)}${guarantee.dimension === undefined ? '' : `, ${guarantee.dimension}`}: ${guarantee.why}`,
+      }
+    })
+}
+
+const workspaceNote = (workspace: WorkspaceId, file: string, code: string, say: string): Note => ({
+  code,
+  severity: 'error',
+  file,
+  line: 0,
+  column: 0,
+  path: '',
+  say: workspace === '' ? say : `${workspace}: ${say}`,
+})

@@ -1,0 +1,91 @@
+// Which backend carries a workspace, and whether it can hold each clause: the one place where "supported" is decided, from
+// capabilities as data (design section 6). Nothing falls back to a weaker domain than the policy asks for.
+
+import { type Clause, type Dimension, type Policy, TRUST_DOMAINS, type TrustDomain } from '../policy/model.js'
+import type { Capabilities } from './capabilities.js'
+import type { InventoryEntry } from './inventory.js'
+import type { BackendName, GuaranteeLevel } from './model.js'
+
+export interface Placement {
+  readonly capabilities: Capabilities
+}
+export interface Misplaced {
+  readonly code: 'no-backend' | 'domain-too-weak'
+  readonly say: string
+}
+
+/** The first backend of the configured order that is usable, knows the slot's kind and stands in a strong enough domain. */
+export function place(
+  entry: InventoryEntry,
+  policy: Policy | undefined,
+  capabilities: readonly Capabilities[],
+  order: readonly BackendName[],
+): Placement | Misplaced {
+  const tried: string[] = []
+  let tooWeak: Capabilities | undefined
+  const required = policy?.requireDomain ?? 'host'
+  for (const name of order) {
+    const offer = capabilities.find((candidate) => candidate.backend === name)
+    if (!offer) tried.push(`${name}: not present`)
+    else if (!offer.usable) tried.push(`${name}: ${offer.why}`)
+    else if (!offer.slots.includes(entry.slot.kind)) tried.push(`${name}: cannot attach to a ${entry.slot.kind}`)
+    else if (strength(offer.trustDomain) < strength(required)) tooWeak = offer
+    else return { capabilities: offer }
+  }
+  if (tooWeak)
+    return {
+      code: 'domain-too-weak',
+      say: `the policy requires the domain ${required}, and the strongest here is ${tooWeak.trustDomain} (${tooWeak.backend}); attach the workspace to a node that has it, or lower require_domain`,
+    }
+  return {
+    code: 'no-backend',
+    say: `no backend can carry this workspace (${tried.join('; ') || 'none is configured'})`,
+  }
+}
+
+const strength = (domain: TrustDomain): number => TRUST_DOMAINS.indexOf(domain)
+
+export interface Support {
+  readonly level: GuaranteeLevel
+  readonly why: string
+}
+
+/** Can this backend hold the part of a clause that it sees? Names without addresses are asked about separately. */
+export function supports(clause: Clause, offer: Capabilities): Support {
+  const yes: Support = { level: 'enforced', why: offer.backend }
+  const no = (why: string): Support => ({ level: 'refused', why })
+  switch (clause.kind) {
+    case 'egress':
+      if (!offer.egress) return no(`${offer.backend} does not fence egress`)
+      return offer.protocols.includes(clause.protocol) ? yes : no(`${offer.backend} cannot judge ${clause.protocol}`)
+    case 'ingress':
+      if (!offer.ingress) return no(`${offer.backend} does not fence ingress`)
+      return offer.protocols.includes(clause.protocol) ? yes : no(`${offer.backend} cannot judge ${clause.protocol}`)
+    case 'quota':
+      return offer.quotas ? yes : no(`${offer.backend} counts but does not limit ${clause.limit}; remove the quota`)
+    case 'storage':
+      return offer.storage ? yes : no('no backend here fences files; remove the clause or use a node that has one')
+    case 'process':
+      return offer.process ? yes : no('no backend here fences processes; remove the clause or use a node that has one')
+    case 'runtime':
+      return no('only the runtime inside the workspace can carry this out')
+  }
+}
+
+/** Names without pinned addresses need a backend that takes learned grants, and a mediator that makes them. */
+export const supportsNames = (offer: Capabilities): Support =>
+  offer.names
+    ? { level: 'enforced', why: `${offer.backend}, addresses learnt from DNS answers` }
+    : {
+        level: 'refused',
+        why: 'no address is known for it here and no DNS mediator runs; pin it under dns.pins, or run the mediator',
+      }
+
+/** A dimension that the fence cannot see is the runtime's, if the policy says so, and refused otherwise. */
+export const supportsLoss = (dimension: Dimension, what: string, widenedTo: string, policy: Policy): Support =>
+  policy.delegate.includes(dimension)
+    ? { level: 'delegated', why: `${what} left to the runtime inside the workspace; the fence admits ${widenedTo}` }
+    : {
+        level: 'refused',
+        why: `the fence cannot see ${what} and would admit ${widenedTo}; add \`${dimension}\` to delegate, or remove ${what}`,
+      }
