@@ -64,7 +64,10 @@ function checkGrants(entry: WorkspacePlan, say: Say): void {
 function checkGrant(grant: Grant, path: string, say: Say): void {
   const read = parsePrefix(grant.prefix)
   const here = `${path} ${grant.id}`
-  if (!read?.exact) return say('error', 'plan-prefix', here, `${grant.prefix} is not a canonical prefix`)
+  if (!read?.exact) {
+    say('error', 'plan-prefix', here, `${grant.prefix} is not a canonical prefix`)
+    return
+  }
   if (grant.id !== grantId(grant.direction, grant.protocol, grant.prefix, grant.ports))
     say('error', 'plan-grant-id', here, 'the id is not the digest of the grant')
   if ((grant.ports === null) !== (grant.protocol === 'icmp-echo'))

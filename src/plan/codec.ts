@@ -19,7 +19,7 @@ export function decodePlan(bytes: Uint8Array, expected: Digest): Plan {
   const found = digestOf(bytes)
   if (found !== expected) throw planFault('PLAN_DIGEST_MISMATCH', { expected, found })
   const value = parseJson(decodeUtf8(bytes) ?? '')
-  const format = isObject(value) ? value['format'] : undefined
+  const format = isObject(value) ? value.format : undefined
   if (format !== PLAN_FORMAT) throw planFault('PLAN_FORMAT_UNKNOWN', { found: String(format) })
   return value as unknown as Plan
 }

@@ -1,0 +1,98 @@
+// Every mistake in an inventory has a place and a code, and all of them come at once.
+
+import { describe, expect, it } from 'vitest'
+import { utf8 } from '../../../src/base/bytes.js'
+import { parseInventory } from '../../../src/plan/parse-inventory.js'
+
+const GOOD = `apiVersion: sluice.dev/v1alpha1
+kind: Inventory
+audience: node-1
+revision: 18446744073709551615
+workspaces:
+  - id: spiffe://example.org/workspace/dev/ws0
+    slot: { kind: veth, interface: ws0 }
+    mac: "02:00:00:00:09:02"
+    addresses: [10.9.0.2, "fd09:0:0:1:0::2"]
+    gateway: { mac: "02:00:00:00:09:01", addresses: [10.9.0.1, "fd09:0:0:1::1"] }
+`
+const codes = (text: string): string[] =>
+  parseInventory(utf8(text), 'inventory.yaml').notes.map(
+    (note) => `${note.line}:${note.column} ${note.code} ${note.path}`,
+  )
+
+describe('inventory', () => {
+  it('reads addresses in one form and the revision digit by digit', () => {
+    const { inventory, notes } = parseInventory(utf8(GOOD), 'inventory.yaml')
+    expect(notes).toEqual([])
+    expect(inventory).toEqual({
+      audience: 'node-1',
+      revision: '18446744073709551615',
+      entries: [
+        {
+          workspace: 'spiffe://example.org/workspace/dev/ws0',
+          slot: {
+            kind: 'veth',
+            interface: 'ws0',
+            mac: '02:00:00:00:09:02',
+            addresses: ['10.9.0.2', 'fd09:0:0:1::2'],
+            gateway: { mac: '02:00:00:00:09:01', addresses: ['10.9.0.1', 'fd09:0:0:1::1'] },
+          },
+        },
+      ],
+    })
+  })
+
+  it.each([
+    [
+      'a misspelt key',
+      GOOD.replace('audience:', 'audiance:'),
+      ['1:1 missing-key audience', '3:1 unknown-key audiance'],
+    ],
+    [
+      'a revision in quotes is a string of digits, a negative one is nothing',
+      GOOD.replace('18446744073709551615', '-1'),
+      ['4:11 bad-value revision'],
+    ],
+    [
+      'a name for an address',
+      GOOD.replace('10.9.0.2', 'host.example'),
+      ['9:17 bad-address workspaces[0].addresses[0]'],
+    ],
+    [
+      'a prefix for an address',
+      GOOD.replace('10.9.0.2', '10.9.0.0/24'),
+      ['9:17 bad-address workspaces[0].addresses[0]'],
+    ],
+    ['a group MAC', GOOD.replace('02:00:00:00:09:02', '03:00:00:00:09:02'), ['8:10 bad-mac workspaces[0].mac']],
+    ['a bad id', GOOD.replace('spiffe://example.org/workspace', 'https://x'), ['6:9 bad-id workspaces[0].id']],
+    [
+      'a long interface name',
+      GOOD.replace('interface: ws0', 'interface: interface-name-x'),
+      ['7:36 bad-value workspaces[0].slot.interface'],
+    ],
+    ['an unknown slot', GOOD.replace('kind: veth', 'kind: veht'), ['7:11 bad-value workspaces[0].slot.kind']],
+    [
+      'not a mapping',
+      '- a\n',
+      [
+        '1:1 bad-type ',
+        '1:1 missing-key apiVersion',
+        '1:1 missing-key kind',
+        '1:1 missing-key audience',
+        '1:1 missing-key revision',
+        '1:1 bad-type workspaces',
+      ],
+    ],
+  ])('%s', (_name, text, expected) => {
+    expect(codes(text).sort()).toEqual(expected.sort())
+  })
+
+  it('two workspaces share nothing', () => {
+    const twice =
+      GOOD +
+      GOOD.slice(GOOD.indexOf('  - id')).replace('dev/ws0', 'dev/ws1').replace('interface: ws0', 'interface: ws1')
+    const notes = parseInventory(utf8(twice), 'inventory.yaml').notes
+    expect(notes.map((note) => note.code)).toEqual(['not-distinct', 'not-distinct', 'not-distinct', 'not-distinct'])
+    expect(notes[0]?.say).toContain('belongs to workspaces[0] already')
+  })
+})
