@@ -78,8 +78,10 @@ describe.skipIf(able !== true)(`laboratory${able === true ? '' : ` (skipped: ${a
     }
     await lab.exec('out', ['ss', '-K', `dport = ${one.localPort}`])
     await new Promise((done) => setTimeout(done, 200))
-    expect((await lab.ws.downloads(numbers)).map((seen) => seen.state)).toEqual(['reset', 'open'])
+    const [cut, kept] = await lab.ws.downloads(numbers)
     await lab.ws.stopDownload(numbers)
+    expect(['reset', 'closed']).toContain(cut?.state)
+    expect(kept?.state).toBe('open')
   })
 
   it('sends raw frames as they are, and sniffs them at the other end', async () => {

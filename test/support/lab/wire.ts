@@ -95,9 +95,10 @@ export class Sniffer {
     return sniffer
   }
 
-  /** Waits until no new frame came for `quietMs`. */
-  async settle(quietMs = 60): Promise<void> {
-    for (let before = -1; before !== this.frames.length; ) {
+  /** Waits until no new frame came for `quietMs`; on a wire that is never quiet, for `maxMs`. */
+  async settle(quietMs = 60, maxMs = 2000): Promise<void> {
+    const deadline = performance.now() + maxMs
+    for (let before = -1; before !== this.frames.length && performance.now() < deadline; ) {
       before = this.frames.length
       await new Promise((done) => setTimeout(done, quietMs))
     }
