@@ -103,3 +103,10 @@ export type Fact =
       /** Octets for `torn-tail`, events otherwise. */
       readonly lost: number
     })
+
+/** The fact of one kind. `Extract` would lose the two kinds that share one shape. */
+export type FactOf<K extends Fact['kind'], F = Fact> = F extends { readonly kind: infer J }
+  ? [K] extends [J]
+    ? F
+    : never
+  : never

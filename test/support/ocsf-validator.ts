@@ -184,8 +184,10 @@ class Walk {
     sibling: string,
   ): void {
     if (captions === undefined) return
-    if (!Array.isArray(captions) || captions.length !== list.length)
+    if (!Array.isArray(captions) || captions.length !== list.length) {
       this.error('attribute_enum_array_sibling_missing', sibling)
+      return
+    }
     for (const [i, item] of list.entries())
       if (String(item) !== OTHER && captions[i] !== own(values, String(item)))
         this.error('attribute_enum_array_sibling_incorrect', `${path}[${i}]`)

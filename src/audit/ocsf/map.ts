@@ -3,7 +3,7 @@
 // event matters to people who watch findings or device states gives two: the attack behind a refusal, the state behind a
 // quarantine, the generation behind an activation.
 
-import type { Fact, FlowEnds } from '../fact.js'
+import type { Fact, FactOf, FlowEnds } from '../fact.js'
 import {
   agentActor,
   bundleEntity,
@@ -39,7 +39,7 @@ export function toOcsf(fact: Fact, context: OcsfContext): readonly OcsfEvent[] {
 }
 
 type Mapper<K extends Fact['kind']> = (
-  fact: Extract<Fact, { kind: K }>,
+  fact: FactOf<K>,
   context: OcsfContext,
 ) => readonly [Draft] | readonly [Draft, Draft]
 
@@ -309,10 +309,7 @@ const findingDraft = (log: Draft['log'], severityId: number, context: OcsfContex
 })
 
 /** 7004 says what was done, 5019 what the workspace's state is since. */
-function quarantineDrafts(
-  fact: Extract<Fact, { kind: 'quarantine-set' | 'quarantine-lifted' }>,
-  set: boolean,
-): readonly [Draft, Draft] {
+function quarantineDrafts(fact: FactOf<'quarantine-set' | 'quarantine-lifted'>, set: boolean): readonly [Draft, Draft] {
   const device = workspaceDevice(fact.workspace)
   const actor = { user: { name: words(fact.by) ?? 'unknown' } }
   const policy = fact.policy && bundlePolicy(fact.policy, true)

@@ -1,0 +1,217 @@
+// Facts for tests: one plain fact of every kind, and arbitrary ones whose texts and numbers are as hostile as a packet or a
+// forged document can make them.
+
+import fc from 'fast-check'
+import type { Fact, FactOf, PolicyContext, WorkspaceContext } from '../../src/audit/fact.js'
+import { OCSF_VERSION, type OcsfContext } from '../../src/audit/ocsf/event.js'
+import { digestOfText } from '../../src/base/digest.js'
+
+export const NOW = 1_775_014_138_811
+
+export const POLICY: PolicyContext = {
+  bundleId: 'acme-agents',
+  bundleDigest: digestOfText('bundle'),
+  policyRevision: '18446744073709551615',
+  generation: 31,
+}
+export const WORKSPACE: WorkspaceContext = {
+  workspace: 'spiffe://acme.example/ws/coding',
+  attachmentId: 'att-3',
+  interface: 'ws0',
+}
+export const CONTEXT: OcsfContext = {
+  version: OCSF_VERSION,
+  eventUids: ['0198c5a1-7b00-7000-8000-000000000001', '0198c5a1-7b00-7000-8000-000000000002'],
+  sequence: 41,
+  product: { name: 'Sluice', version: '0.1.0' },
+  reporter: { uid: 'spiffe://acme.example/node/7', hostname: 'node-7' },
+}
+
+const FLOW = {
+  direction: 'egress',
+  protocol: 6,
+  source: '10.9.0.2',
+  sourcePort: 40000,
+  destination: '93.184.216.34',
+  destinationPort: 443,
+} as const
+const HELD: PolicyContext = { ...POLICY, policyRevision: '7', generation: 30 }
+
+export const FACTS: { readonly [K in Fact['kind']]: FactOf<K> } = {
+  'bundle-verified': {
+    kind: 'bundle-verified',
+    atMs: NOW,
+    policy: { bundleId: POLICY.bundleId, bundleDigest: POLICY.bundleDigest, policyRevision: POLICY.policyRevision },
+    channel: 'stable',
+    signers: ['release-1', 'release-2'],
+  },
+  'bundle-refused': {
+    kind: 'bundle-refused',
+    atMs: NOW,
+    code: 'BUNDLE_ROLLBACK',
+    say: 'revision 5 is older than 7',
+    offered: { bundleId: 'acme-agents', policyRevision: '5' },
+    held: HELD,
+    attack: true,
+  },
+  'bundle-activated': { kind: 'bundle-activated', atMs: NOW, policy: POLICY, replaced: HELD, backend: 'nftables' },
+  'flow-allowed': {
+    kind: 'flow-allowed',
+    atMs: NOW,
+    policy: POLICY,
+    workspace: WORKSPACE,
+    flow: FLOW,
+    clause: digestOfText('clause'),
+    clauseName: 'github',
+    grant: 'g-0123456789abcdef',
+    backend: 'nftables',
+  },
+  'flow-denied': {
+    kind: 'flow-denied',
+    atMs: NOW,
+    policy: POLICY,
+    workspace: WORKSPACE,
+    flow: { ...FLOW, destinationPort: 22 },
+    reason: 'no-grant',
+    backend: 'nftables',
+    refusal: 'reset',
+    count: 12,
+    firstAtMs: NOW - 900,
+  },
+  'quarantine-set': {
+    kind: 'quarantine-set',
+    atMs: NOW,
+    policy: POLICY,
+    workspace: WORKSPACE,
+    by: 'ops@acme.example',
+    reason: 'leaked token',
+    commandId: 'cmd-1',
+    elapsedMs: 3.7,
+  },
+  'quarantine-lifted': {
+    kind: 'quarantine-lifted',
+    atMs: NOW,
+    workspace: WORKSPACE,
+    by: 'ops@acme.example',
+    reason: 'token replaced',
+    commandId: 'cmd-2',
+    elapsedMs: 2,
+  },
+  'audit-lost': { kind: 'audit-lost', atMs: NOW, cause: 'unwritten', lost: 17 },
+}
+
+const text = fc.oneof(
+  fc.string({ unit: 'binary' }),
+  fc.string({ unit: 'grapheme' }),
+  fc.constantFrom('', '\0', '\n', '\u2028', '\ud800', '\u202e', '__proto__', 'constructor', '"}', 'x'.repeat(5_000)),
+  fc.constant('\ud83d\ude00'.repeat(2_000)),
+)
+const number = fc.oneof(
+  fc.integer(),
+  fc.double(),
+  fc.constantFrom(0, -1, 1.5, 65535, 65536, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY),
+)
+const address = fc.oneof(
+  text,
+  fc.ipV4(),
+  fc.ipV6(),
+  fc.constantFrom('02:00:00:00:09:02', '::ffff:10.0.0.1', '10x0y0z1', '010.0.0.1'),
+)
+const policy = fc.record({
+  bundleId: text,
+  bundleDigest: text,
+  policyRevision: text,
+  generation: number,
+})
+const workspace = fc.record({ workspace: text, attachmentId: text, interface: text })
+const flow = fc.record(
+  {
+    direction: fc.constantFrom('egress', 'ingress'),
+    protocol: number,
+    source: address,
+    sourcePort: number,
+    destination: address,
+    destinationPort: number,
+  },
+  { requiredKeys: ['direction', 'protocol', 'source', 'destination'] },
+)
+const at = { atMs: number }
+const quarantine = (kind: 'quarantine-set' | 'quarantine-lifted') =>
+  fc.record(
+    {
+      kind: fc.constant(kind),
+      ...at,
+      policy,
+      workspace,
+      by: text,
+      reason: text,
+      commandId: text,
+      elapsedMs: number,
+    },
+    { requiredKeys: ['kind', 'atMs', 'workspace', 'by', 'reason', 'commandId', 'elapsedMs'] },
+  )
+const reason = fc.oneof(text, fc.constantFrom('spoof', 'fragment', 'malformed', 'link-layer', 'no-grant', 'reserved'))
+
+/** Any fact, with values that the types promise and the world does not. */
+export const anyFact: fc.Arbitrary<Fact> = fc.oneof(
+  fc.record({ kind: fc.constant('bundle-verified'), ...at, policy, channel: text, signers: fc.array(text) }),
+  fc.record(
+    {
+      kind: fc.constant('bundle-refused'),
+      ...at,
+      code: text,
+      say: text,
+      offered: fc.record({ bundleId: text, digest: text, policyRevision: text }, { requiredKeys: [] }),
+      held: policy,
+      attack: fc.boolean(),
+    },
+    { requiredKeys: ['kind', 'atMs', 'code', 'say', 'offered', 'attack'] },
+  ),
+  fc.record(
+    { kind: fc.constant('bundle-activated'), ...at, policy, replaced: policy, backend: text },
+    { requiredKeys: ['kind', 'atMs', 'policy', 'backend'] },
+  ),
+  fc.record(
+    {
+      kind: fc.constant('flow-allowed'),
+      ...at,
+      policy,
+      workspace,
+      flow,
+      clause: text,
+      clauseName: text,
+      grant: text,
+      backend: text,
+      traffic: fc.record({ packets: number, bytes: number }),
+    },
+    {
+      requiredKeys: ['kind', 'atMs', 'policy', 'workspace', 'flow', 'clause', 'clauseName', 'grant', 'backend'],
+    },
+  ),
+  fc.record(
+    {
+      kind: fc.constant('flow-denied'),
+      ...at,
+      policy,
+      workspace,
+      flow,
+      reason,
+      backend: text,
+      refusal: fc.constantFrom('dropped', 'reset'),
+      count: number,
+      firstAtMs: number,
+      mixed: fc.constant(true),
+    },
+    {
+      requiredKeys: ['kind', 'atMs', 'workspace', 'flow', 'reason', 'backend', 'refusal', 'count', 'firstAtMs'],
+    },
+  ),
+  quarantine('quarantine-set'),
+  quarantine('quarantine-lifted'),
+  fc.record({
+    kind: fc.constant('audit-lost'),
+    ...at,
+    cause: fc.constantFrom('torn-tail', 'unwritten', 'unreported'),
+    lost: number,
+  }),
+) as fc.Arbitrary<Fact>
