@@ -1,0 +1,102 @@
+// Fault codes of the agent: configuration, durable store, lock, and the outcome of putting a plan in place.
+//
+// What the bundle, the policy or a backend refuses keeps its own code; these are only the agent's own reasons. A store
+// that cannot be trusted stops the agent from changing anything (design section 7): what is live goes on being enforced.
+
+import { type FaultTable, faultsOf } from '../base/fault.js'
+
+const notesOf = (count: number): string => (count === 1 ? '1 finding' : `${count} findings`)
+
+export const AGENT_FAULTS = {
+  AGENT_CONFIG: {
+    reaction: 'reject',
+    say: (d: { file: string; errors: number }) => `${d.file} is not a usable configuration: ${notesOf(d.errors)}`,
+    remedy: 'Correct the findings; `sluice init` writes a commented example.',
+  },
+  AGENT_CONFIG_READ: {
+    reaction: 'reject',
+    say: (d: { what: string; file: string }) => `cannot read the ${d.what} ${d.file}`,
+    remedy: 'Check the path, and that this user may read it.',
+  },
+  AGENT_STORE_MISSING: {
+    reaction: 'reject',
+    say: (d: { directory: string }) => `no agent state in ${d.directory}`,
+    remedy:
+      'If this node has never held a bundle, run `sluice apply --first`. Otherwise restore the directory: without it an old bundle would be accepted again.',
+  },
+  AGENT_STORE_EXISTS: {
+    reaction: 'reject',
+    say: (d: { directory: string }) => `${d.directory} holds agent state already`,
+    remedy: 'Leave out `--first`: this node has held a bundle before.',
+  },
+  AGENT_STORE_DAMAGED: {
+    reaction: 'bug',
+    say: (d: { file: string; why: string }) => `${d.file} is damaged or was changed by hand: ${d.why}`,
+    remedy: 'Restore the state directory from a copy. Nothing is changed until then; what is live stays enforced.',
+  },
+  AGENT_STORE_FORMAT: {
+    reaction: 'unsupported',
+    say: (d: { file: string; format: string }) =>
+      `${d.file} has the format ${d.format}, which this release cannot read`,
+    remedy: 'Use the release that wrote it, or a newer one.',
+  },
+  AGENT_STORE_WRITE: {
+    reaction: 'retry',
+    say: (d: { file: string }) => `cannot write ${d.file}`,
+    remedy: 'Free space or mend the file system, then run the command again.',
+  },
+  AGENT_BUSY: {
+    reaction: 'retry',
+    say: (d: { file: string }) => `another sluice command holds ${d.file}`,
+    remedy: 'Wait for it to end, then run the command again.',
+  },
+  AGENT_REFUSED_BEFORE: {
+    reaction: 'reject',
+    say: (d: { digest: string; code: string }) => `this very bundle (${d.digest}) was refused before, as ${d.code}`,
+    remedy: 'Publish a corrected bundle. If the cause was on this node and is mended, use `sluice apply --retry`.',
+  },
+  AGENT_PLAN_CHECK: {
+    reaction: 'bug',
+    say: (d: { errors: number }) => `the compiled plan breaks its own rules: ${notesOf(d.errors)}`,
+    remedy: 'This is a defect of sluice: report it with the findings. Nothing was changed.',
+  },
+  AGENT_BACKEND_UNUSABLE: {
+    reaction: 'unsupported',
+    say: (d: { backend: string; why: string }) => `the backend ${d.backend} is not usable on this machine: ${d.why}`,
+    remedy: 'Run `sluice doctor` for what is missing, or list another backend in agent.yaml.',
+  },
+  AGENT_BACKEND_UNKNOWN: {
+    reaction: 'unsupported',
+    say: (d: { backend: string }) => `this release has no backend named ${d.backend}`,
+    remedy: 'Use one of those that `sluice doctor` lists.',
+  },
+  AGENT_ACTIVATION_FAILED: {
+    reaction: 'retry',
+    say: (d: { backend: string; step: string; live: string }) =>
+      `the backend ${d.backend} failed at ${d.step}; ${d.live}`,
+    remedy: 'Look at the cause, run `sluice doctor`, then apply again.',
+  },
+  AGENT_NOT_LIVE: {
+    reaction: 'bug',
+    say: (d: { backend: string; expected: string; found: string }) =>
+      `after the commit the backend ${d.backend} shows ${d.found}, not ${d.expected}`,
+    remedy: 'Something else changes the tables of sluice: find it, then apply again.',
+  },
+  AGENT_WORKSPACE_UNKNOWN: {
+    reaction: 'reject',
+    say: (d: { workspace: string }) => `no workspace ${d.workspace} in the plan that is live`,
+    remedy: 'Run `sluice status` for the workspaces of this node.',
+  },
+  AGENT_NOT_QUARANTINED: {
+    reaction: 'stale',
+    say: (d: { workspace: string }) => `the workspace ${d.workspace} is not in quarantine`,
+    remedy: 'Nothing is left to lift; run `sluice status`.',
+  },
+  AGENT_NOTHING_LIVE: {
+    reaction: 'reject',
+    say: (d: { directory: string }) => `no bundle is live on this node (${d.directory})`,
+    remedy: 'Apply a bundle first: `sluice apply BUNDLE --inventory FILE`.',
+  },
+} as const satisfies FaultTable
+
+export const agentFault = faultsOf(AGENT_FAULTS)

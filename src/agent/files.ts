@@ -1,0 +1,83 @@
+// The few file operations that durable state needs, each with the order of writes that makes it survive a crash: write a
+// temporary file, fsync it, rename it over the old one, fsync the directory. Behind an interface, so that tests can make
+// each step fail (there are two implementations: this one and the failing one of test/support).
+
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import { dirname } from 'node:path'
+
+export interface StateFiles {
+  makeDirectory(path: string): void
+  /** undefined when there is no such file. */
+  read(path: string): Uint8Array | undefined
+  /** Creates or truncates; on return the content is on stable storage. Mode 0600. */
+  writeSynced(path: string, bytes: Uint8Array): void
+  rename(from: string, to: string): void
+  /** On return the names in the directory are on stable storage. */
+  syncDirectory(path: string): void
+  list(path: string): readonly string[]
+  remove(path: string): void
+}
+
+const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT'
+
+export const NODE_FILES: StateFiles = {
+  makeDirectory: (path) => {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+  },
+  read: (path) => {
+    try {
+      return readFileSync(path)
+    } catch (error) {
+      if (isMissing(error)) return undefined
+      throw error
+    }
+  },
+  writeSynced: (path, bytes) => {
+    const file = openSync(path, 'w', 0o600)
+    try {
+      let at = 0
+      while (at < bytes.length) at += writeSync(file, bytes, at)
+      fsyncSync(file)
+    } finally {
+      closeSync(file)
+    }
+  },
+  rename: renameSync,
+  syncDirectory: (path) => {
+    const directory = openSync(path, 'r')
+    try {
+      fsyncSync(directory)
+    } finally {
+      closeSync(directory)
+    }
+  },
+  list: (path) => {
+    try {
+      return readdirSync(path)
+    } catch (error) {
+      if (isMissing(error)) return []
+      throw error
+    }
+  },
+  remove: (path) => {
+    rmSync(path, { recursive: true, force: true })
+  },
+}
+
+/** Replaces `path` as a whole: after a crash at any point it holds the old content or the new, never a part. */
+export function replaceFile(files: StateFiles, path: string, bytes: Uint8Array): void {
+  const temporary = `${path}.new`
+  files.writeSynced(temporary, bytes)
+  files.rename(temporary, path)
+  files.syncDirectory(dirname(path))
+}

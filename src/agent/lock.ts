@@ -1,0 +1,61 @@
+// The exclusive lock of a state directory: one command at a time (design section 10). It is flock(2), which the kernel
+// drops when its holder dies, so there is no stale lock to judge. Node has no binding for it; koffi reaches the C
+// library that the process has loaded already. Quarantine has a lock of its own, so that it never waits for a load.
+
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import koffi from 'koffi'
+import { Fault } from '../base/fault.js'
+import { agentFault } from './errors.js'
+
+// linux/fcntl.h; flock(2).
+const LOCK_EX = 2
+const LOCK_NB = 4
+const EWOULDBLOCK = 11
+
+type Flock = (fd: number, operation: number) => number
+let flock: Flock | undefined
+
+/** Takes the lock or throws AGENT_BUSY at once. The returned function gives it back. */
+export function takeLock(path: string): () => void {
+  flock ??= koffi.load(null).func('int flock(int fd, int operation)') as Flock
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  const file = openSync(path, 'a', 0o600)
+  if (flock(file, LOCK_EX | LOCK_NB) !== 0) {
+    const errno = koffi.errno()
+    closeSync(file)
+    throw errno === EWOULDBLOCK
+      ? agentFault('AGENT_BUSY', { file: path })
+      : agentFault('AGENT_STORE_WRITE', { file: path }, { cause: new Error(`flock: errno ${errno}`) })
+  }
+  let held = true
+  return () => {
+    if (held) closeSync(file)
+    held = false
+  }
+}
+
+const POLL_MS = 5
+
+/** Runs `action` under the lock, waiting up to `waitMs` for it; then AGENT_BUSY. */
+export async function withLock<T>(path: string, waitMs: number, action: () => Promise<T>): Promise<T> {
+  const release = await waitForLock(path, waitMs)
+  try {
+    return await action()
+  } finally {
+    release()
+  }
+}
+
+async function waitForLock(path: string, waitMs: number): Promise<() => void> {
+  for (let waited = 0; ; waited += POLL_MS) {
+    try {
+      return takeLock(path)
+    } catch (error) {
+      // Held by somebody else: that is what this loop waits for, until the time is over.
+      if (!(error instanceof Fault && error.code === 'AGENT_BUSY') || waited >= waitMs) throw error
+      await sleep(POLL_MS)
+    }
+  }
+}

@@ -1,0 +1,80 @@
+// What the agent works with on one node, opened once by a composition root and handed in as values: configuration, trust,
+// durable store, backends, the trail and the clock. And the two questions that every command begins with: what is on
+// record, and what is live.
+
+import type { Fact } from '../audit/fact.js'
+import type { Digest } from '../base/digest.js'
+import type { TrustRoot } from '../bundle/model.js'
+import type { BackendName, Plan } from '../plan/model.js'
+import type { AgentConfig } from './config.js'
+import { type Agreement, agreement, decideUnfinished, type Live } from './decide.js'
+import type { Activation, AgentState } from './record.js'
+import type { Store } from './store.js'
+import type { Numbered, OpenBackends } from './transaction.js'
+
+export interface AgentNode {
+  readonly config: AgentConfig
+  readonly trust: TrustRoot
+  /** Of the trust root's file: a new root makes old refusals void. */
+  readonly trustDigest: Digest
+  readonly store: Store
+  readonly backends: OpenBackends
+  /** Puts facts into the trail. Never throws: enforcement does not wait for a sink. */
+  readonly emit: (facts: readonly Fact[]) => Promise<void>
+  /** Milliseconds since 1970. */
+  readonly nowMs: () => number
+}
+
+export interface OnRecord {
+  readonly state: AgentState
+  /** The plan that should be live, with its number. */
+  readonly previous?: Numbered
+  /** How far the kernel agrees with it. */
+  readonly agreement?: Agreement
+  readonly live: Live
+}
+
+/** What every backend shows now. */
+export async function observeAll(backends: OpenBackends): Promise<Live> {
+  const live = new Map<BackendName, Awaited<ReturnType<typeof observeOne>>>()
+  for (const name of backends.keys()) live.set(name, await observeOne(backends, name))
+  return live
+}
+
+const observeOne = async (backends: OpenBackends, name: BackendName) => {
+  const open = backends.get(name)
+  if (!open) throw new TypeError(`observeAll: ${name} is not open`)
+  return open.driver.observe()
+}
+
+/** Reads record and kernel. Writes nothing: `finish` tells whether an earlier run was cut short. */
+export async function lookUp(node: AgentNode): Promise<OnRecord & { readonly finished: boolean }> {
+  const found = node.store.load()
+  const live = await observeAll(node.backends)
+  const state = found.next ? decideUnfinished(found, node.store.loadPlan(found.next.planDigest), live) : found
+  const finished = found.next === null
+  if (!state.live) return { state, live, finished }
+  const plan = node.store.loadPlan(state.live.planDigest)
+  return {
+    state,
+    previous: { plan, generation: state.live.generation },
+    agreement: agreement(state.live, plan, live),
+    live,
+    finished,
+  }
+}
+
+/** As `lookUp`, and puts on record what became of a run that was cut short. Needs the lock. */
+export async function settle(node: AgentNode): Promise<OnRecord> {
+  const found = await lookUp(node)
+  if (!found.finished) node.store.save(found.state)
+  return found
+}
+
+export const activationOf = (
+  plan: Plan,
+  planDigest: Digest,
+  generation: number,
+  backends: readonly BackendName[],
+  nowMs: number,
+): Activation => ({ generation, planDigest, backends, source: plan.source, decidedAtMs: nowMs })

@@ -1,0 +1,142 @@
+// The durable store of one agent: mark, live plan, refused digests and quarantines, in the state directory.
+//
+// Every change is one file replaced as a whole (files.ts), so a crash leaves the old state or the new. Plans are written
+// before the state that names them and removed after it. What cannot be read back exactly is a fault, and then nothing
+// may be changed: losing the mark silently would let an old bundle in again.
+
+import { join } from 'node:path'
+import { utf8 } from '../base/bytes.js'
+import type { Digest } from '../base/digest.js'
+import { decodePlan, encodePlan, planDigest } from '../plan/codec.js'
+import type { Plan } from '../plan/model.js'
+import { agentFault } from './errors.js'
+import { NODE_FILES, replaceFile, type StateFiles } from './files.js'
+import {
+  type AgentState,
+  decodeQuarantines,
+  decodeState,
+  EMPTY_AGENT_STATE,
+  encodeQuarantines,
+  encodeState,
+  type Quarantine,
+  RecordProblem,
+} from './record.js'
+
+const STATE = 'state.json'
+const QUARANTINES = 'quarantines.json'
+const PLANS = 'plans'
+
+export class Store {
+  constructor(
+    readonly directory: string,
+    private readonly files: StateFiles = NODE_FILES,
+  ) {}
+
+  /** Makes the state of a node that never held a bundle. Throws AGENT_STORE_EXISTS. */
+  create(): void {
+    this.write(this.directory, () => this.files.makeDirectory(this.directory))
+    if (this.exists()) throw agentFault('AGENT_STORE_EXISTS', { directory: this.directory })
+    this.saveQuarantines([])
+    this.save(EMPTY_AGENT_STATE)
+  }
+
+  exists(): boolean {
+    return this.bytes(STATE) !== undefined
+  }
+
+  /** Throws AGENT_STORE_MISSING, AGENT_STORE_DAMAGED, AGENT_STORE_FORMAT. */
+  load(): AgentState {
+    return this.decode(STATE, decodeState)
+  }
+
+  save(state: AgentState): void {
+    this.replace(STATE, encodeState(state))
+  }
+
+  /** Throws as `load`: a lost list of quarantines is as bad as a lost mark. */
+  quarantines(): readonly Quarantine[] {
+    return this.decode(QUARANTINES, decodeQuarantines)
+  }
+
+  saveQuarantines(list: readonly Quarantine[]): void {
+    this.replace(QUARANTINES, encodeQuarantines(list))
+  }
+
+  /** Writes the plan under its digest; free to be removed until a saved state names it. */
+  savePlan(plan: Plan): Digest {
+    const digest = planDigest(plan)
+    const directory = join(this.directory, PLANS)
+    this.write(directory, () => this.files.makeDirectory(directory))
+    this.replace(join(PLANS, planFile(digest)), encodePlan(plan))
+    return digest
+  }
+
+  /** The plan of that digest. Throws AGENT_STORE_DAMAGED when it is absent or not the plan of that digest. */
+  loadPlan(digest: Digest): Plan {
+    const name = join(PLANS, planFile(digest))
+    const bytes = this.bytes(name)
+    if (!bytes) throw this.damaged(name, 'the file is missing')
+    try {
+      return decodePlan(bytes, digest)
+    } catch (error) {
+      throw this.damaged(name, 'it is not the plan of that digest', error)
+    }
+  }
+
+  /** Removes the plans that the state names no more. */
+  prunePlans(state: AgentState): void {
+    const kept = new Set([state.live, state.next].flatMap((at) => (at ? [planFile(at.planDigest)] : [])))
+    const directory = join(this.directory, PLANS)
+    for (const name of this.files.list(directory)) if (!kept.has(name)) this.files.remove(join(directory, name))
+  }
+
+  private path(name: string): string {
+    return join(this.directory, name)
+  }
+
+  private bytes(name: string): Uint8Array | undefined {
+    try {
+      return this.files.read(this.path(name))
+    } catch (error) {
+      throw this.damaged(name, 'it cannot be read', error)
+    }
+  }
+
+  private decode<T>(name: string, decode: (bytes: Uint8Array) => T): T {
+    const bytes = this.bytes(name)
+    if (!bytes) {
+      // The two files are made together: one of them alone is a loss, not a first start.
+      if (this.bytes(STATE) === undefined && this.bytes(QUARANTINES) === undefined)
+        throw agentFault('AGENT_STORE_MISSING', { directory: this.directory })
+      throw this.damaged(name, 'the file is missing')
+    }
+    try {
+      return decode(bytes)
+    } catch (error) {
+      if (!(error instanceof RecordProblem)) throw error
+      throw error.kind === 'format'
+        ? agentFault('AGENT_STORE_FORMAT', { file: this.path(name), format: error.message })
+        : this.damaged(name, error.message)
+    }
+  }
+
+  private damaged(name: string, why: string, cause?: unknown) {
+    return agentFault('AGENT_STORE_DAMAGED', { file: this.path(name), why }, cause === undefined ? {} : { cause })
+  }
+
+  private replace(name: string, content: string | Uint8Array): void {
+    const path = this.path(name)
+    const bytes = typeof content === 'string' ? utf8(content) : content
+    this.write(path, () => replaceFile(this.files, path, bytes))
+  }
+
+  private write(path: string, action: () => void): void {
+    try {
+      action()
+    } catch (error) {
+      throw agentFault('AGENT_STORE_WRITE', { file: path }, { cause: error })
+    }
+  }
+}
+
+const planFile = (digest: Digest): string => `${digest.slice('sha256:'.length)}.json`

@@ -1,0 +1,125 @@
+// Puts one plan in place across all backends that it concerns, or none of it. Everything that can fail is staged first, on
+// every backend; then the intent is recorded; then each backend switches once, the ones that only narrow first and the ones
+// that widen last. If a switch fails, the ones before it go back to the old plan; one that cannot go back is quarantined
+// whole, because nothing may stay wider than either plan says (design sections 6 and 7).
+
+import type { Backend, Driver, Staged } from '../backends/backend.js'
+import type { Capabilities } from '../plan/capabilities.js'
+import { sliceFor } from '../plan/codec.js'
+import { diffPlans } from '../plan/diff.js'
+import type { BackendName, Plan, WorkspaceId } from '../plan/model.js'
+import { agentFault } from './errors.js'
+
+/** One backend of this node, opened and asked what it can do here. */
+export interface OpenBackend {
+  readonly backend: Backend
+  readonly driver: Driver<unknown>
+  readonly capabilities: Capabilities
+}
+export type OpenBackends = ReadonlyMap<BackendName, OpenBackend>
+
+export interface Numbered {
+  readonly plan: Plan
+  readonly generation: number
+}
+
+interface Prepared {
+  readonly open: OpenBackend
+  readonly staged: Staged
+}
+
+/** The backends that a plan puts something on. */
+export const backendsOf = (plan: Plan): BackendName[] =>
+  [...new Set(plan.workspaces.map((entry) => entry.backend))].sort()
+
+/** Backends concerned by going from one plan to the next; those that grant nothing new come first. */
+export function switchOrder(previous: Numbered | undefined, next: Numbered): BackendName[] {
+  const names = new Set([...backendsOf(next.plan), ...(previous ? backendsOf(previous.plan) : [])])
+  if (!previous) return [...names].sort()
+  const diff = diffPlans(previous.plan, next.plan)
+  const widened = new Set<BackendName>(diff.added.map((entry) => entry.backend))
+  const backendOf = new Map(next.plan.workspaces.map((entry) => [entry.workspace, entry.backend]))
+  for (const change of diff.changed) {
+    const backend = backendOf.get(change.workspace)
+    const wider = change.frame ?? change.egress.added[0] ?? change.ingress.added[0] ?? change.names.added[0]
+    if (backend && wider) widened.add(backend)
+  }
+  return [...names].sort((a, b) => Number(widened.has(a)) - Number(widened.has(b)) || (a < b ? -1 : 1))
+}
+
+/** Lowers and stages on every backend concerned; on a failure nothing is left staged. */
+export async function stageAll(
+  backends: OpenBackends,
+  previous: Numbered | undefined,
+  next: Numbered,
+): Promise<readonly Prepared[]> {
+  const prepared: Prepared[] = []
+  for (const name of switchOrder(previous, next)) {
+    const open = backends.get(name)
+    try {
+      if (!open) throw agentFault('AGENT_BACKEND_UNKNOWN', { backend: name })
+      const program = open.backend.lower(sliceFor(next.plan, name, next.generation))
+      prepared.push({ open, staged: await open.driver.stage(program) })
+    } catch (error) {
+      await discardAll(prepared)
+      throw failed(name, 'stage', 'nothing was switched, and what was live stays live', error)
+    }
+  }
+  return prepared
+}
+
+export async function discardAll(prepared: readonly Prepared[]): Promise<void> {
+  for (const { open, staged } of prepared) await open.driver.discard(staged)
+}
+
+/** Switches every backend. On a failure everything is as before, or quarantined where that was not possible. */
+export async function commitAll(
+  prepared: readonly Prepared[],
+  previous: Numbered | undefined,
+  quarantine: (workspaces: readonly WorkspaceId[], why: string) => Promise<void>,
+): Promise<void> {
+  for (const [i, { open, staged }] of prepared.entries()) {
+    try {
+      await open.driver.commit(staged)
+    } catch (error) {
+      await discardAll(prepared.slice(i + 1))
+      const stuck = await rollBack(prepared.slice(0, i + 1), previous, quarantine)
+      const live =
+        stuck.length > 0
+          ? `${stuck.join(', ')} could not go back and every workspace there is quarantined`
+          : previous
+            ? `generation ${previous.generation} stays live`
+            : 'nothing was live before, and nothing is now'
+      throw failed(open.backend.name, 'commit', live, error)
+    }
+  }
+}
+
+/** Puts the old plan back, last switched first. Answers with the backends where that failed. */
+async function rollBack(
+  switched: readonly Prepared[],
+  previous: Numbered | undefined,
+  quarantine: (workspaces: readonly WorkspaceId[], why: string) => Promise<void>,
+): Promise<readonly BackendName[]> {
+  const stuck: BackendName[] = []
+  for (const { open } of [...switched].reverse()) {
+    const { name } = open.backend
+    let here = previous?.plan.workspaces.map((entry) => entry.workspace) ?? []
+    try {
+      const { live } = await open.driver.observe()
+      if (live?.generation === previous?.generation) continue
+      here = [...(live?.workspaces ?? here)]
+      // Without an old plan, taking ours away would leave the workspaces unfenced: quarantine is the way back.
+      if (!previous) throw new TypeError('there is no earlier plan')
+      const slice = sliceFor(previous.plan, name, previous.generation)
+      await open.driver.commit(await open.driver.stage(open.backend.lower(slice)))
+    } catch (error) {
+      stuck.push(name)
+      await quarantine(here, `rolling back ${name} failed: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+  return stuck
+}
+
+const failed = (backend: BackendName, step: string, live: string, cause: unknown) =>
+  agentFault('AGENT_ACTIVATION_FAILED', { backend, step, live }, { cause })

@@ -1,0 +1,19 @@
+// The closed list of backends of this release. A backend is loaded when it is named and not before, so that checking a
+// policy needs no kernel library; a backend without a row here does not exist.
+
+import type { BackendName } from '../plan/model.js'
+import type { Backend } from './backend.js'
+
+const LOADERS = {
+  nftables: async (): Promise<Backend> => (await import('./nftables/index.js')).nftablesBackend,
+  memory: async (): Promise<Backend> => (await import('./memory/index.js')).memoryBackend,
+} satisfies Partial<Record<BackendName, () => Promise<Backend>>>
+
+export type RegisteredBackend = keyof typeof LOADERS
+
+/** Strongest first, which is the order that `sluice doctor` prints and `sluice init` writes. */
+export const REGISTERED_BACKENDS = Object.keys(LOADERS) as readonly RegisteredBackend[]
+
+export const isRegistered = (name: string): name is RegisteredBackend => Object.hasOwn(LOADERS, name)
+
+export const loadBackend = (name: RegisteredBackend): Promise<Backend> => LOADERS[name]()
