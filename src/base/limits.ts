@@ -25,6 +25,8 @@ export const LIMITS = {
   rootBytes: 65_536,
   inventoryBytes: 4 << 20,
   workspaces: 4_096,
+  sandboxRules: 10_000,
+  sandboxEndpoints: 100_000,
   grantsPerWorkspace: 1_100_000,
   /** Largest accepted step of policy_revision; beyond it only with a new epoch. */
   revisionJump: 1_000_000n,

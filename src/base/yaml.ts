@@ -44,6 +44,8 @@ export interface YamlLimits {
 export interface YamlResult {
   /** Present exactly when there are no error notes. */
   readonly root?: YamlNode
+  /** The tree when repeated keys are the only errors, so that a reader can report the rest of its findings with them. */
+  readonly repeated?: YamlNode
   readonly notes: readonly Note[]
 }
 
@@ -85,7 +87,9 @@ export function readYaml(bytes: Uint8Array, file: string, limits: YamlLimits): Y
   ]
   const root = reading.document(documents as Document.Parsed[])
   const notes = reading.notes
-  return root && !notes.some((note) => note.severity === 'error') ? { root, notes } : { notes }
+  const errors = notes.filter((note) => note.severity === 'error')
+  if (!root || errors.some((note) => note.code !== 'duplicate-key')) return { notes }
+  return errors.length === 0 ? { root, notes } : { repeated: root, notes }
 }
 
 const refuse = (file: string, code: string, say: string): YamlResult => ({

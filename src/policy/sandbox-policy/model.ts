@@ -1,0 +1,82 @@
+// OpenShell's SandboxPolicy as far as a fence outside the workspace can use it: where each rule reaches, and the names of the
+// keys that only the runtime inside can carry out. What those keys say (paths, methods, credentials) is checked when parsing
+// and left behind: a fence that cannot enforce it has no use for it, and must not carry it to a DPU (sheet section 14, rule 5).
+
+import type { ClauseOrigin } from '../model.js'
+
+/** The rule and endpoint keys that mean something at layer 7, in the order in which losses are listed. */
+export const L7_KEYS = [
+  'rules',
+  'access',
+  'deny_rules',
+  'path',
+  'persisted_queries',
+  'graphql_persisted_queries',
+  'graphql_max_body_bytes',
+  'json_rpc',
+  'mcp',
+  'allow_encoded_slash',
+] as const
+export type L7Key = (typeof L7_KEYS)[number]
+
+export const CREDENTIAL_KEYS = [
+  'websocket_credential_rewrite',
+  'request_body_credential_rewrite',
+  'credential_signing',
+  'credential_binding',
+] as const
+export type CredentialKey = (typeof CREDENTIAL_KEYS)[number]
+
+export type SandboxHost =
+  /** Any name; the answer must lie in `allowedIps`. */
+  | { readonly kind: 'any' }
+  | { readonly kind: 'name' | 'wildcard'; readonly name: string }
+  /** Canonical host prefix. */
+  | { readonly kind: 'address'; readonly prefix: string }
+
+export interface SandboxEndpoint {
+  readonly origin: ClauseOrigin
+  readonly host: SandboxHost
+  /** Sorted, no duplicates, never empty. */
+  readonly ports: readonly number[]
+  /** Canonical prefixes, sorted; undefined when the policy names none. */
+  readonly allowedIps?: readonly string[]
+  /** '' is plain L4 through the proxy. */
+  readonly protocol: string
+  /** The `tls` key asks the runtime for something (anything but `skip`). */
+  readonly tls: boolean
+  readonly l7: readonly L7Key[]
+  readonly credentials: readonly CredentialKey[]
+  /** Always blocked (accepted by compat only): compiles to nothing. */
+  readonly blocked: boolean
+}
+
+export interface SandboxRule {
+  readonly key: string
+  readonly name: string
+  readonly origin: ClauseOrigin
+  readonly endpoints: readonly SandboxEndpoint[]
+  /** Paths or globs; empty means that the rule grants nothing (section 7). */
+  readonly binaries: readonly string[]
+}
+
+export interface SandboxFilesystem {
+  readonly origin: ClauseOrigin
+  readonly includeWorkdir: boolean
+  readonly readOnly: readonly string[]
+  readonly readWrite: readonly string[]
+}
+
+export interface SandboxMiddleware {
+  readonly key: string
+  readonly origin: ClauseOrigin
+}
+
+export interface SandboxPolicy {
+  readonly file: string
+  readonly rules: readonly SandboxRule[]
+  readonly middlewares: readonly SandboxMiddleware[]
+  readonly filesystem?: SandboxFilesystem
+  readonly landlock?: { readonly origin: ClauseOrigin; readonly compatibility: 'best_effort' | 'hard_requirement' }
+  readonly process?: { readonly origin: ClauseOrigin; readonly user?: string; readonly group?: string }
+}
