@@ -97,6 +97,7 @@ export function present(members: Members): Members {
 }
 
 const MAX_WORDS = 2_048
+const PLAIN = /^[ -~]+$/
 
 /**
  * Text for an attribute. Control, format and separator characters and lone surrogates become U+FFFD, so that no value can
@@ -105,6 +106,7 @@ const MAX_WORDS = 2_048
  */
 export function words(text: string | undefined): string | undefined {
   if (text === undefined || text === '') return undefined
+  if (text.length <= MAX_WORDS && PLAIN.test(text)) return text // nearly always, and without the Unicode tables
   const bounded = text.length > MAX_WORDS ? `${text.slice(0, MAX_WORDS - 1)}\u2026` : text
   return bounded.replace(/\p{C}|\p{Zl}|\p{Zp}/gu, '\ufffd')
 }
