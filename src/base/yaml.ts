@@ -96,7 +96,19 @@ const refuse = (file: string, code: string, say: string): YamlResult => ({
   notes: [{ code, severity: 'error', file, line: 0, column: 0, path: '', say }],
 })
 
-/** Counts tokens as they are lexed: an upper bound of nodes and of depth, before the composer allocates anything. */
+/** Tokens that begin a node; `scalar` is the mark that the lexer puts before a plain or block scalar's text. */
+const NODE_TOKENS: ReadonlySet<string> = new Set([
+  'scalar',
+  'single-quoted-scalar',
+  'double-quoted-scalar',
+  'block-scalar-header',
+  'alias',
+  'flow-map-start',
+  'flow-seq-start',
+  'seq-item-ind',
+])
+
+/** Counts nodes and depth as tokens are lexed, before the composer allocates anything. */
 class Gate {
   private nodes = 0
   private flow = 0
@@ -124,11 +136,11 @@ class Gate {
       this.column += lexeme.length
       if (type === 'flow-map-start' || type === 'flow-seq-start') this.flow++
       if (type === 'flow-map-end' || type === 'flow-seq-end') this.flow = Math.max(0, this.flow - 1)
-      this.nodes++
+      if (type !== null && NODE_TOKENS.has(type)) this.nodes++
     }
     if (lexeme.length > LIMITS.scalarBytes)
       return { code: 'scalar-too-long', say: `a scalar has more than ${LIMITS.scalarBytes} characters` }
-    if (this.nodes > this.maxNodes * 3)
+    if (this.nodes > this.maxNodes)
       return { code: 'too-many-nodes', say: `the document has more than ${this.maxNodes} nodes` }
     // Every block level costs at most two indents: its key column and the column of a `- ` or `: ` on the same line.
     if (this.flow > LIMITS.documentDepth || this.indents.length > 2 * LIMITS.documentDepth + 2)
@@ -165,7 +177,9 @@ class Reading {
       return undefined
     }
     for (const document of documents)
-      for (const problem of [...document.errors, ...document.warnings])
+      for (const problem of [...document.errors, ...document.warnings].filter(
+        (one) => one.code !== 'TAG_RESOLVE_FAILED',
+      ))
         this.error('yaml-syntax', problem.pos[0], '', sentence(problem.message))
     if (first.directives.yaml.explicit || Object.keys(first.directives.tags).length > 1)
       this.error('yaml-directive', 0, '', 'YAML directives (%YAML, %TAG) are not accepted; remove the line')

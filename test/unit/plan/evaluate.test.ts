@@ -281,7 +281,7 @@ describe('flows', () => {
   })
 
   it('an idle flow is forgotten', () => {
-    const late = T0 + PLAN.workspaces[0]?.network.idle.tcpMs + 1
+    const late = T0 + (PLAN.workspaces[0]?.network.idle.tcpMs ?? 0) + 1
     expect(said(judge(tcp(WEB, 443, { flags: 0x10 }), opened, late).verdict)).toBe('no-flow tcp-reset')
     expect(said(judge(tcp(WEB, 443, { flags: 0x10 }), opened, late - 1).verdict)).toBe('allow flow')
   })
@@ -352,7 +352,7 @@ describe('flows', () => {
 
 describe('names', () => {
   const named = planOf([egress('api', ['api.example.com'], 'tcp', ['443'])], {}, { ...MEMORY, names: true })
-  const clause = named.workspaces[0]?.network.names[0]?.clause
+  const clause = named.workspaces[0]?.network.names[0]?.clause ?? 'sha256:'
   const learned: State = {
     ...EMPTY_STATE,
     learned: [
