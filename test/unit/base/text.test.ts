@@ -33,7 +33,7 @@ describe('bytes', () => {
     )
   })
 
-  it.each([
+  it.each<[string, Uint8Array | undefined, string]>([
     ['AB', undefined, 'trailing bits set'],
     ['AA==', undefined, 'padding'],
     ['A', undefined, 'one sextet'],
