@@ -66,7 +66,7 @@ class Walk {
       return
     }
     const uid = event.class_uid
-    if (uid === undefined) {
+    if (typeof uid !== 'number') {
       this.error('attribute_required_missing', 'class_uid')
       return
     }
@@ -211,7 +211,7 @@ class Walk {
     for (const row of chain) {
       if (row.range && typeof item === 'number' && (item < row.range[0] || item > row.range[1]))
         this.error('attribute_value_exceeds_range', path)
-      if (row.max_len !== undefined && typeof item === 'string' && [...item].length > row.max_len)
+      if (row.max_len !== undefined && typeof item === 'string' && Array.from(item).length > row.max_len)
         this.error('attribute_value_exceeds_max_len', path)
       if (row.values && !row.values.includes(item)) this.error('attribute_value_not_in_type_values', path)
       if (row.regex !== undefined && typeof item === 'string' && !new RegExp(row.regex).test(item))

@@ -1,0 +1,53 @@
+# The manual of this project: `make` prints it. Each target does the set-up that it needs, so that a fresh Debian or Ubuntu
+# machine with Node and root needs nothing by hand. BACKEND names the backend of the demo (nftables).
+
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/bash
+bin := node_modules/.bin
+
+.PHONY: help setup build native check lint format test demo bench corpus vectors errors clean
+
+help: ## Print this manual
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Install what is missing: Debian packages (as root), npm packages
+	@scripts/setup.sh
+
+build: setup ## Compile TypeScript into dist/
+	@$(bin)/tsc -p tsconfig.build.json
+	@if [ -f dist/bin/sluice.js ]; then chmod +x dist/bin/sluice.js; fi
+
+native: setup ## Compile the C and BPF parts into build/native/
+	@$(MAKE) -f src/native/Makefile
+
+check: setup ## Check types: the whole project, then the pure files alone, without Node's types
+	@$(bin)/tsc -p tsconfig.json
+	@$(bin)/tsc -p tsconfig.pure.json
+
+lint: setup ## Check format and lint rules; change nothing
+	@$(bin)/biome check --error-on-warnings .
+	@$(bin)/eslint --max-warnings 0 src test scripts
+
+format: setup ## Write the format, and the fixes that are safe
+	@$(bin)/biome check --write .
+
+test: setup ## Build, check, lint and run every suite; the last line counts them
+	@node scripts/test.mjs
+
+demo: build native ## A signed bundle becomes rules in the kernel, and real packets obey them
+	@node scripts/demo.mjs
+
+bench: build native ## Measure what the fence costs, one file a promise
+	@node scripts/bench.mjs
+
+corpus: build ## Judge the OpenShell policies that SLUICE_POLICIES names against their expectations
+	@node scripts/corpus.mjs
+
+vectors: build ## Run the public test vectors that SLUICE_VECTORS and SLUICE_OCSF name
+	@$(bin)/vitest run test/vectors
+
+errors: build ## Write src/ERRORS.md from the tables of codes
+	@node scripts/errors.mjs --write
+
+clean: ## Remove everything that was built
+	@rm -rf dist build coverage

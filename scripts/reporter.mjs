@@ -1,0 +1,30 @@
+// A reporter for vitest: one line a file, failures in full by vitest's own default reporter beside it, and a summary as JSON
+// in build/test-summary.json for scripts/test.mjs. A skip without a reason is a failure: skips are suspects.
+
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { relative } from 'node:path'
+
+export const SUMMARY = 'build/test-summary.json'
+
+export default class Summary {
+  onTestRunEnd(modules, unhandledErrors) {
+    const summary = { passed: 0, failed: 0, skipped: [], problems: unhandledErrors.map((error) => String(error.message)) }
+    for (const module of modules) {
+      const file = relative('.', module.moduleId)
+      for (const error of module.errors()) summary.problems.push(`${file}: ${error.message}`)
+      for (const test of module.children.allTests()) this.count(summary, file, test)
+    }
+    mkdirSync('build', { recursive: true })
+    writeFileSync(SUMMARY, JSON.stringify(summary))
+  }
+
+  count(summary, file, test) {
+    const { state, note } = test.result()
+    if (state === 'passed') summary.passed++
+    else if (state === 'skipped' && note) summary.skipped.push({ name: `${file} > ${test.fullName}`, reason: note })
+    else {
+      summary.failed++
+      if (state !== 'failed') summary.problems.push(`${file} > ${test.fullName}: ${state} without a reason`)
+    }
+  }
+}
