@@ -2,6 +2,9 @@
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined }
 
+/** Printable ASCII without quote and backslash: what nearly every string of ours is, printed as it stands. */
+const PLAIN = /^[ !#-[\]-~]*$/
+
 /**
  * The canonical text. Members whose value is undefined are left out. Throws TypeError for what JSON cannot say: a
  * number that is not finite, a lone surrogate, a bigint, a function. Callers hold values that were checked on the way in,
@@ -14,6 +17,7 @@ export function canonicalize(value: Json): string {
     return JSON.stringify(value) // ECMAScript number printing is what section 3.2.2.3 asks for; -0 prints as 0
   }
   if (typeof value === 'string') {
+    if (PLAIN.test(value)) return `"${value}"`
     if (/\p{Surrogate}/u.test(value)) throw new TypeError('canonicalize: lone surrogate')
     return JSON.stringify(value)
   }

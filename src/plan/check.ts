@@ -69,7 +69,7 @@ function checkGrant(grant: Grant, path: string, say: Say): void {
     return
   }
   if (grant.id !== grantId(grant.direction, grant.protocol, grant.prefix, grant.ports))
-    say('error', 'plan-grant-id', here, 'the id is not the digest of the grant')
+    say('error', 'plan-grant-id', here, 'the id does not say the grant')
   if ((grant.ports === null) !== (grant.protocol === 'icmp-echo'))
     say('error', 'plan-ports', here, 'ports do not fit the protocol')
   if (grant.clauses.length === 0) say('error', 'plan-clause', here, 'no clause says this grant')

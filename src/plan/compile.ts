@@ -56,7 +56,8 @@ export function compilePlan(input: CompileInput): CompileResult {
     }
     const offer = placement.capabilities
     const compiled = compileWorkspace(entry, policy, offer, notes)
-    guarantees.push(...compiled.guarantees)
+    const grants = compiled.grants.list()
+    for (const guarantee of compiled.guarantees) guarantees.push(guarantee)
     workspaces.push({
       workspace: entry.workspace,
       ...(policy ? { policy: policy.name } : {}),
@@ -66,8 +67,8 @@ export function compilePlan(input: CompileInput): CompileResult {
       onExpiry: policy?.onExpiry ?? 'suspend',
       network: {
         services: input.services?.get(entry.workspace) ?? [],
-        egress: compiled.grants.list().filter((grant) => grant.direction === 'egress'),
-        ingress: compiled.grants.list().filter((grant) => grant.direction === 'ingress'),
+        egress: grants.filter((grant) => grant.direction === 'egress'),
+        ingress: grants.filter((grant) => grant.direction === 'ingress'),
         names: compiled.rules,
         idle: IDLE,
       },

@@ -23,7 +23,7 @@ export type BackendName =
 /** A SPIFFE-style URI. */
 export type WorkspaceId = string
 
-/** `g-` and 16 hex digits: the digest of direction, protocol, prefix and ports. The same grant has the same id in every plan. */
+/** Direction, protocol, prefix and ports, as `egress/tcp/45.76.10.10/32/443`. The same grant has the same id in every plan. */
 export type GrantId = string
 
 export interface Grant {

@@ -1,5 +1,6 @@
 // Bytes, JSON, canonical form, YAML and quoting: strict where the platform repairs.
 
+import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
@@ -15,7 +16,7 @@ import {
   utf8,
 } from '../../../src/base/bytes.js'
 import { canonicalize, type Json } from '../../../src/base/canonical.js'
-import { digestOfText, isDigest } from '../../../src/base/digest.js'
+import { adoptSha256, digestOfText, isDigest } from '../../../src/base/digest.js'
 import { JsonError, parseJson } from '../../../src/base/json.js'
 import { quote } from '../../../src/base/quote.js'
 import { nearest } from '../../../src/base/suggest.js'
@@ -263,5 +264,15 @@ describe('words for people', () => {
     expect(quote('a"b\\c')).toBe('"a\\"b\\\\c"')
     expect(quote('\u001b[31mred\u202e')).toBe('"\\u{1b}[31mred\\u{202e}"')
     expect(quote('x'.repeat(100), 10)).toBe('"xxxxxxxxxx" (100 characters)')
+  })
+})
+
+describe('SHA-256', () => {
+  it('takes the platform implementation, and nothing that is not SHA-256', () => {
+    expect(() => adoptSha256((bytes) => createHash('sha512').update(bytes).digest().subarray(0, 32))).toThrow(
+      'not SHA-256',
+    )
+    adoptSha256((bytes) => createHash('sha256').update(bytes).digest())
+    expect(digestOfText('abc')).toBe('sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad')
   })
 })
