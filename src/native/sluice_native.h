@@ -1,0 +1,134 @@
+/*
+ * The flat C interface between the agent and the kernel parts that nft itself cannot reach: denied packets (NFLOG), live
+ * flows (conntrack), the deny floor (a tc program), and news of interfaces and of the ruleset.
+ *
+ * Every function gives 0 or a count on success and -errno on failure; out-parameters are untouched on failure. Handles are
+ * opaque and belong to one caller at a time unless said otherwise. No callbacks. All work happens in the network namespace
+ * of the calling thread at the time of the `open` call.
+ */
+#ifndef SLUICE_NATIVE_H
+#define SLUICE_NATIVE_H
+
+#include <stdint.h>
+
+/* Raised with every change of a signature or of a record's layout; the binding refuses any other number. */
+#define SLUICE_NATIVE_ABI 1u
+
+uint32_t sluice_native_abi(void);
+
+/* ---- denied packets ------------------------------------------------------------------------------------------------ */
+
+#define SLUICE_DENIAL_SNAP 128
+
+/* One logged packet, 208 octets. Names are empty where there is no interface. */
+struct sluice_denial {
+    char from[16];
+    char to[16];
+    char prefix[32];
+    uint64_t at_ns;     /* CLOCK_REALTIME when the reader took it from the kernel */
+    uint16_t ethertype; /* host order */
+    uint16_t length;    /* octets valid in data */
+    uint32_t reserved;
+    uint8_t data[SLUICE_DENIAL_SNAP]; /* from the network header on */
+};
+
+struct sluice_nflog;
+
+/*
+ * Before: nobody else in this namespace is bound to the group (-EBUSY otherwise). After: a thread of its own reads the
+ * group into a ring of `slots` records; what does not fit is counted.
+ */
+int sluice_nflog_open(uint16_t group, uint32_t slots, struct sluice_nflog **out);
+
+/*
+ * Waits up to timeout_ms for at least one record, then moves up to capacity of them. *lost grows by what was missed since the
+ * last call: ring full, socket buffer full, or gaps in the kernel's numbering. Gives the number moved. May run on any
+ * thread, one call at a time.
+ */
+int sluice_nflog_drain(struct sluice_nflog *log, struct sluice_denial *records, uint32_t capacity, uint32_t timeout_ms,
+                       uint64_t *lost);
+
+/* Before: no drain is under way. After: the thread has ended and the handle is gone. */
+void sluice_nflog_close(struct sluice_nflog *log);
+
+/* ---- live flows ---------------------------------------------------------------------------------------------------- */
+
+/* One conntrack entry by its original tuple, 64 octets. IPv4 addresses stand in the first four octets. */
+struct sluice_flow {
+    uint8_t source[16];
+    uint8_t destination[16];
+    uint16_t source_port; /* host order; for ICMP the identifier */
+    uint16_t destination_port;
+    uint8_t family; /* 4 or 6 */
+    uint8_t protocol;
+    uint8_t icmp_type;
+    uint8_t icmp_code;
+    uint32_t mark;
+    uint32_t id; /* network order, as the kernel gave it */
+    uint16_t zone;
+    uint16_t reserved[7];
+};
+
+/*
+ * Lists the entries whose original source or destination is one of `locals` (16 octets each, IPv4 in the first four and the
+ * rest zero, sorted as by memcmp). Writes up to capacity records; *total is how many there were. Gives the number written.
+ */
+int sluice_flows_list(const uint8_t *locals, uint32_t local_count, struct sluice_flow *flows, uint32_t capacity,
+                      uint32_t *total);
+
+/* Deletes exactly these entries: tuple, zone and id must match, so that a newer flow of the same tuple survives. Entries that
+ * are gone already are no error. Gives the number deleted. */
+int sluice_flows_delete(const struct sluice_flow *flows, uint32_t count);
+
+/* ---- interfaces ---------------------------------------------------------------------------------------------------- */
+
+/* One interface, 24 octets. master is the index of the bridge, bond or VRF that it is a port of, or 0. */
+struct sluice_link {
+    char name[16];
+    uint32_t index;
+    uint32_t master;
+};
+
+/* As for flows: writes up to capacity, *total is how many there are, gives the number written. */
+int sluice_links_list(struct sluice_link *links, uint32_t capacity, uint32_t *total);
+
+/* Removes the clsact qdisc of an interface when no filter hangs on it. 1 when it was removed, 0 when it stays or is not
+ * there. */
+int sluice_links_tidy(uint32_t ifindex);
+
+/* ---- deny floor ---------------------------------------------------------------------------------------------------- */
+
+struct sluice_floor;
+
+/*
+ * Takes over the program that is attached in this namespace, or loads one from object_path (nothing is attached by that).
+ * *reused tells which. Before: CAP_BPF and CAP_NET_ADMIN.
+ */
+int sluice_floor_open(const char *object_path, struct sluice_floor **out, uint32_t *reused);
+void sluice_floor_close(struct sluice_floor *floor);
+
+/* Attaches at the egress of an interface; 1 when it was there already, 0 when it is new. */
+int sluice_floor_attach(struct sluice_floor *floor, uint32_t ifindex);
+/* Detaches. 1 when there was nothing of ours. */
+int sluice_floor_detach(uint32_t ifindex);
+/* 1 when our program is attached there, else 0. */
+int sluice_floor_attached(uint32_t ifindex);
+
+/* What the floor guards. Additions first, removals second, so that nothing is ever unguarded in between. */
+int sluice_floor_guard(struct sluice_floor *floor, const uint32_t *ifindexes, uint32_t ifindex_count, const uint8_t *v4,
+                       uint32_t v4_count, const uint8_t *v6, uint32_t v6_count);
+/* Packets that the floor dropped since it was loaded. */
+int sluice_floor_drops(struct sluice_floor *floor, uint64_t *drops);
+
+/* ---- news ---------------------------------------------------------------------------------------------------------- */
+
+#define SLUICE_NEWS_LINKS 1   /* an interface came, went or changed */
+#define SLUICE_NEWS_RULESET 2 /* somebody outside this process committed an nftables transaction */
+
+struct sluice_news;
+int sluice_news_open(struct sluice_news **out);
+/* Never waits. Gives a mask of SLUICE_NEWS_*; both when news were lost. */
+int sluice_news_read(struct sluice_news *news);
+void sluice_news_close(struct sluice_news *news);
+
+#endif
