@@ -84,7 +84,10 @@ export default tseslint.config(
         { object: 'Date', property: 'now', message: 'Time comes in as a parameter.' },
         { object: 'Math', property: 'random', message: 'Randomness comes in as a parameter.' },
       ],
-      'no-restricted-imports': ['error', { patterns: [{ group: ['node:*'], message: 'Pure code cannot reach Node.' }] }],
+      'no-restricted-imports': [
+        'error',
+        { patterns: [{ group: ['node:*'], message: 'Pure code cannot reach Node.' }] },
+      ],
       'no-restricted-syntax': [
         'error',
         noDefaultExport,

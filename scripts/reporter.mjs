@@ -8,7 +8,12 @@ export const SUMMARY = 'build/test-summary.json'
 
 export default class Summary {
   onTestRunEnd(modules, unhandledErrors) {
-    const summary = { passed: 0, failed: 0, skipped: [], problems: unhandledErrors.map((error) => String(error.message)) }
+    const summary = {
+      passed: 0,
+      failed: 0,
+      skipped: [],
+      problems: unhandledErrors.map((error) => String(error.message)),
+    }
     for (const module of modules) {
       const file = relative('.', module.moduleId)
       for (const error of module.errors()) summary.problems.push(`${file}: ${error.message}`)
