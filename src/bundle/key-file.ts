@@ -108,7 +108,7 @@ export function readPrivateKey(bytes: Uint8Array): KeyPair {
   if (octets === undefined) throw no('the block is not base64')
   for (const { head, tail } of PKCS8[alg]) {
     if (!equalBytes(octets.subarray(0, head.length), head)) continue
-    const secret = octets.slice(head.length, head.length + ALGORITHMS[alg].secretBytes)
+    const secret = new Uint8Array(octets.subarray(head.length, head.length + ALGORITHMS[alg].secretBytes))
     const rest = octets.subarray(head.length + secret.length)
     if (secret.length !== ALGORITHMS[alg].secretBytes || (alg === 'ES256' && !isScalar(secret))) break
     const key = enrollKey(alg, ALGORITHMS[alg].publicOf(secret), kid)

@@ -35,7 +35,7 @@ interface Algorithm {
 }
 
 const bigEndian = (bytes: Uint8Array): bigint => BigInt(`0x${hex(bytes)}`)
-const littleEndian = (bytes: Uint8Array): bigint => bigEndian(bytes.slice().reverse())
+const littleEndian = (bytes: Uint8Array): bigint => bigEndian(new Uint8Array(bytes).reverse())
 
 const isPoint = (decode: () => unknown): boolean => {
   try {
@@ -87,7 +87,7 @@ export function enrollKey(alg: KeyAlg, bytes: Uint8Array, name = ''): PublicKey 
   const why =
     bytes.length === keyBytes ? refuseKey(bytes) : `it has ${bytes.length} octets and a key of ${alg} has ${keyBytes}`
   if (why !== undefined) throw bundleFault('BUNDLE_KEY', { name, why })
-  return { alg, bytes: bytes.slice() } as PublicKey
+  return { alg, bytes: new Uint8Array(bytes) } as PublicKey
 }
 
 /** Whether `signature` could be a signature of `alg` at all: 64 octets and both halves in range. */

@@ -24,11 +24,14 @@ export function requireSizes({ manifest, release, members }: BundleBytes): void 
   }
 }
 
-/** Private copies: whoever holds the delivered arrays cannot change what is being verified. */
+/**
+ * Private copies: whoever holds the delivered arrays cannot change what is being verified. Not by `slice`, which Node's
+ * Buffer overrides to give a view.
+ */
 export const snapshot = ({ manifest, release, members }: BundleBytes): BundleBytes => ({
-  manifest: manifest.slice(),
-  ...(release === undefined ? {} : { release: release.slice() }),
-  members: new Map([...members].map(([path, content]) => [path, content.slice()])),
+  manifest: new Uint8Array(manifest),
+  ...(release === undefined ? {} : { release: new Uint8Array(release) }),
+  members: new Map([...members].map(([path, content]) => [path, new Uint8Array(content)])),
 })
 
 /** Exactly the listed members, in the manifest's order. Throws BUNDLE_MEMBER_*. */

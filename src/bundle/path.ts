@@ -33,20 +33,34 @@ export const refuseMemberPath = (path: string): string | undefined =>
 /** Collects paths and says why the next one collides: the same path, one that differs only in case, or a file used as a folder. */
 export class PathSet {
   private readonly files = new Set<string>()
-  private readonly folders = new Set<string>()
+  private readonly folders = new Map<string, string>()
 
-  /** Adds `path`; returns why it collides, or undefined. */
+  /** Adds a file; returns why it collides, or undefined. */
   add(path: string): string | undefined {
     const folded = path.toLowerCase()
-    if (this.files.has(folded)) return 'another member has the same path, or one that differs only in case'
-    if (this.folders.has(folded)) return 'another member uses it as a folder'
-    const segments = folded.split('/')
+    if (this.files.has(folded)) return 'another file has the same path, or one that differs only in case'
+    if (this.folders.has(folded)) return 'a folder has the same path'
+    const why = this.addParents(path)
+    if (why === undefined) this.files.add(folded)
+    return why
+  }
+
+  /** Adds a folder; naming one again is no collision. */
+  addFolder(path: string): string | undefined {
+    const folded = path.toLowerCase()
+    if (this.files.has(folded)) return 'a file has the same path'
+    return this.addParents(`${path}/`)
+  }
+
+  private addParents(path: string): string | undefined {
+    const segments = path.split('/')
     for (let i = 1; i < segments.length; i++) {
       const folder = segments.slice(0, i).join('/')
-      if (this.files.has(folder)) return 'it lies below another member'
-      this.folders.add(folder)
+      const folded = folder.toLowerCase()
+      if (this.files.has(folded)) return 'it lies below a file'
+      if ((this.folders.get(folded) ?? folder) !== folder) return 'its folder differs from another one only in case'
+      this.folders.set(folded, folder)
     }
-    this.files.add(folded)
     return undefined
   }
 }

@@ -135,8 +135,8 @@ export async function verifyInventory(
   requireLiveRoot(trust, context.nowMs)
   const limit = LIMITS.inventoryBytes
   if (yaml.length > limit) throw bundleFault('BUNDLE_TOO_LARGE', { what: 'the inventory', size: yaml.length, limit })
-  const bytes = yaml.slice()
-  const envelope = readEnvelope(jws.slice(), 'inventory')
+  const bytes = new Uint8Array(yaml)
+  const envelope = readEnvelope(new Uint8Array(jws), 'inventory')
   const signers = await requireThreshold(envelope, trust.keys, thresholdOf(trust, 'inventory'))
   const { audience, epoch, revision, size, digest } = parseInventoryStatement(envelope.statement)
   if (audience !== context.audience)

@@ -73,7 +73,7 @@ export function preVerify(form: SigilForm, artifact: Uint8Array): PreVerified {
   if (!read.ok) return remember({ outcome: 'MetadataParseFailure', why: read.why })
   const { alg, keyid } = read.metadata
   const result = remember({ outcome: 'Ok', why: '', alg, ...(keyid === undefined ? {} : { keyid }) })
-  inside.set(result, { payload: parts.payload.slice(), metadata: read.metadata })
+  inside.set(result, { payload: new Uint8Array(parts.payload), metadata: read.metadata })
   return result
 }
 
@@ -96,7 +96,7 @@ export function verifySigil(pre: PreVerified, policy: SigilPolicy): SigilResult 
   if (!isWellFormedSignature(alg, signature))
     return { state: 'MalformedAttemptedSigned', why: `the signature is not one of ${alg}` }
   return checkSignature(key, payload, signature) === 'good'
-    ? { state: 'Verified', payload: payload.slice() }
+    ? { state: 'Verified', payload: new Uint8Array(payload) }
     : { state: 'SignedButFailedVerification', why: 'the signature does not fit payload and key' }
 }
 
