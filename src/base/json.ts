@@ -87,7 +87,9 @@ class Reader {
     const text = this.take(NUMBER)
     if (text === undefined) this.fail(path, start >= this.text.length ? 'the text ends too early' : 'not a JSON value')
     const value = Number(text)
-    if (!Number.isFinite(value) || Object.is(value, -0) || (Number.isInteger(value) && !Number.isSafeInteger(value))) {
+    // A number with a fraction or an exponent is a double and says so; one without is an integer, and must survive as one.
+    const rounded = !/[.eE]/.test(text) && !Number.isSafeInteger(value)
+    if (!Number.isFinite(value) || Object.is(value, -0) || rounded) {
       this.at = start
       this.fail(path, 'number cannot be held exactly (integers go to 2^53-1; write larger ones as strings)')
     }

@@ -114,9 +114,9 @@ function revision(value: Json, key: string, no: No): bigint {
   return parsed
 }
 
-/** A whole number from 0 to 2^53-1; the JSON reader has refused everything above. */
+/** A whole number from 0 to 2^53-1. */
 function count(value: Json, key: string, no: No): number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0) throw no(`${key} is not a whole number`)
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw no(`${key} is not a whole number`)
   return value
 }
 

@@ -58,7 +58,7 @@ function readRoot(document: Json): TrustRoot {
 }
 
 function positive(value: Json | undefined, key: string): number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 1)
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1)
     throw no(`${key} is not a whole number from 1`)
   return value
 }
