@@ -1,14 +1,14 @@
-// Why a policy operation did not happen. Findings about a document are notes (codes.ts); this fault carries them when a
-// caller needs policies and cannot have them.
+// Why a policy operation did not happen. Findings about a document are not faults but notes (codes.ts), collected and
+// returned; a fault is for a caller who asked for something that cannot be written down.
 
 import { type FaultTable, faultsOf } from '../base/fault.js'
 
 export const POLICY_FAULTS = {
-  POLICY_REJECTED: {
+  POLICY_INIT_VALUE: {
     reaction: 'reject',
-    say: (d: { readonly errors: number; readonly files: readonly string[] }) =>
-      `${d.errors} ${d.errors === 1 ? 'error' : 'errors'} in the policy documents (${d.files.join(', ')})`,
-    remedy: 'run `sluice policy check` on each file, mend what its notes name, and sign the bundle again',
+    say: (d: { readonly key: string; readonly value: string; readonly expected: string }) =>
+      `a FencePolicy cannot have ${d.value} as ${d.key}: expected ${d.expected}`,
+    remedy: 'give another value on the command line',
   },
 } as const satisfies FaultTable
 

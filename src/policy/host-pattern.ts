@@ -131,6 +131,7 @@ export function hostsOverlap(a: string, b: string): boolean {
 /** True when some text matches both globs, where `*` is any run of characters. O(a x b). */
 export function globsIntersect(a: string, b: string): boolean {
   if (a === b) return true
+  if (!a.includes('*') && !b.includes('*')) return false
   // reach[j]: the part of `a` read so far and b[0..j) can match one text.
   let reach = new Array<boolean>(b.length + 1).fill(false)
   reach[0] = true

@@ -7,6 +7,7 @@ import type { Findings } from '../findings.js'
 import { type Host, isBlockedHost } from '../host-pattern.js'
 import type { Located } from '../shape.js'
 import type { EndpointView } from './endpoint-checks.js'
+import { excludesAddress } from './host-checks.js'
 import { CREDENTIAL_KEYS, L7_KEYS, type SandboxEndpoint, type SandboxHost, type SandboxPolicy } from './model.js'
 import type { RuleView } from './parse.js'
 import type { DocumentFound } from './schema.js'
@@ -66,7 +67,10 @@ function buildEndpoint(view: EndpointView, findings: Findings): SandboxEndpoint 
     tls: truthy(of.tls) && of.tls !== 'skip',
     l7: L7_KEYS.filter((key) => truthy(of[key])),
     credentials: CREDENTIAL_KEYS.filter((key) => truthy(of[key])),
-    blocked: isBlockedHost(view.host) || allowed.some((entry) => entry.blocked !== undefined),
+    blocked:
+      isBlockedHost(view.host) ||
+      allowed.some((entry) => entry.blocked !== undefined) ||
+      (view.host.kind === 'address' && excludesAddress(of.allowed_ips, view.host.ip)),
   }
 }
 

@@ -5,7 +5,7 @@ import { quote } from '../../base/quote.js'
 import type { PolicyCode } from '../codes.js'
 import type { Findings } from '../findings.js'
 import { type Host, isBlockedHost } from '../host-pattern.js'
-import { badAllowedIps } from './host-checks.js'
+import { badAllowedIps, excludesAddress } from './host-checks.js'
 import type { EndpointFound } from './schema.js'
 
 type Key = Parameters<EndpointFound['spot']>[0]
@@ -60,6 +60,9 @@ const NOT_FOR_TCP = [
 ] as const satisfies readonly Key[]
 
 const first = (e: EndpointView, keys: readonly Key[]): string => keys.find((key) => e.found.has(key)) ?? ''
+
+const excludesHost = (e: EndpointView): boolean =>
+  e.host.kind === 'address' && excludesAddress(e.of.allowed_ips, e.host.ip)
 
 /** Hold whatever the protocol is. */
 const ALWAYS: readonly Row[] = [
@@ -154,6 +157,12 @@ const ALWAYS: readonly Row[] = [
     when: (e) => badAllowedIps(e.of.allowed_ips, 'blocked').length > 0,
     say: (e) =>
       `${badAllowedIps(e.of.allowed_ips, 'blocked').join(', ')}: reaches loopback, link-local or other addresses that are always blocked, so every connection would be denied`,
+  },
+  {
+    code: 'allowed-ips-excludes-host',
+    at: 'host',
+    when: (e) => excludesHost(e),
+    say: (e) => `${quote(e.of.host ?? '')} lies outside allowed_ips, so the endpoint grants nothing`,
   },
   {
     code: 'always-blocked-host',

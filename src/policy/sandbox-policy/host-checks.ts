@@ -1,5 +1,6 @@
 // The host and the allowed addresses of one endpoint: read once, each entry with its own place (sheet sections 6 and 8).
 
+import { type Ip, inPrefix } from '../../base/ip.js'
 import { quote } from '../../base/quote.js'
 import { parseAllowedIp } from '../allowed-ips.js'
 import type { Findings, Spot } from '../findings.js'
@@ -39,3 +40,9 @@ export const badAllowedIps = (
     const hit = problem === 'broad' ? parsed?.broad === true : parsed?.blocked !== undefined
     return hit ? [quote(value)] : []
   })
+
+/** Section 8: every address must lie inside `allowed_ips`, an address written as host too. */
+export function excludesAddress(entries: readonly Located<string>[] | undefined, ip: Ip): boolean {
+  const parsed = (entries ?? []).flatMap(({ value }) => parseAllowedIp(value) ?? [])
+  return parsed.length > 0 && !parsed.some(({ prefix }) => inPrefix(ip, prefix))
+}

@@ -47,7 +47,7 @@ export interface SandboxEndpoint {
   readonly tls: boolean
   readonly l7: readonly L7Key[]
   readonly credentials: readonly CredentialKey[]
-  /** Always blocked (accepted by compat only): compiles to nothing. */
+  /** Nothing can pass: always blocked (accepted by compat only), or an address outside its own allowed_ips. */
   readonly blocked: boolean
 }
 

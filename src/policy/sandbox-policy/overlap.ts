@@ -98,7 +98,7 @@ function* pairs(subjects: readonly Subject[], budget: { left: number }): Generat
       byPort.set(port, bucket)
       const candidates = isWide ? bucket.all : [...(bucket.exact.get(subject.host) ?? []), ...bucket.wide]
       for (const other of candidates) {
-        budget.left -= 1 + other.host.length
+        budget.left -= 16 + firstLabel(other.host) * firstLabel(subject.host)
         if (budget.left < 0) return
         const pair = other.index * subjects.length + subject.index
         if (seen.has(pair) || !hostsOverlap(other.host, subject.host)) continue
@@ -115,6 +115,9 @@ function* pairs(subjects: readonly Subject[], budget: { left: number }): Generat
     }
   }
 }
+
+/** Length of the first label, the only one that can hold a partial wildcard and so cost a comparison of globs. */
+const firstLabel = (host: string): number => Math.max(1, host.indexOf('.'))
 
 /** What the two disagree on, or undefined. */
 function contradiction(a: Subject, b: Subject, budget: { left: number }): string | undefined {

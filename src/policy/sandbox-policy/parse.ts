@@ -6,7 +6,7 @@
 import { LIMITS } from '../../base/limits.js'
 import type { Note } from '../../base/note.js'
 import { quote } from '../../base/quote.js'
-import { readYaml } from '../../base/yaml.js'
+import { readYaml, type YamlResult } from '../../base/yaml.js'
 import { Findings, type Spot } from '../findings.js'
 import type { Profile, Role } from '../model.js'
 import type { Named } from '../shape.js'
@@ -42,9 +42,12 @@ export interface RuleView {
   readonly endpoints: readonly EndpointView[]
 }
 
-export function parseSandboxPolicy(bytes: Uint8Array, file: string, options: SandboxOptions): SandboxResult {
+export const parseSandboxPolicy = (bytes: Uint8Array, file: string, options: SandboxOptions): SandboxResult =>
+  readSandboxPolicy(readYaml(bytes, file, { bytes: LIMITS.memberBytes, nodes: LIMITS.documentNodes }), file, options)
+
+/** The same from a tree that was read already. */
+export function readSandboxPolicy(yaml: YamlResult, file: string, options: SandboxOptions): SandboxResult {
   const findings = new Findings(file, options.profile)
-  const yaml = readYaml(bytes, file, { bytes: LIMITS.memberBytes, nodes: LIMITS.documentNodes })
   findings.adopt(yaml.notes)
   const root = yaml.root ?? yaml.repeated
   if (!root) return { notes: findings.list() }

@@ -1,0 +1,32 @@
+// A FencePolicy -> its own clauses. They have no losses: everything that a FencePolicy says is for the fence to enforce, and
+// what a backend cannot enforce refuses the bundle.
+
+import { type Draft, identify } from '../clause-id.js'
+import type { Clause } from '../model.js'
+import type { FencePolicy } from './model.js'
+
+export function fenceClauses(policy: FencePolicy): Clause[] {
+  const drafts: Draft[] = [
+    ...policy.egress.map((entry): Draft => ({ kind: 'egress', ...entry, losses: [] })),
+    ...policy.ingress.map((entry): Draft => ({ kind: 'ingress', ...entry, losses: [] })),
+    ...policy.quotas.map((entry): Draft => ({ kind: 'quota', name: entry.limit, losses: [], ...entry })),
+    ...policy.volumes.flatMap(storage),
+  ]
+  if (policy.exec) {
+    const { values, reaction, origin } = policy.exec
+    drafts.push({ kind: 'process', name: 'process', origin, losses: [], rule: 'exec', values, reaction })
+  }
+  return drafts.map(identify)
+}
+
+function storage(volume: FencePolicy['volumes'][number]): Draft[] {
+  const { name, origin } = volume
+  const rows = [
+    ['deny', volume.deny],
+    ['read-only', volume.readOnly],
+    ['read-write', volume.readWrite],
+  ] as const
+  return rows.flatMap(([access, paths]): Draft[] =>
+    paths.length === 0 ? [] : [{ kind: 'storage', name, origin, losses: [], access, paths, volume: name }],
+  )
+}

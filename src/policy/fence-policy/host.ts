@@ -1,0 +1,79 @@
+// Storage volumes and process rules of a FencePolicy: paths in one spelling, and nothing that stands on two sides.
+
+import { isDigest } from '../../base/digest.js'
+import { quote } from '../../base/quote.js'
+import type { Findings, Spot } from '../findings.js'
+import type { Located } from '../shape.js'
+import type { FencePolicy, FenceVolume } from './model.js'
+import type { ProcessFound, VolumeFound } from './shape.js'
+
+export function readVolumes(volumes: readonly VolumeFound[], findings: Findings): FenceVolume[] {
+  const names = new Map<string, Spot>()
+  return volumes.map((volume) => {
+    const name = volume.of.name ?? ''
+    const earlier = names.get(name)
+    if (earlier && volume.has('name'))
+      findings.note(
+        'duplicate-name',
+        volume.spot('name'),
+        `the volume ${quote(name)} stands at line ${earlier.line} already; put its paths together`,
+      )
+    names.set(name, volume.spot('name'))
+    if (!volume.has('read_only') && !volume.has('read_write') && !volume.has('deny'))
+      findings.note(
+        'empty-list',
+        volume.at,
+        `the volume ${quote(name)} lists no paths; add read_only, read_write or deny`,
+      )
+    const taken = new Set<string>()
+    const paths = (entries: readonly Located<string>[] | undefined): string[] =>
+      (entries ?? []).flatMap(({ value, at }) => {
+        if (!isPath(value))
+          findings.note('bad-path', at, `${quote(value)} is not a path such as /data/out, from the volume's root`)
+        else if (taken.has(value)) findings.note('duplicate-value', at, `${quote(value)} stands twice in this volume`)
+        else {
+          taken.add(value)
+          return [value]
+        }
+        return []
+      })
+    return {
+      name,
+      origin: findings.origin(volume.at),
+      deny: paths(volume.of.deny).sort(),
+      readOnly: paths(volume.of.read_only).sort(),
+      readWrite: paths(volume.of.read_write).sort(),
+    }
+  })
+}
+
+export function readExec(section: ProcessFound | undefined, findings: Findings): FencePolicy['exec'] {
+  if (!section) return undefined
+  const seen = new Set<string>()
+  for (const { value, at } of section.of.allow_exec ?? []) {
+    const [path = '', digest, ...more] = value.split('@')
+    if (!isPath(path) || path === '/' || more.length > 0)
+      findings.note('bad-path', at, `${quote(value)} is not the absolute path of a file, alone or with @sha256:...`)
+    else if (digest !== undefined && !isDigest(digest))
+      findings.note('bad-digest', at, `${quote(digest)} is not "sha256:" and 64 lower-case hex digits`)
+    else if (seen.has(value)) findings.note('duplicate-value', at, `${quote(value)} stands twice`)
+    else seen.add(value)
+  }
+  const { reaction } = section.of
+  const isKnown = reaction === 'observe' || reaction === 'quarantine' || reaction === 'kill'
+  return {
+    values: [...seen].sort(),
+    reaction: isKnown ? reaction : 'kill',
+    origin: findings.origin(section.spot('allow_exec')),
+  }
+}
+
+/** Absolute, one spelling: no `.`, `..`, empty segment or trailing slash; no globs, since they are matched by nothing here. */
+function isPath(text: string): boolean {
+  if (text === '/') return true
+  if (!text.startsWith('/') || text.length > 4_096 || /[*?[\]{}]|\p{Cc}/u.test(text)) return false
+  return !text
+    .slice(1)
+    .split('/')
+    .some((segment) => segment === '' || segment === '.' || segment === '..')
+}
