@@ -1,0 +1,173 @@
+// Who may import whom, as data. The first three members are the row as src/README.md prints it; the rest is what the test
+// holds. `files` and `may` are matched against paths below src without the extension. A file belongs to the first row that
+// matches it; a file always may import files of its own row.
+
+import { readText } from './repository.js'
+
+export interface Layer {
+  readonly folder: string
+  readonly mayText: string
+  readonly pureText: string
+  readonly files: RegExp
+  readonly may: readonly RegExp[]
+  /** Packages from outside, by their first path segments. Node's own modules are open to what is not pure. */
+  readonly packages: readonly string[]
+  readonly pure: boolean | RegExp
+}
+
+const base = /^base\//
+const bundle = /^bundle\//
+const policy = /^policy\//
+const plan = /^plan\//
+const contract = /^backends\/backend$/
+
+/** The pure half of the backends is what the configuration without Node's types compiles: it is listed once, there. */
+const pureBackends = (JSON.parse(readText('tsconfig.pure.json')) as { include: string[] }).include
+  .filter((pattern) => pattern.startsWith('src/backends/'))
+  .map((pattern) =>
+    pattern
+      .replace(/^src\//, '')
+      .replace(/\.ts$/, '')
+      .replaceAll('*', '[a-z-]+'),
+  )
+
+export const IMPORT_TABLE: readonly Layer[] = [
+  {
+    folder: 'base',
+    mayText: 'nothing',
+    pureText: 'yes',
+    files: base,
+    may: [],
+    packages: ['@noble/hashes', 'yaml'],
+    pure: true,
+  },
+  {
+    folder: 'bundle',
+    mayText: 'base',
+    pureText: 'yes (crypto by value)',
+    files: bundle,
+    may: [base],
+    packages: ['@noble/curves', 'jose'],
+    pure: true,
+  },
+  { folder: 'policy', mayText: 'base', pureText: 'yes', files: policy, may: [base], packages: ['ajv'], pure: true },
+  {
+    folder: 'plan',
+    mayText: 'base, policy',
+    pureText: 'yes',
+    files: plan,
+    may: [base, policy],
+    packages: [],
+    pure: true,
+  },
+  {
+    folder: 'backends: backend, capabilities, program, lower, render, errors and their parts',
+    mayText: 'base, policy, plan',
+    pureText: 'yes',
+    files: new RegExp(`^(${pureBackends.join('|')})$`),
+    may: [base, policy, plan],
+    packages: [],
+    pure: true,
+  },
+  {
+    folder: 'backends/registry',
+    mayText: 'backends',
+    pureText: 'names yes, opening no',
+    files: /^backends\/registry$/,
+    may: [plan, /^backends\/[a-z-]+\/index$/, contract],
+    packages: [],
+    pure: false,
+  },
+  {
+    folder: 'backends: everything else of a backend',
+    mayText: 'base, policy, plan, own folder',
+    pureText: 'no',
+    files: /^backends\/[a-z-]+\//,
+    may: [base, policy, plan, contract],
+    packages: ['koffi'],
+    pure: false,
+  },
+  {
+    folder: 'dns',
+    mayText: 'base, plan',
+    pureText: 'story pure, sockets at the edge',
+    files: /^dns\//,
+    may: [base, plan],
+    packages: ['dns-packet'],
+    pure: false,
+  },
+  {
+    folder: 'audit: fact, ocsf, fold, uuid, errors',
+    mayText: 'base',
+    pureText: 'yes',
+    files: /^audit\/(ocsf\/|(fact|fold|uuid|errors)$)/,
+    may: [base],
+    packages: [],
+    pure: true,
+  },
+  {
+    folder: 'audit: everything else',
+    mayText: 'base, audit',
+    pureText: 'no',
+    files: /^audit\//,
+    may: [base, /^audit\//],
+    packages: [],
+    pure: false,
+  },
+  {
+    folder: 'agent',
+    mayText: 'base, bundle, policy, plan, backends/backend (types), audit, dns',
+    pureText: '`decide` yes, rest no',
+    files: /^agent\//,
+    may: [base, bundle, policy, plan, contract, /^audit\//, /^dns\//],
+    packages: ['koffi', 'pino', 'tar-stream'],
+    pure: /^agent\/decide$/,
+  },
+  {
+    folder: 'companion',
+    mayText: 'base, bundle, audit, api/client',
+    pureText: 'no',
+    files: /^companion\//,
+    may: [base, bundle, /^audit\//, /^api\/client$/],
+    packages: [],
+    pure: false,
+  },
+  {
+    folder: 'api',
+    mayText: 'base, agent/command',
+    pureText: 'no',
+    files: /^api\//,
+    may: [base, /^agent\/command$/],
+    packages: [],
+    pure: false,
+  },
+  {
+    folder: 'cli',
+    mayText: 'base, bundle, policy, plan, backends/registry (pure half), api/client',
+    pureText: 'no',
+    files: /^cli\//,
+    may: [base, bundle, policy, plan, /^backends\/registry$/, /^api\/client$/],
+    packages: ['commander'],
+    pure: false,
+  },
+  {
+    folder: 'bin',
+    mayText: 'everything',
+    pureText: 'no',
+    files: /^bin\//,
+    may: [/./],
+    packages: ['commander', 'pino'],
+    pure: false,
+  },
+]
+
+/** A backend is one folder each: within the rows for backends, only its own. */
+export const backendFolder = (path: string): string | undefined => /^backends\/([a-z-]+)\//.exec(path)?.[1]
+
+/** The table as src/README.md has it between its two markers. */
+export const printTable = (): string =>
+  [
+    '| folder | may import | pure |',
+    '|---|---|---|',
+    ...IMPORT_TABLE.map((row) => `| ${row.folder} | ${row.mayText} | ${row.pureText} |`),
+  ].join('\n')
