@@ -193,6 +193,16 @@ export const BUNDLE_FAULTS = {
       `the root has version ${d.version}; the next one is ${d.expected}`,
     remedy: 'Roots are followed one by one. Fetch the missing ones.',
   },
+  BUNDLE_JWK: {
+    ...reject,
+    say: (d: { why: string }) => `the key set cannot be used: ${d.why}`,
+    remedy: 'Ask its publisher for keys of one kind, each with its own kid and alg.',
+  },
+  BUNDLE_JWS: {
+    ...reject,
+    say: (d: { why: string }) => `the signed token is refused: ${d.why}`,
+    remedy: 'Ask its issuer for a compact JWS under a key of the pinned set.',
+  },
   BUNDLE_SIGIL_FORM: {
     reaction: 'bug',
     say: (d: { form: string }) => `InvalidOrUnsupportedForm: ${quote(d.form)}`,
