@@ -1,7 +1,6 @@
 // The one command type behind every interface (design section 7): command line now, gRPC, channels and timers as they come.
-// A command carries values that were read once; whoever made it says who asked, and gives it an id for the trail.
+// Whoever made a command says who asked, and gives it an id for the trail.
 
-import type { Digest } from '../base/digest.js'
 import type { BundleBytes } from '../bundle/model.js'
 import type { WorkspaceId } from '../plan/model.js'
 
@@ -23,10 +22,8 @@ interface CommandBase {
 
 export interface ApplyCommand extends CommandBase {
   readonly kind: 'apply'
-  readonly bundle: BundleBytes
-  /** What the bytes say about themselves, for the trail of a refusal. */
-  // untrusted: all of it
-  readonly offered: { readonly bundleId?: string; readonly digest?: Digest; readonly policyRevision?: string }
+  /** Brings the bundle in by its transport, once; throws that transport's faults. */
+  readonly fetch: () => Promise<BundleBytes>
   readonly inventory: InventoryBytes
   /** Judge the same bytes again although they were refused before. */
   readonly retry: boolean

@@ -6,7 +6,8 @@ import { canonicalize } from '../base/canonical.js'
 import { type Digest, digestOf, digestOfText } from '../base/digest.js'
 import { Fault } from '../base/fault.js'
 import { hasErrors, type Note } from '../base/note.js'
-import type { HeldMark, InventoryMark, VerifiedBundle, VerifiedInventory } from '../bundle/model.js'
+import { inspectBundle } from '../bundle/inspect.js'
+import type { BundleBytes, HeldMark, InventoryMark, VerifiedBundle, VerifiedInventory } from '../bundle/model.js'
 import { verifyBundle, verifyInventory } from '../bundle/verify.js'
 import { checkPlan } from '../plan/check.js'
 import { planDigest } from '../plan/codec.js'
@@ -52,10 +53,13 @@ export interface Applied {
 export async function apply(node: AgentNode, command: ApplyCommand): Promise<Applied> {
   const startMs = node.nowMs()
   const record = await settle(node)
-  const offered = digestOffered(node, command)
+  const offer: Offer = { offered: {} }
   try {
-    decideOffer(record.state, offered, command.retry)
-    const bundle = await verify(node, command, record.state, startMs)
+    const bytes = await command.fetch()
+    offer.digest = digestOffered(node, command, bytes)
+    offer.offered = claims(bytes)
+    decideOffer(record.state, offer.digest, command.retry)
+    const bundle = await verify(node, bytes, record.state, startMs)
     const inventory = await verifySlots(node, command, record.state, startMs)
     const { plan, notes } = compile(node, command, bundle, inventory)
     const digest = planDigest(plan)
@@ -71,14 +75,32 @@ export async function apply(node: AgentNode, command: ApplyCommand): Promise<App
     const elapsedMs = node.nowMs() - startMs
     return { decision, generation: decision.generation, planDigest: digest, plan, ...before, signers, notes, elapsedMs }
   } catch (error) {
-    await refuse(node, command, record, offered, error)
+    if (error instanceof Fault) await refuse(node, record, offer, error)
     throw error
   }
 }
 
+/** What is known of the bytes when they are refused. */
+interface Offer {
+  digest?: Digest
+  // untrusted: all of it
+  offered: { readonly bundleId?: string; readonly digest?: Digest; readonly policyRevision?: string }
+}
+
+/** What the bytes say about themselves, for the trail of a refusal. Throws when they exceed the limits for looking. */
+function claims(bytes: BundleBytes): Offer['offered'] {
+  const { manifest, digest, release } = inspectBundle(bytes)
+  const policyRevision = release?.policyRevision ?? manifest?.policyRevision
+  return {
+    ...(manifest ? { bundleId: manifest.id } : {}),
+    ...(digest ? { digest } : {}),
+    ...(policyRevision === undefined ? {} : { policyRevision: String(policyRevision) }),
+  }
+}
+
 /** Everything that the verdict depends on: a new trust root or inventory makes it another question. */
-function digestOffered(node: AgentNode, command: ApplyCommand): Digest {
-  const { manifest, release, members } = command.bundle
+function digestOffered(node: AgentNode, command: ApplyCommand, bytes: BundleBytes): Digest {
+  const { manifest, release, members } = bytes
   return digestOfText(
     canonicalize({
       manifest: digestOf(manifest),
@@ -91,15 +113,10 @@ function digestOffered(node: AgentNode, command: ApplyCommand): Digest {
   )
 }
 
-async function verify(
-  node: AgentNode,
-  command: ApplyCommand,
-  state: AgentState,
-  nowMs: number,
-): Promise<VerifiedBundle> {
+async function verify(node: AgentNode, bytes: BundleBytes, state: AgentState, nowMs: number): Promise<VerifiedBundle> {
   const { audience, channel } = node.config
   const held = state.mark ? { held: heldOf(state.mark) } : {}
-  const bundle = await verifyBundle(command.bundle, node.trust, { nowMs, audience, channel, ...held })
+  const bundle = await verifyBundle(bytes, node.trust, { nowMs, audience, channel, ...held })
   const { bundleId, bundleDigest, policyRevision } = bundle.source
   const policy = { bundleId, bundleDigest, policyRevision }
   await node.emit([{ kind: 'bundle-verified', atMs: nowMs, policy, channel, signers: bundle.signers }])
@@ -126,8 +143,13 @@ function compile(node: AgentNode, command: ApplyCommand, bundle: VerifiedBundle,
     throw planFault('PLAN_INVENTORY_INVALID', { errors: errorsOf(slots.notes) }, { notes: slots.notes })
   const source = { ...bundle.source, inventoryRevision: verified.revision }
   const capabilities = [...node.backends.values()].map((open) => open.capabilities)
-  const order = [...node.backends.keys()]
-  const made = compilePlan({ source, policies: read.policies, inventory: slots.inventory, capabilities, order })
+  const made = compilePlan({
+    source,
+    policies: read.policies,
+    inventory: slots.inventory,
+    capabilities,
+    order: node.order,
+  })
   const notes = [...bundle.notes, ...read.notes, ...slots.notes, ...made.notes]
   if (!made.plan) throw refusedPlan(made.notes, made.guarantees)
   const checked = checkPlan(made.plan)
@@ -197,22 +219,15 @@ function requireLive(activation: Activation, plan: Plan, live: Live): void {
 }
 
 /** Tells the trail, and remembers bytes that can never be accepted. */
-async function refuse(
-  node: AgentNode,
-  command: ApplyCommand,
-  record: OnRecord,
-  offered: Digest,
-  error: unknown,
-): Promise<void> {
-  if (!(error instanceof Fault)) return
+async function refuse(node: AgentNode, record: OnRecord, { digest, offered }: Offer, fault: Fault): Promise<void> {
   const atMs = node.nowMs()
-  const state = node.store.load()
-  const remembered = rememberRefusal(state, offered, error, atMs)
-  if (remembered !== state) node.store.save(remembered)
   const held = record.state.live ? { held: policyContext(record.state.live) } : {}
-  const { code, message: say } = error
-  const attack = isAttack(code)
-  await node.emit([{ kind: 'bundle-refused', atMs, code, say, offered: command.offered, ...held, attack }])
+  const { code, message: say } = fault
+  await node.emit([{ kind: 'bundle-refused', atMs, code, say, offered, ...held, attack: isAttack(code) }])
+  if (digest === undefined) return
+  const state = node.store.load()
+  const remembered = rememberRefusal(state, digest, fault, atMs)
+  if (remembered !== state) node.store.save(remembered)
 }
 
 const markOf = (mark: HeldMark): Mark => ({

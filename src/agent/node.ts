@@ -3,6 +3,7 @@
 // record, and what is live.
 
 import type { Fact } from '../audit/fact.js'
+import type { Observed } from '../backends/backend.js'
 import type { Digest } from '../base/digest.js'
 import type { TrustRoot } from '../bundle/model.js'
 import type { BackendName, Plan } from '../plan/model.js'
@@ -18,7 +19,10 @@ export interface AgentNode {
   /** Of the trust root's file: a new root makes old refusals void. */
   readonly trustDigest: Digest
   readonly store: Store
+  /** Every backend that this node uses or used. */
   readonly backends: OpenBackends
+  /** Those that new plans may use, by preference. */
+  readonly order: readonly BackendName[]
   /** Puts facts into the trail. Never throws: enforcement does not wait for a sink. */
   readonly emit: (facts: readonly Fact[]) => Promise<void>
   /** Milliseconds since 1970. */
@@ -34,17 +38,12 @@ export interface OnRecord {
   readonly live: Live
 }
 
-/** What every backend shows now. */
+/** What every usable backend shows now; one that is not usable shows nothing. */
 export async function observeAll(backends: OpenBackends): Promise<Live> {
-  const live = new Map<BackendName, Awaited<ReturnType<typeof observeOne>>>()
-  for (const name of backends.keys()) live.set(name, await observeOne(backends, name))
+  const live = new Map<BackendName, Observed>()
+  for (const [name, { driver, capabilities }] of backends)
+    if (capabilities.usable) live.set(name, await driver.observe())
   return live
-}
-
-const observeOne = async (backends: OpenBackends, name: BackendName) => {
-  const open = backends.get(name)
-  if (!open) throw new TypeError(`observeAll: ${name} is not open`)
-  return open.driver.observe()
 }
 
 /** Reads record and kernel. Writes nothing: `finish` tells whether an earlier run was cut short. */

@@ -1,0 +1,92 @@
+// What the node looks like now: record and kernel side by side. Nothing is written and no lock is needed, so that it can be
+// asked while an apply is under way. `active` is said only of what was read back (design section 7).
+
+import type { Digest } from '../base/digest.js'
+import type { BackendName, Plan, PlanSource, WorkspaceId } from '../plan/model.js'
+import type { TrustDomain } from '../policy/model.js'
+import { agentFault } from './errors.js'
+import { type AgentNode, lookUp } from './node.js'
+import type { Quarantine, RefusedBundle } from './record.js'
+
+export interface WorkspaceStatus {
+  readonly workspace: WorkspaceId
+  readonly interface: string
+  readonly backend: BackendName
+  readonly domain: TrustDomain
+  /** null: no policy applies, and everything is denied. */
+  readonly policy: string | null
+  readonly grants: number
+  readonly flags: readonly ('quarantined' | 'suspended')[]
+}
+
+export interface AgentStatus {
+  readonly live: {
+    readonly generation: number
+    readonly planDigest: Digest
+    readonly source: PlanSource
+    readonly decidedAtMs: number
+  } | null
+  readonly state: 'nothing' | 'active' | 'absent' | 'drifted'
+  readonly drift: readonly string[]
+  /** An apply was cut short; the next one settles it. */
+  readonly unfinished: boolean
+  readonly workspaces: readonly WorkspaceStatus[]
+  readonly quarantines: readonly Quarantine[]
+  readonly refused: readonly RefusedBundle[]
+  /** Denied packets by reason, decimal text, summed over the backends. */
+  readonly drops: Readonly<Record<string, string>>
+}
+
+/** Throws what the store throws when it cannot be read. */
+export async function status(node: AgentNode): Promise<AgentStatus> {
+  const found = await lookUp(node)
+  const { state, previous, live } = found
+  const quarantines = node.store.quarantines()
+  const shown = [...live.values()].flatMap((seen) => (seen.live ? [seen.live] : []))
+  const quarantined = new Set([
+    ...quarantines.map((entry) => entry.workspace),
+    ...shown.flatMap((seen) => seen.quarantined),
+  ])
+  const suspended = new Set(shown.flatMap((seen) => seen.suspended))
+  const drops = new Map<string, bigint>()
+  for (const seen of live.values())
+    for (const [reason, count] of Object.entries(seen.drops)) drops.set(reason, (drops.get(reason) ?? 0n) + count)
+  const agreed = found.agreement
+  return {
+    live: state.live && {
+      generation: state.live.generation,
+      planDigest: state.live.planDigest,
+      source: state.live.source,
+      decidedAtMs: state.live.decidedAtMs,
+    },
+    state: agreed === undefined ? 'nothing' : agreed.kind === 'as-planned' ? 'active' : agreed.kind,
+    drift: agreed?.kind === 'drifted' ? agreed.drift : [],
+    unfinished: !found.finished,
+    workspaces: (previous?.plan.workspaces ?? []).map((entry) => ({
+      workspace: entry.workspace,
+      interface: entry.slot.interface,
+      backend: entry.backend,
+      domain: entry.domain,
+      policy: entry.policy ?? null,
+      grants: entry.network.egress.length + entry.network.ingress.length + entry.network.names.length,
+      flags: [
+        ...(quarantined.has(entry.workspace) ? (['quarantined'] as const) : []),
+        ...(suspended.has(entry.workspace) ? (['suspended'] as const) : []),
+      ],
+    })),
+    quarantines,
+    refused: state.refused,
+    drops: Object.fromEntries([...drops].filter(([, count]) => count > 0n).map(([reason, n]) => [reason, String(n)])),
+  }
+}
+
+/** The plan on record and who is in quarantine, for questions about packets. Throws AGENT_NOTHING_LIVE. */
+export async function livePlan(
+  node: AgentNode,
+): Promise<{ readonly plan: Plan; readonly generation: number; readonly quarantined: readonly WorkspaceId[] }> {
+  const { previous, live } = await lookUp(node)
+  if (!previous) throw agentFault('AGENT_NOTHING_LIVE', { directory: node.store.directory })
+  const recorded = node.store.quarantines().map((entry) => entry.workspace)
+  const seen = [...live.values()].flatMap((backend) => backend.live?.quarantined ?? [])
+  return { ...previous, quarantined: [...new Set([...recorded, ...seen])].sort() }
+}

@@ -1,0 +1,112 @@
+// The real host of the command line: this process's terminal, clock, randomness and files, and the agent in this process.
+// Tests compose the same parts with a fixed clock and a seeded source, and their own output.
+
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir, userInfo } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { createInterface } from 'node:readline/promises'
+import { parseConfig } from '../agent/config.js'
+import { agentFault } from '../agent/errors.js'
+import { Store } from '../agent/store.js'
+import { writeBundleArchive } from '../agent/transports/archive.js'
+import { readBundle } from '../agent/transports/read.js'
+import { isRegistered, loadBackend, REGISTERED_BACKENDS, type RegisteredBackend } from '../backends/registry.js'
+import { causeChain } from '../base/fault.js'
+import type { Host, Surveyed } from '../cli/host.js'
+import type { BackendName } from '../plan/model.js'
+import { readMembers } from './members.js'
+import { openBackend, openNode } from './node.js'
+
+/** What differs between a terminal, a pipe and a test. */
+export interface Surface {
+  readonly cwd: string
+  readonly environment: (name: string) => string | undefined
+  readonly write: (text: string) => void
+  readonly writeError: (text: string) => void
+  readonly colour: boolean
+  readonly nowMs: () => number
+  readonly random: (length: number) => Uint8Array
+  readonly confirm: (question: string) => Promise<boolean>
+  readonly operator: string
+}
+
+export const VERSION = (
+  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+).version
+
+export function composeHost(surface: Surface): Host {
+  const at = (path: string): string => resolve(surface.cwd, path)
+  const around = { ...surface, version: VERSION, resolve: at }
+  return {
+    ...surface,
+    version: VERSION,
+    readBundle: (path) => readBundle(at(path)),
+    readMembers: (directory) => readMembers(at(directory)),
+    packBundle: writeBundleArchive,
+    survey,
+    configure: (path, bytes) => {
+      const { config, notes } = parseConfig(bytes, path, dirname(at(path)), REGISTERED_BACKENDS)
+      const errors = notes.filter((note) => note.severity === 'error').length
+      if (!config) throw agentFault('AGENT_CONFIG', { file: path, errors }, { notes })
+      return { ...config, file: path }
+    },
+    openNode: (config, options) => openNode(around, config, options),
+    createState: async (config) => new Store(config.stateDirectory).create(),
+  }
+}
+
+/** Asks every backend on a scratch state directory; one that cannot even open could not tell. */
+async function survey(backends: readonly BackendName[]): Promise<readonly Surveyed[]> {
+  const stateDirectory = mkdtempSync(join(tmpdir(), 'sluice-survey-'))
+  try {
+    const out: Surveyed[] = []
+    for (const name of backends) if (isRegistered(name)) out.push(await surveyOne(name, stateDirectory))
+    return out
+  } finally {
+    rmSync(stateDirectory, { recursive: true, force: true })
+  }
+}
+
+async function surveyOne(name: RegisteredBackend, stateDirectory: string): Promise<Surveyed> {
+  try {
+    const open = await openBackend(name, { attachInterfaces: [], stateDirectory })
+    await open.driver.close()
+    return { backend: name, capabilities: open.capabilities, probes: open.probed.probes }
+  } catch (error) {
+    const why = causeChain(error).join(': ')
+    const backend = await loadBackend(name)
+    const nothing = backend.capabilities({ backend: name, trustDomain: 'host', probes: [] })
+    return {
+      backend: name,
+      capabilities: { ...nothing, usable: false, why },
+      probes: [{ feature: 'open', answer: 'could-not-tell', why }],
+    }
+  }
+}
+
+/** The surface of this process. */
+export const processSurface = (): Surface => ({
+  cwd: process.cwd(),
+  environment: (name) => process.env[name],
+  write: (text) => {
+    process.stdout.write(text)
+  },
+  writeError: (text) => {
+    process.stderr.write(text)
+  },
+  // https://no-color.org: present and not empty means no colour.
+  colour: process.stdout.isTTY && process.stderr.isTTY && !process.env.NO_COLOR && process.env.TERM !== 'dumb',
+  nowMs: Date.now,
+  random: (length) => randomBytes(length),
+  confirm: async (question) => {
+    if (!process.stdin.isTTY || !process.stderr.isTTY) return false
+    const terminal = createInterface({ input: process.stdin, output: process.stderr })
+    try {
+      return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim())
+    } finally {
+      terminal.close()
+    }
+  },
+  operator: `user:${userInfo().username}`,
+})

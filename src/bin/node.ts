@@ -1,0 +1,129 @@
+// Opens the agent of one node in this process: lock, trust root, store, backends, trail. The only place that puts the parts
+// together; each part knows the others by interface.
+
+import { readFileSync, rmSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { apply } from '../agent/enforce.js'
+import { agentFault } from '../agent/errors.js'
+import { takeLock } from '../agent/lock.js'
+import type { AgentNode } from '../agent/node.js'
+import { quarantine } from '../agent/quarantine.js'
+import { livePlan, status } from '../agent/status.js'
+import { Store } from '../agent/store.js'
+import { openTrail } from '../agent/trail.js'
+import type { OpenBackend } from '../agent/transaction.js'
+import { readBundle } from '../agent/transports/read.js'
+import { isRegistered, loadBackend } from '../backends/registry.js'
+import { hex } from '../base/bytes.js'
+import { digestOf } from '../base/digest.js'
+import { parseTrustRoot } from '../bundle/root.js'
+import type { Configured, NodeHandle, NodeOptions } from '../cli/host.js'
+import type { BackendName } from '../plan/model.js'
+
+const APPLY_LOCK = 'apply.lock'
+const EVENTS_LOCK = 'events.lock'
+
+export interface Surroundings {
+  readonly cwd: string
+  readonly operator: string
+  readonly version: string
+  readonly nowMs: () => number
+  readonly random: (length: number) => Uint8Array
+  readonly resolve: (path: string) => string
+}
+
+/** Throws AGENT_STORE_*, AGENT_BUSY, AGENT_CONFIG_READ, BUNDLE_ROOT and what a backend says when it cannot open. */
+export async function openNode(around: Surroundings, config: Configured, options: NodeOptions): Promise<NodeHandle> {
+  const store = new Store(config.stateDirectory)
+  const before = store.load() // a missing or damaged store is told before anything is made or opened
+  const unlock = options.exclusive ? takeLock(join(config.stateDirectory, APPLY_LOCK)) : () => undefined
+  const opened = new Map<BackendName, OpenBackend>()
+  const close = async (): Promise<void> => {
+    for (const { driver } of opened.values()) await driver.close()
+    unlock()
+  }
+  try {
+    const root = readTrustRoot(config.trustRoot)
+    const order = options.backends ?? config.backends
+    const used = [before.live, before.next].flatMap((at) => at?.backends ?? [])
+    for (const name of new Set([...order, ...used])) opened.set(name, await openBackend(name, config))
+    const { nowMs, random, version } = around
+    const trail = openTrail(config.eventsFile, join(config.stateDirectory, EVENTS_LOCK), {
+      product: { name: 'sluice', version },
+      reporter: { uid: config.node, hostname: hostname() },
+      nowMs,
+      random,
+    })
+    const node: AgentNode = {
+      config,
+      trust: parseTrustRoot(root),
+      trustDigest: digestOf(root),
+      store,
+      backends: opened,
+      order,
+      emit: trail.emit,
+      nowMs,
+    }
+    const commandId = `cmd-${hex(random(8))}`
+    const by = around.operator
+    return {
+      apply: ({ bundle, inventory, retry }) =>
+        apply(node, {
+          kind: 'apply',
+          fetch: () => readBundle(around.resolve(bundle)),
+          inventory,
+          retry,
+          commandId,
+          by,
+        }),
+      quarantine: (request) => quarantine(node, { ...request, commandId, by }),
+      status: () => status(node),
+      live: () => livePlan(node),
+      uninstall: () => uninstall(node),
+      unwritten: trail.unwritten,
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+function readTrustRoot(file: string): Uint8Array {
+  try {
+    return readFileSync(file)
+  } catch (error) {
+    throw agentFault('AGENT_CONFIG_READ', { what: 'trust root', file }, { cause: error })
+  }
+}
+
+/** Opens one backend and asks it what it can do here. */
+export async function openBackend(
+  name: BackendName,
+  config: Pick<Configured, 'attachInterfaces' | 'stateDirectory'>,
+): Promise<OpenBackend & { readonly probed: Awaited<ReturnType<OpenBackend['driver']['probe']>> }> {
+  if (!isRegistered(name)) throw agentFault('AGENT_BACKEND_UNKNOWN', { backend: name })
+  const backend = await loadBackend(name)
+  const stateDirectory = join(config.stateDirectory, 'backends', name)
+  const driver = await backend.open({ attachInterfaces: config.attachInterfaces, stateDirectory })
+  try {
+    const probed = await driver.probe()
+    return { backend, driver, capabilities: backend.capabilities(probed), probed }
+  } catch (error) {
+    await driver.close()
+    throw error
+  }
+}
+
+async function uninstall(node: AgentNode): Promise<{ readonly removed: readonly string[] }> {
+  const removed: string[] = []
+  for (const [name, { driver }] of node.backends)
+    removed.push(...(await driver.uninstall()).map((what) => `${name}: ${what}`))
+  const { stateDirectory, eventsFile } = node.config
+  for (const path of [eventsFile, stateDirectory]) {
+    rmSync(path, { recursive: true, force: true })
+    removed.push(path)
+  }
+  return { removed }
+}

@@ -1,0 +1,12 @@
+#!/usr/bin/env node
+// The program `sluice`: one command line in, text or JSON out, an exit code that says what to do about it.
+
+import { runCli } from '../cli/main.js'
+import { composeHost, processSurface } from './host.js'
+
+// A pipe that closes early (`sluice status | head -1`) is no error of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? 0 : 70)
+})
+
+process.exitCode = await runCli(process.argv.slice(2), composeHost(processSurface()))

@@ -1,0 +1,44 @@
+// `sluice quarantine set` and `lift`: a durable flag, stronger than every plan, that drops all traffic of a workspace. Set
+// works while an apply is under way; the answer comes when the fence has been read back.
+
+import type { Declared } from '../frame.js'
+import { withNode } from '../node.js'
+import { facts } from '../print.js'
+
+const declared = (
+  kind: 'quarantine-set' | 'quarantine-lift',
+  verb: string,
+  summary: string,
+  done: string,
+): Declared => ({
+  usage: `${verb} <workspace>`,
+  summary,
+  examples: [`sluice quarantine ${verb} spiffe://fleet.example/ws/alpha --reason 'incident 4711'`],
+  declare: (command) =>
+    command
+      .requiredOption('--reason <text>', 'why, for the trail')
+      .option('--config <file>', 'agent.yaml of this node'),
+  run: (context, [workspace = ''], options) => {
+    const { reason, config } = options as { reason: string; config?: string }
+    return withNode(context, { config, exclusive: false }, async (node) => {
+      const result = await node.quarantine({ kind, workspace, reason })
+      return {
+        json: { state: done, ...result },
+        text: facts([
+          ['workspace', workspace],
+          ['state', result.changed ? done : `${done} already; the fence was set again and read back`],
+          ['generation', String(result.generation)],
+          ['fence read back after', `${result.elapsedMs} ms`],
+        ]),
+      }
+    })
+  },
+})
+
+export const quarantineSet = declared(
+  'quarantine-set',
+  'set',
+  'drop all traffic of a workspace until it is lifted',
+  'quarantined',
+)
+export const quarantineLift = declared('quarantine-lift', 'lift', 'let a workspace out of quarantine', 'lifted')

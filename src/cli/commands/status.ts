@@ -1,0 +1,78 @@
+// `sluice status`: what is on record and what was read back, side by side. `active` is said only of what the kernel shows.
+
+import { formatInstant } from '../../bundle/instant.js'
+import type { Context, Declared } from '../frame.js'
+import type { NodeStatus } from '../host.js'
+import { withNode } from '../node.js'
+import { facts, type Ink, table } from '../print.js'
+
+const STATES = {
+  nothing: ['yellow', 'nothing was ever active on this node'],
+  active: ['green', 'active, read back just now'],
+  absent: ['red', 'on record, but nothing of it is there; apply the bundle again'],
+  drifted: ['red', 'what is there differs from the record; apply the bundle again'],
+} as const satisfies Record<NodeStatus['state'], readonly [Ink, string]>
+
+export const status: Declared = {
+  usage: 'status',
+  summary: 'show what is live on this node',
+  examples: ['sluice status', 'sluice status --config /etc/sluice/agent.yaml --json'],
+  declare: (command) => command.option('--config <file>', 'agent.yaml of this node'),
+  run: (context, _positional, options) =>
+    withNode(context, { config: options.config as string | undefined, exclusive: false }, async (node, config) => {
+      const seen = await node.status()
+      return { json: { node: config.node, ...seen }, text: describe(context, config.node, seen) }
+    }),
+}
+
+function describe({ host, paint }: Context, node: string, seen: NodeStatus): string {
+  const [ink, words] = STATES[seen.state]
+  const { live } = seen
+  const expired = live && host.nowMs() >= live.source.expiresAtMs ? paint('red', ' (expired)') : ''
+  const head = facts([
+    ['node', node],
+    ['state', seen.state],
+    ...(live
+      ? ([
+          ['bundle', `${live.source.bundleId}, revision ${live.source.policyRevision}, channel ${live.source.channel}`],
+          ['generation', String(live.generation)],
+          ['plan', live.planDigest],
+          ['since', formatInstant(live.decidedAtMs)],
+          ['valid until', formatInstant(live.source.expiresAtMs)],
+        ] as const)
+      : []),
+  ])
+  const workspaces =
+    seen.workspaces.length === 0
+      ? ''
+      : `\n${table(
+          ['workspace', 'slot', 'backend', 'domain', 'policy', 'grants', 'flags'],
+          seen.workspaces.map((entry) => [
+            entry.workspace,
+            entry.interface,
+            entry.backend,
+            entry.domain,
+            entry.policy ?? '(none: everything denied)',
+            String(entry.grants),
+            entry.flags.join(', ') || '-',
+          ]),
+        )}`
+  const quarantines = seen.quarantines
+    .map(
+      (entry) => `quarantined: ${entry.workspace} since ${formatInstant(entry.atMs)} by ${entry.by}: ${entry.reason}\n`,
+    )
+    .join('')
+  const drops = Object.entries(seen.drops).map(([reason, count]) => `${reason} ${count}`)
+  return [
+    `${paint(ink, words)}${expired}\n`,
+    head,
+    workspaces,
+    quarantines === '' ? '' : `\n${quarantines}`,
+    seen.drift.map((finding) => `drift: ${finding}\n`).join(''),
+    seen.unfinished ? 'an apply was cut short; the next one settles it\n' : '',
+    drops.length === 0 ? '' : `denied packets: ${drops.join(', ')}\n`,
+    seen.refused.length === 0
+      ? ''
+      : `refused before: ${seen.refused.map((entry) => `${entry.code} at ${formatInstant(entry.atMs)}`).join(', ')}\n`,
+  ].join('')
+}

@@ -1,0 +1,50 @@
+// Faults of the command line itself: files it cannot read or will not overwrite, and questions it cannot put. Wrong usage
+// is not here: that is commander's, with exit code 64.
+
+import { type FaultTable, faultsOf } from '../base/fault.js'
+
+export const CLI_FAULTS = {
+  CLI_FILE_UNREADABLE: {
+    reaction: 'reject',
+    say: (d: { what: string; path: string }) => `cannot read the ${d.what} ${d.path}`,
+    remedy: 'Check the path, and that this user may read it.',
+  },
+  CLI_FILE_EXISTS: {
+    reaction: 'reject',
+    say: (d: { path: string }) => `${d.path} exists already; nothing was written over`,
+    remedy: 'Choose another directory, or move the file away first.',
+  },
+  CLI_FILE_UNWRITABLE: {
+    reaction: 'retry',
+    say: (d: { path: string }) => `cannot write ${d.path}`,
+    remedy: 'Check that the directory exists, that this user may write there and that there is space.',
+  },
+  CLI_DOCUMENT_REFUSED: {
+    reaction: 'reject',
+    say: (d: { file: string; errors: number }) =>
+      `${d.file} is not acceptable: ${d.errors === 1 ? '1 error' : `${d.errors} errors`}`,
+    remedy: 'Correct the findings.',
+  },
+  CLI_NOT_CONFIRMED: {
+    reaction: 'reject',
+    say: (d: { what: string }) => `${d.what}: not confirmed`,
+    remedy: 'Answer yes at the prompt, or pass --yes where there is no terminal.',
+  },
+  CLI_NEEDS_INVENTORY: {
+    reaction: 'reject',
+    say: (d: { path: string }) => `${d.path} is a bundle, and a plan of it needs an inventory`,
+    remedy: 'Add --inventory FILE, or give a plan file that `sluice plan --out` wrote.',
+  },
+  CLI_SIGN_TERMS: {
+    reaction: 'reject',
+    say: (d: { missing: string }) => `signing as the author needs ${d.missing}`,
+    remedy: 'Add the missing options, or leave out --author to add release signatures only.',
+  },
+  CLI_NO_CONFIG: {
+    reaction: 'reject',
+    say: (d: { tried: string }) => `no configuration found (${d.tried})`,
+    remedy: 'Pass --config FILE, or write one with `sluice init DIR`.',
+  },
+} as const satisfies FaultTable
+
+export const cliFault = faultsOf(CLI_FAULTS)

@@ -1,0 +1,144 @@
+// The effects that the commands need, as one interface: the command line itself never opens a socket, a backend or a state
+// directory. `src/bin` composes the real one; tests compose one with a fixed clock and a seeded source of randomness.
+
+import type { Digest } from '../base/digest.js'
+import type { Note } from '../base/note.js'
+import type { BundleBytes } from '../bundle/model.js'
+import type { Capabilities, Probe } from '../plan/capabilities.js'
+import type { BackendName, Plan, PlanSource, WorkspaceId } from '../plan/model.js'
+
+export interface Host {
+  /** Relative paths of the operator resolve against it. */
+  readonly cwd: string
+  readonly environment: (name: string) => string | undefined
+  readonly write: (text: string) => void
+  readonly writeError: (text: string) => void
+  /** True when the output is a terminal that takes colour. */
+  readonly colour: boolean
+  /** Milliseconds since 1970. */
+  readonly nowMs: () => number
+  /** From the platform's secure source. */
+  readonly random: (length: number) => Uint8Array
+  /** Asks on the terminal; false where there is none. */
+  readonly confirm: (question: string) => Promise<boolean>
+  /** `user:NAME`, for the trail. */
+  readonly operator: string
+  readonly version: string
+  /** A directory or a `.tgz`. */
+  readonly readBundle: (path: string) => Promise<BundleBytes>
+  /** The members of a directory that is not signed yet. */
+  readonly readMembers: (directory: string) => Promise<ReadonlyMap<string, Uint8Array>>
+  /** The octets of a `.tgz`, the same for the same bundle. */
+  readonly packBundle: (bundle: BundleBytes) => Promise<Uint8Array>
+  /** Opens each backend, asks it what this machine can enforce, and closes it. Never throws for a backend that cannot open. */
+  readonly survey: (backends: readonly BackendName[]) => Promise<readonly Surveyed[]>
+  /** Reads the octets of `agent.yaml`; throws with every finding. `path` is as it was typed. */
+  readonly configure: (path: string, bytes: Uint8Array) => Configured
+  readonly openNode: (config: Configured, options: NodeOptions) => Promise<NodeHandle>
+  /** Makes the state of a node that never held a bundle; throws when there is one. */
+  readonly createState: (config: Configured) => Promise<void>
+}
+
+export interface Surveyed {
+  readonly backend: BackendName
+  readonly capabilities: Capabilities
+  readonly probes: readonly Probe[]
+}
+
+export interface Configured {
+  readonly file: string
+  readonly node: string
+  readonly audience: string
+  readonly channel: string
+  readonly trustRoot: string
+  readonly stateDirectory: string
+  readonly eventsFile: string
+  readonly backends: readonly BackendName[]
+  readonly attachInterfaces: readonly string[]
+}
+
+export interface NodeOptions {
+  /** Instead of the configured ones. */
+  readonly backends?: readonly BackendName[]
+  /** Takes the lock of apply; without it the node may only be looked at, or a workspace quarantined. */
+  readonly exclusive: boolean
+}
+
+export interface ApplyRequest {
+  /** Path of a directory or a `.tgz`. */
+  readonly bundle: string
+  readonly inventory: { readonly yaml: Uint8Array; readonly signature: Uint8Array; readonly file: string }
+  readonly retry: boolean
+}
+
+export interface Applied {
+  readonly decision: { readonly kind: 'keep' | 'restore' | 'repair' | 'replace'; readonly drift?: readonly string[] }
+  readonly generation: number
+  readonly planDigest: Digest
+  readonly plan: Plan
+  readonly previous?: { readonly plan: Plan; readonly generation: number }
+  readonly signers: readonly string[]
+  readonly notes: readonly Note[]
+  readonly elapsedMs: number
+}
+
+export interface QuarantineRequest {
+  readonly kind: 'quarantine-set' | 'quarantine-lift'
+  readonly workspace: WorkspaceId
+  readonly reason: string
+}
+export interface Quarantined {
+  readonly workspace: WorkspaceId
+  readonly changed: boolean
+  readonly generation: number
+  readonly elapsedMs: number
+}
+
+/** What is on record and what was read back, side by side. */
+export interface NodeStatus {
+  readonly live: {
+    readonly generation: number
+    readonly planDigest: Digest
+    readonly source: PlanSource
+    readonly decidedAtMs: number
+  } | null
+  /** `active` is said only of what was read back. */
+  readonly state: 'nothing' | 'active' | 'absent' | 'drifted'
+  readonly drift: readonly string[]
+  /** An apply was cut short and the next one will settle it. */
+  readonly unfinished: boolean
+  readonly workspaces: readonly {
+    readonly workspace: WorkspaceId
+    readonly interface: string
+    readonly backend: BackendName
+    readonly domain: string
+    readonly policy: string | null
+    readonly grants: number
+    readonly flags: readonly ('quarantined' | 'suspended')[]
+  }[]
+  readonly quarantines: readonly {
+    readonly workspace: WorkspaceId
+    readonly reason: string
+    readonly by: string
+    readonly atMs: number
+  }[]
+  readonly refused: readonly { readonly digest: Digest; readonly code: string; readonly atMs: number }[]
+  readonly drops: Readonly<Record<string, string>>
+}
+
+export interface Removed {
+  readonly removed: readonly string[]
+}
+
+export interface NodeHandle {
+  apply(request: ApplyRequest): Promise<Applied>
+  quarantine(request: QuarantineRequest): Promise<Quarantined>
+  status(): Promise<NodeStatus>
+  /** The plan on record, with the workspaces in quarantine; throws when there is none. */
+  live(): Promise<{ readonly plan: Plan; readonly generation: number; readonly quarantined: readonly WorkspaceId[] }>
+  /** Takes away every table, pin and file that this node made. */
+  uninstall(): Promise<Removed>
+  /** Facts that could not be put into the trail since the node was opened. */
+  readonly unwritten: () => string | undefined
+  close(): Promise<void>
+}

@@ -1,0 +1,84 @@
+// The command line: declares every command, reads one line of arguments, runs one command and gives its exit code. Wrong
+// usage is 64; the other codes follow from the reaction of the fault (STYLE, "Errors").
+
+import { Command, CommanderError } from 'commander'
+import { applyCommand } from './commands/apply.js'
+import { bundleInit } from './commands/bundle-init.js'
+import { bundleInspect } from './commands/bundle-inspect.js'
+import { bundleKeygen } from './commands/bundle-keygen.js'
+import { bundlePack } from './commands/bundle-pack.js'
+import { bundleSign } from './commands/bundle-sign.js'
+import { bundleVerify } from './commands/bundle-verify.js'
+import { diffCommand } from './commands/diff.js'
+import { doctor } from './commands/doctor.js'
+import { explainCommand } from './commands/explain.js'
+import { initCommand } from './commands/init.js'
+import { inventorySign } from './commands/inventory-sign.js'
+import { planCommand } from './commands/plan.js'
+import { policyCheck } from './commands/policy-check.js'
+import { quarantineLift, quarantineSet } from './commands/quarantine.js'
+import { status } from './commands/status.js'
+import { uninstall } from './commands/uninstall.js'
+import { Frame } from './frame.js'
+import type { Host } from './host.js'
+import { EX_USAGE, printJson } from './outcome.js'
+
+const GROUPS = [
+  {
+    name: 'bundle',
+    say: 'make, sign, check and look into policy bundles',
+    rows: [bundleKeygen, bundleInit, bundleSign, bundleVerify, bundleInspect, bundlePack],
+  },
+  { name: 'policy', say: 'check policy documents', rows: [policyCheck] },
+  { name: 'inventory', say: 'sign the list of workspaces of a node', rows: [inventorySign] },
+  {
+    name: 'quarantine',
+    say: 'fence a workspace off completely, and let it out again',
+    rows: [quarantineSet, quarantineLift],
+  },
+] as const
+const SINGLE = [planCommand, applyCommand, status, explainCommand, diffCommand, doctor, initCommand, uninstall] as const
+
+/** Runs one command line (without the program's own name) and gives its exit code. Never throws. */
+export async function runCli(line: readonly string[], host: Host): Promise<number> {
+  const json = line.includes('--json')
+  const frame = new Frame(host, json)
+  let said = ''
+  const program = new Command('sluice')
+    .description('Enforcement plane for AI-agent workspaces: signed policy in, rules in the kernel out.')
+    .version(host.version, '-V, --version')
+    .exitOverride()
+    .configureOutput({
+      writeOut: host.write,
+      writeErr: (text) => {
+        said += text
+      },
+      getOutHasColors: () => host.colour,
+      getErrHasColors: () => host.colour,
+    })
+  for (const group of GROUPS) {
+    const parent = program.command(group.name).description(group.say)
+    for (const row of group.rows) frame.add(parent, row)
+  }
+  for (const row of SINGLE) frame.add(program, row)
+  try {
+    await program.parseAsync([...line], { from: 'user' })
+    return frame.exit
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    if (error.exitCode === 0) return 0
+    const say = said.trim().replace(/^error: /, '')
+    // Help for a group without a subcommand is usage too: nothing was done.
+    if (json) host.write(printJson({ error: usageShape(say) }))
+    else host.writeError(said)
+    return EX_USAGE
+  }
+}
+
+const usageShape = (say: string) => ({
+  code: 'USAGE',
+  say,
+  remedy: 'Run the command with --help for its options and an example.',
+  causes: [],
+  notes: [],
+})

@@ -1,0 +1,117 @@
+// The documents that `sluice init` writes, with the comments that a person needs to edit them. Every one of them passes the
+// check that its reader makes; a test holds that.
+
+export interface ConfigValues {
+  readonly node: string
+  readonly audience: string
+  readonly channel: string
+  readonly backends: readonly string[]
+  readonly interfaces: readonly string[]
+}
+
+const list = (items: readonly string[]): string => `[${items.map((item) => JSON.stringify(item)).join(', ')}]`
+
+export const configTemplate = (
+  values: ConfigValues,
+): string => `# Configuration of the Sluice agent on this node. Relative paths are relative to this file.
+
+# Who this node is: the reporter of every event. A SPIFFE URI.
+node: ${values.node}
+
+# Whom releases and inventories must name to be accepted here, and the channel they must be on.
+audience: ${values.audience}
+channel: ${values.channel}
+
+# The keys that may sign, and how many of them must. Whoever can change this file decides what is accepted.
+trust_root: root.json
+
+# What must survive a restart: high-water mark, live plan, quarantines. Losing it lets old bundles in again.
+state_directory: state
+
+# The trail: one OCSF event a line.
+events_file: events.ndjson
+
+# Backends by preference; \`sluice doctor\` says which of them this machine can use. \`memory\` fences nothing: it is for trying
+# things out.
+backends: ${list(values.backends)}
+
+# Interfaces that may only ever carry fenced traffic: names, or patterns such as "ws*". One that appears without being in the
+# inventory is dropped.
+attach_interfaces: ${list(values.interfaces)}
+`
+
+export interface Slot {
+  readonly workspace: string
+  readonly interface: string
+  /** 1, 2, 3 and so on. */
+  readonly number: number
+}
+
+export const inventoryTemplate = (
+  audience: string,
+  slots: readonly Slot[],
+): string => `# The workspaces of this node, and the slot, MAC and addresses that each is bound to. Signed beside it, in
+# inventory.jws.json: after every change raise the revision and run \`sluice inventory sign inventory.yaml --key KEY\`.
+apiVersion: sluice.dev/v1alpha1
+kind: Inventory
+audience: ${audience}
+revision: 1
+workspaces:
+${slots
+  .map(
+    (slot) => `  - id: ${slot.workspace}
+    slot:
+      # veth, tap, representor, bridge-port or cgroup; the interface is the node's end.
+      kind: veth
+      interface: ${slot.interface}
+    # The workspace's own MAC and addresses: anything else from this slot is a spoof.
+    mac: "02:00:00:00:${hex(slot.number)}:02"
+    addresses: [10.9.${slot.number}.2]
+    # The node's end, which is the workspace's gateway.
+    gateway:
+      mac: "02:00:00:00:${hex(slot.number)}:01"
+      addresses: [10.9.${slot.number}.1]
+`,
+  )
+  .join('')}`
+
+const hex = (value: number): string => value.toString(16).padStart(2, '0')
+
+export const SANDBOX_SAMPLE = `# What the workspace may reach, in OpenShell's own schema. Sluice takes it as it is.
+version: 1
+network_policies:
+  packages:
+    name: packages
+    endpoints:
+      - host: registry.example
+        port: 443
+    binaries:
+      - path: /usr/bin/npm
+`
+
+export const fenceSample = (
+  workspaces: readonly string[],
+): string => `# What a fence outside the workspace needs beside the SandboxPolicy.
+apiVersion: sluice.dev/v1alpha1
+kind: FencePolicy
+metadata:
+  name: sample
+applies_to:
+  workspaces:
+${workspaces.map((workspace) => `    - ${workspace}\n`).join('')}sandboxPolicy:
+  path: sandbox.yaml
+on_expiry: suspend
+# What the fence cannot see and leaves to the runtime inside the workspace.
+delegate:
+  # binaries of the rule packages: a fence sees connections, not the program that opens them.
+  - binary
+# Names to addresses, for a network without a resolver.
+dns:
+  pins:
+    registry.example: [93.184.216.34]
+egress:
+  - name: time
+    cidrs: [93.184.216.40/32]
+    protocol: udp
+    ports: [123]
+`
