@@ -35,7 +35,8 @@ test: setup ## Build, check, lint and run every suite; the last line counts them
 	@node scripts/test.mjs
 
 demo: build native ## A signed bundle becomes rules in the kernel, and real packets obey them
-	@node scripts/demo.mjs
+	@$(bin)/tsc -p scripts/demo/tsconfig.json
+	@node build/demo/scripts/demo/main.js
 
 bench: build native ## Measure what the fence costs, one file a promise
 	@node scripts/bench.mjs
