@@ -3,17 +3,17 @@
 
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { isV6, OUT, OUT_PORTS, UPLINK, WS, WS2 } from '../support/lab/addresses.js'
 import { command } from '../support/lab/command.js'
 import { type Lab, openLab } from '../support/lab/lab.js'
-import { canBuild, collectLeftovers, namespaceOf } from '../support/lab/namespaces.js'
+import { collectLeftovers, namespaceOf } from '../support/lab/namespaces.js'
 import { repositoryPath } from '../support/lab/repository.js'
+import { labSuite } from '../support/lab/suite.js'
 
-const able = await canBuild()
 const namespaces = (): string[] => (existsSync('/run/netns') ? readdirSync('/run/netns') : [])
 
-describe.skipIf(able !== true)(`laboratory${able === true ? '' : ` (skipped: ${able})`}`, () => {
+labSuite('laboratory', () => {
   let lab: Lab
   beforeAll(async () => {
     lab = await openLab()
@@ -109,7 +109,7 @@ describe.skipIf(able !== true)(`laboratory${able === true ? '' : ` (skipped: ${a
   })
 })
 
-describe.skipIf(able !== true)('laboratory of a run that ends early', () => {
+labSuite('laboratory of a run that ends early', () => {
   const makeAndWait = `for role in ws ws2 node out; do ip netns add slu-$$-$role; done; mkdir -p /etc/netns/slu-$$-ws; echo made; exec sleep 60`
 
   it('is collected by the next run once its process is gone, and not before', async () => {

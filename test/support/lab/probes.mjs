@@ -143,6 +143,9 @@ export const downloads = ({ numbers }) =>
     return seen
   })
 
+/** Sends an octet on a download's connection, as a client does that has something to say: a cut flow is answered by a reset. */
+export const poke = ({ number }) => void running.get(number).socket.write('\n')
+
 export function stopDownload({ numbers }) {
   for (const number of numbers) {
     const state = running.get(number)

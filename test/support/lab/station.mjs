@@ -4,7 +4,7 @@
 // outlives the laboratory. Times are milliseconds since 1970 with a fraction.
 
 import { createInterface } from 'node:readline'
-import { download, downloads, httpGet, lookup, stopDownload, tcp, udp } from './probes.mjs'
+import { download, downloads, httpGet, lookup, poke, stopDownload, tcp, udp } from './probes.mjs'
 import { served, serveHttp, serveTcpEcho, serveUdpEcho, stopServing } from './servers.mjs'
 import { tcpCounters } from './tcp-counters.mjs'
 
@@ -20,6 +20,7 @@ const OPERATIONS = {
   lookup,
   download,
   downloads,
+  poke,
   stopDownload,
   tcpCounters,
 }

@@ -114,6 +114,8 @@ export class Station {
   download = (at: Reach & { rate: number; localPort?: number }): Promise<{ number: number; localPort: number }> =>
     this.call('download', at)
   downloads = (numbers: readonly number[]): Promise<DownloadState[]> => this.call('downloads', { numbers })
+  /** Sends an octet on a download's connection. */
+  poke = (number: number): Promise<void> => this.call('poke', { number })
   stopDownload = (numbers: readonly number[]): Promise<void> => this.call('stopDownload', { numbers })
   tcpCounters = (): Promise<TcpCounters> => this.call('tcpCounters')
 

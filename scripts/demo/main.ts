@@ -1,0 +1,196 @@
+// The demo: a workspace, an enforcement node and an outside world as network namespaces; a bundle made, signed and applied with
+// the product's own commands; every probe before the fence and behind it; bundles that must not get in; a grant dropped under
+// load; a quarantine under load. Prints what was seen and ends with `demo: N probes, 0 unexpected`. Needs root.
+//
+// BACKEND names the backend (nftables when unset). Everything it makes is taken away again, except the events' file.
+
+import { copyFileSync, mkdirSync, rmSync } from 'node:fs'
+import { OUT, UPLINK, WS } from '../../test/support/lab/addresses.js'
+import { type Lab, withLab } from '../../test/support/lab/lab.js'
+import { canBuild } from '../../test/support/lab/namespaces.js'
+import { repositoryPath } from '../../test/support/lab/repository.js'
+import type { Probe, Scene, Verdict } from './probe.js'
+import { PROBES } from './probes.js'
+import { Product, textAt } from './product.js'
+import { quarantine } from './quarantine.js'
+import { type Applying, apply, refusals } from './refusals.js'
+import { finish, printTable, progress, type Row } from './report.js'
+import { revocation } from './revocation.js'
+import { WORKSPACE, Workshop } from './workshop.js'
+
+const BACKEND = process.env.BACKEND ?? 'nftables'
+const DIRECTORY = repositoryPath('build/demo-run')
+const EVENTS = repositoryPath('build/demo-events.ndjson')
+
+async function openScene(lab: Lab): Promise<Scene> {
+  const names = {
+    'git.example': [OUT.git, OUT.git6],
+    'registry.example': [OUT.registry],
+    'warehouse.corp.example': [OUT.database],
+    'other.example': [OUT.unlisted, OUT.unlisted6],
+    'metadata.example': [OUT.metadata, OUT.metadata6],
+  }
+  lab.hosts('ws', names)
+  const node = await lab.station('node')
+  await node.serveTcpEcho([22])
+  await lab.ws.serveTcpEcho([22, 8080])
+  await lab.ws.serveUdpEcho([WS.v4], [5000])
+  await lab.ws2.serveTcpEcho([22])
+  return {
+    lab,
+    node,
+    sender: await lab.sender('ws', WS.inside),
+    outside: await lab.sniff('out', UPLINK.out.interface),
+  }
+}
+
+/** Without a fence everything answers; otherwise a refusal later would prove nothing. */
+async function beforeTheFence(scene: Scene): Promise<void> {
+  const closed: string[] = []
+  const probes = PROBES.filter((probe) => probe.open)
+  for (const probe of probes) if ((await probe.run(scene)) !== 'allowed') closed.push(probe.name)
+  if (closed.length > 0) throw new Error(`not reachable even without a fence: ${closed.join('; ')}`)
+  progress(`before the fence: ${probes.length} of ${probes.length} probes get through`)
+}
+
+interface Said {
+  readonly verdict: Verdict
+  readonly clause: string
+}
+
+/** What the product says about a probe: the clause that allows it, or the reason why nothing does. */
+async function explained(product: Product, probe: Probe): Promise<Said | undefined> {
+  if (probe.question === undefined) return undefined
+  const { json } = await product.run(
+    'explain',
+    '--workspace',
+    WORKSPACE,
+    '--packet',
+    probe.question,
+    '--plan',
+    'plan.json',
+  )
+  const clause = textAt(json, 'clause', 'name')
+  const refusal = textAt(json, 'verdict', 'refusal')
+  return {
+    verdict: json.allowed === true ? 'allowed' : refusal === 'silent' ? 'dropped' : 'refused',
+    clause: json.allowed === true ? clause : textAt(json, 'verdict', 'reason'),
+  }
+}
+
+async function behindTheFence(scene: Scene, product: Product): Promise<Row[]> {
+  const rows: Row[] = []
+  for (const probe of PROBES) {
+    const said = await explained(product, probe)
+    const observed = await probe.run(scene)
+    const agrees = said === undefined || said.verdict === probe.expect
+    rows.push({
+      group: probe.group,
+      probe: probe.name,
+      expected: probe.expect,
+      observed,
+      clause: agrees ? (said?.clause ?? probe.because ?? '') : `explain says ${said.verdict}: ${said.clause}`,
+      ok: observed === probe.expect && agrees,
+    })
+    if (rows.length === 1) progress(`first verdict: ${probe.name}: ${observed}`)
+    if (rows.length % 15 === 0) progress(`${rows.length} of ${PROBES.length} probes done`)
+  }
+  return rows
+}
+
+/** The slot that no workspace is attached to carries nothing. */
+async function emptySlot({ lab }: Scene): Promise<Row> {
+  const got = await lab.ws2.tcp({ host: OUT.git, port: 443, timeoutMs: 800 })
+  const observed = got.outcome === 'connected' ? 'allowed' : 'not allowed'
+  return {
+    group: 'a slot without a workspace',
+    probe: 'HTTP git.example from it',
+    expected: 'not allowed',
+    observed,
+    clause: 'not-attached',
+    ok: observed === 'not allowed',
+  }
+}
+
+async function demo(lab: Lab): Promise<number> {
+  rmSync(DIRECTORY, { recursive: true, force: true })
+  mkdirSync(DIRECTORY, { recursive: true })
+  const product = new Product(lab.namespace('node'), DIRECTORY)
+  const scene = await openScene(lab)
+  await beforeTheFence(scene)
+
+  const workshop = new Workshop(DIRECTORY, product)
+  await workshop.open(BACKEND)
+  await workshop.draft('revision-1')
+  await workshop.sign('revision-1', 10)
+  progress('keys, trust root, inventory and bundle made and signed')
+  await product.run(
+    'plan',
+    'revision-1',
+    '--inventory',
+    'inventory.yaml',
+    '--config',
+    'agent.yaml',
+    '--out',
+    'plan.json',
+  )
+  const first = await apply(product, 'revision-1', BACKEND)
+  if (first.exit !== 0) throw new Error(`apply: exit ${first.exit}\n${JSON.stringify(first.json, undefined, 2)}`)
+  progress(
+    `generation ${textAt(first.json, 'generation')} active on ${BACKEND} after ${textAt(first.json, 'elapsed_ms')} ms`,
+  )
+
+  const rows = await behindTheFence(scene, product)
+  rows.push(await emptySlot(scene))
+  await scene.outside.close()
+  const applying: Applying = { lab, product, workshop, backend: BACKEND }
+  progress('bundles that must not get in')
+  rows.push(...(await refusals(applying)))
+  progress('a revision that drops a grant, while downloads run')
+  rows.push(...(await revocation(applying)))
+  progress('quarantine, while downloads run')
+  const { rows: quarantined, times } = await quarantine(applying)
+  rows.push(...quarantined)
+  copyFileSync(`${DIRECTORY}/${eventsFile(workshop)}`, EVENTS)
+  await product.run('uninstall', '--yes', '--config', 'agent.yaml')
+  rows.push(await leftovers(lab))
+
+  printTable(rows)
+  process.stdout.write(`events: ${EVENTS}\n`)
+  process.stdout.write(
+    `quarantine of ${times.flows} live flows: ${times.acceptedToFencedMs} ms from command accepted to fence read back, ` +
+      `${times.commandToLastByteMs.toFixed(1)} ms from process start to the last byte\n`,
+  )
+  return finish(rows)
+}
+
+const eventsFile = (workshop: Workshop): string =>
+  /^events_file: *"?([^"\s#]+)/m.exec(workshop.read('agent.yaml'))?.[1] ?? 'events.ndjson'
+
+async function leftovers(lab: Lab): Promise<Row> {
+  const { stdout } = await lab.exec('node', ['nft', 'list', 'ruleset'])
+  const observed = stdout.trim() === '' ? 'nothing left' : 'tables left'
+  return {
+    group: 'uninstall',
+    probe: 'rules in the node afterwards',
+    expected: 'nothing left',
+    observed,
+    clause: '',
+    ok: observed === 'nothing left',
+  }
+}
+
+const able = await canBuild()
+if (able !== true) {
+  process.stderr.write(`demo: ${able}\n`)
+  process.exit(1)
+}
+progress('building namespaces and servers')
+try {
+  process.exitCode = await withLab(demo)
+} catch (error) {
+  process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n`)
+  process.exitCode = 1
+} finally {
+  rmSync(DIRECTORY, { recursive: true, force: true })
+}

@@ -1,0 +1,54 @@
+// The product as an operator uses it: the real command line, in the enforcement node's namespace, with `--json`. Gives exit
+// status and the document; a command that was meant to work and did not ends the demo with what it said.
+
+import { existsSync } from 'node:fs'
+import { command } from '../../test/support/lab/command.js'
+import { repositoryPath } from '../../test/support/lab/repository.js'
+
+const PROGRAM = repositoryPath('dist/bin/sluice.js')
+
+/** A JSON document that is looked into by name. */
+export type Document = { readonly [key: string]: unknown }
+
+export interface Answer {
+  readonly exit: number | null
+  readonly json: Document
+  readonly stderr: string
+  readonly tookMs: number
+}
+
+export class Product {
+  constructor(
+    private readonly namespace: string,
+    private readonly directory: string,
+  ) {
+    if (!existsSync(PROGRAM)) throw new Error('dist/bin/sluice.js is missing: run `npm run build` first')
+  }
+
+  /** Runs `sluice ARGUMENTS --json` and gives whatever it answered. */
+  async try(...words: readonly string[]): Promise<Answer> {
+    const argv = ['ip', 'netns', 'exec', this.namespace, process.execPath, PROGRAM, ...words, '--json']
+    const { status, stdout, stderr, tookMs } = await command(argv, { cwd: this.directory })
+    return { exit: status, json: parse(stdout), stderr, tookMs }
+  }
+
+  /** As `try`, for commands that must work. */
+  async run(...words: readonly string[]): Promise<Answer> {
+    const answer = await this.try(...words)
+    if (answer.exit === 0) return answer
+    const said = JSON.stringify(answer.json) === '{}' ? answer.stderr : JSON.stringify(answer.json, undefined, 2)
+    throw new Error(`sluice ${words.join(' ')}: exit ${answer.exit}\n${said}`)
+  }
+}
+
+function parse(stdout: string): Document {
+  if (stdout.trim() === '') return {}
+  return JSON.parse(stdout) as Document
+}
+
+/** The text or number at a path of member names, as text; '' where there is none. */
+export function textAt(document: Document, ...path: readonly string[]): string {
+  let at: unknown = document
+  for (const name of path) at = typeof at === 'object' && at !== null ? (at as Document)[name] : undefined
+  return typeof at === 'string' || typeof at === 'number' ? String(at) : ''
+}

@@ -1,0 +1,108 @@
+// A new revision drops a grant while a download runs over it and another over a kept grant. The first must be cut, and stay
+// cut when the grant comes back; the second must not notice: no reset, no segment sent again, no gap above that of an
+// undisturbed second.
+
+import { OUT, WS } from '../../test/support/lab/addresses.js'
+import { textAt } from './product.js'
+import { type Applying, apply } from './refusals.js'
+import type { Row } from './report.js'
+import { longestGap, retransmissions, towards } from './tcp-flow.js'
+
+const GROUP = 'a revision that drops a grant, under load'
+const RATE = 2_000_000
+const CUT_MS = 1_000
+
+const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms))
+
+const row = (probe: string, expected: string, observed: string, clause: string): Row => ({
+  group: GROUP,
+  probe,
+  expected,
+  observed,
+  clause,
+  ok: expected === observed,
+})
+
+/** Needs revision 1 live. Leaves revision 3 live, which says what revision 1 said. */
+export async function revocation(scene: Applying): Promise<Row[]> {
+  const { lab, workshop, product, backend } = scene
+  const { ws } = lab
+  workshop.without('revision-1', 'revision-2', 'package_registry')
+  await workshop.sign('revision-2', 11)
+  workshop.copy('revision-1', 'revision-3')
+  await workshop.sign('revision-3', 12)
+  const wire = await lab.sniff('ws', WS.inside, 90)
+  const dropped = await ws.download({ host: OUT.registry, port: 443, rate: RATE })
+  const kept = await ws.download({ host: OUT.git, port: 443, rate: RATE })
+  const state = async () => {
+    const [one, two] = await ws.downloads([dropped.number, kept.number])
+    if (!one || !two) throw new Error('the station lost a download')
+    return { dropped: one, kept: two }
+  }
+  await pause(1_000)
+  const undisturbed = longestGap(towards(wire.frames, kept.localPort))
+  const resent = await retransmissions(lab, kept.localPort)
+
+  const second = await apply(product, 'revision-2', backend)
+  const rows = [
+    row(
+      'revision 2 is applied',
+      'active',
+      textAt(second.json, 'state') || `exit ${second.exit}`,
+      'package_registry left out',
+    ),
+  ]
+  await pause(CUT_MS)
+  const after = await state()
+  const silentMs = Date.now() - after.dropped.lastByteMs
+  rows.push(
+    row('download over the dropped grant', 'cut', silentMs > CUT_MS - 300 ? 'cut' : 'still running', 'no-grant'),
+  )
+  await ws.poke(dropped.number).catch(() => undefined)
+  await pause(200)
+  rows.push(row('its client learns at its next packet', 'reset', (await state()).dropped.state, 'no-grant'))
+  rows.push(await reaches(scene, 'a new connection to the dropped grant', 'refused', 'no-grant'))
+
+  const third = await apply(product, 'revision-3', backend)
+  rows.push(
+    row(
+      'revision 3 gives the grant back',
+      'active',
+      textAt(third.json, 'state') || `exit ${third.exit}`,
+      'package_registry',
+    ),
+  )
+  const back = performance.timeOrigin + performance.now()
+  await pause(1_000)
+  const revived = towards(wire.frames, dropped.localPort).filter((one) => one.atMs > back && one.payload > 0)
+  rows.push(row('the cut download after that', 'stays cut', revived.length === 0 ? 'stays cut' : 'revived', 'no-flow'))
+  rows.push(await reaches(scene, 'a new connection to the regained grant', 'allowed', 'package_registry'))
+
+  const end = await state()
+  await wire.settle(30, 300)
+  const segments = towards(wire.frames, kept.localPort)
+  const resets = segments.filter((one) => one.reset).length
+  const again = (await retransmissions(lab, kept.localPort)) - resent
+  const disturbed = end.kept.state !== 'open' || resets > 0 || again > 0
+  rows.push(
+    row(
+      'download over the kept grant, both changes',
+      'undisturbed',
+      disturbed ? `${end.kept.state}, ${resets} resets, ${again} sent again` : 'undisturbed',
+      `git_forge; ${resets} resets, ${again} retransmissions, longest gap ${longestGap(segments).toFixed(0)} ms (${undisturbed.toFixed(0)} ms before)`,
+    ),
+  )
+  await ws.stopDownload([dropped.number, kept.number])
+  await wire.close()
+  return rows
+}
+
+async function reaches({ lab }: Applying, probe: string, expected: string, clause: string): Promise<Row> {
+  const got = await lab.ws.httpGet({ host: OUT.registry, port: 443 })
+  return row(
+    probe,
+    expected,
+    got.outcome === 'answered' ? 'allowed' : got.outcome === 'timeout' ? 'dropped' : 'refused',
+    clause,
+  )
+}

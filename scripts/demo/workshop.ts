@@ -1,0 +1,115 @@
+// The author's side of the demo: a directory with keys, trust root, inventory and one bundle directory for each revision, all
+// made by the product's own commands. Revisions share keys and differ in their documents.
+
+import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { WS } from '../../test/support/lab/addresses.js'
+import { repositoryPath } from '../../test/support/lab/repository.js'
+import type { Product } from './product.js'
+
+export const WORKSPACE = 'spiffe://demo.example/workspace/ws0'
+export const AUDIENCE = 'demo.example/node'
+export const CHANNEL = 'stable'
+
+export class Workshop {
+  constructor(
+    readonly directory: string,
+    private readonly product: Product,
+  ) {}
+
+  private path = (...parts: readonly string[]): string => join(this.directory, ...parts)
+
+  /** Keys, trust root, agent.yaml and the signed inventory. */
+  async open(backend: string): Promise<void> {
+    await this.product.run('init', '.', '--interface', WS.slot)
+    this.edit('agent.yaml', (text) =>
+      text
+        .replace(/^audience:.*$/m, `audience: ${AUDIENCE}`)
+        .replace(/^channel:.*$/m, `channel: ${CHANNEL}`)
+        .replace(/^backends:.*(?:\n {2}- .*)*$/m, `backends: [${backend}]`),
+    )
+    writeFileSync(this.path('inventory.yaml'), inventory())
+    await this.product.run('inventory', 'sign', 'inventory.yaml', '--key', this.key('inventory'))
+  }
+
+  /** The private key that `init` made for a role. */
+  key(role: string, folder = 'keys'): string {
+    const files = readdirSync(this.path(folder)).filter((name) => name.startsWith(role) && name.endsWith('.key'))
+    if (files.length === 0) throw new Error(`sluice init made no key for the role ${role}`)
+    return `${folder}/${files.sort()[0]}`
+  }
+
+  /** Begins a bundle directory from an OpenShell policy, as a person would: generated, then completed. */
+  async draft(name: string): Promise<void> {
+    copyFileSync(repositoryPath('scripts/demo/policy.yaml'), this.path('policy.yaml'))
+    await this.product.run(
+      'bundle',
+      'init',
+      '--from',
+      'policy.yaml',
+      '--out',
+      name,
+      '--workspace',
+      WORKSPACE,
+      '--name',
+      'demo',
+    )
+    for (const file of readdirSync(this.path(name))) rmSync(this.path(name, file), { recursive: true })
+    copyFileSync(repositoryPath('scripts/demo/policy.yaml'), this.path(name, 'policy.yaml'))
+    copyFileSync(repositoryPath('scripts/demo/fence.yaml'), this.path(name, 'fence.yaml'))
+  }
+
+  /** A copy of a bundle directory whose OpenShell policy lacks one rule. */
+  without(from: string, to: string, rule: string): void {
+    cpSync(this.path(from), this.path(to), { recursive: true })
+    const lines = readFileSync(this.path(to, 'policy.yaml'), 'utf8').split('\n')
+    const first = lines.indexOf(`  ${rule}:`)
+    const length = lines.slice(first + 1).findIndex((line) => !line.startsWith('    '))
+    if (first < 0) throw new Error(`policy.yaml has no rule ${rule}`)
+    lines.splice(first, length + 1)
+    writeFileSync(this.path(to, 'policy.yaml'), lines.join('\n'))
+  }
+
+  copy(from: string, to: string): void {
+    mkdirSync(this.path(to), { recursive: true })
+    cpSync(this.path(from), this.path(to), { recursive: true })
+  }
+
+  read = (file: string): string => readFileSync(this.path(file), 'utf8')
+
+  edit(file: string, change: (text: string) => string): void {
+    const before = readFileSync(this.path(file), 'utf8')
+    const after = change(before)
+    if (after === before) throw new Error(`nothing to change in ${file}`)
+    // The mode is part of what a key file is.
+    writeFileSync(this.path(file), after, { mode: statSync(this.path(file)).mode })
+  }
+
+  /** Signs a bundle directory as author and release manager, valid for an hour. */
+  async sign(name: string, revision: number, keys = 'keys'): Promise<void> {
+    const expires = new Date(Date.now() + 3_600_000).toISOString()
+    await this.product.run(
+      ...['bundle', 'sign', name, '--author', this.key('author', keys), '--release', this.key('release', keys)],
+      ...['--revision', String(revision), '--audience', AUDIENCE, '--channel', CHANNEL, '--expires', expires],
+      ...['--id', 'demo'],
+    )
+  }
+
+  /** Keys of the right roles that no trust root knows. */
+  async strangers(): Promise<void> {
+    for (const role of ['author', 'release'])
+      await this.product.run('bundle', 'keygen', '--role', role, '--out', 'strangers')
+  }
+}
+
+const inventory = (): string => `apiVersion: sluice.dev/v1alpha1
+kind: Inventory
+audience: ${AUDIENCE}
+revision: 2
+workspaces:
+  - id: ${WORKSPACE}
+    slot: { kind: veth, interface: ${WS.slot} }
+    mac: "${WS.mac}"
+    addresses: ["${WS.v4}", "${WS.v6}"]
+    gateway: { mac: "${WS.gatewayMac}", addresses: ["${WS.gateway4}", "${WS.gateway6}"] }
+`
