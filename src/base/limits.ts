@@ -23,6 +23,10 @@ export const LIMITS = {
   envelopeSignatures: 16,
   protectedHeaderBytes: 4_096,
   rootBytes: 65_536,
+  /** Roots followed in one run. */
+  rootSteps: 64,
+  freshnessBytes: 16_384,
+  breakglassBytes: 16_384,
   inventoryBytes: 4 << 20,
   workspaces: 4_096,
   sandboxRules: 10_000,

@@ -203,6 +203,24 @@ export const BUNDLE_FAULTS = {
     say: (d: { why: string }) => `the signed token is refused: ${d.why}`,
     remedy: 'Ask its issuer for a compact JWS under a key of the pinned set.',
   },
+  BUNDLE_REPLAYED: {
+    ...reject,
+    say: (d: { what: string; issuedAtMs: number; heldMs: number }) =>
+      `the ${d.what} was issued at ${at(d.issuedAtMs)}, and one of ${at(d.heldMs)} is held already`,
+    remedy: 'Fetch the newest one. If the source keeps serving this one, it replays an old statement.',
+  },
+  BUNDLE_STALE: {
+    ...reject,
+    say: (d: { revision: string; staleAtMs: number; nowMs: number }) =>
+      `nothing confirms that revision ${d.revision} is still the newest since ${at(d.staleAtMs)}; it is ${at(d.nowMs)}`,
+    remedy: 'Fetch a newer freshness statement, or publish one with `sluice publish freshness`.',
+  },
+  BUNDLE_SUPERSEDED: {
+    ...reject,
+    say: (d: { revision: string; newest: string }) =>
+      `revision ${d.revision} is not the newest: the channel is at ${d.newest}, as its freshness statement says`,
+    remedy: 'Fetch the newest bundle. If the source does not serve it, somebody withholds it.',
+  },
   BUNDLE_SIGIL_FORM: {
     reaction: 'bug',
     say: (d: { form: string }) => `InvalidOrUnsupportedForm: ${quote(d.form)}`,

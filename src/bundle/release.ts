@@ -40,7 +40,8 @@ const INVENTORY_KEYS = ['audience', 'epoch', 'format', 'revision', 'sha256', 'si
 /** Audiences and channels: what they may be called. */
 export const isName = (text: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._:@/-]{0,254}$/.test(text)
 
-type No = (why: string) => Error
+/** Makes the fault of a statement whose member is wrong. */
+export type No = (why: string) => Error
 
 /** Throws BUNDLE_STATEMENT, naming the member. */
 export function parseRelease(statement: JsonObject): Release {
@@ -102,31 +103,31 @@ export const inventoryStatement = (inventory: InventoryStatement): JsonObject =>
 
 const isSha256 = (value: string): boolean => /^[0-9a-f]{64}$/.test(value)
 
-function text(value: Json, key: string, accepts: (text: string) => boolean, no: No): string {
+export function text(value: Json, key: string, accepts: (text: string) => boolean, no: No): string {
   if (typeof value !== 'string') throw no(`${key} is not text`)
   if (!accepts(value)) throw no(`${key} is ${quote(value)}`)
   return value
 }
 
-function revision(value: Json, key: string, no: No): bigint {
+export function revision(value: Json, key: string, no: No): bigint {
   const parsed = typeof value === 'string' ? parseRevision(value) : undefined
   if (parsed === undefined) throw no(`${key} is not a string of digits from 1 to 2^64-1`)
   return parsed
 }
 
 /** A whole number from 0 to 2^53-1. */
-function count(value: Json, key: string, no: No): number {
+export function count(value: Json, key: string, no: No): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw no(`${key} is not a whole number`)
   return value
 }
 
-function instant(value: Json, key: string, no: No): number {
+export function instant(value: Json, key: string, no: No): number {
   const ms = typeof value === 'string' ? parseInstant(value) : undefined
   if (ms === undefined) throw no(`${key} is not an RFC 3339 time`)
   return ms
 }
 
-function readAudience(value: Json, no: No): string[] {
+export function readAudience(value: Json, no: No): string[] {
   if (!Array.isArray(value) || value.length === 0 || value.length > LIMITS.members)
     throw no(`audience is not a list of 1 to ${LIMITS.members} names`)
   const names = value.map((name: Json) => text(name, 'audience', isName, no))

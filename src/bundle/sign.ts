@@ -116,7 +116,8 @@ export function coSign(kind: StatementKind, existing: Uint8Array, signer: Signer
   return signStatement(kind, readEnvelope(existing, kind).statement, signer, existing)
 }
 
-async function signStatement(
+/** Adds one signature to `existing`, which must hold the same statement, or begins a new file. */
+export async function signStatement(
   kind: StatementKind,
   statement: JsonObject,
   signer: Signer,

@@ -31,6 +31,18 @@ export const STATEMENTS = {
     what: 'inventory statement',
   },
   root: { format: 'sluice-root/1', typ: 'application/vnd.sluice.root+json', role: 'root', what: 'root' },
+  freshness: {
+    format: 'sluice-freshness/1',
+    typ: 'application/vnd.sluice.freshness+json',
+    role: 'freshness',
+    what: 'freshness statement',
+  },
+  breakglass: {
+    format: 'sluice-breakglass/1',
+    typ: 'application/vnd.sluice.breakglass+json',
+    role: 'breakglass',
+    what: 'break-glass statement',
+  },
 } as const satisfies Record<string, Kind>
 export type StatementKind = keyof typeof STATEMENTS
 
@@ -103,15 +115,10 @@ function readHeader(kind: StatementKind, entry: Signature): { alg: string; kid: 
 }
 
 /**
- * Verifies every signature made by a key in `keys` and counts distinct public keys. Signatures of unknown keys count for
- * nothing; a wrong signature under a known key refuses the statement. Returns the key ids that signed, sorted.
- * Throws BUNDLE_STATEMENT*, BUNDLE_SIGNATURE, BUNDLE_THRESHOLD.
+ * The key ids with a good signature, sorted, each distinct public key once. Signatures of unknown keys count for nothing;
+ * a wrong signature under a known key refuses the statement. Throws BUNDLE_STATEMENT*, BUNDLE_SIGNATURE.
  */
-export async function requireThreshold(
-  envelope: Envelope,
-  keys: ReadonlyMap<string, TrustedKey>,
-  threshold: number,
-): Promise<string[]> {
+export async function goodSigners(envelope: Envelope, keys: ReadonlyMap<string, TrustedKey>): Promise<string[]> {
   const { what, role } = STATEMENTS[envelope.kind]
   const signers = new Map<string, string>()
   for (const entry of envelope.signatures) {
@@ -123,9 +130,20 @@ export async function requireThreshold(
     await verifyOne(envelope, entry, key, kid)
     signers.set(keyIdentity(key), kid)
   }
-  if (signers.size < threshold || threshold < 1)
-    throw bundleFault('BUNDLE_THRESHOLD', { what, role, have: signers.size, need: threshold })
   return [...signers.values()].sort()
+}
+
+/** As `goodSigners`, and throws BUNDLE_THRESHOLD unless `threshold` distinct keys signed. */
+export async function requireThreshold(
+  envelope: Envelope,
+  keys: ReadonlyMap<string, TrustedKey>,
+  threshold: number,
+): Promise<string[]> {
+  const { what, role } = STATEMENTS[envelope.kind]
+  const signers = await goodSigners(envelope, keys)
+  if (signers.length < threshold || threshold < 1)
+    throw bundleFault('BUNDLE_THRESHOLD', { what, role, have: signers.length, need: threshold })
+  return signers
 }
 
 /** The key ids that the headers name, unverified and in order. Throws as `requireThreshold` does for malformed ones. */
