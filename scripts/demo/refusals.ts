@@ -5,7 +5,7 @@ import { OUT } from '../../test/support/lab/addresses.js'
 import type { Lab } from '../../test/support/lab/lab.js'
 import { type Product, textAt } from './product.js'
 import type { Row } from './report.js'
-import type { Workshop } from './workshop.js'
+import { FENCE, SANDBOX, type Workshop } from './workshop.js'
 
 export interface Applying {
   readonly lab: Lab
@@ -48,13 +48,13 @@ export async function refusals(scene: Applying): Promise<Row[]> {
   const { workshop } = scene
   workshop.copy('revision-1', 'flipped')
   // One octet inside a grant: port 443 becomes 442.
-  workshop.edit('flipped/policy.yaml', (text) => text.replace('port: 443', 'port: 442'))
+  workshop.edit(`flipped/${SANDBOX}`, (text) => text.replace('port: 443', 'port: 442'))
   const rows = [await mustNotEnter(scene, 'one byte flipped in a member', 'flipped', 'BUNDLE_MEMBER_DIGEST')]
   workshop.copy('revision-1', 'flipped-manifest')
   workshop.edit('flipped-manifest/bundle.yaml', (text) => text.replace('demo', 'dema'))
   rows.push(await mustNotEnter(scene, 'one byte flipped in the manifest', 'flipped-manifest', 'BUNDLE_SIGNATURE'))
   workshop.copy('revision-1', 'older')
-  workshop.edit('older/fence.yaml', (text) => text.replace('ports: [5000]', 'ports: [5000, 5001]'))
+  workshop.edit(`older/${FENCE}`, (text) => text.replace('ports: [5000]', 'ports: [5000, 5001]'))
   await workshop.sign('older', 9)
   rows.push(await mustNotEnter(scene, 'an older revision', 'older', 'BUNDLE_COUNTER_REGRESSION'))
   workshop.copy('revision-1', 'stranger')

@@ -1,7 +1,7 @@
 // The author's side of the demo: a directory with keys, trust root, inventory and one bundle directory for each revision, all
 // made by the product's own commands. Revisions share keys and differ in their documents.
 
-import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { WS } from '../../test/support/lab/addresses.js'
 import { repositoryPath } from '../../test/support/lab/repository.js'
@@ -10,6 +10,9 @@ import type { Product } from './product.js'
 export const WORKSPACE = 'spiffe://demo.example/workspace/ws0'
 export const AUDIENCE = 'demo.example/node'
 export const CHANNEL = 'stable'
+/** The two documents of a bundle, as `sluice bundle init` names them. */
+export const SANDBOX = 'sandbox.yaml'
+export const FENCE = 'fence.yaml'
 
 export class Workshop {
   constructor(
@@ -26,7 +29,8 @@ export class Workshop {
       text
         .replace(/^audience:.*$/m, `audience: ${AUDIENCE}`)
         .replace(/^channel:.*$/m, `channel: ${CHANNEL}`)
-        .replace(/^backends:.*(?:\n {2}- .*)*$/m, `backends: [${backend}]`),
+        .replace(/^backends:.*$/m, `backends: [${backend}]`)
+        .replace(/^attach_interfaces:.*$/m, 'attach_interfaces: ["ws*"]'),
     )
     writeFileSync(this.path('inventory.yaml'), inventory())
     await this.product.run('inventory', 'sign', 'inventory.yaml', '--key', this.key('inventory'))
@@ -39,35 +43,25 @@ export class Workshop {
     return `${folder}/${files.sort()[0]}`
   }
 
-  /** Begins a bundle directory from an OpenShell policy, as a person would: generated, then completed. */
+  /** Begins a bundle directory from an OpenShell policy, as a person would: the FencePolicy generated, then completed. */
   async draft(name: string): Promise<void> {
     copyFileSync(repositoryPath('scripts/demo/policy.yaml'), this.path('policy.yaml'))
-    await this.product.run(
-      'bundle',
-      'init',
-      '--from',
-      'policy.yaml',
-      '--out',
-      name,
-      '--workspace',
-      WORKSPACE,
-      '--name',
-      'demo',
-    )
-    for (const file of readdirSync(this.path(name))) rmSync(this.path(name, file), { recursive: true })
-    copyFileSync(repositoryPath('scripts/demo/policy.yaml'), this.path(name, 'policy.yaml'))
-    copyFileSync(repositoryPath('scripts/demo/fence.yaml'), this.path(name, 'fence.yaml'))
+    const words = ['--from', 'policy.yaml', '--out', name, '--workspace', WORKSPACE, '--name', 'demo']
+    await this.product.run('bundle', 'init', ...words)
+    const additions = readFileSync(repositoryPath('scripts/demo/additions.yaml'), 'utf8')
+    this.edit(`${name}/${FENCE}`, (text) => text + additions)
+    await this.product.run('policy', 'check', `${name}/${FENCE}`)
   }
 
   /** A copy of a bundle directory whose OpenShell policy lacks one rule. */
   without(from: string, to: string, rule: string): void {
     cpSync(this.path(from), this.path(to), { recursive: true })
-    const lines = readFileSync(this.path(to, 'policy.yaml'), 'utf8').split('\n')
+    const lines = readFileSync(this.path(to, SANDBOX), 'utf8').split('\n')
     const first = lines.indexOf(`  ${rule}:`)
     const length = lines.slice(first + 1).findIndex((line) => !line.startsWith('    '))
-    if (first < 0) throw new Error(`policy.yaml has no rule ${rule}`)
+    if (first < 0) throw new Error(`${SANDBOX} has no rule ${rule}`)
     lines.splice(first, length + 1)
-    writeFileSync(this.path(to, 'policy.yaml'), lines.join('\n'))
+    writeFileSync(this.path(to, SANDBOX), lines.join('\n'))
   }
 
   copy(from: string, to: string): void {
