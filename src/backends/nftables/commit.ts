@@ -1,0 +1,176 @@
+// Commit: one transaction that switches what is attached, which chains judge it and until when; then it is read back, flows
+// that lost their grant are destroyed, and the generation before is taken away. Flows that stay granted notice nothing:
+// their conntrack entries are kept and the next packet is judged by the new sets.
+
+import { readFile, writeFile } from 'node:fs/promises'
+import { digestOfText } from '../../base/digest.js'
+import type { Staged } from '../backend.js'
+import { nftablesFault } from './errors.js'
+import { moveFlags } from './flag.js'
+import { cutFlows, flowJudge, type LiveFlow } from './flows.js'
+import { pruneLearned } from './learn.js'
+import { listLinks } from './native.js'
+import { type NftProgram, namePrefix } from './program.js'
+import { elementsOf } from './readback.js'
+import { type LiveRecord, livePattern, structureDigest, type WorkspaceRecord } from './record.js'
+import { TABLE } from './scaffold.js'
+import { dropChain, hookScript, linkChain, linkScript, scaffoldScript, switchScript } from './script.js'
+import { reasonOf, type Session, type StagedProgram } from './session.js'
+import { removeObjects } from './stage.js'
+
+export const LOOSE = '/proc/sys/net/netfilter/nf_conntrack_tcp_loose'
+
+/** Throws NFT_NOT_STAGED, NFT_COMMIT (nothing changed), NFT_READ_BACK, NFT_CUT (live, but flows are left). */
+export async function commit(session: Session, staged: Staged): Promise<void> {
+  const held = session.staged.get(staged.generation)
+  if (!held) throw nftablesFault('NFT_NOT_STAGED', { generation: staged.generation })
+  const { program } = held
+  await strictConntrack(session)
+  const before = session.live
+  const deadlines = before ? await readDeadlines(session) : new Map<string, number>()
+  // Wider first: between the two calls the floor guards what was and what will be.
+  session.floor.guard([...(before?.workspaces ?? []), ...program.workspaces])
+  await switchOver(session, held, before)
+  session.staged.delete(staged.generation)
+  await session.remember({ live: recordOf(held, '') })
+  session.floor.guard(program.workspaces)
+  await readBack(session, program)
+  await moveFlags(session, before?.workspaces ?? [], program.workspaces)
+  const expired = new Set([...deadlines].filter(([, atMs]) => atMs <= performance.now()).map(([name]) => name))
+  await cut(program, before?.workspaces ?? [], expired)
+  await pruneLearned(session, before?.workspaces ?? [])
+  await removeOldObjects(session, held)
+  const objects = await session.writer.list(`list table inet ${TABLE}`, true)
+  const structure = structureDigest(objects, livePattern(program.generation, held.tag))
+  await session.remember({ live: recordOf(held, structure) })
+}
+
+async function switchOver(session: Session, held: StagedProgram, before: LiveRecord | null): Promise<void> {
+  const { program, tag } = held
+  // A second try when an interface went away between the listing and the transaction that hooks it.
+  for (let attempt = 0; ; attempt++) {
+    try {
+      const scaffold = (await isIntact(session, before))
+        ? ''
+        : scaffoldScript(session.options.attachInterfaces) + hookScript()
+      const links = await linkChanges(
+        session,
+        program.workspaces.map(({ interface: name }) => name),
+      )
+      const nowMs = Date.now()
+      await session.writer.run(scaffold + links + switchScript(program, tag, nowMs))
+      return
+    } catch (error) {
+      if (attempt === 0) continue
+      session.floor.guard(before?.workspaces ?? [])
+      throw nftablesFault('NFT_COMMIT', { generation: program.generation, why: reasonOf(error) }, { cause: error })
+    }
+  }
+}
+
+/** The constant chains are as this process left them; otherwise the commit writes them again. */
+async function isIntact(session: Session, before: LiveRecord | null): Promise<boolean> {
+  if (!before || before.structure === '') return false
+  const objects = await session.writer.list(`list table inet ${TABLE}`, true).catch(() => [])
+  const hooked = objects.some(({ chain }) => chain?.name === 'hook_forward')
+  return hooked && structureDigest(objects, livePattern(before.generation, before.tag)) === before.structure
+}
+
+/** Link-layer chains for the interfaces that exist, none for the ones that are no longer attached. */
+export async function linkChanges(session: Session, names: readonly string[]): Promise<string> {
+  const present = new Set(listLinks().map(({ name }) => name))
+  const objects = await session.writer.list(`list table netdev ${TABLE}`, true).catch(() => [])
+  const there = objects.flatMap(({ chain }) => (chain?.name.startsWith('l2_') ? [chain.name] : []))
+  const wanted = new Set(names.map(linkChain))
+  return (
+    names
+      .filter((name) => present.has(name))
+      .map(linkScript)
+      .join('') +
+    there
+      .filter((name) => !wanted.has(name))
+      .map((name) => dropChain('netdev', name))
+      .join('')
+  )
+}
+
+async function readBack(session: Session, program: NftProgram): Promise<void> {
+  const [element] = elementsOf(await session.writer.list(`list set inet ${TABLE} gen`))
+  const wanted = `${program.generation} ${program.planDigest}`
+  const found = element ? `${element.key} ${element.comment ?? ''}` : 'nothing'
+  if (wanted !== found) throw nftablesFault('NFT_READ_BACK', { wanted, found })
+}
+
+/** Interface to the time, on the clock of performance.now(), at which the plan before suspends it. */
+async function readDeadlines(session: Session): Promise<Map<string, number>> {
+  const listed = elementsOf(await session.writer.list(`list set inet ${TABLE} live`).catch(() => []))
+  const now = performance.now()
+  const deadlines = new Map((session.live?.workspaces ?? []).map(({ interface: name }) => [name, now]))
+  for (const { key, expiresS } of listed)
+    if (expiresS === undefined) deadlines.delete(key)
+    else deadlines.set(key, now + expiresS * 1000)
+  return deadlines
+}
+
+/** Flows without a grant, and every flow of a workspace that was suspended by its deadline or is attached no longer. */
+async function cut(
+  program: NftProgram,
+  before: readonly WorkspaceRecord[],
+  expired: ReadonlySet<string>,
+): Promise<void> {
+  const gone = before.filter((old) => !program.workspaces.some(({ workspace }) => workspace === old.workspace))
+  const suspended = program.workspaces.filter(({ interface: name }) => expired.has(name))
+  const nothing = [...gone, ...suspended].map(({ addresses }) => ({
+    addresses,
+    clauses: [],
+    flowGrants: [],
+    services: [],
+  }))
+  const grants = flowJudge(program.workspaces)
+  const none = flowJudge(nothing)
+  const keep = (flow: LiveFlow): boolean => grants(flow) && none(flow)
+  await cutFlows(
+    [...program.workspaces, ...gone].flatMap(({ addresses }) => addresses),
+    keep,
+  )
+}
+
+async function removeOldObjects(session: Session, held: StagedProgram): Promise<void> {
+  const keep = [held, ...session.staged.values()].map(({ program, tag }) => livePattern(program.generation, tag))
+  await removeObjects(session, (name) => /^w\d+_g/.test(name) && !keep.some((pattern) => pattern.test(name)))
+}
+
+function recordOf({ program, tag }: StagedProgram, structure: string): LiveRecord {
+  const elements: Record<string, string> = {}
+  for (const [index, workspace] of program.workspaces.entries())
+    for (const set of workspace.sets)
+      elements[namePrefix(index, program.generation, tag) + set.name] = elementsDigest(set.elements)
+  return {
+    generation: program.generation,
+    planDigest: program.planDigest,
+    tag,
+    workspaces: program.workspaces.map(({ workspace, interface: name, addresses, clauses }) => ({
+      workspace,
+      interface: name,
+      addresses,
+      clauses,
+    })),
+    structure,
+    elements,
+  }
+}
+
+/** The same elements have the same digest in whatever order the kernel lists them. */
+export const elementsDigest = (elements: readonly string[]): string => digestOfText([...elements].sort().join('\n'))
+
+/** Without this, conntrack adopts packets from the middle of a connection, and a destroyed flow comes back by itself. */
+async function strictConntrack(session: Session): Promise<void> {
+  try {
+    const now = (await readFile(LOOSE, 'utf8')).trim()
+    if (now === '0') return
+    await writeFile(LOOSE, '0\n')
+    if (session.looseBefore === null) await session.remember({ looseBefore: now })
+  } catch (cause) {
+    throw nftablesFault('NFT_CUT', { why: 'nf_conntrack_tcp_loose cannot be set to 0' }, { cause })
+  }
+}

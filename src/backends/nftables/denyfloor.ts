@@ -1,0 +1,107 @@
+// The deny floor: a tc program at the egress of every interface, which drops what a workspace sends and what is sent to it
+// unless the fence has marked it (src/native/bpf/floor.bpf.c). It is what holds when somebody flushes every nftables table.
+// Loaded and attached by the native library; it needs no pins, and stays when the agent ends.
+
+import { parseIp } from '../../base/ip.js'
+import { nftablesFault } from './errors.js'
+import { type Link, listLinks, native, nativeFile } from './native.js'
+
+export interface Guarded {
+  readonly interface: string
+  readonly addresses: readonly string[]
+}
+
+export class DenyFloor {
+  private handle: unknown
+  private guarded: readonly Guarded[] = []
+
+  /** Takes over the attached program or loads one. Throws NFT_FLOOR. */
+  private opened(): unknown {
+    if (this.handle !== undefined) return this.handle
+    const out: [unknown] = [null]
+    const status = native().floorOpen(nativeFile('floor.bpf.o'), out, [0])
+    if (status < 0) throw nftablesFault('NFT_FLOOR', { what: 'be loaded', errno: -status })
+    this.handle = out[0]
+    return this.handle
+  }
+
+  /** Guards these interfaces and addresses, and stands on every interface there is. */
+  guard(guarded: readonly Guarded[]): void {
+    this.guarded = guarded
+    this.sync()
+  }
+
+  /** As `guard`, with what is guarded already: for interfaces that came meanwhile. */
+  sync(): void {
+    const handle = this.opened()
+    const links = listLinks()
+    const names = new Set(this.guarded.map(({ interface: name }) => name))
+    const indexes = links.filter(({ name }) => names.has(name)).map(({ index }) => index)
+    const addresses = [...new Set(this.guarded.flatMap((one) => one.addresses))]
+    const v4 = pack(
+      addresses.filter((text) => !text.includes(':')),
+      4,
+    )
+    const v6 = pack(
+      addresses.filter((text) => text.includes(':')),
+      16,
+    )
+    const status = native().floorGuard(
+      handle,
+      Uint32Array.from(indexes),
+      indexes.length,
+      v4,
+      v4.length / 4,
+      v6,
+      v6.length / 16,
+    )
+    if (status < 0) throw nftablesFault('NFT_FLOOR', { what: 'be told what to guard', errno: -status })
+    for (const { name, index } of standingOn(links)) {
+      const attached = native().floorAttach(handle, index)
+      // ENODEV: it went away between the listing and now.
+      if (attached < 0 && attached !== -19)
+        throw nftablesFault('NFT_FLOOR', { what: `stand on ${name}`, errno: -attached })
+    }
+  }
+
+  /** Interfaces that it does not stand on. */
+  missing(): string[] {
+    return standingOn(listLinks()).flatMap(({ name, index }) => (native().floorAttached(index) === 1 ? [] : [name]))
+  }
+
+  /** Packets that it dropped; 0n when it was never loaded. */
+  drops(): bigint {
+    if (this.handle === undefined) return 0n
+    const out: [bigint | number] = [0n]
+    const status = native().floorDrops(this.handle, out)
+    return status < 0 ? 0n : BigInt(out[0])
+  }
+
+  /** Takes it off every interface. Gives their names. */
+  remove(): string[] {
+    const removed = listLinks().filter(({ index }) => native().floorDetach(index) === 0)
+    for (const { index } of removed) native().linksTidy(index)
+    this.guarded = []
+    this.close()
+    return removed.map(({ name }) => name)
+  }
+
+  /** Lets go of the handle; the program stays where it is. */
+  close(): void {
+    if (this.handle === undefined) return
+    native().floorClose(this.handle)
+    this.handle = undefined
+  }
+}
+
+/** Nothing of a workspace leaves through loopback. */
+const standingOn = (links: readonly Link[]): Link[] => links.filter(({ name }) => name !== 'lo')
+
+function pack(addresses: readonly string[], octets: 4 | 16): Uint8Array {
+  const packed = new Uint8Array(addresses.length * octets)
+  for (const [n, text] of addresses.entries()) {
+    const value = parseIp(text)?.value ?? 0n
+    for (let i = 0; i < octets; i++) packed[n * octets + i] = Number((value >> BigInt(8 * (octets - 1 - i))) & 255n)
+  }
+  return packed
+}

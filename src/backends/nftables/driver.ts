@@ -1,0 +1,39 @@
+// The driver: the contract of backends/backend.ts over one session. Whatever changes the ruleset is ordered by the session's
+// lane; flags are not, because they must never wait.
+
+import type { Driver, OpenOptions } from '../backend.js'
+import { commit } from './commit.js'
+import { readDenials } from './denials.js'
+import { adoptFlags, setFlag } from './flag.js'
+import { adoptLearned, learn } from './learn.js'
+import { observe } from './observe.js'
+import { probe } from './probe.js'
+import type { NftProgram } from './program.js'
+import { Session } from './session.js'
+import { discard, stage } from './stage.js'
+import { uninstall } from './uninstall.js'
+import { watch } from './watch.js'
+
+/** Throws NFT_UNAVAILABLE, NFT_ATTACH_PATTERN. */
+export async function openDriver(options: OpenOptions): Promise<Driver<NftProgram>> {
+  const session = await Session.open(options)
+  await adoptFlags(session)
+  await adoptLearned(session)
+  if (session.live) session.floor.guard(session.live.workspaces)
+  const unwatch = watch(session, () => undefined)
+  return {
+    probe,
+    observe: () => observe(session),
+    stage: (program) => session.lane.run(() => stage(session, program)),
+    commit: (staged) => session.lane.run(() => commit(session, staged)),
+    discard: (staged) => session.lane.run(() => discard(session, staged)),
+    flag: (workspace, flag, on) => setFlag(session, workspace, flag, on),
+    learn: (generation, grants) => session.lane.run(() => learn(session, generation, grants)),
+    denials: (deliver) => readDenials(session, deliver),
+    uninstall: () => session.lane.run(() => uninstall(session)),
+    close: async () => {
+      unwatch()
+      await session.close()
+    },
+  }
+}

@@ -1,0 +1,141 @@
+// Live flows against the plan: which conntrack entries of the workspaces still have a grant, and the destruction of those that
+// have none, so that nothing revives them (design section 5, "Removing its clause or static grant cuts it"). Judged over all
+// flows and not over the difference of two plans: a flow that an earlier failure left behind goes too.
+
+import { formatIp, type Ip, type IpRange, inRange, parseIp } from '../../base/ip.js'
+import { addressClass } from '../../base/reserved.js'
+import { nftablesFault } from './errors.js'
+import { FLOW_OCTETS, native, onPool } from './native.js'
+import type { FlowGrant, NftWorkspace } from './program.js'
+
+export interface LiveFlow {
+  readonly source: Ip
+  readonly destination: Ip
+  readonly protocol: 'tcp' | 'udp' | 'icmp-echo' | 'other'
+  readonly destinationPort: number
+  readonly mark: number
+}
+
+type Judged = Pick<NftWorkspace, 'addresses' | 'clauses' | 'flowGrants' | 'services'>
+
+/** Grants of one workspace, exact ones by hash. */
+class Judge {
+  private readonly exact = new Set<string>()
+  private readonly ranges: FlowGrant[] = []
+  private readonly marks: ReadonlySet<number>
+  private readonly services: ReadonlySet<string>
+
+  constructor({ clauses, flowGrants, services }: Judged) {
+    this.marks = new Set(clauses.map(({ mark }) => mark))
+    this.services = new Set(services)
+    for (const grant of flowGrants) {
+      if (grant.range.first === grant.range.last && grant.from === grant.to)
+        this.exact.add(keyOf(grant.direction, grant.protocol, grant.range.family, grant.range.first, grant.from))
+      else this.ranges.push(grant)
+    }
+  }
+
+  grants(direction: FlowGrant['direction'], peer: Ip, flow: LiveFlow): boolean {
+    const { protocol, destinationPort: port } = flow
+    if (protocol === 'other') return false
+    if (direction === 'egress' && this.services.has(`${formatIp(peer)} ${protocol} ${port}`)) return true
+    if (direction === 'egress' && flow.mark !== 0 && this.marks.has(flow.mark)) return true
+    const where = direction === 'egress' ? addressClass(peer) : 'public'
+    if (where === 'never') return false
+    if (this.exact.has(keyOf(direction, protocol, peer.family, peer.value, port))) return true
+    return this.ranges.some(
+      (grant) =>
+        grant.direction === direction &&
+        grant.protocol === protocol &&
+        (protocol === 'icmp-echo' || (grant.from <= port && port <= grant.to)) &&
+        (where !== 'reserved' || grant.opens) &&
+        inRange(peer, grant.range as IpRange),
+    )
+  }
+}
+
+const keyOf = (direction: string, protocol: string, family: number, value: bigint, port: number): string =>
+  `${direction} ${protocol} ${family} ${value} ${port}`
+
+/** True for a flow that every workspace it touches still grants. */
+export function flowJudge(workspaces: readonly Judged[]): (flow: LiveFlow) => boolean {
+  const byAddress = new Map<string, Judge>()
+  for (const workspace of workspaces) {
+    const judge = new Judge(workspace)
+    for (const address of workspace.addresses) byAddress.set(address, judge)
+  }
+  return (flow) => {
+    const from = byAddress.get(formatIp(flow.source))
+    const to = byAddress.get(formatIp(flow.destination))
+    return (!from || from.grants('egress', flow.destination, flow)) && (!to || to.grants('ingress', flow.source, flow))
+  }
+}
+
+/** Addresses in the order and form that the native side searches. */
+function packAddresses(addresses: readonly string[]): Uint8Array {
+  const parsed = [...new Set(addresses)].map((text) => octetsOf(parseIp(text)))
+  parsed.sort((a, b) => Buffer.compare(a, b))
+  return Buffer.concat(parsed)
+}
+
+function octetsOf(ip: Ip | undefined): Uint8Array {
+  const octets = new Uint8Array(16)
+  if (!ip) return octets
+  const count = ip.family === 4 ? 4 : 16
+  for (let i = 0; i < count; i++) octets[i] = Number((ip.value >> BigInt(8 * (count - 1 - i))) & 255n)
+  return octets
+}
+
+const PROTOCOLS: Readonly<Record<number, LiveFlow['protocol']>> = {
+  1: 'icmp-echo',
+  6: 'tcp',
+  17: 'udp',
+  58: 'icmp-echo',
+}
+
+function readFlow(records: Uint8Array, at: number): LiveFlow {
+  const view = new DataView(records.buffer, records.byteOffset + at, FLOW_OCTETS)
+  const family = view.getUint8(36) === 4 ? 4 : 6
+  const address = (offset: number): Ip => {
+    let value = 0n
+    for (let i = 0; i < (family === 4 ? 4 : 16); i++) value = (value << 8n) | BigInt(view.getUint8(offset + i))
+    return { family, value }
+  }
+  return {
+    source: address(0),
+    destination: address(16),
+    destinationPort: view.getUint16(34, true),
+    protocol: PROTOCOLS[view.getUint8(37)] ?? 'other',
+    mark: view.getUint32(40, true),
+  }
+}
+
+/**
+ * Destroys the flows of these addresses that `keep` does not want. Gives how many. Throws NFT_CUT when conntrack cannot be
+ * read or written; then some may be left.
+ */
+export async function cutFlows(addresses: readonly string[], keep: (flow: LiveFlow) => boolean): Promise<number> {
+  if (addresses.length === 0) return 0
+  const locals = packAddresses(addresses)
+  for (let capacity = 8192; ; capacity *= 4) {
+    const records = new Uint8Array(capacity * FLOW_OCTETS)
+    const total = new Uint32Array(1)
+    const count = await onPool(native().flowsList, locals, locals.length / 16, records, capacity, total)
+    if (count < 0) throw nftablesFault('NFT_CUT', { why: `conntrack cannot be listed (errno ${-count})` })
+    if ((total[0] ?? 0) > capacity) continue
+    return destroy(records, count, keep)
+  }
+}
+
+async function destroy(records: Uint8Array, count: number, keep: (flow: LiveFlow) => boolean): Promise<number> {
+  const condemned: Uint8Array[] = []
+  for (let i = 0; i < count; i++) {
+    const at = i * FLOW_OCTETS
+    if (!keep(readFlow(records, at))) condemned.push(records.subarray(at, at + FLOW_OCTETS))
+  }
+  if (condemned.length === 0) return 0
+  const packed = Buffer.concat(condemned)
+  const deleted = await onPool(native().flowsDelete, packed, condemned.length)
+  if (deleted < 0) throw nftablesFault('NFT_CUT', { why: `a conntrack entry cannot be deleted (errno ${-deleted})` })
+  return deleted
+}

@@ -1,0 +1,141 @@
+// Learned grants: elements with a timeout in two maps beside the generations, from (interface, address, protocol, port) to the
+// conntrack mark of the clause. A flow keeps the mark; what makes either worth anything is the set of live clauses, which
+// belongs to the generation. So a commit carries over what unchanged clauses learnt without touching it, and drops the rest.
+
+import type { LearnedGrant } from '../../plan/model.js'
+import { elementsOf, type ReadElement } from './readback.js'
+import type { WorkspaceRecord } from './record.js'
+import { TABLE } from './scaffold.js'
+import { addElements, removeElements } from './script.js'
+import type { Session } from './session.js'
+
+type MapName = 'learned4' | 'learned6'
+const MAPS: readonly MapName[] = ['learned4', 'learned6']
+const mapOf = (key: string): MapName => ((key.split(' . ')[1] ?? '').includes(':') ? 'learned6' : 'learned4')
+
+/** False when the generation is not live, a clause is not the workspace's, or what was written is not there afterwards. */
+export async function learn(session: Session, generation: number, grants: readonly LearnedGrant[]): Promise<boolean> {
+  if (session.live?.generation !== generation) return false
+  const nowMs = Date.now()
+  const lines: Record<MapName, { remove: string[]; add: string[] }> = {
+    learned4: { remove: [], add: [] },
+    learned6: { remove: [], add: [] },
+  }
+  const touched = new Map<string, LearnedGrant[]>()
+  for (const grant of grants) {
+    const at = session.live.workspaces.find(({ workspace }) => workspace === grant.workspace)
+    if (!at?.clauses.some(({ clause }) => clause === grant.clause)) return false
+    if (grant.expiresAtMs <= nowMs) continue
+    const key = `${at.interface} . ${grant.address} . ${grant.protocol} . ${grant.port}`
+    const held = touched.get(key) ?? (session.learned.get(key) ?? []).filter((one) => one.expiresAtMs > nowMs)
+    touched.set(key, [...held.filter(({ clause }) => clause !== grant.clause), grant])
+  }
+  for (const [key, held] of touched) {
+    const winner = lastOf(held)
+    const old = lastOf(session.learned.get(key) ?? [])
+    const map = lines[mapOf(key)]
+    // An element cannot change its mark or, before kernel 6.12, its timeout: it is replaced within the transaction.
+    if (old) map.remove.push(elementText(session, key, old, nowMs + 1000))
+    if (winner) map.add.push(elementText(session, key, winner, nowMs))
+  }
+  const script = MAPS.map(
+    (name) => removeElements('inet', name, lines[name].remove) + addElements('inet', name, lines[name].add),
+  ).join('')
+  if (script === '') return true
+  await session.writer.run(script)
+  for (const [key, held] of touched) session.learned.set(key, held)
+  return readBack(session, [...touched.keys()])
+}
+
+/** One key holds one mark: of several clauses, the one whose grant lasts longest. */
+const lastOf = (held: readonly LearnedGrant[]): LearnedGrant | undefined =>
+  held.reduce<LearnedGrant | undefined>(
+    (best, one) => (!best || one.expiresAtMs > best.expiresAtMs ? one : best),
+    undefined,
+  )
+
+function elementText(session: Session, key: string, grant: LearnedGrant, nowMs: number): string {
+  const at = session.live?.workspaces.find(({ workspace }) => workspace === grant.workspace)
+  const mark = at?.clauses.find(({ clause }) => clause === grant.clause)?.mark ?? 0
+  const timeoutMs = Math.max(1, Math.floor(grant.expiresAtMs - nowMs))
+  const [name = '', ...rest] = key.split(' . ')
+  const comment = `g${grant.generation} ${grant.clause} ${grant.name.replace(/[^A-Za-z0-9.*_-]/g, '_')}`.slice(0, 127)
+  return `"${name}" . ${rest.join(' . ')} timeout ${timeoutMs}ms comment "${comment}" : 0x${mark.toString(16)}`
+}
+
+async function readBack(session: Session, keys: readonly string[]): Promise<boolean> {
+  for (const name of MAPS) {
+    const mine = keys.filter((key) => mapOf(key) === name)
+    if (mine.length === 0) continue
+    const quoted = mine.map((key) => key.replace(/^[^ ]+/, (link) => `"${link}"`))
+    const found = await session.writer
+      .list(`get element inet ${TABLE} ${name} { ${quoted.join(', ')} }`)
+      .then(elementsOf)
+      .catch(() => []) // nft fails when one of them is not there, which is the answer
+    if (found.length < mine.length) return false
+  }
+  return true
+}
+
+/** After a commit: what belongs to no live clause of the workspace at its interface goes, so that no later plan revives it. */
+export async function pruneLearned(session: Session, before: readonly WorkspaceRecord[]): Promise<void> {
+  const nowMs = Date.now()
+  const stale: Record<MapName, string[]> = { learned4: [], learned6: [] }
+  const fresh: Record<MapName, string[]> = { learned4: [], learned6: [] }
+  const generation = session.live?.generation ?? 0
+  for (const [key, held] of session.learned) {
+    const link = key.split(' . ')[0]
+    const at = session.live?.workspaces.find((one) => one.interface === link)
+    const kept = held
+      .filter((one) => one.expiresAtMs > nowMs && one.workspace === at?.workspace)
+      .filter((one) => at?.clauses.some(({ clause }) => clause === one.clause))
+      .map((one) => ({ ...one, generation }))
+    const [old, winner] = [lastOf(held), lastOf(kept)]
+    if (old && old.clause !== winner?.clause) {
+      stale[mapOf(key)].push(staleText(key, old, before))
+      if (winner) fresh[mapOf(key)].push(elementText(session, key, winner, nowMs))
+    }
+    if (kept.length > 0) session.learned.set(key, kept)
+    else session.learned.delete(key)
+  }
+  for (const name of MAPS) {
+    const script = removeElements('inet', name, stale[name]) + addElements('inet', name, fresh[name])
+    if (script !== '') await session.writer.run(script)
+  }
+}
+
+/** An element as it may still be there: adding it again needs the mark it had. */
+function staleText(key: string, old: LearnedGrant, before: readonly WorkspaceRecord[]): string {
+  const clauses = before.find(({ workspace }) => workspace === old.workspace)?.clauses ?? []
+  const mark = clauses.find(({ clause }) => clause === old.clause)?.mark ?? 0
+  const [name = '', ...rest] = key.split(' . ')
+  return `"${name}" . ${rest.join(' . ')} timeout 1s : 0x${mark.toString(16)}`
+}
+
+/** After a restart the kernel knows them: name, clause and generation stand in the comment. */
+export async function adoptLearned(session: Session): Promise<void> {
+  for (const name of MAPS) {
+    const elements = elementsOf(await session.reader.list(`list map inet ${TABLE} ${name}`).catch(() => [])) // no table yet
+    for (const element of elements) {
+      const grant = grantOf(session, element)
+      if (grant) session.learned.set(element.key, [grant])
+    }
+  }
+}
+
+function grantOf(session: Session, { key, comment = '', expiresS = 0 }: ReadElement): LearnedGrant | undefined {
+  const [link, address = '', protocol, port] = key.split(' . ')
+  const at = session.live?.workspaces.find((one) => one.interface === link)
+  const said = /^g(\d+) (sha256:[0-9a-f]{64}) (.*)$/.exec(comment)
+  if (!at || !said || (protocol !== 'tcp' && protocol !== 'udp')) return undefined
+  return {
+    workspace: at.workspace,
+    clause: said[2] as LearnedGrant['clause'],
+    name: said[3] ?? '',
+    protocol,
+    address,
+    port: Number(port),
+    generation: Number(said[1]),
+    expiresAtMs: Date.now() + expiresS * 1000,
+  }
+}

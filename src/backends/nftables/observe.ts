@@ -1,0 +1,163 @@
+// Observe: what is live, read from the kernel and compared with the record of what was put there. Every difference is drift,
+// one sentence each: a missing table, chains or rules that are not ours, elements that came or went, an interface without
+// its link layer or without the deny floor. Counters come back by grant.
+
+import { readFile } from 'node:fs/promises'
+import { type Digest, isDigest } from '../../base/digest.js'
+import { parsePorts } from '../../base/ports.js'
+import { grantId } from '../../plan/grants.js'
+import type { GrantId, LearnedGrant } from '../../plan/model.js'
+import { DROP_REASONS } from '../../plan/state.js'
+import type { Protocol } from '../../policy/model.js'
+import type { GrantCounter, Observed } from '../backend.js'
+import { elementsDigest, LOOSE } from './commit.js'
+import { nftablesFault } from './errors.js'
+import type { NftObject } from './libnftables.js'
+import { listLinks } from './native.js'
+import { elementsOf, type ReadElement } from './readback.js'
+import { type LiveRecord, livePattern, structureDigest } from './record.js'
+import { counterName, TABLE } from './scaffold.js'
+import { linkChain, TABLE_FAMILIES } from './script.js'
+import { reasonOf, type Session } from './session.js'
+
+/** Throws NFT_READ when the kernel cannot be asked at all. */
+export async function observe(session: Session): Promise<Observed> {
+  const { reader } = session
+  const record = session.live
+  let tables: Set<string>
+  try {
+    const listed = await reader.list('list tables', true)
+    tables = new Set(listed.flatMap(({ table }) => (table?.name === TABLE ? [table.family] : [])))
+  } catch (error) {
+    throw nftablesFault('NFT_READ', { what: 'the list of tables', why: reasonOf(error) }, { cause: error })
+  }
+  const drift: string[] = []
+  for (const family of TABLE_FAMILIES) if (record && !tables.has(family)) drift.push(`table ${family} ${TABLE} is gone`)
+  const drops: Record<string, bigint> = { 'deny-floor': session.floor.drops() }
+  if (!tables.has('inet')) return { live: null, drift: [...drift, ...floorDrift(session)], counters: [], drops }
+  const inet = await reader.list(`list table inet ${TABLE}`, true)
+  const netdev = tables.has('netdev') ? await reader.list(`list table netdev ${TABLE}`, true) : []
+  Object.assign(drops, dropsOf([...inet, ...netdev]))
+  const read = async (name: string): Promise<ReadElement[]> =>
+    elementsOf(await reader.list(`list ${name.endsWith('_ws') ? 'map' : 'set'} inet ${TABLE} ${name}`))
+  const [gen] = await read('gen')
+  const counters: GrantCounter[] = []
+  if (record) {
+    drift.push(...structureDrift(inet, netdev, record))
+    drift.push(...(await attachmentDrift(record, await read('attached'), await read('from_ws'))))
+    for (const name of Object.keys(record.elements)) {
+      const elements = await read(name).catch(() => undefined) // gone: said with the structure
+      if (!elements) continue
+      if (elementsDigest(elements.map(({ key }) => key)) !== record.elements[name])
+        drift.push(`set ${name} does not hold the elements that were put there`)
+      counters.push(...countersOf(record, name, elements))
+    }
+    drift.push(...floorDrift(session), ...(await conntrackDrift()))
+  } else if (gen) drift.push('nothing on record vouches for what is live')
+  if (!gen?.comment || !isDigest(gen.comment)) {
+    if (record) drift.push('the generation is not in the kernel')
+    return { live: null, drift, counters, drops }
+  }
+  if (record && (Number(gen.key) !== record.generation || gen.comment !== record.planDigest))
+    drift.push(`generation ${gen.key} is live, and ${record.generation} was put there`)
+  const flagged = async (flag: string): Promise<string[]> => workspacesAt(record, await read(flag))
+  return {
+    live: {
+      generation: Number(gen.key),
+      planDigest: gen.comment as Digest,
+      workspaces: await attachedWorkspaces(record, await read('attached')),
+      quarantined: await flagged('quarantined'),
+      suspended: [...new Set([...(await flagged('suspended')), ...pastDeadline(record, await read('live'))])].sort(),
+      learned: learnedOf(session),
+    },
+    drift,
+    counters,
+    drops,
+  }
+}
+
+const workspacesAt = (record: LiveRecord | null, elements: readonly ReadElement[]): string[] =>
+  elements.map(({ key }) => record?.workspaces.find((one) => one.interface === key)?.workspace ?? key).sort()
+
+/** By the record where there is one, else by the comment of the element. */
+const attachedWorkspaces = (record: LiveRecord | null, elements: readonly ReadElement[]): string[] =>
+  elements
+    .map(({ key, comment }) => record?.workspaces.find((one) => one.interface === key)?.workspace ?? comment ?? key)
+    .sort()
+
+/** A workspace whose `live` element has run out is suspended, though nobody flagged it. */
+const pastDeadline = (record: LiveRecord | null, live: readonly ReadElement[]): string[] =>
+  (record?.workspaces ?? [])
+    .filter((one) => !live.some(({ key }) => key === one.interface))
+    .map(({ workspace }) => workspace)
+
+function learnedOf(session: Session): LearnedGrant[] {
+  const nowMs = Date.now()
+  return [...session.learned.values()].flat().filter(({ expiresAtMs }) => expiresAtMs > nowMs)
+}
+
+function dropsOf(objects: readonly NftObject[]): Record<string, bigint> {
+  const drops: Record<string, bigint> = {}
+  for (const reason of DROP_REASONS) {
+    const packets = objects.flatMap(({ counter }) => (counter?.name === counterName(reason) ? [counter.packets] : []))
+    drops[reason] = packets.reduce((sum, count) => sum + BigInt(count), 0n)
+  }
+  return drops
+}
+
+function structureDrift(inet: readonly NftObject[], netdev: readonly NftObject[], record: LiveRecord): string[] {
+  const drift: string[] = []
+  if (record.structure !== '' && structureDigest(inet, livePattern(record.generation, record.tag)) !== record.structure)
+    drift.push(`table inet ${TABLE} was changed: its chains, rules or sets are not the ones that were put there`)
+  const present = new Set(listLinks().map(({ name }) => name))
+  const chains = new Set(netdev.flatMap(({ chain }) => (chain ? [chain.name] : [])))
+  for (const { interface: name } of record.workspaces)
+    if (present.has(name) && !chains.has(linkChain(name))) drift.push(`interface ${name} has no link-layer chain`)
+  return drift
+}
+
+async function attachmentDrift(
+  record: LiveRecord,
+  attached: readonly ReadElement[],
+  fromWs: readonly ReadElement[],
+): Promise<string[]> {
+  const wanted = record.workspaces.map((one) => one.interface)
+  const drift: string[] = []
+  for (const { key } of attached)
+    if (!wanted.includes(key)) drift.push(`interface ${key} is attached, and nobody attached it`)
+  for (const name of wanted)
+    if (!attached.some(({ key }) => key === name)) drift.push(`interface ${name} is not attached any more`)
+  for (const [index, name] of wanted.entries()) {
+    const found = fromWs.find(({ key }) => key === name)?.value ?? 'nothing'
+    if (found !== `goto w${index}_g${record.generation}${record.tag}_from`)
+      drift.push(`interface ${name} leads to ${found}`)
+  }
+  return drift
+}
+
+function floorDrift(session: Session): string[] {
+  if (!session.live) return []
+  return session.floor.missing().map((name) => `interface ${name} has no deny floor`)
+}
+
+async function conntrackDrift(): Promise<string[]> {
+  const loose = await readFile(LOOSE, 'utf8').catch(() => '0') // conntrack is not loaded: it adopts nothing
+  return loose.trim() === '0' ? [] : ['nf_conntrack_tcp_loose is not 0: conntrack adopts cut connections']
+}
+
+/** What the letters of a set's name say (workspace.ts): whose direction, and echo or ports. */
+function countersOf(record: LiveRecord, name: string, elements: readonly ReadElement[]): GrantCounter[] {
+  const parts = /^w(\d+)_g[^_]+_([eijop]?)[xr][46]/.exec(name)
+  const workspace = record.workspaces[Number(parts?.[1])]?.workspace
+  if (!parts || workspace === undefined) return []
+  const direction = parts[2] === 'i' || parts[2] === 'j' ? 'ingress' : 'egress'
+  return elements.map(({ key, packets, bytes }) => ({ workspace, grant: grantOf(direction, key), packets, bytes }))
+}
+
+/** A grant's id is the digest of what it says, so the element says it too. */
+function grantOf(direction: 'egress' | 'ingress', key: string): GrantId {
+  const [address = '', protocol, ports] = key.split(' . ')
+  const prefix = address.includes('/') ? address : `${address}/${address.includes(':') ? 128 : 32}`
+  const range = ports === undefined ? null : (parsePorts(ports) ?? null)
+  return grantId(direction, (protocol ?? 'icmp-echo') as Protocol, prefix, range)
+}

@@ -1,0 +1,96 @@
+// What this driver last put into the kernel, kept in a file of the state directory so that a restarted agent can tell drift
+// from its own work: names for the numbers in the kernel, and digests of the structure and of each set. The kernel stays
+// the authority on what is live; the record only says what was meant.
+
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { canonicalize, type Json } from '../../base/canonical.js'
+import { type Digest, digestOfText } from '../../base/digest.js'
+import type { NftObject } from './libnftables.js'
+import type { ClauseMark } from './program.js'
+
+export interface WorkspaceRecord {
+  readonly workspace: string
+  readonly interface: string
+  readonly addresses: readonly string[]
+  readonly clauses: readonly ClauseMark[]
+}
+
+export interface LiveRecord {
+  readonly generation: number
+  readonly planDigest: Digest
+  readonly tag: string
+  readonly workspaces: readonly WorkspaceRecord[]
+  /** Digest of every rule, chain and set declaration as read back after the commit. */
+  readonly structure: string
+  /** Elements of each set that holds grants or attachments: name to digest of its sorted elements. */
+  readonly elements: Readonly<Record<string, string>>
+}
+
+export interface StateFile {
+  readonly format: 1
+  readonly live: LiveRecord | null
+  /** net.netfilter.nf_conntrack_tcp_loose as it was found; null when it was not changed. */
+  readonly looseBefore: string | null
+}
+
+const EMPTY: StateFile = { format: 1, live: null, looseBefore: null }
+const NAME = 'nftables.json'
+
+export async function readState(directory: string): Promise<StateFile> {
+  try {
+    const state = JSON.parse(await readFile(join(directory, NAME), 'utf8')) as StateFile
+    return state.format === 1 ? state : EMPTY
+  } catch {
+    // No file, or not ours: what is live is read from the kernel, and observe reports that nothing vouches for it.
+    return EMPTY
+  }
+}
+
+/** Whole or not at all: written beside, synced, renamed. */
+export async function writeState(directory: string, state: StateFile): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const path = join(directory, NAME)
+  const file = await open(`${path}.new`, 'w', 0o600)
+  try {
+    await file.writeFile(JSON.stringify(state))
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(`${path}.new`, path)
+}
+
+export const removeState = (directory: string): Promise<void> => rm(join(directory, NAME), { force: true })
+
+/** Handles and counts differ between equal rulesets; interfaces come and go. */
+const CHANGING: ReadonlySet<string> = new Set(['handle', 'packets', 'bytes', 'elem'])
+const stripped = (value: unknown): Json => {
+  if (Array.isArray(value)) return value.map(stripped)
+  if (typeof value !== 'object' || value === null) return value as Json
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key]) => !CHANGING.has(key))
+      .map(([key, inner]) => [key, stripped(inner)]),
+  )
+}
+
+/** Name of the chain, set or map that an object is or belongs to. */
+const ownerOf = (object: NftObject): string =>
+  object.chain?.name ?? object.set?.name ?? object.map?.name ?? object.rule?.chain ?? object.counter?.name ?? ''
+
+/** Objects that a commit made: without other generations (staged ones) and without the chains of single interfaces. */
+export function structureDigest(objects: readonly NftObject[], live: RegExp | null): string {
+  const mine = objects.filter((object) => {
+    const owner = ownerOf(object)
+    return !object.counter && !owner.startsWith('l2_') && (!/^w\d+_g/.test(owner) || live?.test(owner) === true)
+  })
+  // Chains and sets are listed in the order in which they were made; the rules of one chain in the order that counts.
+  const rules = mine.filter(({ rule }) => rule).sort((a, b) => compare(ownerOf(a), ownerOf(b)))
+  const rest = mine.filter(({ rule }) => !rule).map((object) => canonicalize(stripped(object)))
+  return digestOfText([...rest.sort(), ...rules.map((object) => canonicalize(stripped(object)))].join('\n'))
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+export const livePattern = (generation: number, tag: string): RegExp => new RegExp(`^w\\d+_g${generation}${tag}_`)

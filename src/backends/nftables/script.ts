@@ -1,0 +1,165 @@
+// Programs as nft text. One script is one transaction: all of it or nothing. A load is cut into scripts of a bounded number of
+// elements, so that a quarantine on its own lane never waits behind a long one (about 4 us an element: 10 ms for 2,000).
+
+import { type NftChain, type NftProgram, type NftSet, namePrefix, SHARED_SETS, type SharedSet } from './program.js'
+import {
+  ARP_SETS,
+  arpChains,
+  HOOKS,
+  INET_COUNTERS,
+  INET_SETS,
+  inetChains,
+  NETDEV_CHAINS,
+  NETDEV_COUNTERS,
+  NETDEV_SETS,
+  type ScaffoldSet,
+  TABLE,
+} from './scaffold.js'
+
+export const PIECE_ELEMENTS = 2_000
+
+const FAMILIES = ['inet', 'netdev', 'arp'] as const
+export type TableFamily = (typeof FAMILIES)[number]
+export const TABLE_FAMILIES: readonly TableFamily[] = FAMILIES
+
+const inTable = (family: TableFamily, name: string): string => `${family} ${TABLE} ${name}`
+
+export const addElements = (family: TableFamily, name: string, elements: readonly string[]): string =>
+  elements.length === 0 ? '' : `add element ${inTable(family, name)} { ${elements.join(', ')} }\n`
+
+/** Present or not, gone after it: a delete of what is absent would fail the transaction, so it is added first. */
+export const removeElements = (family: TableFamily, name: string, elements: readonly string[]): string =>
+  elements.length === 0
+    ? ''
+    : `${addElements(family, name, elements)}delete element ${inTable(family, name)} { ${elements.join(', ')} }\n`
+
+/** Rules with `%` replaced by the prefix of the workspace's names. */
+const filled = (rule: string, prefix: string): string => rule.replaceAll('%', prefix)
+
+function chainLines(family: TableFamily, chains: readonly NftChain[], prefix = ''): string {
+  let text = ''
+  for (const chain of chains) text += `add chain ${inTable(family, prefix + chain.name)}\n`
+  // A second load of the same chain replaces its rules.
+  for (const chain of chains) text += `flush chain ${inTable(family, prefix + chain.name)}\n`
+  for (const chain of chains)
+    for (const rule of chain.rules) text += `add rule ${inTable(family, prefix + chain.name)} ${filled(rule, prefix)}\n`
+  return text
+}
+
+function setLines(family: TableFamily, sets: readonly ScaffoldSet[]): string {
+  let text = ''
+  for (const { kind, name, body } of sets) text += `add ${kind} ${inTable(family, name)} { ${body} }\n`
+  for (const { name, elements } of sets) text += addElements(family, name, elements)
+  return text
+}
+
+const counterLines = (family: TableFamily, counters: readonly string[]): string =>
+  counters.map((name) => `add counter ${inTable(family, name)}\n`).join('')
+
+/** Tables, sets, counters and plain chains: in nobody's way until a hook jumps into them. May be loaded over itself. */
+export const scaffoldScript = (patterns: readonly string[]): string =>
+  FAMILIES.map((family) => `add table ${family} ${TABLE}\n`).join('') +
+  counterLines('inet', INET_COUNTERS) +
+  counterLines('netdev', NETDEV_COUNTERS) +
+  setLines('inet', INET_SETS) +
+  setLines('netdev', NETDEV_SETS) +
+  setLines('arp', ARP_SETS) +
+  chainLines('inet', inetChains(patterns)) +
+  chainLines('netdev', NETDEV_CHAINS) +
+  chainLines('arp', arpChains(patterns))
+
+/** The base chains: from here on packets are judged. */
+export const hookScript = (): string =>
+  HOOKS.map(
+    ({ family, chain, hook, priority, rules }) =>
+      `add chain ${inTable(family, chain)} { type filter hook ${hook} priority ${priority}; policy accept; }\n` +
+      `flush chain ${inTable(family, chain)}\nadd rule ${inTable(family, chain)} ${rules}\n`,
+  ).join('')
+
+export const linkChain = (name: string): string => `l2_${name.replaceAll('-', '_-')}`
+
+/** The link layer of one interface, which must exist. */
+export const linkScript = (name: string): string =>
+  `add chain ${inTable('netdev', linkChain(name))} { type filter hook ingress device "${name}" priority -500; policy drop; }\n` +
+  `flush chain ${inTable('netdev', linkChain(name))}\nadd rule ${inTable('netdev', linkChain(name))} goto link\n`
+
+export const dropChain = (family: TableFamily, name: string): string =>
+  `flush chain ${inTable(family, name)}\ndelete chain ${inTable(family, name)}\n`
+
+export const dropSet = (family: TableFamily, name: string): string => `delete set ${inTable(family, name)}\n`
+
+const setDeclaration = (prefix: string, { name, type, interval, counter }: NftSet): string =>
+  `add set ${inTable('inet', prefix + name)} { type ${type};${interval ? ' flags interval;' : ''}${counter ? ' counter;' : ''} }\n`
+
+/** The objects of every workspace under names of their own, reached by nothing yet; sets before the chains that use them. */
+export function* loadScripts(program: NftProgram, tag: string): Generator<string> {
+  let piece = ''
+  let weight = 0
+  const add = (text: string, elements: number): void => {
+    piece += text
+    weight += elements
+  }
+  for (const [index, workspace] of program.workspaces.entries()) {
+    const prefix = namePrefix(index, program.generation, tag)
+    for (const set of workspace.sets) {
+      add(setDeclaration(prefix, set), 8)
+      // A set with ranges is loaded in one piece: each further transaction would cost its whole size again.
+      const step = set.interval ? set.elements.length : PIECE_ELEMENTS
+      for (let at = 0; at < set.elements.length; at += step) {
+        const elements = set.elements.slice(at, at + step)
+        add(addElements('inet', prefix + set.name, elements), elements.length)
+        if (weight >= PIECE_ELEMENTS) {
+          yield piece
+          piece = ''
+          weight = 0
+        }
+      }
+    }
+    add(chainLines('inet', workspace.chains, prefix), workspace.chains.length * 16)
+    if (weight >= PIECE_ELEMENTS) {
+      yield piece
+      piece = ''
+      weight = 0
+    }
+  }
+  if (piece !== '') yield piece
+}
+
+/** Elements of a shared set with the names of this generation filled in. */
+export const sharedElements = (program: NftProgram, name: SharedSet, tag: string): string[] =>
+  program.shared[name].map((element) =>
+    element.replace(/%(\d+):/, (_, index) => namePrefix(Number(index), program.generation, tag)),
+  )
+
+/** The switch: what is attached where, which chains judge it, until when, and the numbers that say what this is. */
+export function switchScript(program: NftProgram, tag: string, nowMs: number): string {
+  let text = ''
+  const replace = (family: TableFamily, name: string, elements: readonly string[]): void => {
+    text += `flush set ${inTable(family, name)}\n${addElements(family, name, elements)}`
+  }
+  for (const name of SHARED_SETS) {
+    const elements = sharedElements(program, name, tag)
+    if (!name.endsWith('_ws')) replace('inet', name, elements)
+    else text += `flush map ${inTable('inet', name)}\n${addElements('inet', name, elements)}`
+  }
+  replace('inet', 'live', liveElements(program, nowMs))
+  replace('inet', 'gen', [`${program.generation} comment "${program.planDigest}"`])
+  replace('netdev', 'arp_ok', program.arp)
+  replace(
+    'arp',
+    'attached',
+    program.workspaces.map(({ interface: name }) => `"${name}"`),
+  )
+  return text
+}
+
+/** Who is not suspended, and until when; a deadline in the past leaves its workspace out. */
+const liveElements = (program: NftProgram, nowMs: number): string[] =>
+  program.workspaces.flatMap(({ interface: name, deadlineMs }) => {
+    if (deadlineMs === null) return [`"${name}"`]
+    const leftMs = Math.floor(deadlineMs - nowMs)
+    return leftMs > 0 ? [`"${name}" timeout ${Math.min(leftMs, MAX_TIMEOUT_MS)}ms`] : []
+  })
+
+/** A hundred years: beyond it the kernel's arithmetic is not worth trusting. */
+const MAX_TIMEOUT_MS = 3_155_760_000_000

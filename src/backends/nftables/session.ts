@@ -1,0 +1,87 @@
+// What the parts of the driver share: the libnftables contexts (one for changes, one for flags, one for reading), the record of
+// what is live, what is staged, learned grants and flags. One writer lane orders everything that changes the ruleset,
+// except flags, which have their own.
+
+import type { LearnedGrant } from '../../plan/model.js'
+import type { Flag, OpenOptions } from '../backend.js'
+import { DenyFloor } from './denyfloor.js'
+import { nftablesFault } from './errors.js'
+import { Lane } from './lane.js'
+import { NftContext, NftError } from './libnftables.js'
+import type { NftProgram } from './program.js'
+import { type LiveRecord, readState, type StateFile, type WorkspaceRecord, writeState } from './record.js'
+import { patternOf } from './scaffold.js'
+
+export interface StagedProgram {
+  readonly program: NftProgram
+  /** Part of the names of its objects: tells a repair of a generation from the load before it. */
+  readonly tag: string
+}
+
+export class Session {
+  readonly writer = new NftContext()
+  readonly flagger = new NftContext()
+  readonly reader = new NftContext()
+  /** Stage, commit, discard, learn and repair, one after another. */
+  readonly lane = new Lane()
+  readonly floor = new DenyFloor()
+  readonly staged = new Map<number, StagedProgram>()
+  /** By element key of the learned maps: the grants behind the one element. */
+  readonly learned = new Map<string, LearnedGrant[]>()
+  /** What was asked for, by workspace; the kernel's sets are by interface. */
+  readonly flags: Readonly<Record<Flag, Set<string>>> = { quarantined: new Set(), suspended: new Set() }
+  /** Flows being destroyed behind a flag that is already read back. */
+  cutting: Promise<unknown> = Promise.resolve()
+  /** Loads of one process, for tags. */
+  loads = 0
+
+  private constructor(
+    readonly options: OpenOptions,
+    private state: StateFile,
+  ) {
+    for (const pattern of options.attachInterfaces) patternOf(pattern)
+  }
+
+  static async open(options: OpenOptions): Promise<Session> {
+    return new Session(options, await readState(options.stateDirectory))
+  }
+
+  get live(): LiveRecord | null {
+    return this.state.live
+  }
+
+  get looseBefore(): string | null {
+    return this.state.looseBefore
+  }
+
+  async remember(change: Partial<Omit<StateFile, 'format'>>): Promise<void> {
+    this.state = { ...this.state, ...change }
+    await writeState(this.options.stateDirectory, this.state)
+  }
+
+  forget(): void {
+    this.state = { format: 1, live: null, looseBefore: null }
+  }
+
+  /** Throws NFT_WORKSPACE. */
+  workspace(id: string): WorkspaceRecord {
+    const found = this.live?.workspaces.find(({ workspace }) => workspace === id)
+    if (!found) throw nftablesFault('NFT_WORKSPACE', { workspace: id })
+    return found
+  }
+
+  async close(): Promise<void> {
+    await this.lane.idle()
+    await this.cutting
+    await Promise.all([this.writer.close(), this.flagger.close(), this.reader.close()])
+    this.floor.close()
+  }
+}
+
+/** What nft said, for the sentence of a fault. */
+export const reasonOf = (error: unknown): string =>
+  error instanceof NftError
+    ? error.message.replace(/^Error: /, '')
+    : error instanceof Error
+      ? error.message
+      : String(error)

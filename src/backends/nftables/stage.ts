@@ -1,0 +1,93 @@
+// Stage and discard: everything of a generation that can fail, under names that nothing reaches yet, in pieces. The fence goes on
+// judging by the old generation; a failure takes the pieces away again.
+
+import type { Staged } from '../backend.js'
+import { nftablesFault } from './errors.js'
+import { listLinks } from './native.js'
+import type { NftProgram } from './program.js'
+import { TABLE } from './scaffold.js'
+import { dropChain, dropSet, loadScripts, scaffoldScript } from './script.js'
+import { reasonOf, type Session } from './session.js'
+
+/** Throws NFT_STALE, NFT_BRIDGED, NFT_STAGE. */
+export async function stage(session: Session, program: NftProgram): Promise<Staged> {
+  const live = session.live?.generation ?? 0
+  if (program.generation < live) throw nftablesFault('NFT_STALE', { generation: program.generation, live })
+  refuseBridged(program)
+  const tag = tagOf(++session.loads)
+  try {
+    if (!(await hasHooks(session))) await session.writer.run(scaffoldScript(session.options.attachInterfaces))
+    for (const script of loadScripts(program, tag)) await session.writer.run(script)
+  } catch (error) {
+    await removeObjects(session, (name) => name.includes(`_g${program.generation}${tag}_`))
+    throw nftablesFault('NFT_STAGE', { generation: program.generation, why: reasonOf(error) }, { cause: error })
+  }
+  const before = session.staged.get(program.generation)
+  session.staged.set(program.generation, { program, tag })
+  if (before) await removeObjects(session, (name) => name.includes(`_g${program.generation}${before.tag}_`))
+  return { generation: program.generation, planDigest: program.planDigest }
+}
+
+/** Letters only, so that it cannot run into the generation's digits. */
+function tagOf(load: number): string {
+  let text = ''
+  for (let n = load; n > 0; n = Math.floor((n - 1) / 26)) text = String.fromCharCode(97 + ((n - 1) % 26)) + text
+  return `${processTag()}${text}`
+}
+
+/** Another process may have staged the same generation and died: its leftovers have other names. */
+const processTag = (): string => [...process.pid.toString(10)].map((digit) => 'abcdefghij'[Number(digit)]).join('')
+
+/** Frames between two ports of one bridge never reach the inet hooks. */
+function refuseBridged(program: NftProgram): void {
+  const links = listLinks()
+  for (const { interface: name } of program.workspaces) {
+    const link = links.find((candidate) => candidate.name === name)
+    if (link && link.master !== 0) {
+      const master = links.find(({ index }) => index === link.master)?.name ?? `interface ${link.master}`
+      throw nftablesFault('NFT_BRIDGED', { interface: name, master })
+    }
+  }
+}
+
+/** Our base chains are there: the scaffold is in use, and only a commit may touch it. */
+async function hasHooks(session: Session): Promise<boolean> {
+  const objects = await session.writer.list('list chains', true)
+  return objects.some(({ chain }) => chain?.table === TABLE && chain.name === 'hook_forward')
+}
+
+export async function discard(session: Session, staged: Staged): Promise<void> {
+  const held = session.staged.get(staged.generation)
+  if (!held) return
+  session.staged.delete(staged.generation)
+  await removeObjects(session, (name) => name.includes(`_g${staged.generation}${held.tag}_`))
+}
+
+/** Removes workspace objects that `unwanted` names, chains before the sets that they use, in pieces. */
+export async function removeObjects(session: Session, unwanted: (name: string) => boolean): Promise<void> {
+  const objects = await session.writer.list(`list table inet ${TABLE}`, true).catch(() => []) // no table, nothing to remove
+  const chains = objects.flatMap(({ chain }) => (chain && unwanted(chain.name) ? [chain.name] : []))
+  const sets = objects.flatMap(({ set }) => (set && unwanted(set.name) ? [set.name] : []))
+  // Chains of one workspace refer to one another: all are emptied before any is deleted.
+  for (let at = 0; at < chains.length; at += 256)
+    await session.writer.run(
+      chains
+        .slice(at, at + 256)
+        .map((name) => `flush chain inet ${TABLE} ${name}\n`)
+        .join(''),
+    )
+  for (let at = 0; at < chains.length; at += 256)
+    await session.writer.run(
+      chains
+        .slice(at, at + 256)
+        .map((name) => dropChain('inet', name))
+        .join(''),
+    )
+  for (let at = 0; at < sets.length; at += 64)
+    await session.writer.run(
+      sets
+        .slice(at, at + 64)
+        .map((name) => dropSet('inet', name))
+        .join(''),
+    )
+}
