@@ -6,7 +6,7 @@ import type { LearnedGrant } from '../../plan/model.js'
 import { elementsOf, type ReadElement } from './readback.js'
 import type { WorkspaceRecord } from './record.js'
 import { TABLE } from './scaffold.js'
-import { addElements, removeElements } from './script.js'
+import { addElements, durationOf, removeElements } from './script.js'
 import type { Session } from './session.js'
 
 type MapName = 'learned4' | 'learned6'
@@ -57,10 +57,9 @@ const lastOf = (held: readonly LearnedGrant[]): LearnedGrant | undefined =>
 function elementText(session: Session, key: string, grant: LearnedGrant, nowMs: number): string {
   const at = session.live?.workspaces.find(({ workspace }) => workspace === grant.workspace)
   const mark = at?.clauses.find(({ clause }) => clause === grant.clause)?.mark ?? 0
-  const timeoutMs = Math.max(1, Math.floor(grant.expiresAtMs - nowMs))
   const [name = '', ...rest] = key.split(' . ')
   const comment = `g${grant.generation} ${grant.clause} ${grant.name.replace(/[^A-Za-z0-9.*_-]/g, '_')}`.slice(0, 127)
-  return `"${name}" . ${rest.join(' . ')} timeout ${timeoutMs}ms comment "${comment}" : 0x${mark.toString(16)}`
+  return `"${name}" . ${rest.join(' . ')} timeout ${durationOf(grant.expiresAtMs - nowMs)} comment "${comment}" : 0x${mark.toString(16)}`
 }
 
 async function readBack(session: Session, keys: readonly string[]): Promise<boolean> {

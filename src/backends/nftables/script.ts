@@ -158,8 +158,15 @@ const liveElements = (program: NftProgram, nowMs: number): string[] =>
   program.workspaces.flatMap(({ interface: name, deadlineMs }) => {
     if (deadlineMs === null) return [`"${name}"`]
     const leftMs = Math.floor(deadlineMs - nowMs)
-    return leftMs > 0 ? [`"${name}" timeout ${Math.min(leftMs, MAX_TIMEOUT_MS)}ms`] : []
+    return leftMs > 0 ? [`"${name}" timeout ${durationOf(leftMs)}`] : []
   })
 
-/** A hundred years: beyond it the kernel's arithmetic is not worth trusting. */
-const MAX_TIMEOUT_MS = 3_155_760_000_000
+/**
+ * A timeout as nft reads it: whole units, because it refuses fractions, and days apart from milliseconds, because it
+ * refuses large numbers of one unit. At most a hundred years.
+ */
+export function durationOf(ms: number): string {
+  const whole = Math.min(Math.max(1, Math.floor(ms)), 36_500 * DAY_MS)
+  return `${Math.floor(whole / DAY_MS)}d${Math.floor((whole % DAY_MS) / 1000)}s${whole % 1000}ms`
+}
+const DAY_MS = 86_400_000
