@@ -50,7 +50,7 @@ export function generateKey(request: KeyRequest, randomBytes: (length: number) =
   const alg = request.alg ?? 'Ed25519'
   // A P-256 scalar must be below n: octets that are not are drawn again (chance 2^-32).
   for (;;) {
-    const secret = randomBytes(ALGORITHMS[alg].secretBytes)
+    const secret = new Uint8Array(randomBytes(ALGORITHMS[alg].secretBytes))
     if (alg === 'ES256' && !isScalar(secret)) continue
     const key = enrollKey(alg, ALGORITHMS[alg].publicOf(secret))
     const kid = request.kid ?? `${request.role}-${hex(sha256(key.bytes)).slice(0, 8)}`
