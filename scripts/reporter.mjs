@@ -1,5 +1,6 @@
 // A reporter for vitest: one line a file, failures in full by vitest's own default reporter beside it, and a summary as JSON
-// in build/test-summary.json for scripts/test.mjs. A skip without a reason is a failure: skips are suspects.
+// in build/test-summary.json for scripts/test.mjs. A skip without a reason is a failure:
+// skips are suspects.
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
@@ -25,11 +26,15 @@ export default class Summary {
 
   count(summary, file, test) {
     const { state, note } = test.result()
+    const reason = note ?? reasonIn(test.fullName)
     if (state === 'passed') summary.passed++
-    else if (state === 'skipped' && note) summary.skipped.push({ name: `${file} > ${test.fullName}`, reason: note })
+    else if (state === 'skipped' && reason) summary.skipped.push({ name: `${file} > ${test.fullName}`, reason })
     else {
       summary.failed++
       if (state !== 'failed') summary.problems.push(`${file} > ${test.fullName}: ${state} without a reason`)
     }
   }
 }
+
+/** A test that is declared as skipped has its reason in its name: `... (skipped unless X)`, or after the last colon. */
+const reasonIn = (name) => /\((skipped [^()]+)\)/.exec(name)?.[1] ?? /^.*: (\S.*)$/.exec(name)?.[1]

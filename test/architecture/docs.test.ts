@@ -41,7 +41,7 @@ describe('codes', () => {
     const page = readText('src/ERRORS.md')
     expect(differences(`${page}| \`NO_SUCH_CODE\` | reject | 2 | Nothing. |\n`).stale).toEqual(['NO_SUCH_CODE'])
     const changed = page.replace(/^(\| `AUDIT_JOURNAL_FOREIGN` .*)\|$/m, '$1 Or not. |')
-    expect(differences(changed).missing).toHaveLength(1)
+    expect(differences(changed).missing).toHaveLength(differences(page).missing.length + 1)
   })
 
   test('a code stands in one table only, is upper case, and tells the next step', () => {

@@ -13,6 +13,8 @@ test('passes', () => expect(1).toBe(1))
 test('fails', () => expect(1).toBe(2))
 test('skipped with a reason', (context) => context.skip('no such machine'))
 test['skip']('skipped without one', () => undefined)
+test['skip']('case 7: the curve is not ours', () => undefined)
+test['skip']('corpus (skipped unless POLICIES names the folder)', () => undefined)
 `
 
 function summaryOf(files: Readonly<Record<string, string>>): unknown {
@@ -33,7 +35,14 @@ test('passes, failures and skips are counted, and a skip without a reason fails'
   expect(summaryOf({ 'none.mjs': 'export default {}', 'a.test.mjs': PLANTED })).toEqual({
     passed: 1,
     failed: 2,
-    skipped: [{ name: 'a.test.mjs > skipped with a reason', reason: 'no such machine' }],
+    skipped: [
+      { name: 'a.test.mjs > skipped with a reason', reason: 'no such machine' },
+      { name: 'a.test.mjs > case 7: the curve is not ours', reason: 'the curve is not ours' },
+      {
+        name: 'a.test.mjs > corpus (skipped unless POLICIES names the folder)',
+        reason: 'skipped unless POLICIES names the folder',
+      },
+    ],
     problems: ['a.test.mjs > skipped without one: skipped without a reason'],
   })
 })
