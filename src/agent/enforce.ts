@@ -68,8 +68,7 @@ export async function apply(node: AgentNode, command: ApplyCommand): Promise<App
       const next = { plan, generation: decision.generation }
       const marks = { bundle: markOf(bundle.mark), inventory: inventoryMarkOf(inventory.mark) }
       await activate(node, record, next, digest, marks, startMs)
-    }
-    await reassert(node, plan)
+    } else await reassert(node, plan)
     const { signers } = bundle
     const before = record.previous ? { previous: record.previous } : {}
     const elapsedMs = node.nowMs() - startMs
@@ -188,6 +187,7 @@ async function activate(
   }
   try {
     await commitAll(prepared, previous, (workspaces, why) => fenceAll(node, workspaces, why))
+    await reassert(node, next.plan)
     requireLive(activation, next.plan, await observeAll(backends))
   } catch (error) {
     store.save(undone(intended))

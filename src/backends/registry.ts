@@ -14,6 +14,9 @@ export type RegisteredBackend = keyof typeof LOADERS
 /** Strongest first, which is the order that `sluice doctor` prints and `sluice init` writes. */
 export const REGISTERED_BACKENDS = Object.keys(LOADERS) as readonly RegisteredBackend[]
 
+/** Those that fence something: what is used when nobody names a backend. */
+export const FENCING_BACKENDS: readonly RegisteredBackend[] = REGISTERED_BACKENDS.filter((name) => name !== 'memory')
+
 export const isRegistered = (name: string): name is RegisteredBackend => Object.hasOwn(LOADERS, name)
 
 export const loadBackend = (name: RegisteredBackend): Promise<Backend> => LOADERS[name]()

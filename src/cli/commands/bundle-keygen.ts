@@ -30,7 +30,14 @@ export const bundleKeygen: Declared = {
     writeFile(host, privateKey, writePrivateKey(pair), { mode: 0o600 })
     writeFile(host, publicKey, `${JSON.stringify({ [pair.kid]: entry }, undefined, 2)}\n`)
     return {
-      json: { kid: pair.kid, ...entry, private_key_file: privateKey, public_key_file: publicKey },
+      json: {
+        kid: pair.kid,
+        role,
+        alg,
+        publicKey: entry.public_key,
+        privateKeyFile: privateKey,
+        publicKeyFile: publicKey,
+      },
       text: `${facts([
         ['key id', pair.kid],
         ['private key', `${privateKey} (mode 0600; whoever can read it can sign)`],

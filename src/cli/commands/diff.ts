@@ -1,7 +1,7 @@
 // `sluice diff`: what goes from one bundle or plan to the next, by workspace: grants added and removed, guarantees changed,
 // and which live flows would be cut. Exit 0 whether or not there is a difference.
 
-import { REGISTERED_BACKENDS } from '../../backends/registry.js'
+import { FENCING_BACKENDS } from '../../backends/registry.js'
 import { digestOf } from '../../base/digest.js'
 import { decodePlan } from '../../plan/codec.js'
 import { diffPlans, type PlanDiff, renderDiff } from '../../plan/diff.js'
@@ -27,10 +27,10 @@ export const diffCommand: Declared = {
     command
       .option('--inventory <file>', 'the workspaces of the node, for bundles')
       .option('--new-inventory <file>', 'another inventory for the new one')
-      .option('--backend <name...>', 'backends by preference; all when left out', collectBackends),
+      .option('--backend <name...>', 'backends by preference; all that fence when left out', collectBackends),
   run: async (context, [old = '', latest = ''], options) => {
     const { inventory, newInventory, backend } = options as DiffOptions
-    const backends = backend ?? REGISTERED_BACKENDS
+    const backends = backend ?? FENCING_BACKENDS
     const before = await planOf(context, old, inventory, backends)
     const after = await planOf(context, latest, newInventory ?? inventory, backends)
     const diff = diffPlans(before, after)

@@ -62,7 +62,7 @@ function answer(
   ])
   const ways = found.ways.map((way) => `  - ${way}\n`).join('')
   return {
-    json: { allowed, ...found, judged_by: judgedBy },
+    json: { allowed, ...found, judgedBy },
     text: `${paint(allowed ? 'green' : 'red', found.say)}\n${lines}${ways === '' ? '' : `what would help:\n${ways}`}`,
   }
 }

@@ -25,8 +25,8 @@ interface InitOptions {
   readonly node: string
   readonly audience: string
   readonly channel: string
-  readonly backend: readonly BackendName[]
-  readonly interface: readonly string[]
+  readonly backend?: readonly BackendName[]
+  readonly interface?: readonly string[]
 }
 
 export const initCommand: Declared = {
@@ -38,7 +38,7 @@ export const initCommand: Declared = {
       .option('--node <uri>', 'SPIFFE URI of this node', 'spiffe://fleet.example/node/dev')
       .option('--audience <name>', 'whom bundles must name', 'fleet.example/dev')
       .option('--channel <name>', 'the channel to follow', 'stable')
-      .option('--backend <name...>', 'backends by preference', collectBackends, ['nftables'])
+      .option('--backend <name...>', 'backends by preference; nftables when left out', collectBackends)
       .option('--interface <name...>', 'the interfaces of the workspaces; ws0 when left out', collect),
   run: async (context, [directory = ''], options) => {
     const wanted = options as unknown as InitOptions
@@ -100,7 +100,7 @@ async function documents(
   const manifest = await signManifest(makeManifest({ id: 'sample', ...terms }, members), signerOf(author))
   const released = makeRelease(manifest, members, { ...terms, epoch: EPOCH, channel, audience: [audience] })
   return new Map<string, string | Uint8Array>([
-    ['agent.yaml', configTemplate({ ...wanted, backends: wanted.backend, interfaces })],
+    ['agent.yaml', configTemplate({ ...wanted, backends: wanted.backend ?? ['nftables'], interfaces })],
     ['root.json', `${JSON.stringify(root, undefined, 2)}\n`],
     ...keys.map((pair): [string, string] => [`keys/${pair.role}.key`, writePrivateKey(pair)]),
     ['inventory.yaml', listed],

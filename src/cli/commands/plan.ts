@@ -1,7 +1,7 @@
 // `sluice plan`: what this machine would do with a bundle, clause by clause, before anything is touched. Exit 3 when a
 // clause is neither enforceable here nor delegated, as `apply` would.
 
-import { REGISTERED_BACKENDS } from '../../backends/registry.js'
+import { FENCING_BACKENDS } from '../../backends/registry.js'
 import { encodePlan, planDigest } from '../../plan/codec.js'
 import { printGrant } from '../../plan/diff.js'
 import type { BackendName, Plan } from '../../plan/model.js'
@@ -23,7 +23,7 @@ export const planCommand: Declared = {
       .requiredOption('--inventory <file>', 'the workspaces of the node')
       .option(
         '--backend <name...>',
-        'backends by preference; those of the configuration, or all, when left out',
+        'backends by preference; those of the configuration, or all that fence, when left out',
         collectBackends,
       )
       .option('--config <file>', 'agent.yaml: verify against its trust root, and use its backends')
@@ -37,7 +37,7 @@ export const planCommand: Declared = {
     }
     const node = config === undefined ? undefined : configure(context, config)
     const trust = node ? { trust: { file: node.trustRoot, audience: node.audience, channel: node.channel } } : {}
-    const backends = backend ?? node?.backends ?? REGISTERED_BACKENDS
+    const backends = backend ?? node?.backends ?? FENCING_BACKENDS
     const made = await compileOffline(context, { bundle, inventory, backends, ...trust })
     const { plan, verified } = made
     if (plan && out !== undefined) writeFile(context.host, out, encodePlan(plan))

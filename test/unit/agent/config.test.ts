@@ -1,0 +1,121 @@
+// agent.yaml: every key by its rule, every finding with its place, nothing guessed.
+
+import { describe, expect, it } from 'vitest'
+import { parseConfig } from '../../../src/agent/config.js'
+import { utf8 } from '../../../src/base/bytes.js'
+
+const GOOD = `node: spiffe://fleet.example/node/n1
+audience: fleet.example/dev
+channel: stable
+trust_root: root.json
+state_directory: /var/lib/sluice
+events_file: log/events.ndjson
+backends: [nftables, memory]
+attach_interfaces: ["ws*", tap0]
+`
+const read = (text: string) => parseConfig(utf8(text), 'agent.yaml', '/etc/sluice', ['nftables', 'memory'])
+const problems = (text: string): string[] =>
+  read(text).notes.map((note) => `${note.line}:${note.column} ${note.code} ${note.path}: ${note.say}`)
+const changed = (from: string | RegExp, to: string): string => GOOD.replace(from, to)
+
+describe('agent.yaml', () => {
+  it('gives absolute paths and keeps the order of backends', () => {
+    expect(read(GOOD)).toEqual({
+      config: {
+        node: 'spiffe://fleet.example/node/n1',
+        audience: 'fleet.example/dev',
+        channel: 'stable',
+        trustRoot: '/etc/sluice/root.json',
+        stateDirectory: '/var/lib/sluice',
+        eventsFile: '/etc/sluice/log/events.ndjson',
+        backends: ['nftables', 'memory'],
+        attachInterfaces: ['ws*', 'tap0'],
+      },
+      notes: [],
+    })
+  })
+
+  it('may leave out attach_interfaces alone', () => {
+    expect(read(changed(/attach.*\n/, '')).config?.attachInterfaces).toEqual([])
+    expect(problems(changed(/channel.*\n/, ''))).toEqual(['1:1 missing-key channel: the key channel is missing'])
+  })
+
+  const cases: readonly (readonly [string, string, string])[] = [
+    [
+      'an unknown key',
+      changed('channel:', 'chanel:'),
+      '3:1 unknown-key chanel: unknown key "chanel"; did you mean channel?',
+    ],
+    [
+      'a duplicate key',
+      `${GOOD}channel: canary\n`,
+      '9:1 duplicate-key channel: the key "channel" stands at line 3 already; keep one of them',
+    ],
+    [
+      'a node that is no SPIFFE URI',
+      changed('spiffe://fleet.example/node/n1', 'n1'),
+      '1:7 bad-value node: expected a SPIFFE URI such as spiffe://fleet.example/node/n1',
+    ],
+    [
+      'an unknown backend',
+      changed('[nftables, memory]', '[nftable]'),
+      '7:12 bad-value backends: expected a backend of this release (nftables, memory); did you mean nftables?',
+    ],
+    [
+      'no backend',
+      changed('[nftables, memory]', '[]'),
+      '7:11 bad-value backends: expected a list with at least one backend',
+    ],
+    [
+      'a backend twice',
+      changed('[nftables, memory]', '[memory, memory]'),
+      '7:20 bad-value backends: expected each value once',
+    ],
+    [
+      'every interface of the node',
+      changed('"ws*"', '"*"'),
+      '8:21 bad-value attach_interfaces: expected an interface name or a pattern such as "ws*" (not every interface: the node has its own)',
+    ],
+    [
+      'an interface name that is too long',
+      changed('tap0', 'abcdefghijklmnop'),
+      '8:28 bad-value attach_interfaces: expected an interface name or a pattern such as "ws*" (not every interface: the node has its own)',
+    ],
+    [
+      'a number for a path',
+      changed('/var/lib/sluice', '7'),
+      '5:18 bad-value state_directory: expected a path (relative to this file, or absolute)',
+    ],
+    [
+      'an empty channel',
+      changed('stable', '""'),
+      '3:10 bad-value channel: expected a name of letters, digits and . _ : @ / + -',
+    ],
+    ['a list', '- a\n', '1:1 wrong-type : expected a mapping of configuration keys'],
+    [
+      'an anchor',
+      changed('stable', '&a stable'),
+      '3:13 yaml-anchor channel: anchors and aliases are not accepted; write the value out',
+    ],
+  ]
+  for (const [name, text, problem] of cases)
+    it(`refuses ${name}`, () => {
+      expect(problems(text)).toContain(problem)
+      expect(read(text).config).toBeUndefined()
+    })
+
+  it('finds everything at once, in document order', () => {
+    expect(
+      problems('node: 1\nchanel: x\nbackends: [x]\n').map((line) => line.split(' ').slice(0, 3).join(' ')),
+    ).toEqual([
+      '1:1 missing-key attach'.replace('attach', 'audience:'),
+      '1:1 missing-key channel:',
+      '1:1 missing-key events_file:',
+      '1:1 missing-key state_directory:',
+      '1:1 missing-key trust_root:',
+      '1:7 bad-value node:',
+      '2:1 unknown-key chanel:',
+      '3:12 bad-value backends:',
+    ])
+  })
+})
