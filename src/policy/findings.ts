@@ -1,6 +1,6 @@
 // Collects the notes of one document: severity from the table of codes, place and path from the caller, all at once. The
-// list is bounded, because a hostile document of a few megabytes can hold a million mistakes; what was cut is counted, and
-// the cut itself is an error if an error was in it.
+// list is bounded, because a hostile document of a few megabytes can hold a million mistakes; what was cut is counted.
+// Errors and the rest are bounded apart, so that warnings never crowd out what refuses the document.
 
 import { compareNotes, type Note } from '../base/note.js'
 import type { Place } from '../base/yaml.js'
@@ -12,12 +12,13 @@ export interface Spot extends Place {
   readonly path: string
 }
 
+/** Of errors, and again of warnings and infos. */
 export const MAX_FINDINGS = 1_000
 
 export class Findings {
-  private readonly kept: Note[] = []
+  private readonly errors: Note[] = []
+  private readonly others: Note[] = []
   private cut = 0
-  private cutErrors = 0
 
   constructor(
     readonly file: string,
@@ -45,16 +46,16 @@ export class Findings {
   }
 
   get failed(): boolean {
-    return this.cutErrors > 0 || this.kept.some((note) => note.severity === 'error')
+    return this.errors.length > 0
   }
 
-  /** Document order. */
+  /** Document order; a count of what was cut comes first. */
   list(): readonly Note[] {
-    const notes = [...this.kept].sort(compareNotes)
+    const notes = [...this.errors, ...this.others].sort(compareNotes)
     if (this.cut === 0) return notes
     const say = `${this.cut} more findings are not shown; mend these first`
-    const severity = this.cutErrors > 0 ? 'error' : 'warning'
-    return [...notes, { code: 'more-findings', severity, file: this.file, line: 0, column: 0, path: '', say }]
+    const severity = this.failed ? 'error' : 'warning'
+    return [{ code: 'more-findings', severity, file: this.file, line: 0, column: 0, path: '', say }, ...notes]
   }
 
   origin(spot: Spot): ClauseOrigin {
@@ -62,10 +63,8 @@ export class Findings {
   }
 
   private push(note: Note): void {
-    if (this.kept.length < MAX_FINDINGS) this.kept.push(note)
-    else {
-      this.cut++
-      if (note.severity === 'error') this.cutErrors++
-    }
+    const list = note.severity === 'error' ? this.errors : this.others
+    if (list.length < MAX_FINDINGS) list.push(note)
+    else this.cut++
   }
 }

@@ -54,7 +54,7 @@ function badCharacters(text: string): string | undefined {
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return `${quote(text)} is a URL; write the host name alone`
   if (/^\[[0-9a-f:.]+\]$/i.test(text)) return `${quote(text)} has brackets; write the IPv6 address without them`
   if (/^[^:/]+:\d+$/.test(text)) return `${quote(text)} carries a port; put the port into port or ports`
-  if (text.includes('/')) return `${quote(text)} has a "/"; prefixes belong into allowed_ips, paths into path`
+  if (text.includes('/')) return `${quote(text)} has a "/"; prefixes belong in allowed_ips, paths in path`
   if (/\s/.test(text)) return `${quote(text)} holds white space`
   if (/[?[\]{}]/.test(text)) return `${quote(text)} holds one of ? [ ] { }; only * is a wildcard here`
   if (/\P{ASCII}/u.test(text)) return `${quote(text)} is not ASCII; write the xn-- form of the name`

@@ -72,7 +72,7 @@ export const integer =
   (node, spot, findings) => {
     if (node.kind !== 'scalar' || typeof node.value !== 'bigint') return badType('an integer', node, spot, findings)
     if (node.value >= BigInt(min) && node.value <= BigInt(max)) return Number(node.value)
-    findings.note(code, spot, `${quote(node.source)} is not an integer from ${min} to ${max}`)
+    findings.note(code, spot, `${quote(node.source)} is out of range; expected ${min} to ${max}`)
     return undefined
   }
 
@@ -99,7 +99,7 @@ export function unknownWord(
   findings.note(code, spot, `${key} does not take ${quote(value)}; ${rest}`, meant)
 }
 
-/** A list; items that cannot be read are left out. */
+/** A list; items that cannot be read are left out. When none can, the list itself counts as unreadable, not as empty. */
 export const listOf =
   <T>(read: Read<T>): Read<readonly T[]> =>
   (node, spot, findings) => {
@@ -110,7 +110,7 @@ export const listOf =
       const value = read(item, at, findings)
       if (value !== undefined) items.push(value)
     }
-    return items
+    return items.length === 0 && node.items.length > 0 ? undefined : items
   }
 
 export interface Named<T> {

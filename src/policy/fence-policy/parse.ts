@@ -106,11 +106,14 @@ function readMemberPath(path: string, at: Spot, findings: Findings): string {
 }
 
 function readDelegate(found: FenceFound, findings: Findings): FenceDelegate[] {
-  return (found.of.delegate ?? []).flatMap(({ value, at }) =>
-    (DIMENSIONS as readonly string[]).includes(value)
-      ? [{ dimension: value as Dimension, origin: { ...findings.origin(at), column: at.column } }]
-      : [],
-  )
+  const seen = new Map<string, FenceDelegate>()
+  for (const { value, at } of found.of.delegate ?? []) {
+    if (!(DIMENSIONS as readonly string[]).includes(value)) continue
+    if (seen.has(value)) findings.note('duplicate-value', at, `${quote(value)} stands twice`)
+    const origin = { ...findings.origin(at), column: at.column }
+    seen.set(value, { dimension: value as Dimension, origin })
+  }
+  return [...seen.values()]
 }
 
 function readClassification(found: FenceFound, findings: Findings): FencePolicy['classification'] {

@@ -30,7 +30,10 @@ export function checkSchema(root: YamlNode, bytes: number, findings: Findings): 
   for (const error of validate.errors ?? []) tell(error, root, findings)
 }
 
-/** The tree as JSON values. Objects have no prototype, so that no key means more than a key. */
+/**
+ * The tree as JSON values. Objects have no prototype, so that no key means more than a key. The schema uses no keyword that
+ * compares whole values (uniqueItems, a const object): ajv would call a `valueOf` that the document itself can supply.
+ */
 function plain(node: YamlNode): unknown {
   if (node.kind === 'seq') return node.items.map(plain)
   if (node.kind === 'scalar') return typeof node.value === 'bigint' ? Number(node.value) : node.value
@@ -81,9 +84,6 @@ function tell(error: ErrorObject, root: YamlNode, findings: Findings): void {
       findings.note('bad-value', spot, `${shown} is not accepted here; ${rest}`, meant)
       return
     }
-    case 'uniqueItems':
-      findings.note('duplicate-value', spot, 'the same value stands twice in this list')
-      return
     case 'minItems':
     case 'minLength':
       findings.note('empty-list', spot, 'nothing stands here; remove the key or give it a value')

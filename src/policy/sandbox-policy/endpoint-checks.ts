@@ -22,7 +22,8 @@ export interface EndpointView {
 
 interface Row {
   readonly code: PolicyCode
-  readonly at: Key
+  /** The key that the finding stands at; where that is absent, the endpoint. */
+  readonly at: Key | ((e: EndpointView) => Key)
   readonly when: (e: EndpointView) => boolean
   readonly say: string | ((e: EndpointView) => string)
 }
@@ -59,7 +60,8 @@ const NOT_FOR_TCP = [
   'allow_uninspected_credentials',
 ] as const satisfies readonly Key[]
 
-const first = (e: EndpointView, keys: readonly Key[]): string => keys.find((key) => e.found.has(key)) ?? ''
+/** The first of the keys that is there; the rows that ask know that one is. */
+const first = (e: EndpointView, keys: readonly Key[]): Key => keys.find((key) => e.found.has(key)) ?? 'host'
 
 const excludesHost = (e: EndpointView): boolean =>
   e.host.kind === 'address' && excludesAddress(e.of.allowed_ips, e.host.ip)
@@ -203,7 +205,7 @@ const BY_PROTOCOL: readonly Row[] = [
   },
   {
     code: 'tcp-l7-fields',
-    at: 'protocol',
+    at: (e) => first(e, NOT_FOR_TCP),
     when: (e) => e.protocol === 'tcp' && has(e, ...NOT_FOR_TCP),
     say: (e) =>
       `protocol: tcp routes connections only and takes no ${first(e, NOT_FOR_TCP)}; remove the key or the protocol`,
@@ -233,7 +235,7 @@ const BY_PROTOCOL: readonly Row[] = [
   },
   {
     code: 'l7-fields-without-protocol',
-    at: 'host',
+    at: (e) => first(e, DEAD_WITHOUT_PROTOCOL),
     when: (e) => e.protocol === '' && has(e, ...DEAD_WITHOUT_PROTOCOL),
     say: (e) =>
       `${first(e, DEAD_WITHOUT_PROTOCOL)} does nothing without protocol: the endpoint is plain TCP; add protocol (rest, websocket, graphql, json-rpc or mcp) or remove the key`,
@@ -331,7 +333,11 @@ const BY_PROTOCOL: readonly Row[] = [
 
 export function checkEndpoint(view: EndpointView, findings: Findings): void {
   const rows = unread(view, 'protocol') ? ALWAYS : [...ALWAYS, ...BY_PROTOCOL]
-  for (const row of rows)
-    if (row.when(view))
-      findings.note(row.code, view.found.spot(row.at), typeof row.say === 'string' ? row.say : row.say(view))
+  for (const { code, at, when, say } of rows)
+    if (when(view))
+      findings.note(
+        code,
+        view.found.spot(typeof at === 'string' ? at : at(view)),
+        typeof say === 'string' ? say : say(view),
+      )
 }
