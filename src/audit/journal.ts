@@ -42,7 +42,7 @@ export interface JournalStatus {
   /** Octets of a torn line that opening cut away. */
   readonly tornBytes: number
   /** The disk's last refusal, until writing works again. */
-  readonly failure?: unknown
+  readonly failure?: Error
 }
 
 export interface Journal {
@@ -94,7 +94,7 @@ class Writer implements Journal {
   private written = 0
   private lost = 0
   private lostUntold = 0
-  private failure: unknown
+  private failure: Error | undefined
   /** The attempt that is under way, if any. */
   private attempt: Promise<boolean> | undefined
   private retry: NodeJS.Timeout | undefined
@@ -201,7 +201,7 @@ class Writer implements Journal {
       this.failure = undefined
       return true
     } catch (error) {
-      this.failure = error
+      this.failure = error instanceof Error ? error : new TypeError(String(error))
       if (!this.closing) {
         this.retry = setTimeout(() => void this.start(), this.options.retryMs ?? 1_000)
         this.retry.unref()
