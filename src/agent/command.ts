@@ -25,7 +25,7 @@ export interface ApplyCommand extends CommandBase {
   /** Brings the bundle in by its transport, once; throws that transport's faults. */
   readonly fetch: () => Promise<BundleBytes>
   readonly inventory: InventoryBytes
-  /** Judge the same bytes again although they were refused before. */
+  /** Judge bytes again that were refused before: an operator's command does, a channel never (design section 7). */
   readonly retry: boolean
 }
 

@@ -53,7 +53,7 @@ export const AGENT_FAULTS = {
   AGENT_REFUSED_BEFORE: {
     reaction: 'reject',
     say: (d: { digest: string; code: string }) => `this very bundle (${d.digest}) was refused before, as ${d.code}`,
-    remedy: 'Publish a corrected bundle. If the cause was on this node and is mended, use `sluice apply --retry`.',
+    remedy: 'Publish a corrected bundle. If the cause was on this node and is mended, apply it by hand.',
   },
   AGENT_PLAN_CHECK: {
     reaction: 'bug',

@@ -68,12 +68,12 @@ export async function openNode(around: Surroundings, config: Configured, options
     const commandId = `cmd-${hex(random(8))}`
     const by = around.operator
     return {
-      apply: ({ bundle, inventory, retry }) =>
+      apply: ({ bundle, inventory }) =>
         apply(node, {
           kind: 'apply',
           fetch: () => readBundle(around.resolve(bundle)),
           inventory,
-          retry,
+          retry: true,
           commandId,
           by,
         }),

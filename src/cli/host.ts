@@ -68,7 +68,6 @@ export interface ApplyRequest {
   /** Path of a directory or a `.tgz`. */
   readonly bundle: string
   readonly inventory: { readonly yaml: Uint8Array; readonly signature: Uint8Array; readonly file: string }
-  readonly retry: boolean
 }
 
 export interface Applied {

@@ -9,16 +9,18 @@ const INKS = { enforced: 'green', detected: 'yellow', delegated: 'yellow', refus
   Ink
 >
 
-/** A row for each guarantee, and the totals. */
+/** A row for each guarantee, and the totals; the workspace only where there are several. */
 export function guarantees(list: readonly Guarantee[], paint: Paint): string {
+  const several = new Set(list.map((row) => row.workspace)).size > 1
   const rows = list.map((row) => [
     row.level,
+    ...(several ? [row.workspace] : []),
     row.dimension === undefined ? row.name : `${row.name}: ${row.dimension}`,
     row.origin,
     row.why,
   ])
-  const text = table(['guarantee', 'clause', 'place', 'how or why not'], rows)
-  const inked = text.replace(/^(enforced|detected|delegated|refused)(?= )/gm, (word) =>
+  const head = ['guarantee', ...(several ? ['workspace'] : []), 'clause', 'place', 'how or why not']
+  const inked = table(head, rows).replace(/^(enforced|detected|delegated|refused)(?= )/gm, (word) =>
     paint(INKS[word as GuaranteeLevel], word),
   )
   return `${inked}${totals(list)}`

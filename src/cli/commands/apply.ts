@@ -16,7 +16,6 @@ interface ApplyOptions {
   readonly inventory: string
   readonly backend?: readonly BackendName[]
   readonly config?: string
-  readonly retry?: boolean
   readonly first?: boolean
 }
 
@@ -32,17 +31,16 @@ export const applyCommand: Declared = {
       .requiredOption('--inventory <file>', 'the signed list of workspaces of this node')
       .option('--backend <name...>', 'backends by preference, instead of the configured ones', collectBackends)
       .option('--config <file>', 'agent.yaml of this node')
-      .option('--retry', 'judge the same bytes again although they were refused before')
       .option('--first', 'this node never held a bundle: make its state'),
   run: async (context, [bundle = ''], options) => {
-    const { inventory, backend, config, retry, first } = options as unknown as ApplyOptions
+    const { inventory, backend, config, first } = options as unknown as ApplyOptions
     const slots = readInventory(context.host, inventory)
     context.remember(inventory, slots.yaml)
     if (first) await context.host.createState(configure(context, config))
     const wanted = { config, exclusive: true, ...(backend ? { backends: backend } : {}) }
     return withNode(context, wanted, async (node) => {
       try {
-        const applied = await node.apply({ bundle, inventory: slots, retry: retry ?? false })
+        const applied = await node.apply({ bundle, inventory: slots })
         return success(context, applied)
       } catch (error) {
         if (!(error instanceof Fault)) throw error
