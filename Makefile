@@ -1,5 +1,5 @@
 # The manual of this project: `make` prints it. Each target does the set-up that it needs, so that a fresh Debian or Ubuntu
-# machine with Node and root needs nothing by hand. BACKEND names the backend of the demo (nftables).
+# machine with Node and root needs nothing by hand. BACKEND names the backend of the demo.
 
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
@@ -35,8 +35,7 @@ test: setup ## Build, check, lint and run every suite; the last line counts them
 	@node scripts/test.mjs
 
 demo: build native ## A signed bundle becomes rules in the kernel, and real packets obey them
-	@$(bin)/tsc -p scripts/demo/tsconfig.json
-	@node build/demo/scripts/demo/main.js
+	@node scripts/demo.mjs
 
 bench: build native ## Measure what the fence costs, one file a promise
 	@node scripts/bench.mjs
