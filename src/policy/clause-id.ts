@@ -13,7 +13,7 @@ const FORMAT = 'sluice-clause/1'
 /** A clause before it has its id. */
 export type Draft = Clause extends infer C ? (C extends Clause ? Omit<C, 'id'> : never) : never
 
-export const identify = (draft: Draft): Clause => ({ ...draft, id: clauseId(draft) }) as Clause
+export const identify = (draft: Draft): Clause => ({ ...draft, id: clauseId(draft) })
 
 export function clauseId(draft: Draft): ClauseId {
   const losses = draft.losses.map(({ dimension, what }) => ({ dimension, what }))
