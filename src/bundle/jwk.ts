@@ -81,21 +81,21 @@ function readJwk(entry: Json): JwsKey {
   if (kty === 'oct') {
     const k = octets(entry, 'k')
     if (k.length < (algorithm.minSecret ?? 0)) throw no(`a secret for ${alg} has ${k.length} octets`)
-    return { alg, ...named, jwk: pick(entry, ['kty', 'k']) }
+    return { alg, ...named, jwk: pick(entry, kty, ['k']) }
   }
   if (kty === 'RSA') {
     requireRsa(octets(entry, 'n'), octets(entry, 'e'))
-    return { alg, ...named, jwk: pick(entry, ['kty', 'n', 'e']) }
+    return { alg, ...named, jwk: pick(entry, kty, ['n', 'e']) }
   }
   if (kty === 'EC') {
     octets(entry, 'x')
     octets(entry, 'y')
-    return { alg, ...named, jwk: pick(entry, ['kty', 'crv', 'x', 'y']) }
+    return { alg, ...named, jwk: pick(entry, kty, ['crv', 'x', 'y']) }
   }
   return {
     alg,
     ...named,
-    jwk: pick(entry, ['kty', 'crv', 'x']),
+    jwk: pick(entry, kty, ['crv', 'x']),
     strict: enrollKey('Ed25519', octets(entry, 'x'), kid ?? ''),
   }
 }
@@ -108,8 +108,14 @@ function octets(entry: JsonObject, member: string): Uint8Array {
 }
 
 /** Only the named members: no private part and no URL reaches the crypto library. */
-function pick(entry: JsonObject, members: readonly string[]): JwsKey['jwk'] {
-  return Object.fromEntries(members.map((member) => [member, String(entry[member])])) as JwsKey['jwk']
+function pick(entry: JsonObject, kty: string, members: readonly string[]): JwsKey['jwk'] {
+  const picked: Record<string, string> = {}
+  for (const member of members) {
+    const text = entry[member]
+    if (typeof text !== 'string') throw no(`a key's ${member} is not text`)
+    picked[member] = text
+  }
+  return { kty, ...picked }
 }
 
 function requireRsa(modulus: Uint8Array, exponent: Uint8Array): void {

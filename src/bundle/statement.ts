@@ -109,8 +109,9 @@ function readHeader(kind: StatementKind, entry: Signature): { alg: string; kid: 
   const header = readJson(octets, no)
   if (!hasExactly(header, ['alg', 'kid', 'typ'])) throw no('a protected header has exactly alg, kid and typ')
   const { alg, kid } = header
-  if (typeof alg !== 'string' || typeof kid !== 'string') throw no('alg or kid is not text')
-  if (header.typ !== typ) throw bundleFault('BUNDLE_STATEMENT_TYPE', { what, typ: String(header.typ) })
+  if (typeof alg !== 'string' || typeof kid !== 'string' || typeof header.typ !== 'string')
+    throw no('alg, kid or typ is not text')
+  if (header.typ !== typ) throw bundleFault('BUNDLE_STATEMENT_TYPE', { what, typ: header.typ })
   return { alg, kid }
 }
 

@@ -83,8 +83,9 @@ describe('headers', () => {
     expect(await outcome(one(headerOf({ alg: undefined })))).toBe(
       malformed('a protected header has exactly alg, kid and typ'),
     )
-    expect(await outcome(one(headerOf({ alg: ['Ed25519'] })))).toBe(malformed('alg or kid is not text'))
-    expect(await outcome(one(headerOf({ kid: 1 })))).toBe(malformed('alg or kid is not text'))
+    expect(await outcome(one(headerOf({ alg: ['Ed25519'] })))).toBe(malformed('alg, kid or typ is not text'))
+    expect(await outcome(one(headerOf({ kid: 1 })))).toBe(malformed('alg, kid or typ is not text'))
+    expect(await outcome(one(headerOf({ typ: {} })))).toBe(malformed('alg, kid or typ is not text'))
   })
   it('duplicate header keys', async () => {
     const text = `{"alg":"none","alg":"Ed25519","kid":"release-1","typ":"${typ}"}`
