@@ -12,7 +12,7 @@ import { repositoryPath } from '../../test/support/lab/repository.js'
 import type { Probe, Scene, Verdict } from './probe.js'
 import { PROBES } from './probes.js'
 import { Product, textAt } from './product.js'
-import { quarantine } from './quarantine.js'
+import { type QuarantineTimes, quarantine } from './quarantine.js'
 import { type Applying, apply, refusals } from './refusals.js'
 import { finish, printTable, progress, type Row } from './report.js'
 import { revocation } from './revocation.js'
@@ -78,24 +78,22 @@ async function explained(product: Product, probe: Probe): Promise<Said | undefin
   }
 }
 
-async function behindTheFence(scene: Scene, product: Product): Promise<Row[]> {
-  const rows: Row[] = []
-  for (const probe of PROBES) {
+async function* behindTheFence(scene: Scene, product: Product): AsyncGenerator<Row> {
+  for (const [i, probe] of PROBES.entries()) {
     const said = await explained(product, probe)
     const observed = await probe.run(scene)
     const agrees = said === undefined || said.verdict === probe.expect
-    rows.push({
+    if (i === 0) progress(`first verdict: ${probe.name}: ${observed}`)
+    if ((i + 1) % 15 === 0) progress(`${i + 1} of ${PROBES.length} probes done`)
+    yield {
       group: probe.group,
       probe: probe.name,
       expected: probe.expect,
       observed,
       clause: agrees ? (said?.clause ?? probe.because ?? '') : `explain says ${said.verdict}: ${said.clause}`,
       ok: observed === probe.expect && agrees,
-    })
-    if (rows.length === 1) progress(`first verdict: ${probe.name}: ${observed}`)
-    if (rows.length % 15 === 0) progress(`${rows.length} of ${PROBES.length} probes done`)
+    }
   }
-  return rows
 }
 
 /** The slot that no workspace is attached to carries nothing. */
@@ -112,9 +110,8 @@ async function emptySlot({ lab }: Scene): Promise<Row> {
   }
 }
 
-async function demo(lab: Lab): Promise<number> {
-  rmSync(DIRECTORY, { recursive: true, force: true })
-  mkdirSync(DIRECTORY, { recursive: true })
+/** Runs everything; rows are collected as they come, so that a demo that has to stop still shows what it saw. */
+async function demo(lab: Lab, rows: Row[]): Promise<QuarantineTimes> {
   const product = new Product(lab.namespace('node'), DIRECTORY)
   const scene = await openScene(lab)
   await beforeTheFence(scene)
@@ -124,23 +121,14 @@ async function demo(lab: Lab): Promise<number> {
   await workshop.draft('revision-1')
   await workshop.sign('revision-1', 10)
   progress('keys, trust root, inventory and bundle made and signed')
-  await product.run(
-    'plan',
-    'revision-1',
-    '--inventory',
-    'inventory.yaml',
-    '--config',
-    'agent.yaml',
-    '--out',
-    'plan.json',
-  )
+  const slots = ['--inventory', 'inventory.yaml', '--config', 'agent.yaml']
+  await product.run('plan', 'revision-1', ...slots, '--out', 'plan.json')
   const first = await apply(product, 'revision-1', BACKEND)
   if (first.exit !== 0) throw new Error(`apply: exit ${first.exit}\n${JSON.stringify(first.json, undefined, 2)}`)
-  progress(
-    `generation ${textAt(first.json, 'generation')} active on ${BACKEND} after ${textAt(first.json, 'elapsed_ms')} ms`,
-  )
+  const [generation, took] = [textAt(first.json, 'generation'), textAt(first.json, 'elapsedMs')]
+  progress(`generation ${generation} active on ${BACKEND} after ${took} ms`)
 
-  const rows = await behindTheFence(scene, product)
+  for await (const row of behindTheFence(scene, product)) rows.push(row)
   rows.push(await emptySlot(scene))
   await scene.outside.close()
   const applying: Applying = { lab, product, workshop, backend: BACKEND }
@@ -151,21 +139,11 @@ async function demo(lab: Lab): Promise<number> {
   progress('quarantine, while downloads run')
   const { rows: quarantined, times } = await quarantine(applying)
   rows.push(...quarantined)
-  copyFileSync(`${DIRECTORY}/${eventsFile(workshop)}`, EVENTS)
+  copyFileSync(workshop.events(), EVENTS)
   await product.run('uninstall', '--yes', '--config', 'agent.yaml')
   rows.push(await leftovers(lab))
-
-  printTable(rows)
-  process.stdout.write(`events: ${EVENTS}\n`)
-  process.stdout.write(
-    `quarantine of ${times.flows} live flows: ${times.acceptedToFencedMs} ms from command accepted to fence read back, ` +
-      `${times.commandToLastByteMs.toFixed(1)} ms from process start to the last byte\n`,
-  )
-  return finish(rows)
+  return times
 }
-
-const eventsFile = (workshop: Workshop): string =>
-  /^events_file: *"?([^"\s#]+)/m.exec(workshop.read('agent.yaml'))?.[1] ?? 'events.ndjson'
 
 async function leftovers(lab: Lab): Promise<Row> {
   const { stdout } = await lab.exec('node', ['nft', 'list', 'ruleset'])
@@ -180,17 +158,38 @@ async function leftovers(lab: Lab): Promise<Row> {
   }
 }
 
-const able = await canBuild()
-if (able !== true) {
-  process.stderr.write(`demo: ${able}\n`)
-  process.exit(1)
+async function main(): Promise<number> {
+  const able = await canBuild()
+  if (able !== true) throw new Error(able)
+  progress('building namespaces and servers')
+  const rows: Row[] = []
+  try {
+    const times = await withLab((lab) => demo(lab, rows))
+    printTable(rows)
+    process.stdout.write(`events: ${EVENTS}\n${describeTimes(times)}\n`)
+  } catch (error) {
+    if (rows.length > 0) printTable(rows)
+    throw error
+  }
+  return finish(rows)
 }
-progress('building namespaces and servers')
+
+const describeTimes = ({
+  flows,
+  acceptedToFencedMs,
+  acceptedToLastByteMs,
+  startToLastByteMs,
+}: QuarantineTimes): string =>
+  `quarantine of ${flows} live flows: last byte ${acceptedToLastByteMs.toFixed(1)} ms after the command was accepted ` +
+  `(fence read back after ${acceptedToFencedMs} ms; ${startToLastByteMs.toFixed(0)} ms with the start of its process)`
+
+rmSync(DIRECTORY, { recursive: true, force: true })
+mkdirSync(DIRECTORY, { recursive: true })
+// Also when a signal ends the demo: the laboratory's own handler exits the process.
+process.once('exit', () => rmSync(DIRECTORY, { recursive: true, force: true }))
 try {
-  process.exitCode = await withLab(demo)
+  process.exitCode = await main()
 } catch (error) {
-  process.stderr.write(`demo: ${error instanceof Error ? error.message : String(error)}\n`)
+  process.stderr.write(`demo: stopped: ${error instanceof Error ? error.message : String(error)}\n`)
   process.exitCode = 1
-} finally {
-  rmSync(DIRECTORY, { recursive: true, force: true })
 }

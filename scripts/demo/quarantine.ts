@@ -15,8 +15,10 @@ const RATE = 20_000
 
 export interface QuarantineTimes {
   readonly flows: number
-  /** From the start of the command's process to the last octet of payload at the workspace's interface. */
-  readonly commandToLastByteMs: number
+  /** From accepting the command to the last octet of payload at the workspace's interface. */
+  readonly acceptedToLastByteMs: number
+  /** The same from the start of the command's process. */
+  readonly startToLastByteMs: number
   /** What the product says: from accepting the command to the fence read back. */
   readonly acceptedToFencedMs: number
 }
@@ -49,7 +51,8 @@ export async function quarantine(scene: Applying): Promise<{ rows: Row[]; times:
   const lastMs = payload.at(-1)?.atMs ?? Number.NaN
   const times = {
     flows: before,
-    commandToLastByteMs: lastMs - startMs,
+    acceptedToLastByteMs: lastMs - (await acceptedMs(scene)),
+    startToLastByteMs: lastMs - startMs,
     acceptedToFencedMs: Number(textAt(set.json, 'elapsedMs')),
   }
   await wire.close()
@@ -94,6 +97,14 @@ export async function quarantine(scene: Applying): Promise<{ rows: Row[]; times:
   )
   await load.close()
   return { rows, times }
+}
+
+/** When the product accepted the command, as its record says. */
+async function acceptedMs({ product }: Applying): Promise<number> {
+  const { json } = await product.run('status', '--config', 'agent.yaml')
+  const [entry] = json.quarantines as readonly { readonly atMs: number }[]
+  if (!entry) throw new Error('status knows no quarantine')
+  return entry.atMs
 }
 
 /** Forgets the gateway and asks for it anew. */

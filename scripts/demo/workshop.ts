@@ -69,7 +69,12 @@ export class Workshop {
     cpSync(this.path(from), this.path(to), { recursive: true })
   }
 
-  read = (file: string): string => readFileSync(this.path(file), 'utf8')
+  /** Absolute path of the events' file, as agent.yaml names it. */
+  events(): string {
+    const named = /^events_file: *(\S+)/m.exec(readFileSync(this.path('agent.yaml'), 'utf8'))?.[1]
+    if (named === undefined) throw new Error('agent.yaml names no events_file')
+    return this.path(named)
+  }
 
   edit(file: string, change: (text: string) => string): void {
     const before = readFileSync(this.path(file), 'utf8')

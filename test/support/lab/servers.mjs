@@ -9,15 +9,21 @@ import { createServer } from 'node:net'
 const counts = { http: 0, tcp: 0, udp: 0 }
 const open = new Set()
 const bulk = new Set()
-const TICK_MS = 20
+let feeds = 0
+const TICK_MS = 2
+const TURNS = 10
 
-// One timer feeds every download: a timer for each of a thousand would be the load, not the flows.
+// One timer feeds every download: a timer for each of a thousand would be the load, not the flows. Each tick feeds a tenth of
+// them, so that together they send evenly and the moment of a cut can be told to about a tick.
+let turn = 0
 setInterval(() => {
+  turn = (turn + 1) % TURNS
   for (const feed of bulk) {
-    feed.owed += (feed.rate * TICK_MS) / 1000
-    const whole = Math.floor(feed.owed)
+    if (feed.turn !== turn) continue
+    const nowMs = performance.now()
+    const whole = Math.floor((feed.rate * (nowMs - feed.fedMs)) / 1000)
     if (whole === 0 || feed.response.writableNeedDrain) continue
-    feed.owed -= whole
+    feed.fedMs = nowMs
     feed.response.write(Buffer.alloc(whole, 0x62))
   }
 }, TICK_MS).unref()
@@ -34,7 +40,7 @@ function handle(request, response) {
     return
   }
   request.socket.setNoDelay(true)
-  const feed = { response, rate: Number(url.searchParams.get('rate')), owed: 0 }
+  const feed = { response, rate: Number(url.searchParams.get('rate')), turn: ++feeds % TURNS, fedMs: performance.now() }
   response.writeHead(200, { 'content-type': 'application/octet-stream' })
   bulk.add(feed)
   // A reset is how a cut download ends here; the client's side is what is judged.
