@@ -18,6 +18,9 @@ export interface TarEntry {
 
 const text = (value: string): Uint8Array => Buffer.from(value, 'utf8')
 
+/** A regular file; its content does not matter unless it is given. */
+export const file = (name: string, content: Uint8Array = text('x')): TarEntry => ({ name, content })
+
 export function tarEntry(entry: TarEntry): Uint8Array {
   const content = entry.content ?? new Uint8Array(0)
   const header = new Uint8Array(512)

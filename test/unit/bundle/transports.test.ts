@@ -18,7 +18,7 @@ import { LIMITS } from '../../../src/base/limits.js'
 import type { BundleBytes } from '../../../src/bundle/model.js'
 import { verifyBundle } from '../../../src/bundle/verify.js'
 import { CONTEXT, MEMBERS, makeBundle, TRUST } from './fixture.js'
-import { noise, paxRecord, type TarEntry, tar, tgz } from './tarball.js'
+import { file, noise, paxRecord, type TarEntry, tar, tgz } from './tarball.js'
 
 const scratch = mkdtempSync(join(tmpdir(), 'sluice-transport-'))
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))
@@ -43,7 +43,6 @@ async function refusal(promise: Promise<unknown>): Promise<{ code: string; say: 
   return { code: error.code, say: error.message }
 }
 const good = await makeBundle()
-const file = (name: string, content: Uint8Array = utf8('x')): TarEntry => ({ name, content })
 const MANIFEST = file('bundle.yaml')
 
 describe('round trips', () => {
