@@ -11,7 +11,7 @@ export default class Summary {
   onTestRunEnd(modules, unhandledErrors) {
     const summary = {
       passed: 0,
-      failed: 0,
+      failed: [],
       skipped: [],
       problems: unhandledErrors.map((error) => String(error.message)),
     }
@@ -30,8 +30,7 @@ export default class Summary {
     if (state === 'passed') summary.passed++
     else if (state === 'skipped' && reason) summary.skipped.push({ name: `${file} > ${test.fullName}`, reason })
     else {
-      summary.failed++
-      if (state !== 'failed') summary.problems.push(`${file} > ${test.fullName}: ${state} without a reason`)
+      summary.failed.push(`${file} > ${test.fullName}${state === 'failed' ? '' : `: ${state} without a reason`}`)
     }
   }
 }

@@ -29,17 +29,14 @@ rmSync(SUMMARY, { force: true })
 // The suites say by themselves what failed; their exit code adds nothing to the summary, unless there is none.
 const suites = ['--reporter=default', '--reporter=./scripts/reporter.mjs']
 spawnSync('node_modules/.bin/vitest', ['run', ...suites], { stdio: ['ignore', 'inherit', 'inherit'] })
-let summary = { passed: 0, failed: 0, skipped: [], problems: [] }
+let summary = { passed: 0, failed: [], skipped: [], problems: [] }
 if (existsSync(SUMMARY)) summary = JSON.parse(readFileSync(SUMMARY, 'utf8'))
 else failures.push('suites: they ended without a summary')
-if (summary.passed + summary.failed === 0) failures.push('suites: no test was run')
-// A skip without a reason is in `failed` and in `problems`.
-const unsaid = summary.problems.filter((problem) => problem.endsWith('without a reason')).length
+if (summary.passed + summary.failed.length === 0) failures.push('suites: no test was run')
 for (const left of leftovers()) if (!before.has(left)) failures.push(`left behind: ${left}`)
 
 for (const { name, reason } of summary.skipped) console.log(`skipped: ${name}: ${reason}`)
-for (const problem of summary.problems) console.log(`failed: ${problem}`)
+failures.unshift(...summary.failed, ...summary.problems)
 for (const failure of failures) console.log(`failed: ${failure}`)
-const failed = summary.failed + summary.problems.length - unsaid + failures.length
-console.log(`${summary.passed} passed, ${failed} failed, ${summary.skipped.length} skipped`)
-process.exitCode = failed > 0 ? 1 : 0
+console.log(`${summary.passed} passed, ${failures.length} failed, ${summary.skipped.length} skipped`)
+process.exitCode = failures.length > 0 ? 1 : 0
