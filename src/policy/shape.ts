@@ -71,6 +71,8 @@ export const integer =
   (min: number, max: number, code: PolicyCode = 'out-of-range'): Read<number> =>
   (node, spot, findings) => {
     if (node.kind !== 'scalar' || typeof node.value !== 'bigint') return badType('an integer', node, spot, findings)
+    // Readers do not agree on a leading zero: octal, decimal or text (trap 7).
+    if (/^[-+]?0\d/.test(node.source)) return badType('an integer without leading zeros', node, spot, findings)
     if (node.value >= BigInt(min) && node.value <= BigInt(max)) return Number(node.value)
     findings.note(code, spot, `${quote(node.source)} is out of range; expected ${min} to ${max}`)
     return undefined

@@ -60,7 +60,7 @@ function tell(error: ErrorObject, root: YamlNode, findings: Findings): void {
   switch (error.keyword) {
     case 'additionalProperties': {
       const key = String(params.additionalProperty)
-      const known = Object.keys((parent.properties ?? {}))
+      const known = Object.keys(parent.properties ?? {})
       const what = spot.path === '' ? 'a FencePolicy' : quote(spot.path)
       unknownKey(key, known, { what, hints: KEY_HINTS }, keySpot(node, key, spot), findings)
       return

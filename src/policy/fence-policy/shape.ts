@@ -3,13 +3,13 @@
 
 import { integer, listOf, located, mapOf, object, type Read, text } from '../shape.js'
 
-/** A port or a range as its author wrote it: 443 or "8000-8100". */
+/** A port or a range as its author wrote it: 443 or "8000-8100"; 0443 and 0x1bb stay what they are, and are refused. */
 const portText: Read<{ readonly value: string; readonly at: { line: number; column: number; path: string } }> = (
   node,
   spot,
 ) =>
   node.kind === 'scalar' && (node.type === 'int' || node.type === 'string')
-    ? { value: String(node.value), at: spot }
+    ? { value: node.type === 'int' ? node.source : String(node.value), at: spot }
     : undefined
 
 const count = integer(1, Number.MAX_SAFE_INTEGER)
