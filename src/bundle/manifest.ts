@@ -7,7 +7,7 @@ import { LIMITS } from '../base/limits.js'
 import type { Note } from '../base/note.js'
 import { quote } from '../base/quote.js'
 import { nearest } from '../base/suggest.js'
-import { joinPath, type Place, readYaml, type YamlMap, type YamlNode } from '../base/yaml.js'
+import { joinPath, type Place, readYaml, type YamlLimits, type YamlMap, type YamlNode } from '../base/yaml.js'
 import { formatInstant, parseInstant, parseRevision } from './instant.js'
 import { MANIFEST_FILE, type Manifest, type ManifestMember } from './model.js'
 import { PathSet, refuseMemberPath } from './path.js'
@@ -96,9 +96,10 @@ class Reading {
   }
 }
 
-/** Reads the payload. Never throws for any bytes. */
-export function parseManifest(payload: Uint8Array): ManifestResult {
-  const limits = { bytes: LIMITS.manifestBytes, nodes: LIMITS.smallDocumentNodes }
+const SIGNED: YamlLimits = { bytes: LIMITS.manifestBytes, nodes: LIMITS.smallDocumentNodes }
+
+/** Reads the payload. Never throws for any bytes. The limits may be narrowed for octets that nobody signed. */
+export function parseManifest(payload: Uint8Array, limits: YamlLimits = SIGNED): ManifestResult {
   const { root, notes } = readYaml(payload, MANIFEST_FILE, limits)
   if (root === undefined) return { notes }
   const reading = new Reading()

@@ -24,6 +24,19 @@ describe('inspectBundle', () => {
     ])
     expect(seen.members[2]).toMatchObject({ size: 1, sha256: hex(sha256(utf8('x'))) })
   })
+  it('shows a bundle of 1,024 members, and no manifest beyond what a stranger may make it parse', async () => {
+    const members = new Map(
+      Array.from({ length: LIMITS.members }, (_, i) => [`policies/team/workspace-${i}.yaml`, utf8('')]),
+    )
+    expect(inspectBundle(await makeBundle({ members })).manifest?.members).toHaveLength(1024)
+    const manifest = (lines: number) => utf8(`${'#234567\n'.repeat(lines)}---\na: 1\n`)
+    expect(inspectBundle({ manifest: manifest(32_768), members: new Map() }).notes.map(({ code }) => code)).toEqual([
+      'empty-document',
+    ])
+    expect(inspectBundle({ manifest: manifest(32_769), members: new Map() }).notes.map(({ code }) => code)).toEqual([
+      'too-large',
+    ])
+  })
   it('says what is wrong, and throws for nothing but size', async () => {
     const unsigned = inspectBundle({ manifest: utf8('a: 1\n'), release: utf8('{'), members: new Map() })
     expect(unsigned.author).toEqual({ problem: 'Unsigned: there is no "---" line' })
