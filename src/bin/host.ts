@@ -29,6 +29,7 @@ export interface Surface {
   readonly random: (length: number) => Uint8Array
   readonly confirm: (question: string) => Promise<boolean>
   readonly operator: string
+  readonly interrupted: (afterMs: number | undefined) => AbortSignal
 }
 
 export const VERSION = (
@@ -109,4 +110,13 @@ export const processSurface = (): Surface => ({
     }
   },
   operator: `user:${userInfo().username}`,
+  interrupted: (afterMs) => {
+    const controller = new AbortController()
+    const stop = (): void => {
+      controller.abort()
+    }
+    process.once('SIGINT', stop).once('SIGTERM', stop)
+    if (afterMs !== undefined) setTimeout(stop, afterMs).unref()
+    return controller.signal
+  },
 })

@@ -14,11 +14,13 @@ import { Store } from '../agent/store.js'
 import { openTrail } from '../agent/trail.js'
 import type { OpenBackend } from '../agent/transaction.js'
 import { readBundle } from '../agent/transports/read.js'
+import { watch } from '../agent/watch.js'
+import type { Fact } from '../audit/fact.js'
 import { isRegistered, loadBackend } from '../backends/registry.js'
 import { hex } from '../base/bytes.js'
 import { digestOf } from '../base/digest.js'
 import { parseTrustRoot } from '../bundle/root.js'
-import type { Configured, NodeHandle, NodeOptions } from '../cli/host.js'
+import type { Configured, NodeHandle, NodeOptions, Watched } from '../cli/host.js'
 import type { BackendName } from '../plan/model.js'
 
 const APPLY_LOCK = 'apply.lock'
@@ -80,6 +82,10 @@ export async function openNode(around: Surroundings, config: Configured, options
       quarantine: (request) => quarantine(node, { ...request, commandId, by }),
       status: () => status(node),
       live: () => livePlan(node),
+      watch: (signal, tell) =>
+        watch(node, signal, (facts) => {
+          tell(facts.filter(isWatched))
+        }),
       uninstall: () => uninstall(node),
       unwritten: trail.unwritten,
       close,
@@ -115,6 +121,10 @@ export async function openBackend(
     throw error
   }
 }
+
+/** What watching can see; the agent's own deeds are told by whoever did them. */
+const isWatched = (fact: Fact): fact is Fact & Watched =>
+  fact.kind === 'flow-denied' || fact.kind === 'flow-allowed' || fact.kind === 'audit-lost'
 
 async function uninstall(node: AgentNode): Promise<{ readonly removed: readonly string[] }> {
   const removed: string[] = []

@@ -73,7 +73,8 @@ export class Frame {
     }
     try {
       const outcome = await declared.run(context, positional, options)
-      this.host.write(this.json ? printJson(outcome.json) : outcome.text)
+      if (!this.json) this.host.write(outcome.text)
+      else if (!outcome.streamed) this.host.write(printJson(outcome.json))
       if (!this.json && outcome.remarks) this.host.writeError(outcome.remarks)
       this.exit = outcome.exit ?? 0
     } catch (error) {

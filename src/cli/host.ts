@@ -21,6 +21,8 @@ export interface Host {
   readonly random: (length: number) => Uint8Array
   /** Asks on the terminal; false where there is none. */
   readonly confirm: (question: string) => Promise<boolean>
+  /** Aborted by Ctrl-C or SIGTERM, and after that long when a time is given. */
+  readonly interrupted: (afterMs: number | undefined) => AbortSignal
   /** `user:NAME`, for the trail. */
   readonly operator: string
   readonly version: string
@@ -125,6 +127,32 @@ export interface NodeStatus {
   readonly drops: Readonly<Record<string, string>>
 }
 
+/** A fact of the trail, as far as `watch` prints it. */
+export type Watched = { readonly atMs: number } & (
+  | {
+      readonly kind: 'flow-denied'
+      readonly workspace: { readonly workspace: string }
+      readonly flow: WatchedFlow
+      readonly reason: string
+      readonly count: number
+    }
+  | {
+      readonly kind: 'flow-allowed'
+      readonly workspace: { readonly workspace: string }
+      readonly flow: WatchedFlow
+      readonly clauseName: string
+      readonly traffic?: { readonly packets: number }
+    }
+  | { readonly kind: 'audit-lost'; readonly lost: number }
+)
+export interface WatchedFlow {
+  readonly protocol: number
+  readonly source: string
+  readonly sourcePort?: number
+  readonly destination: string
+  readonly destinationPort?: number
+}
+
 export interface Removed {
   readonly removed: readonly string[]
 }
@@ -135,6 +163,8 @@ export interface NodeHandle {
   status(): Promise<NodeStatus>
   /** The plan on record, with the workspaces in quarantine; throws when there is none. */
   live(): Promise<{ readonly plan: Plan; readonly generation: number; readonly quarantined: readonly WorkspaceId[] }>
+  /** Tells what is refused and allowed until the signal, or until another generation is live. */
+  watch(signal: AbortSignal, tell: (facts: readonly Watched[]) => void): Promise<unknown>
   /** Takes away every table, pin and file that this node made. */
   uninstall(): Promise<Removed>
   /** Facts that could not be put into the trail since the node was opened. */

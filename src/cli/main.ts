@@ -19,6 +19,7 @@ import { policyCheck } from './commands/policy-check.js'
 import { quarantineLift, quarantineSet } from './commands/quarantine.js'
 import { status } from './commands/status.js'
 import { uninstall } from './commands/uninstall.js'
+import { watchCommand } from './commands/watch.js'
 import { Frame } from './frame.js'
 import type { Host } from './host.js'
 import { EX_USAGE, printJson } from './outcome.js'
@@ -37,7 +38,17 @@ const GROUPS = [
     rows: [quarantineSet, quarantineLift],
   },
 ] as const
-const SINGLE = [planCommand, applyCommand, status, explainCommand, diffCommand, doctor, initCommand, uninstall] as const
+const SINGLE = [
+  planCommand,
+  applyCommand,
+  status,
+  watchCommand,
+  explainCommand,
+  diffCommand,
+  doctor,
+  initCommand,
+  uninstall,
+] as const
 
 /** Runs one command line (without the program's own name) and gives its exit code. Never throws. */
 export async function runCli(line: readonly string[], host: Host): Promise<number> {
@@ -53,6 +64,9 @@ export async function runCli(line: readonly string[], host: Host): Promise<numbe
       writeErr: (text) => {
         said += text
       },
+      // One width everywhere: help reads the same in a terminal, a pipe and the documentation.
+      getOutHelpWidth: () => 100,
+      getErrHelpWidth: () => 100,
       getOutHasColors: () => host.colour,
       getErrHasColors: () => host.colour,
     })

@@ -7,6 +7,8 @@ export interface Outcome {
   readonly text: string
   /** Findings and warnings for people, on the error output; never with --json. */
   readonly remarks?: string
+  /** The command printed as it went along: with --json nothing follows. */
+  readonly streamed?: true
   /** 0 when absent. */
   readonly exit?: number
 }

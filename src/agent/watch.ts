@@ -1,0 +1,161 @@
+// Watching a node: refused packets as the backends report them, folded so that a flood is one event a second with an exact
+// count, and the counters of grants that moved. Both become facts in the trail, and go to whoever looks on. It changes
+// nothing and takes no lock, so that applying and quarantining go on beside it.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Fact, FlowEnds, PolicyContext } from '../audit/fact.js'
+import { EMPTY_FOLD, type FoldContext, type FoldState, foldDenials } from '../audit/fold.js'
+import type { DenialBatch, Observed } from '../backends/backend.js'
+import type { Grant, Plan, WorkspacePlan } from '../plan/model.js'
+import { policyContext, workspaceContext } from './context.js'
+import type { AgentNode } from './node.js'
+import type { OpenBackend } from './transaction.js'
+
+const TICK_MS = 1_000
+/** Reading the counters of many grants costs; allowed traffic may wait a little. */
+const TICKS_PER_COUNT = 5
+const PROTOCOLS = { tcp: 6, udp: 17, 'icmp-echo': 1 } as const
+const ICMPV6 = 58
+
+/** Why watching ended: it was asked to, or another generation is on record and the backends must be asked anew. */
+export type WatchEnd = 'stopped' | 'generation-changed'
+
+/** Runs until `signal` is aborted or the generation on record changes. Throws what a backend throws when it cannot report. */
+export async function watch(
+  node: AgentNode,
+  signal: AbortSignal,
+  tell: (facts: readonly Fact[]) => void,
+): Promise<WatchEnd> {
+  const { live } = node.store.load()
+  const plan = live ? node.store.loadPlan(live.planDigest) : undefined
+  const eyes = [...node.backends.values()]
+    .filter((open) => open.capabilities.usable)
+    .map((open) => new Eye(node, open, plan))
+  const generationNow = (): number | undefined => node.store.load().live?.generation
+  const say = async (facts: readonly Fact[]): Promise<void> => {
+    if (facts.length === 0) return
+    tell(facts)
+    await node.emit(facts)
+  }
+  for (const eye of eyes) await eye.open()
+  try {
+    for (let tick = 1; !signal.aborted && generationNow() === live?.generation; tick++) {
+      await sleep(TICK_MS, undefined, { signal }).catch(() => undefined) // aborted: the loop's own condition ends it
+      for (const eye of eyes) {
+        await say(eye.denied(node.nowMs()))
+        if (live && tick % TICKS_PER_COUNT === 0) await say(await eye.allowed(policyContext(live)))
+      }
+    }
+    for (const eye of eyes) {
+      if (live) await say(await eye.allowed(policyContext(live)))
+      await eye.close()
+      await say(eye.denied(Number.POSITIVE_INFINITY))
+    }
+  } finally {
+    for (const eye of eyes) await eye.close()
+  }
+  return signal.aborted ? 'stopped' : 'generation-changed'
+}
+
+/** One backend, looked at. */
+class Eye {
+  private batch: DenialBatch = { denials: [], lost: 0 }
+  private fold: FoldState = EMPTY_FOLD
+  private counted: ReadonlyMap<string, { readonly packets: bigint; readonly bytes: bigint }> | undefined
+  private unsubscribe: (() => Promise<void>) | undefined
+  private readonly context: FoldContext
+
+  constructor(
+    private readonly node: AgentNode,
+    private readonly backend: OpenBackend,
+    private readonly plan: Plan | undefined,
+  ) {
+    const { live } = node.store.load()
+    this.context = {
+      backend: backend.backend.name,
+      policies: new Map(live ? [[live.generation, policyContext(live)]] : []),
+      workspaces: new Map(plan?.workspaces.map(({ workspace }) => [workspace, workspaceContext(plan, workspace)])),
+    }
+  }
+
+  async open(): Promise<void> {
+    this.counted = totals((await this.backend.driver.observe()).counters)
+    this.unsubscribe = await this.backend.driver.denials(({ denials, lost }) => {
+      this.batch = { denials: [...this.batch.denials, ...denials], lost: this.batch.lost + lost }
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.unsubscribe?.()
+    this.unsubscribe = undefined
+  }
+
+  denied(nowMs: number): readonly Fact[] {
+    const { batch } = this
+    this.batch = { denials: [], lost: 0 }
+    const { state, facts } = foldDenials(this.fold, batch, nowMs, this.context)
+    this.fold = state
+    return facts
+  }
+
+  /** A fact for each grant whose counters moved since the last look. */
+  async allowed(policy: PolicyContext): Promise<readonly Fact[]> {
+    const now = totals((await this.backend.driver.observe()).counters)
+    const before = this.counted
+    this.counted = now
+    const facts: Fact[] = []
+    for (const entry of this.plan?.workspaces ?? [])
+      for (const grant of [...entry.network.egress, ...entry.network.ingress]) {
+        const key = `${entry.workspace} ${grant.id}`
+        const [is, was] = [now.get(key), before?.get(key)]
+        // A counter that went back was made anew: all of it is news.
+        const packets = is && was && is.packets >= was.packets ? is.packets - was.packets : (is?.packets ?? 0n)
+        const bytes = is && was && is.packets >= was.packets ? is.bytes - was.bytes : (is?.bytes ?? 0n)
+        if (packets > 0n)
+          facts.push(this.moved(entry, grant, policy, { packets: Number(packets), bytes: Number(bytes) }))
+      }
+    return facts
+  }
+
+  private moved(
+    entry: WorkspacePlan,
+    grant: Grant,
+    policy: PolicyContext,
+    traffic: { readonly packets: number; readonly bytes: number },
+  ): Fact {
+    const [clause = ''] = grant.clauses
+    const clauseName = this.plan?.guarantees.find((row) => row.clause === clause)?.name ?? clause
+    return {
+      kind: 'flow-allowed',
+      atMs: this.node.nowMs(),
+      policy,
+      workspace: this.context.workspaces.get(entry.workspace) ?? {
+        workspace: entry.workspace,
+        attachmentId: '',
+        interface: '',
+      },
+      flow: endsOf(entry, grant),
+      clause,
+      clauseName,
+      grant: grant.id,
+      backend: this.backend.backend.name,
+      traffic,
+    }
+  }
+}
+
+const totals = (
+  counters: Observed['counters'],
+): ReadonlyMap<string, { readonly packets: bigint; readonly bytes: bigint }> =>
+  new Map(counters.map(({ workspace, grant, packets, bytes }) => [`${workspace} ${grant}`, { packets, bytes }]))
+
+/** A counter knows its grant and not single peers: the peer is the first address of the prefix, and the grant says the rest. */
+function endsOf(entry: WorkspacePlan, grant: Grant): FlowEnds {
+  const [peer = ''] = grant.prefix.split('/')
+  const v6 = peer.includes(':')
+  const own = entry.slot.addresses.find((address) => address.includes(':') === v6) ?? entry.slot.addresses[0] ?? ''
+  const [source, destination] = grant.direction === 'egress' ? [own, peer] : [peer, own]
+  const protocol = grant.protocol === 'icmp-echo' && v6 ? ICMPV6 : PROTOCOLS[grant.protocol]
+  const port = grant.ports === null ? {} : { destinationPort: grant.ports.from }
+  return { direction: grant.direction, protocol, source, destination, ...port }
+}

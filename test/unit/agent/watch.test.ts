@@ -1,0 +1,94 @@
+// Watching: refusals folded into facts with their policy and workspace, counters that moved, and an end when asked.
+
+import { describe, expect, it } from 'vitest'
+import { apply } from '../../../src/agent/enforce.js'
+import { watch } from '../../../src/agent/watch.js'
+import type { Fact } from '../../../src/audit/fact.js'
+import type { Denial, DenialBatch, GrantCounter, Observed } from '../../../src/backends/backend.js'
+import { MemoryDriver } from '../../../src/backends/memory/driver.js'
+import { ALPHA, MAIL, makeNode, memoryAs, NOW, offer, WEB } from './fixture.js'
+
+class Reporting extends MemoryDriver {
+  deliver: ((batch: DenialBatch) => void) | undefined
+  counters: readonly GrantCounter[] = []
+  unsubscribed = 0
+  override denials(deliver: (batch: DenialBatch) => void): Promise<() => Promise<void>> {
+    this.deliver = deliver
+    return Promise.resolve(() => {
+      this.unsubscribed++
+      return Promise.resolve()
+    })
+  }
+  override async observe(): Promise<Observed> {
+    return { ...(await super.observe()), counters: this.counters }
+  }
+}
+
+const denial = (destination: string): Denial => ({
+  atMs: NOW + 10,
+  workspace: ALPHA,
+  direction: 'from',
+  reason: 'no-grant',
+  protocol: 6,
+  source: '10.9.0.2',
+  sourcePort: 40_000,
+  destination,
+  destinationPort: 80,
+  generation: 1,
+})
+
+const later = (): Promise<void> => new Promise((done) => setTimeout(done, 20))
+
+describe('watching', () => {
+  it('folds refusals into facts with workspace and policy, and puts them into the trail', async () => {
+    const driver = new Reporting()
+    const node = makeNode([memoryAs('memory', ['veth'], driver)])
+    await apply(node, await offer())
+    node.facts.length = 0
+    const told: Fact[] = []
+    const stop = new AbortController()
+    const watching = watch(node, stop.signal, (facts) => told.push(...facts))
+    await later()
+    driver.deliver?.({ denials: [denial('1.1.1.1'), denial('1.1.1.1'), denial('2.2.2.2')], lost: 7 })
+    stop.abort()
+    expect(await watching).toBe('stopped')
+    expect(told).toMatchObject([
+      { kind: 'audit-lost', lost: 7 },
+      { kind: 'flow-denied', count: 2, policy: { generation: 1, bundleId: 'sample' }, workspace: { interface: 'ws0' } },
+      { kind: 'flow-denied', count: 1, flow: { direction: 'egress', destination: '2.2.2.2', destinationPort: 80 } },
+    ])
+    expect(node.facts).toEqual(told)
+    expect(driver.unsubscribed).toBe(1)
+  })
+
+  it('tells allowed traffic from counters that moved, with the clause', async () => {
+    const driver = new Reporting()
+    const node = makeNode([memoryAs('memory', ['veth'], driver)])
+    const { plan } = await apply(node, await offer({ egress: [WEB, MAIL] }))
+    const grants = plan.workspaces[0]?.network.egress.map((grant) => grant.id) ?? []
+    const count = (packets: bigint): GrantCounter[] =>
+      grants.map((grant, i) => ({ workspace: ALPHA, grant, packets: i === 0 ? packets : 5n, bytes: packets * 100n }))
+    driver.counters = count(3n)
+    const told: Fact[] = []
+    const stop = new AbortController()
+    const watching = watch(node, stop.signal, (facts) => told.push(...facts))
+    await later()
+    driver.counters = count(10n)
+    stop.abort()
+    await watching
+    expect(told).toMatchObject([
+      { kind: 'flow-allowed', traffic: { packets: 7, bytes: 700 }, grant: grants[0], flow: { source: '10.9.0.2' } },
+    ])
+    expect(told).toHaveLength(1)
+    expect(told[0]).toMatchObject({ clauseName: expect.stringMatching(/^rule-\d$/) as string })
+  })
+
+  it('ends when another generation is on record', async () => {
+    const node = makeNode([memoryAs('memory', ['veth'], new Reporting())])
+    await apply(node, await offer())
+    const watching = watch(node, new AbortController().signal, () => undefined)
+    await later()
+    await apply(node, await offer({ revision: 2n, egress: [MAIL] }))
+    expect(await watching).toBe('generation-changed')
+  })
+})
