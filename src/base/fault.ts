@@ -58,7 +58,8 @@ export function causeChain(error: unknown): string[] {
   const said: string[] = []
   let at: unknown = error
   for (let depth = 0; depth < 16 && at !== undefined && at !== null; depth++) {
-    const text = at instanceof Error ? at.message : String(at)
+    const text =
+      at instanceof Error ? at.message : typeof at === 'string' ? at : 'something that is not an Error was thrown'
     if (said.at(-1) !== text) said.push(text)
     at = at instanceof Error ? at.cause : undefined
   }

@@ -85,7 +85,7 @@ export function readYaml(bytes: Uint8Array, file: string, limits: YamlLimits): Y
       prettyErrors: false,
     }).compose(tokens, true, text.length),
   ]
-  const root = reading.document(documents as Document.Parsed[])
+  const root = reading.document(documents)
   const notes = reading.notes
   const errors = notes.filter((note) => note.severity === 'error')
   if (!root || errors.some((note) => note.code !== 'duplicate-key')) return { notes }
@@ -221,7 +221,7 @@ class Reading {
       this.error('bad-scalar', offset, path, `${quote(source)} is not a value that is accepted here`)
       return undefined
     }
-    return { kind: 'scalar', type, value: value as YamlScalar['value'], source, ...this.place(offset) } as YamlScalar
+    return { kind: 'scalar', type, value: value as YamlScalar['value'], source, ...this.place(offset) }
   }
 
   private map(items: readonly unknown[], offset: number, path: string, depth: number): YamlNode {

@@ -20,7 +20,8 @@ export function decodePlan(bytes: Uint8Array, expected: Digest): Plan {
   if (found !== expected) throw planFault('PLAN_DIGEST_MISMATCH', { expected, found })
   const value = parseJson(decodeUtf8(bytes) ?? '')
   const format = isObject(value) ? value.format : undefined
-  if (format !== PLAN_FORMAT) throw planFault('PLAN_FORMAT_UNKNOWN', { found: String(format) })
+  if (format !== PLAN_FORMAT)
+    throw planFault('PLAN_FORMAT_UNKNOWN', { found: typeof format === 'string' ? format : 'none' })
   return value as unknown as Plan
 }
 

@@ -174,7 +174,7 @@ class Reader {
       this.error(node, 'bad-type', path, 'a mapping is expected')
       return out
     }
-    for (const { key, at, value } of (node as YamlMap).entries) {
+    for (const { key, at, value } of node.entries) {
       if (keys.includes(key)) out.set(key, value)
       else {
         const suggestion = nearest(key, keys)
