@@ -7,7 +7,7 @@ import { isGroupMac, parseMac } from '../base/mac.js'
 import { hasErrors, type Note } from '../base/note.js'
 import { quote } from '../base/quote.js'
 import { nearest } from '../base/suggest.js'
-import { joinPath, type Place, readYaml, type YamlMap, type YamlNode } from '../base/yaml.js'
+import { joinPath, type Place, readYaml, type YamlNode } from '../base/yaml.js'
 import type { Inventory, InventoryEntry, Slot, SlotKind } from './inventory.js'
 
 export const INVENTORY_API_VERSION = 'sluice.dev/v1alpha1'
