@@ -43,8 +43,8 @@ bench: build native ## Measure what the fence costs, one file a promise
 corpus: build ## Judge the OpenShell policies that SLUICE_POLICIES names against their expectations
 	@node scripts/corpus.mjs
 
-vectors: build ## Run the public test vectors that SLUICE_VECTORS and SLUICE_OCSF name
-	@$(bin)/vitest run test/vectors
+vectors: build ## Run the public test vectors that SLUICE_VECTORS names; print counts by set
+	@node scripts/vectors.mjs
 
 errors: build ## Write src/ERRORS.md from the tables of codes
 	@node scripts/errors.mjs --write
