@@ -7,7 +7,7 @@ import { digestOfText } from '../../base/digest.js'
 import type { Staged } from '../backend.js'
 import { nftablesFault } from './errors.js'
 import { moveFlags } from './flag.js'
-import { cutFlows, flowJudge, type LiveFlow } from './flows.js'
+import { cutFlows, flowJudge } from './flows.js'
 import { pruneLearned } from './learn.js'
 import { listLinks } from './native.js'
 import { type NftProgram, namePrefix } from './program.js'
@@ -28,6 +28,8 @@ export async function commit(session: Session, staged: Staged): Promise<void> {
   await strictConntrack(session)
   const before = session.live
   const deadlines = before ? await readDeadlines(session) : new Map<string, number>()
+  // While the deadline holds them no packet of these flows passes: destroyed now, none can revive at the switch.
+  await cutSuspended(before?.workspaces ?? [], expiredOf(deadlines))
   // Wider first: between the two calls the floor guards what was and what will be.
   session.floor.guard([...(before?.workspaces ?? []), ...program.workspaces])
   await switchOver(session, held, before)
@@ -36,8 +38,8 @@ export async function commit(session: Session, staged: Staged): Promise<void> {
   session.floor.guard(program.workspaces)
   await readBack(session, program)
   await moveFlags(session, before?.workspaces ?? [], program.workspaces)
-  const expired = new Set([...deadlines].filter(([, atMs]) => atMs <= performance.now()).map(([name]) => name))
-  await cut(program, before?.workspaces ?? [], expired)
+  await cutSuspended(before?.workspaces ?? [], expiredOf(deadlines))
+  await cut(program, before?.workspaces ?? [])
   await pruneLearned(session, before?.workspaces ?? [])
   await removeOldObjects(session, held)
   const objects = await session.writer.list(`list table inet ${TABLE}`, true)
@@ -112,23 +114,23 @@ async function readDeadlines(session: Session): Promise<Map<string, number>> {
   return deadlines
 }
 
-/** Flows without a grant, and every flow of a workspace that was suspended by its deadline or is attached no longer. */
-async function cut(
-  program: NftProgram,
-  before: readonly WorkspaceRecord[],
-  expired: ReadonlySet<string>,
-): Promise<void> {
+const expiredOf = (deadlines: ReadonlyMap<string, number>): ReadonlySet<string> =>
+  new Set([...deadlines].filter(([, atMs]) => atMs <= performance.now()).map(([name]) => name))
+
+/** Suspending cuts everything, also when nobody but the clock did it. */
+async function cutSuspended(before: readonly WorkspaceRecord[], expired: ReadonlySet<string>): Promise<void> {
+  const suspended = before.filter(({ interface: name }) => expired.has(name))
+  await cutFlows(
+    suspended.flatMap(({ addresses }) => addresses),
+    () => false,
+  )
+}
+
+/** Flows without a grant, and every flow of a workspace that is attached no longer. */
+async function cut(program: NftProgram, before: readonly WorkspaceRecord[]): Promise<void> {
   const gone = before.filter((old) => !program.workspaces.some(({ workspace }) => workspace === old.workspace))
-  const suspended = program.workspaces.filter(({ interface: name }) => expired.has(name))
-  const nothing = [...gone, ...suspended].map(({ addresses }) => ({
-    addresses,
-    clauses: [],
-    flowGrants: [],
-    services: [],
-  }))
-  const grants = flowJudge(program.workspaces)
-  const none = flowJudge(nothing)
-  const keep = (flow: LiveFlow): boolean => grants(flow) && none(flow)
+  const nothing = gone.map(({ addresses }) => ({ addresses, clauses: [], flowGrants: [], services: [] }))
+  const keep = flowJudge([...nothing, ...program.workspaces])
   await cutFlows(
     [...program.workspaces, ...gone].flatMap(({ addresses }) => addresses),
     keep,

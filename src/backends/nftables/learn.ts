@@ -3,6 +3,7 @@
 // belongs to the generation. So a commit carries over what unchanged clauses learnt without touching it, and drops the rest.
 
 import type { LearnedGrant } from '../../plan/model.js'
+import { NftError } from './libnftables.js'
 import { elementsOf, type ReadElement } from './readback.js'
 import type { WorkspaceRecord } from './record.js'
 import { TABLE } from './scaffold.js'
@@ -42,7 +43,7 @@ export async function learn(session: Session, generation: number, grants: readon
     (name) => removeElements('inet', name, lines[name].remove) + addElements('inet', name, lines[name].add),
   ).join('')
   if (script === '') return true
-  await session.writer.run(script)
+  if (!(await taken(session, script))) return false
   for (const [key, held] of touched) session.learned.set(key, held)
   return readBack(session, [...touched.keys()])
 }
@@ -62,18 +63,25 @@ function elementText(session: Session, key: string, grant: LearnedGrant, nowMs: 
   return `"${name}" . ${rest.join(' . ')} timeout ${durationOf(grant.expiresAtMs - nowMs)} comment "${comment}" : 0x${mark.toString(16)}`
 }
 
+/** nft fails when one of the elements is not there, which is the answer. */
 async function readBack(session: Session, keys: readonly string[]): Promise<boolean> {
   for (const name of MAPS) {
-    const mine = keys.filter((key) => mapOf(key) === name)
+    const mine = keys.filter((key) => mapOf(key) === name).map((key) => key.replace(/^[^ ]+/, (link) => `"${link}"`))
     if (mine.length === 0) continue
-    const quoted = mine.map((key) => key.replace(/^[^ ]+/, (link) => `"${link}"`))
-    const found = await session.writer
-      .list(`get element inet ${TABLE} ${name} { ${quoted.join(', ')} }`)
-      .then(elementsOf)
-      .catch(() => []) // nft fails when one of them is not there, which is the answer
-    if (found.length < mine.length) return false
+    if (!(await taken(session, `get element inet ${TABLE} ${name} { ${mine.join(', ')} }\n`))) return false
   }
   return true
+}
+
+/** False when the kernel refuses: the maps are gone, or the element is. What else goes wrong is thrown. */
+async function taken(session: Session, script: string): Promise<boolean> {
+  try {
+    await session.writer.run(script)
+    return true
+  } catch (error) {
+    if (error instanceof NftError) return false
+    throw error
+  }
 }
 
 /** After a commit: what belongs to no live clause of the workspace at its interface goes, so that no later plan revives it. */

@@ -244,6 +244,9 @@ export function inetChains(patterns: readonly string[]): NftChain[] {
       rules: [
         'jump gate_to',
         'icmpv6 type { nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } ip6 hoplimit 255 goto pass',
+        // What a node says to every link, of itself or for its services: nothing that the workspace is owed.
+        'ip6 daddr ff00::/8 goto t_noise',
+        'ip daddr 224.0.0.0/4 goto t_noise',
         'tcp flags & rst == rst goto pass',
         'icmp type { 3, 11, 12 } goto pass',
         'icmpv6 type { 1, 2, 3, 4 } goto pass',

@@ -26,9 +26,10 @@ export interface Timed<T> {
   readonly tookMs: number
 }
 
+const NATIVE = ['libsluice_native.so', 'floor.bpf.o'].map((name) => repositoryPath('build/native', name))
 let built = false
 function buildNative(): void {
-  if (!built) execFileSync('make', ['-s', '-f', repositoryPath('src/native/Makefile')], { stdio: 'pipe' })
+  if (!built) execFileSync('make', ['-s', '-f', repositoryPath('src/native/Makefile'), ...NATIVE], { stdio: 'pipe' })
   built = true
 }
 
