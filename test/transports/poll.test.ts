@@ -40,7 +40,9 @@ function script(answers: readonly (Fetched | Error)[]): {
       asked.push(`${channel} ${since.tag ?? '-'}`)
       const answer = answers[at++]
       if (at >= answers.length) stop.abort()
-      return answer instanceof Error || answer === undefined ? Promise.reject(answer) : Promise.resolve(answer)
+      return answer === undefined || answer instanceof Error
+        ? Promise.reject(answer ?? new Error('the script is over'))
+        : Promise.resolve(answer)
     },
   }
   return { transport, stop, asked }

@@ -73,7 +73,7 @@ const settings = (terms: GitTerms, scheme: GitScheme): [string, string][] => [
 
 function environmentOf(terms: GitTerms, scheme: GitScheme, home: string): Record<string, string> {
   const list = settings(terms, scheme)
-  const numbered = list.flatMap(([key, value], i) => [
+  const numbered = list.flatMap(([key, value], i): [string, string][] => [
     [`GIT_CONFIG_KEY_${i}`, key],
     [`GIT_CONFIG_VALUE_${i}`, value],
   ])
@@ -89,7 +89,7 @@ function environmentOf(terms: GitTerms, scheme: GitScheme, home: string): Record
     GIT_NO_REPLACE_OBJECTS: '1',
     GIT_ALLOW_PROTOCOL: scheme,
     GIT_CONFIG_COUNT: String(list.length),
-    ...Object.fromEntries(numbered),
+    ...(Object.fromEntries(numbered) as Record<string, string>),
     ...(terms.ssh === undefined ? {} : { GIT_SSH_COMMAND: sshCommand(terms.ssh, terms.deadlines) }),
   }
 }

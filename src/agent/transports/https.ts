@@ -63,6 +63,7 @@ export function httpsTransport(terms: HttpsTerms): Transport {
     close: () => wire.close(),
     async fetch(channel, since): Promise<Fetched> {
       const folder = `channels/${channelSegment(channel)}`
+      wire.begin()
       const roots = await later(since.rootVersion)
       const fresh = await get(`${folder}/${FRESHNESS_FILE}`, LIMITS.freshnessBytes)
       const news = { roots, ...(fresh.status === 200 ? { freshness: fresh.body } : {}) }

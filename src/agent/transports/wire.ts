@@ -37,6 +37,7 @@ export interface WireAnswer {
 /** Connections of one source; `close` ends them. */
 export class Wire {
   private readonly agent: Agent
+  private endsAtMs = Number.POSITIVE_INFINITY
 
   constructor(
     private readonly trust: WireTrust,
@@ -47,6 +48,11 @@ export class Wire {
 
   close(): void {
     this.agent.destroy()
+  }
+
+  /** From here all exchanges together have the total time that one has. */
+  begin(): void {
+    this.endsAtMs = performance.now() + this.deadlines.totalMs
   }
 
   /**
@@ -75,8 +81,8 @@ export class Wire {
           reject(error)
           sent.destroy()
         })
-      const expire = (what: 'connect' | 'idle' | 'total', limitMs: number): NodeJS.Timeout => {
-        const timer = setTimeout(() => fail(transportFault('TRANSPORT_DEADLINE', { host, what, limitMs })), limitMs)
+      const expire = (what: 'connect' | 'idle' | 'total', limitMs: number, inMs = limitMs): NodeJS.Timeout => {
+        const timer = setTimeout(() => fail(transportFault('TRANSPORT_DEADLINE', { host, what, limitMs })), inMs)
         timers.add(timer)
         return timer
       }
@@ -126,7 +132,8 @@ export class Wire {
         answer.on('error', (cause) => fail(transportFault('TRANSPORT_CUT', { host, size }, { cause })))
         return undefined
       })
-      expire('total', deadlines.totalMs)
+      const leftMs = Math.max(0, this.endsAtMs - performance.now())
+      expire('total', deadlines.totalMs, Math.min(deadlines.totalMs, leftMs))
       const idle = expire('idle', deadlines.idleMs)
       const connecting = expire('connect', deadlines.connectMs)
       const progress = () => idle.refresh()
