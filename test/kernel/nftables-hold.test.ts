@@ -1,0 +1,286 @@
+// What holds when things go wrong: quarantine beside every load and commit, a foreign flush of the whole ruleset, an agent that
+// dies and comes back, interfaces that appear later, refused packets on their way to the audit, and the removal of everything.
+
+import { readFileSync } from 'node:fs'
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+import type { Denial } from '../../src/backends/backend.js'
+import { arpFrame } from '../support/frames.js'
+import { OUT, WS, WS2 } from '../support/lab/addresses.js'
+import { type Lab, openLab } from '../support/lab/lab.js'
+import { labSuite } from '../support/lab/suite.js'
+import { NftHarness, stateDirectory } from '../support/nftables/harness.js'
+import { ID, ID2, sliceOf, type Wanted } from '../support/nftables/slices.js'
+
+const GRANTED: Wanted = { egress: [`tcp ${OUT.git} 80`, `tcp ${OUT.git} 443`, `udp ${OUT.git} 5000`] }
+const many = (count: number): Wanted => ({
+  egress: [
+    ...(GRANTED.egress ?? []),
+    ...Array.from({ length: count }, (_, i) => `tcp 52.${i >> 16}.${(i >> 8) & 255}.${i & 255} 443`),
+  ],
+})
+
+labSuite('nftables, when things go wrong', () => {
+  let lab: Lab
+  let nft: NftHarness
+  let generation = 0
+  const state = stateDirectory()
+  const apply = (ws: Wanted, ws2: Wanted = {}): Promise<void> => nft.apply(sliceOf(++generation, ws, ws2))
+  const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms))
+  const reach = (port = 80) => lab.ws.tcp({ host: OUT.git, port, timeoutMs: 400 })
+  const node = (...argv: string[]) => lab.exec('node', argv)
+
+  beforeAll(async () => {
+    lab = await openLab()
+    nft = await NftHarness.start(lab.namespace('node'), state.path)
+  })
+  afterAll(async () => {
+    await nft?.end()
+    await lab?.close()
+    state.remove()
+  })
+  beforeEach(async () => {
+    await apply(GRANTED)
+  })
+
+  it('finds everything it needs here', async () => {
+    expect((await nft.probe()).probes.map(({ feature, answer }) => `${feature} ${answer}`)).toEqual([
+      'libnftables yes',
+      'ruleset yes',
+      'conntrack yes',
+      'nflog yes',
+      'deny-floor yes',
+    ])
+    expect(await nft.capabilities()).toMatchObject({ usable: true, commit: 'atomic', cutNotice: 'next-packet' })
+  })
+
+  it('quarantine stops everything both ways, ARP too, outlives commits, and lifting revives nothing', async () => {
+    const { number } = await lab.ws.download({ host: OUT.git, port: 80, rate: 500_000 })
+    const atOut = await lab.sniff('out', 'eth0')
+    const atWs = await lab.sniff('ws', 'eth0')
+    await nft.flag(ID, 'quarantined', true)
+    const fencedMs = Date.now()
+    await apply(many(500))
+    const raw = await lab.sender('ws', 'eth0')
+    await raw.send([arpFrame({ senderIp: WS.v4, targetIp: WS.gateway4 })])
+    expect(await reach()).toMatchObject({ outcome: 'timeout' })
+    expect(await lab.ping('out', WS.v4, { timeoutMs: 300 })).toMatchObject({ outcome: 'timeout' })
+    const late = (at: typeof atOut, way: 'in') =>
+      at.frames.filter((frame) => frame.way === way && frame.atMs > fencedMs + 1 && mentions(frame.bytes, WS.v4))
+    expect(late(atOut, 'in')).toEqual([])
+    expect(late(atWs, 'in')).toEqual([])
+    expect((await nft.observe()).live).toMatchObject({ quarantined: [ID], suspended: [], generation })
+    expect(await lab.ws2.udp({ host: OUT.git, port: 5000 })).toMatchObject({ outcome: 'prohibited' })
+    await nft.flag(ID, 'quarantined', false)
+    const [stopped] = await lab.ws.downloads([number])
+    await pause(500)
+    expect((await lab.ws.downloads([number]))[0]?.bytes).toBe(stopped?.bytes)
+    expect(await reach()).toMatchObject({ outcome: 'connected' })
+    expect((await nft.observe()).live?.quarantined).toEqual([])
+    await lab.ws.stopDownload([number])
+    await atOut.close()
+    await atWs.close()
+  })
+
+  it('suspends in the same way, beside a quarantine', async () => {
+    await nft.flag(ID, 'suspended', true)
+    await nft.flag(ID, 'quarantined', true)
+    await nft.flag(ID, 'quarantined', false)
+    expect(await reach()).toMatchObject({ outcome: 'timeout' })
+    expect((await nft.observe()).live).toMatchObject({ quarantined: [], suspended: [ID] })
+    await nft.flag(ID, 'suspended', false)
+    expect(await reach()).toMatchObject({ outcome: 'connected' })
+    await expect(nft.flag('spiffe://example.org/nobody', 'quarantined', true)).rejects.toMatchObject({
+      code: 'NFT_WORKSPACE',
+      says: ['"spiffe://example.org/nobody" is not attached here'],
+    })
+  })
+
+  it('sets a flag in the middle of a load of 20,000 grants without waiting for it', async () => {
+    const { number } = await lab.ws.download({ host: OUT.git, port: 80, rate: 500_000 })
+    const slice = sliceOf(++generation, many(20_000))
+    const loading = nft.stage(slice)
+    let loaded = false
+    loading.then(() => {
+      loaded = true
+    })
+    await pause(60)
+    expect(loaded).toBe(false)
+    await nft.flag(ID, 'quarantined', true)
+    expect(loaded).toBe(false)
+    await pause(50)
+    const [stopped] = await lab.ws.downloads([number])
+    await nft.commit(await loading)
+    await nft.flag(ID, 'quarantined', false)
+    expect((await lab.ws.downloads([number]))[0]?.bytes).toBe(stopped?.bytes)
+    const seen = await nft.observe()
+    expect(seen.drift).toEqual([])
+    expect(seen.counters).toHaveLength(20_003)
+    expect(await lab.ws.stopDownload([number])).toBe(null)
+  })
+
+  it('forwards nothing after a foreign flush of the ruleset, says so, and comes back', async () => {
+    const { number } = await lab.ws.download({ host: OUT.git, port: 80, rate: 500_000 })
+    const [atOut, atWs] = [await lab.sniff('out', 'eth0'), await lab.sniff('ws', 'eth0')]
+    expect((await node('nft', 'flush', 'ruleset')).status).toBe(0)
+    const flushedMs = Date.now()
+    expect(await reach()).toMatchObject({ outcome: 'timeout' })
+    expect(await lab.ws.udp({ host: OUT.git, port: 5000, timeoutMs: 300 })).toMatchObject({ outcome: 'timeout' })
+    expect(await lab.ping('ws', OUT.git6, { timeoutMs: 300 })).toMatchObject({ outcome: 'timeout' })
+    expect(await lab.ping('out', WS.v4, { timeoutMs: 300 })).toMatchObject({ outcome: 'timeout' })
+    const after = (at: typeof atOut) =>
+      at.frames.filter(({ way, atMs, bytes }) => way === 'in' && atMs > flushedMs + 1 && isIp(bytes) && !isNd(bytes))
+    expect(after(atOut)).toEqual([])
+    expect(after(atWs)).toEqual([])
+    const seen = await nft.observe()
+    expect(seen.live).toBe(null)
+    expect(seen.drift).toEqual(['table inet sluice is gone', 'table netdev sluice is gone', 'table arp sluice is gone'])
+    expect(seen.drops['deny-floor']).toBeGreaterThan(2n)
+    await nft.flag(ID2, 'quarantined', true)
+    await nft.apply(sliceOf(generation, GRANTED, GRANTED))
+    expect(await reach()).toMatchObject({ outcome: 'connected' })
+    expect(await lab.ws2.tcp({ host: OUT.git, port: 80, timeoutMs: 300 })).toMatchObject({ outcome: 'timeout' })
+    const repaired = await nft.observe()
+    expect(repaired.drift).toEqual([])
+    expect(repaired.live?.quarantined).toEqual([ID2])
+    await nft.flag(ID2, 'quarantined', false)
+    await lab.ws.stopDownload([number])
+    await atOut.close()
+    await atWs.close()
+  })
+
+  it("leaves the node's own traffic and that of others alone, also after a flush", async () => {
+    expect(await lab.exec('node', ['ping', '-c', '1', '-W', '1', OUT.git])).toMatchObject({ status: 0 })
+    await node('nft', 'flush', 'ruleset')
+    expect(await lab.exec('node', ['ping', '-c', '1', '-W', '1', OUT.git])).toMatchObject({ status: 0 })
+  })
+
+  it('an agent that dies leaves the fence; the next one finds it as it was left and carries on', async () => {
+    const { number } = await lab.ws.download({ host: OUT.git, port: 80, rate: 200_000 })
+    await nft.flag(ID2, 'quarantined', true)
+    await nft.end()
+    expect(await reach()).toMatchObject({ outcome: 'connected' })
+    expect(await reach(22)).toMatchObject({ outcome: 'reset' })
+    nft = await NftHarness.start(lab.namespace('node'), state.path)
+    const seen = await nft.observe()
+    expect(seen.drift).toEqual([])
+    expect(seen.live).toMatchObject({ generation, workspaces: [ID, ID2], quarantined: [ID2] })
+    expect(seen.counters.map(({ grant }) => grant)).toContain(`egress/tcp/${OUT.git}/32/80`)
+    await apply(GRANTED, GRANTED)
+    expect(await lab.ws2.tcp({ host: OUT.git, port: 80, timeoutMs: 300 })).toMatchObject({ outcome: 'timeout' })
+    await nft.flag(ID2, 'quarantined', false)
+    expect(await lab.ws2.tcp({ host: OUT.git, port: 80 })).toMatchObject({ outcome: 'connected' })
+    const [running] = await lab.ws.downloads([number])
+    expect(Date.now() - (running?.lastByteMs ?? 0)).toBeLessThan(200)
+    await lab.ws.stopDownload([number])
+  })
+
+  it('drops what matches attach.interfaces and is not attached, and fences interfaces that come later', async () => {
+    await node('ip', 'link', 'add', 'ws9', 'type', 'veth', 'peer', 'name', 'eth9', 'netns', lab.namespace('out'))
+    await node(
+      'sh',
+      '-c',
+      'ip link set ws9 up; ip addr add 45.77.0.1/24 dev ws9; ip -6 addr add fd77::1/64 dev ws9 nodad',
+    )
+    const out = (...argv: string[]) => lab.exec('out', argv)
+    await out('sh', '-c', 'ip link set eth9 up; ip addr add 45.77.0.2/24 dev eth9')
+    expect((await out('ping', '-c', '1', '-W', '1', '-I', 'eth9', '45.77.0.1')).status).not.toBe(0)
+    expect((await node('ping', '-c', '1', '-W', '1', '45.77.0.2')).status).not.toBe(0)
+    expect((await node('tc', 'filter', 'show', 'dev', 'ws9', 'egress')).stdout).toContain('sluice_floor')
+    await node('ip', 'link', 'add', 'zz0', 'type', 'veth', 'peer', 'name', 'zz1')
+    await node('ip', 'link', 'set', 'zz0', 'up')
+    await pause(150)
+    expect((await node('tc', 'filter', 'show', 'dev', 'zz0', 'egress')).stdout).toContain('sluice_floor')
+    expect((await nft.observe()).drift).toEqual([])
+    await node('sh', '-c', 'ip link del ws9; ip link del zz0')
+  })
+
+  it('takes an interface that is made again back under its link layer', async () => {
+    const chains = async () => (await node('nft', 'list', 'chains', 'netdev')).stdout
+    expect(await chains()).toContain('device "ws1"')
+    await node(
+      'sh',
+      '-c',
+      `ip link set ws1 name old1; ip link add ws1 address ${WS2.gatewayMac} type veth peer name tmp1`,
+    )
+    await pause(200)
+    expect((await nft.observe()).drift).toEqual([])
+    await node('sh', '-c', 'ip link del ws1; ip link set old1 name ws1; ip link set ws1 up')
+    await pause(200)
+    expect((await nft.observe()).drift).toEqual([])
+  })
+
+  it('refuses a port of a bridge, whose frames never reach it', async () => {
+    await node('sh', '-c', 'ip link add br0 type bridge; ip link set ws1 master br0')
+    await expect(nft.stage(sliceOf(generation + 1, GRANTED))).rejects.toMatchObject({
+      code: 'NFT_BRIDGED',
+      says: ['ws1 is a port of br0: frames between its ports never reach the inet hooks'],
+    })
+    await node('sh', '-c', 'ip link set ws1 nomaster; ip link del br0')
+  })
+
+  it('reports refused packets with workspace, reason and addresses, and counts what it samples away', async () => {
+    await nft.listen()
+    await nft.heard()
+    await lab.ws.tcp({ host: OUT.unlisted, port: 443, localPort: 41_234 })
+    await lab.ws.tcp({ host: OUT.metadata, port: 80 })
+    await lab.ws2.udp({ host: OUT.unlisted6, port: 53, timeoutMs: 300 })
+    await lab.out.tcp({ host: WS.v4, port: 22, timeoutMs: 200, localAddress: OUT.broker })
+    await pause(150)
+    const denials = (await nft.heard()).flatMap((batch) => batch.denials)
+    const find = (wanted: Partial<Denial>): Denial | undefined =>
+      denials.find((denial) => Object.entries(wanted).every(([key, value]) => denial[key as keyof Denial] === value))
+    const first = find({ workspace: ID, reason: 'no-grant', destination: OUT.unlisted })
+    expect(first).toMatchObject({
+      direction: 'from',
+      protocol: 6,
+      source: WS.v4,
+      sourcePort: 41_234,
+      destinationPort: 443,
+      generation,
+    })
+    expect(Math.abs(Date.now() - (first?.atMs ?? 0))).toBeLessThan(5_000)
+    expect(find({ workspace: ID, reason: 'never', destination: OUT.metadata })).toBeDefined()
+    expect(find({ workspace: ID2, reason: 'dns', destination: OUT.unlisted6, protocol: 17 })).toBeDefined()
+    expect(find({ workspace: ID, reason: 'no-flow', direction: 'to', source: OUT.broker })).toBeDefined()
+    const before = (await nft.observe()).drops['no-grant'] ?? 0n
+    for (let i = 0; i < 30; i++)
+      await Promise.all(Array.from({ length: 10 }, () => lab.ws.tcp({ host: OUT.unlisted, port: 9 })))
+    await pause(150)
+    const flooded = (await nft.heard()).flatMap((batch) => batch.denials)
+    expect(((await nft.observe()).drops['no-grant'] ?? 0n) - before).toBe(300n)
+    expect(flooded.length).toBeLessThan(300)
+    expect(flooded.length).toBeGreaterThan(50)
+    await nft.deafen()
+  })
+
+  it('takes everything away, and says what', async () => {
+    const removed = await nft.uninstall()
+    expect(removed).toEqual([
+      'table inet sluice',
+      'table netdev sluice',
+      'table arp sluice',
+      'deny floor on ws0',
+      'deny floor on ws1',
+      'deny floor on up0',
+      'nf_conntrack_tcp_loose set back',
+      'nftables.json',
+    ])
+    expect((await node('nft', 'list', 'ruleset')).stdout).toBe('')
+    expect((await node('tc', 'qdisc', 'show')).stdout).not.toContain('clsact')
+    expect((await node('sysctl', '-n', 'net.netfilter.nf_conntrack_tcp_loose')).stdout.trim()).toBe('1')
+    expect(() => readFileSync(`${state.path}/nftables.json`)).toThrow('ENOENT')
+    expect(await reach(443)).toMatchObject({ outcome: 'connected' })
+    expect(await nft.uninstall()).toEqual([])
+    expect(await nft.observe()).toMatchObject({ live: null, drift: [], counters: [] })
+  })
+})
+
+const etherType = (frame: Uint8Array): number => ((frame[12] ?? 0) << 8) | (frame[13] ?? 0)
+const isIp = (frame: Uint8Array): boolean => etherType(frame) === 0x0800 || etherType(frame) === 0x86dd
+const isNd = (frame: Uint8Array): boolean => etherType(frame) === 0x86dd && frame[20] === 58 && (frame[54] ?? 0) >= 130
+/** An IPv4 or ARP frame that carries this address anywhere in its first 42 octets. */
+function mentions(frame: Uint8Array, address: string): boolean {
+  const wanted = address.split('.').map(Number)
+  for (let at = 14; at < 42; at++) if (wanted.every((octet, i) => frame[at + i] === octet)) return true
+  return false
+}
