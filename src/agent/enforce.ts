@@ -2,39 +2,29 @@
 // mark, commit, read back, tell. Whatever refuses on the way leaves what is live untouched, and says so in the trail; a
 // crash between any two lines restarts to the old plan or the new one (design sections 2 and 7).
 
-import { canonicalize } from '../base/canonical.js'
-import { type Digest, digestOf, digestOfText } from '../base/digest.js'
+import { type Digest, digestOf } from '../base/digest.js'
 import { Fault } from '../base/fault.js'
 import { hasErrors, type Note } from '../base/note.js'
-import { inspectBundle } from '../bundle/inspect.js'
+import { quote } from '../base/quote.js'
 import type { BundleBytes, HeldMark, InventoryMark, VerifiedBundle, VerifiedInventory } from '../bundle/model.js'
 import { verifyBundle, verifyInventory } from '../bundle/verify.js'
 import { checkPlan } from '../plan/check.js'
-import { planDigest } from '../plan/codec.js'
+import { encodePlan } from '../plan/codec.js'
 import { compilePlan } from '../plan/compile.js'
 import { planFault } from '../plan/errors.js'
+import type { Inventory } from '../plan/inventory.js'
 import type { Guarantee, Plan } from '../plan/model.js'
 import { parseInventory } from '../plan/parse-inventory.js'
 import { normalizePolicies } from '../policy/normalize.js'
+import { activate } from './activate.js'
 import type { ApplyCommand } from './command.js'
-import { policyContext } from './context.js'
-import {
-  type ActivationDecision,
-  agreement,
-  decideActivation,
-  decideOffer,
-  intend,
-  isAttack,
-  type Live,
-  rememberRefusal,
-  settled,
-  undone,
-} from './decide.js'
+import { type ActivationDecision, decideActivation, decideOffer } from './decide.js'
 import { agentFault } from './errors.js'
-import { type AgentNode, activationOf, type OnRecord, observeAll, settle } from './node.js'
-import { fenceAll, reassert } from './quarantine.js'
-import type { Activation, AgentState, Mark } from './record.js'
-import { backendsOf, commitAll, discardAll, type Numbered, stageAll } from './transaction.js'
+import { type AgentNode, settle } from './node.js'
+import { claims, digestOffered, type Offer, refuse } from './offer.js'
+import { reassert } from './quarantine.js'
+import type { AgentState, Mark } from './record.js'
+import type { Numbered } from './transaction.js'
 
 export interface Applied {
   readonly decision: ActivationDecision
@@ -62,12 +52,13 @@ export async function apply(node: AgentNode, command: ApplyCommand): Promise<App
     const bundle = await verify(node, bytes, record.state, startMs)
     const inventory = await verifySlots(node, command, record.state, startMs)
     const { plan, notes } = compile(node, command, bundle, inventory)
-    const digest = planDigest(plan)
+    const encoded = encodePlan(plan)
+    const digest = digestOf(encoded)
     const decision = decideActivation(record.state, digest, record.agreement)
     if (decision.kind !== 'keep') {
-      const next = { plan, generation: decision.generation }
+      const next = { plan, digest, generation: decision.generation }
       const marks = { bundle: markOf(bundle.mark), inventory: inventoryMarkOf(inventory.mark) }
-      await activate(node, record, next, digest, marks, startMs)
+      await activate(node, record, next, encoded, marks, startMs)
     } else await reassert(node, plan)
     const { signers } = bundle
     const before = record.previous ? { previous: record.previous } : {}
@@ -77,39 +68,6 @@ export async function apply(node: AgentNode, command: ApplyCommand): Promise<App
     if (error instanceof Fault) await refuse(node, record, offer, error)
     throw error
   }
-}
-
-/** What is known of the bytes when they are refused. */
-interface Offer {
-  digest?: Digest
-  // untrusted: all of it
-  offered: { readonly bundleId?: string; readonly digest?: Digest; readonly policyRevision?: string }
-}
-
-/** What the bytes say about themselves, for the trail of a refusal. Throws when they exceed the limits for looking. */
-function claims(bytes: BundleBytes): Offer['offered'] {
-  const { manifest, digest, release } = inspectBundle(bytes)
-  const policyRevision = release?.policyRevision ?? manifest?.policyRevision
-  return {
-    ...(manifest ? { bundleId: manifest.id } : {}),
-    ...(digest ? { digest } : {}),
-    ...(policyRevision === undefined ? {} : { policyRevision: String(policyRevision) }),
-  }
-}
-
-/** Everything that the verdict depends on: a new trust root or inventory makes it another question. */
-function digestOffered(node: AgentNode, command: ApplyCommand, bytes: BundleBytes): Digest {
-  const { manifest, release, members } = bytes
-  return digestOfText(
-    canonicalize({
-      manifest: digestOf(manifest),
-      release: release ? digestOf(release) : null,
-      members: Object.fromEntries([...members].map(([path, bytes]) => [path, digestOf(bytes)])),
-      inventory: digestOf(command.inventory.yaml),
-      signature: digestOf(command.inventory.signature),
-      trust: node.trustDigest,
-    }),
-  )
 }
 
 async function verify(node: AgentNode, bytes: BundleBytes, state: AgentState, nowMs: number): Promise<VerifiedBundle> {
@@ -138,8 +96,11 @@ function compile(node: AgentNode, command: ApplyCommand, bundle: VerifiedBundle,
   const read = normalizePolicies(bundle.members)
   if (!read.policies) throw planFault('PLAN_POLICY_INVALID', { errors: errorsOf(read.notes) }, { notes: read.notes })
   const slots = parseInventory(verified.bytes, command.inventory.file)
-  if (!slots.inventory)
-    throw planFault('PLAN_INVENTORY_INVALID', { errors: errorsOf(slots.notes) }, { notes: slots.notes })
+  const differs = slots.inventory ? statementNotes(slots.inventory, verified, command.inventory.file) : []
+  if (!slots.inventory || differs.length > 0) {
+    const notes = [...slots.notes, ...differs]
+    throw planFault('PLAN_INVENTORY_INVALID', { errors: errorsOf(notes) }, { notes })
+  }
   const source = { ...bundle.source, inventoryRevision: verified.revision }
   const capabilities = [...node.backends.values()].map((open) => open.capabilities)
   const made = compilePlan({
@@ -156,78 +117,24 @@ function compile(node: AgentNode, command: ApplyCommand, bundle: VerifiedBundle,
   return { plan: made.plan, notes: [...notes, ...checked] }
 }
 
+/** The document says what its signed statement says: one meaning, whichever of the two is read. */
+function statementNotes(inventory: Inventory, verified: VerifiedInventory, file: string): Note[] {
+  const at = { severity: 'error', file, line: 0, column: 0, code: 'inventory-statement' } as const
+  return (['audience', 'revision'] as const)
+    .filter((path) => inventory[path] !== verified[path])
+    .map((path) => ({
+      ...at,
+      path,
+      say: `the document says ${quote(inventory[path])} and its signed statement ${quote(verified[path])}; sign the document as it is`,
+    }))
+}
+
 const errorsOf = (notes: readonly Note[]): number => notes.filter((note) => note.severity === 'error').length
 
 function refusedPlan(notes: readonly Note[], guarantees: readonly Guarantee[]): Fault {
   const refused = guarantees.filter((guarantee) => guarantee.level === 'refused')
   const workspaces = new Set(refused.map((guarantee) => guarantee.workspace)).size
   return planFault('PLAN_REFUSED', { clauses: errorsOf(notes), workspaces }, { notes })
-}
-
-/** From a decided plan to a live one. Ends with the record saying exactly what was read back. */
-async function activate(
-  node: AgentNode,
-  record: OnRecord,
-  next: Numbered,
-  digest: Digest,
-  marks: { readonly bundle: Mark; readonly inventory: Mark },
-  nowMs: number,
-): Promise<void> {
-  const { store, backends } = node
-  const { previous } = record
-  const prepared = await stageAll(backends, previous, next)
-  const activation = activationOf(next.plan, digest, next.generation, backendsOf(next.plan), nowMs)
-  const intended = intend(record.state, activation, marks)
-  try {
-    store.savePlan(next.plan)
-    store.save(intended)
-  } catch (error) {
-    await discardAll(prepared)
-    throw error
-  }
-  try {
-    await commitAll(prepared, previous, (workspaces, why) => fenceAll(node, workspaces, why))
-    await reassert(node, next.plan)
-    requireLive(activation, next.plan, await observeAll(backends))
-  } catch (error) {
-    store.save(undone(intended))
-    throw error
-  }
-  const done = settled(intended)
-  store.save(done)
-  store.prunePlans(done)
-  const replaced = record.state.live ? { replaced: policyContext(record.state.live) } : {}
-  const policy = policyContext(activation)
-  await node.emit(
-    activation.backends.map((backend) => ({
-      kind: 'bundle-activated',
-      atMs: node.nowMs(),
-      policy,
-      ...replaced,
-      backend,
-    })),
-  )
-}
-
-/** `active` is said only of what was read back (design section 7). */
-function requireLive(activation: Activation, plan: Plan, live: Live): void {
-  const seen = agreement(activation, plan, live)
-  if (seen.kind === 'as-planned') return
-  const found = seen.kind === 'absent' ? 'nothing' : seen.drift.join('; ')
-  const expected = `generation ${activation.generation} of ${activation.planDigest}`
-  throw agentFault('AGENT_NOT_LIVE', { backend: activation.backends.join(', '), expected, found })
-}
-
-/** Tells the trail, and remembers bytes that can never be accepted. */
-async function refuse(node: AgentNode, record: OnRecord, { digest, offered }: Offer, fault: Fault): Promise<void> {
-  const atMs = node.nowMs()
-  const held = record.state.live ? { held: policyContext(record.state.live) } : {}
-  const { code, message: say } = fault
-  await node.emit([{ kind: 'bundle-refused', atMs, code, say, offered, ...held, attack: isAttack(code) }])
-  if (digest === undefined) return
-  const state = node.store.load()
-  const remembered = rememberRefusal(state, digest, fault, atMs)
-  if (remembered !== state) node.store.save(remembered)
 }
 
 const markOf = (mark: HeldMark): Mark => ({

@@ -6,7 +6,7 @@ import type { Fact } from '../audit/fact.js'
 import type { Observed } from '../backends/backend.js'
 import type { Digest } from '../base/digest.js'
 import type { TrustRoot } from '../bundle/model.js'
-import type { BackendName, Plan } from '../plan/model.js'
+import type { BackendName } from '../plan/model.js'
 import type { AgentConfig } from './config.js'
 import { type Agreement, agreement, decideUnfinished, type Live } from './decide.js'
 import type { Activation, AgentState } from './record.js'
@@ -56,7 +56,7 @@ export async function lookUp(node: AgentNode): Promise<OnRecord & { readonly fin
   const plan = node.store.loadPlan(state.live.planDigest)
   return {
     state,
-    previous: { plan, generation: state.live.generation },
+    previous: { plan, digest: state.live.planDigest, generation: state.live.generation },
     agreement: agreement(state.live, plan, live),
     live,
     finished,
@@ -70,10 +70,10 @@ export async function settle(node: AgentNode): Promise<OnRecord> {
   return found
 }
 
-export const activationOf = (
-  plan: Plan,
-  planDigest: Digest,
-  generation: number,
-  backends: readonly BackendName[],
-  nowMs: number,
-): Activation => ({ generation, planDigest, backends, source: plan.source, decidedAtMs: nowMs })
+export const activationOf = (next: Numbered, backends: readonly BackendName[], nowMs: number): Activation => ({
+  generation: next.generation,
+  planDigest: next.digest,
+  backends,
+  source: next.plan.source,
+  decidedAtMs: nowMs,
+})

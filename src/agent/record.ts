@@ -204,7 +204,7 @@ class Fields {
   texts(name: string): readonly string[] {
     const value = this.members[name]
     if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) this.wrong(name, 'a list of strings')
-    return value as readonly string[]
+    return value
   }
 
   nested<T>(name: string, read: (fields: Fields) => T): T {

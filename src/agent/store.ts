@@ -7,7 +7,7 @@
 import { join } from 'node:path'
 import { utf8 } from '../base/bytes.js'
 import type { Digest } from '../base/digest.js'
-import { decodePlan, encodePlan, planDigest } from '../plan/codec.js'
+import { decodePlan } from '../plan/codec.js'
 import type { Plan } from '../plan/model.js'
 import { agentFault } from './errors.js'
 import { NODE_FILES, replaceFile, type StateFiles } from './files.js'
@@ -62,13 +62,11 @@ export class Store {
     this.replace(QUARANTINES, encodeQuarantines(list))
   }
 
-  /** Writes the plan under its digest; free to be removed until a saved state names it. */
-  savePlan(plan: Plan): Digest {
-    const digest = planDigest(plan)
+  /** Writes an encoded plan under its digest; free to be removed until a saved state names it. */
+  savePlan(encoded: Uint8Array, digest: Digest): void {
     const directory = join(this.directory, PLANS)
     this.write(directory, () => this.files.makeDirectory(directory))
-    this.replace(join(PLANS, planFile(digest)), encodePlan(plan))
-    return digest
+    this.replace(join(PLANS, planFile(digest)), encoded)
   }
 
   /** The plan of that digest. Throws AGENT_STORE_DAMAGED when it is absent or not the plan of that digest. */

@@ -4,6 +4,7 @@
 // whole, because nothing may stay wider than either plan says (design sections 6 and 7).
 
 import type { Backend, Driver, Staged } from '../backends/backend.js'
+import type { Digest } from '../base/digest.js'
 import type { Capabilities } from '../plan/capabilities.js'
 import { sliceFor } from '../plan/codec.js'
 import { diffPlans } from '../plan/diff.js'
@@ -20,6 +21,7 @@ export type OpenBackends = ReadonlyMap<BackendName, OpenBackend>
 
 export interface Numbered {
   readonly plan: Plan
+  readonly digest: Digest
   readonly generation: number
 }
 
@@ -35,7 +37,8 @@ export const backendsOf = (plan: Plan): BackendName[] =>
 /** Backends concerned by going from one plan to the next; those that grant nothing new come first. */
 export function switchOrder(previous: Numbered | undefined, next: Numbered): BackendName[] {
   const names = new Set([...backendsOf(next.plan), ...(previous ? backendsOf(previous.plan) : [])])
-  if (!previous) return [...names].sort()
+  // One backend has one order, and comparing large plans costs.
+  if (!previous || names.size < 2) return [...names].sort()
   const diff = diffPlans(previous.plan, next.plan)
   const widened = new Set<BackendName>(diff.added.map((entry) => entry.backend))
   const backendOf = new Map(next.plan.workspaces.map((entry) => [entry.workspace, entry.backend]))
@@ -58,7 +61,7 @@ export async function stageAll(
     const open = backends.get(name)
     try {
       if (!open) throw agentFault('AGENT_BACKEND_UNKNOWN', { backend: name })
-      const program = open.backend.lower(sliceFor(next.plan, name, next.generation))
+      const program = open.backend.lower(sliceFor(next.plan, name, next.generation, next.digest))
       prepared.push({ open, staged: await open.driver.stage(program) })
     } catch (error) {
       await discardAll(prepared)
@@ -111,7 +114,7 @@ async function rollBack(
       here = [...(live?.workspaces ?? here)]
       // Without an old plan, taking ours away would leave the workspaces unfenced: quarantine is the way back.
       if (!previous) throw new TypeError('there is no earlier plan')
-      const slice = sliceFor(previous.plan, name, previous.generation)
+      const slice = sliceFor(previous.plan, name, previous.generation, previous.digest)
       await open.driver.commit(await open.driver.stage(open.backend.lower(slice)))
     } catch (error) {
       stuck.push(name)

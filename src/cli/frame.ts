@@ -53,7 +53,7 @@ export class Frame {
       .addHelpText('after', `\nExample:\n${declared.examples.map((line) => `  $ ${line}\n`).join('')}`)
     declared.declare?.(command)
     command.action(async () => {
-      await this.print(declared, [...command.processedArgs.flat()] as string[], command.opts<Options>())
+      await this.print(declared, command.args, command.opts<Options>())
     })
   }
 

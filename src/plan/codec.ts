@@ -25,10 +25,15 @@ export function decodePlan(bytes: Uint8Array, expected: Digest): Plan {
   return value as unknown as Plan
 }
 
-/** What one backend gets of a plan. */
-export const sliceFor = (plan: Plan, backend: BackendName, generation: number): PlanSlice => ({
+/** What one backend gets of a plan. `digest` is the plan's, for callers that have it: encoding a large plan again costs. */
+export const sliceFor = (
+  plan: Plan,
+  backend: BackendName,
+  generation: number,
+  digest: Digest = planDigest(plan),
+): PlanSlice => ({
   generation,
-  planDigest: planDigest(plan),
+  planDigest: digest,
   source: plan.source,
   workspaces: plan.workspaces.filter((entry) => entry.backend === backend),
 })

@@ -113,6 +113,7 @@ describe('a refused bundle', () => {
     ['BUNDLE_THRESHOLD', { releaseKey: STRANGER }],
     ['BUNDLE_NOT_YET_VALID', { notBeforeMs: NOW + 1 }],
     ['PLAN_POLICY_INVALID', { extra: 'egres: []\n' }],
+    ['PLAN_INVENTORY_INVALID', { statementRevision: 3n }],
     ['PLAN_REFUSED', { extra: 'require_domain: dpu-restricted\n' }],
   ] as const satisfies readonly (readonly [string, Parameters<typeof offer>[0]])[]
   for (const [code, change] of cases)

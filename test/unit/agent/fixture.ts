@@ -88,6 +88,8 @@ export interface Offer {
   readonly releaseKey?: KeyPair
   readonly workspaces?: readonly string[]
   readonly inventoryRevision?: number
+  /** What the signed statement says, when it is not what the document says. */
+  readonly statementRevision?: bigint
   readonly notBeforeMs?: number
   readonly retry?: boolean
   /** Changes the finished bytes. */
@@ -108,7 +110,7 @@ export async function offer(given: Offer = {}): Promise<ApplyCommand> {
   const bytes: BundleBytes = { manifest, release, members }
   const revision = given.inventoryRevision ?? 1
   const yaml = utf8(inventoryYaml(revision, given.workspaces ?? [ALPHA]))
-  const inventory = { audience: AUDIENCE, epoch: 1, revision: BigInt(revision) }
+  const inventory = { audience: AUDIENCE, epoch: 1, revision: given.statementRevision ?? BigInt(revision) }
   return {
     kind: 'apply',
     commandId: 'cmd-1',
@@ -143,7 +145,7 @@ export function memoryAs(
     open: () => Promise.resolve(driver),
   }
   const capabilities = backend.capabilities({ backend: name, trustDomain: 'host', probes: [] })
-  return { backend: backend as Backend, driver, capabilities }
+  return { backend: backend, driver, capabilities }
 }
 
 export interface TestNode extends AgentNode {

@@ -1,0 +1,66 @@
+// From a decided plan to a live one: stage everywhere, record mark and intent in one write, switch, fence what is in
+// quarantine, read back, and only then say that it is active. A crash between any two of these restarts to the old plan or
+// the new one; a failure undoes what was switched (transaction.ts).
+
+import type { Plan } from '../plan/model.js'
+import { policyContext } from './context.js'
+import { agreement, intend, type Live, settled, undone } from './decide.js'
+import { agentFault } from './errors.js'
+import { type AgentNode, activationOf, type OnRecord, observeAll } from './node.js'
+import { fenceAll, reassert } from './quarantine.js'
+import type { Activation, Mark } from './record.js'
+import { backendsOf, commitAll, discardAll, type Numbered, stageAll } from './transaction.js'
+
+/** Ends with the record saying exactly what was read back. `encoded` is the plan's byte form. */
+export async function activate(
+  node: AgentNode,
+  record: OnRecord,
+  next: Numbered,
+  encoded: Uint8Array,
+  marks: { readonly bundle: Mark; readonly inventory: Mark },
+  nowMs: number,
+): Promise<void> {
+  const { store, backends } = node
+  const { previous } = record
+  const prepared = await stageAll(backends, previous, next)
+  const activation = activationOf(next, backendsOf(next.plan), nowMs)
+  const intended = intend(record.state, activation, marks)
+  try {
+    store.savePlan(encoded, next.digest)
+    store.save(intended)
+  } catch (error) {
+    await discardAll(prepared)
+    throw error
+  }
+  try {
+    await commitAll(prepared, previous, (workspaces, why) => fenceAll(node, workspaces, why))
+    await reassert(node, next.plan)
+    requireLive(activation, next.plan, await observeAll(backends))
+  } catch (error) {
+    store.save(undone(intended))
+    throw error
+  }
+  const done = settled(intended)
+  store.save(done)
+  store.prunePlans(done)
+  const replaced = record.state.live ? { replaced: policyContext(record.state.live) } : {}
+  const policy = policyContext(activation)
+  await node.emit(
+    activation.backends.map((backend) => ({
+      kind: 'bundle-activated',
+      atMs: node.nowMs(),
+      policy,
+      ...replaced,
+      backend,
+    })),
+  )
+}
+
+/** `active` is said only of what was read back (design section 7). */
+function requireLive(activation: Activation, plan: Plan, live: Live): void {
+  const seen = agreement(activation, plan, live)
+  if (seen.kind === 'as-planned') return
+  const found = seen.kind === 'absent' ? 'nothing' : seen.drift.join('; ')
+  const expected = `generation ${activation.generation} of ${activation.planDigest}`
+  throw agentFault('AGENT_NOT_LIVE', { backend: activation.backends.join(', '), expected, found })
+}
