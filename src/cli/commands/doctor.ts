@@ -25,7 +25,7 @@ export const doctor: Declared = {
           const answer = (Object.keys(WORDS) as Answer[]).find((key) => WORDS[key] === word)
           return answer ? cell.replace(word, paint(INKS[answer], word)) : cell
         })
-        return `${paint('bold', backend)}: ${usable} (${capabilities.trustDomain}): ${capabilities.why}\n${inked.replace(/^/gm, '  ').trimEnd()}\n`
+        return `${paint('bold', backend)}: ${usable} (${capabilities.trustDomain}): ${capabilities.why}\n${inked.replace(/^(?=.)/gm, '  ')}`
       })
       .join('\n')
     return { json: { backends: surveyed }, text }
