@@ -1,0 +1,184 @@
+// The maps of one generation: made and filled while the old generation judges, published into the free slot, read back by the
+// next agent. Filling runs on another thread, a few thousand entries a system call, so that a quarantine never waits.
+
+import { existsSync, unlinkSync } from 'node:fs'
+import type { Digest } from '../../base/digest.js'
+import { type Fence, INNER_MAP, MAP_TYPE, NO_PREALLOC, OUTER, type OuterName } from './fence.js'
+import { GRANT_ROW, STRUCTS, viewOf } from './layout.js'
+import type { EbpfProgram } from './program.js'
+
+/** What the agent writes into the kernel about a generation, for whoever observes it. */
+export interface Book {
+  readonly generation: number
+  readonly planDigest: Digest
+  readonly expiresAtMs: number
+  readonly workspaces: readonly {
+    readonly workspace: string
+    readonly interface: string
+    readonly kind: string
+    readonly tenant: number
+    readonly attachment: number
+    readonly clauses: readonly string[]
+  }[]
+  readonly grants: number
+  readonly cpus: number
+}
+
+/** The numbers of the machine for one workspace of the program. */
+export interface Placement {
+  readonly tenant: number
+  readonly attachment: number
+}
+
+const MS = 1_000_000n
+
+/** Makes, fills and publishes; nothing of it is live until the generation word says so. */
+export async function buildGeneration(
+  fence: Fence,
+  program: EbpfProgram,
+  placements: readonly Placement[],
+  slot: number,
+): Promise<void> {
+  const { native } = fence
+  const cpus = native.ask('cpus')
+  const made = new Map<string, number>()
+  try {
+    const make = (name: string, type: number, key: number, value: number, count: number, flags: number): number => {
+      const map = native.call(`making ${name}`, 'mapCreate', type, key, value, Math.max(1, count), flags, name)
+      made.set(name, map)
+      return map
+    }
+    const exactKey = STRUCTS.fence_exact_key.size
+    const prefixKey = STRUCTS.fence_prefix_key.size
+    const prefixRow = STRUCTS.fence_prefix.size
+    const rangeRow = STRUCTS.fence_range.size
+    const record = STRUCTS.fence_workspace.size
+    const { exact, prefixes, ranges, grants } = program
+    // Making a large table takes memory page by page: on another thread too.
+    made.set(
+      'exact',
+      await native.callAsync(
+        'making exact',
+        'mapCreate',
+        MAP_TYPE.hash,
+        exactKey,
+        4,
+        Math.max(1, exact.count),
+        0,
+        'exact',
+      ),
+    )
+    make('prefixes', MAP_TYPE.lpm, prefixKey, prefixRow, prefixes.count, NO_PREALLOC)
+    make('ranges', MAP_TYPE.array, 4, rangeRow, ranges.count, INNER_MAP)
+    make('workspaces', MAP_TYPE.hash, 4, record, placements.length, 0)
+    make('counters', MAP_TYPE.array, 4, STRUCTS.fence_counter.size, grants.count * cpus, INNER_MAP)
+    make('grants', MAP_TYPE.array, 4, GRANT_ROW.size, grants.count, 0)
+    const text = Buffer.from(JSON.stringify(bookOf(program, placements, cpus)), 'utf8')
+    make('book', MAP_TYPE.array, 4, text.length, 1, 0)
+    const map = (name: string): number => made.get(name) as number
+    const keys = Buffer.alloc(placements.length * 4)
+    const records = recordsOf(program, placements, native.bootNs())
+    for (const [i, placement] of placements.entries()) keys.writeUInt32LE(placement.attachment, i * 4)
+    await native.callAsync(
+      'filling exact',
+      'mapWrite',
+      map('exact'),
+      exact.keys,
+      exact.values,
+      exact.count,
+      exactKey,
+      4,
+    )
+    await native.callAsync(
+      'filling prefixes',
+      ...(['mapWrite', map('prefixes'), prefixes.keys, prefixes.values, prefixes.count, prefixKey, prefixRow] as const),
+    )
+    await native.callAsync('filling ranges', 'arrayWrite', map('ranges'), 0, ranges.values, ranges.count, rangeRow)
+    await native.callAsync(
+      'filling grants',
+      'arrayWrite',
+      map('grants'),
+      0,
+      grants.values,
+      grants.count,
+      GRANT_ROW.size,
+    )
+    native.call('filling workspaces', 'mapWrite', map('workspaces'), keys, records, placements.length, 4, record)
+    native.call('filling the book', 'arrayWrite', map('book'), 0, text, 1, text.length)
+    await publish(fence, slot, (name) => map(name))
+    for (const [name, descriptor] of made) {
+      const path = generationPath(fence, slot, name)
+      if (existsSync(path)) unlinkSync(path)
+      native.call(`pinning ${name}`, 'pin', descriptor, path)
+    }
+  } finally {
+    for (const descriptor of made.values()) native.ask('close', descriptor)
+  }
+}
+
+/** Empties a slot: when it returns no running program sees anything of it. */
+export async function clearSlot(fence: Fence, slot: number): Promise<void> {
+  await publish(fence, slot, () => -1)
+  for (const name of [...OUTER, 'grants', 'book']) {
+    const path = generationPath(fence, slot, name)
+    if (existsSync(path)) unlinkSync(path)
+  }
+}
+
+async function publish(fence: Fence, slot: number, inner: (name: OuterName) => number): Promise<void> {
+  const outers = Int32Array.from(OUTER, (name) => fence.map(name))
+  const inners = Int32Array.from(OUTER, inner)
+  await fence.native.callAsync('publishing a generation', 'publish', outers, inners, OUTER.length, slot)
+}
+
+const generationPath = (fence: Fence, slot: number, name: string): string => `${fence.pins}/generations/${slot}/${name}`
+
+/** A map of a generation, by its pin; the caller closes it. */
+export function openOf(fence: Fence, slot: number, name: string): number | undefined {
+  const path = generationPath(fence, slot, name)
+  return existsSync(path) ? fence.native.call(`opening ${name}`, 'get', path) : undefined
+}
+
+const BOOK_BYTES = 16 << 20
+
+/** What the kernel says about the generation in a slot; undefined when there is none. */
+export function readBook(fence: Fence, slot: number): Book | undefined {
+  const map = openOf(fence, slot, 'book')
+  if (map === undefined) return undefined
+  const text = Buffer.alloc(BOOK_BYTES)
+  const answer = fence.native.ask('mapRead', map, Buffer.alloc(4), text)
+  fence.native.ask('close', map)
+  if (answer < 0) return undefined
+  return JSON.parse(text.toString('utf8', 0, text.indexOf(0))) as Book
+}
+
+const bookOf = (program: EbpfProgram, placements: readonly Placement[], cpus: number): Book => ({
+  generation: program.generation,
+  planDigest: program.planDigest,
+  expiresAtMs: program.expiresAtMs,
+  workspaces: program.workspaces.map((one, i) => ({
+    workspace: one.workspace,
+    interface: one.interface,
+    kind: one.kind,
+    tenant: placements[i]?.tenant ?? 0,
+    attachment: placements[i]?.attachment ?? 0,
+    clauses: one.clauses,
+  })),
+  grants: program.grants.count,
+  cpus,
+})
+
+function recordsOf(program: EbpfProgram, placements: readonly Placement[], bootNs: bigint): Buffer {
+  const { size, fields } = STRUCTS.fence_workspace
+  const records = Buffer.alloc(placements.length * size)
+  const leftMs = Math.max(0, program.expiresAtMs - Date.now())
+  for (const [i, placement] of placements.entries()) {
+    const workspace = program.workspaces[i]
+    if (!workspace) continue
+    records.set(workspace.record, i * size)
+    const view = viewOf(records.subarray(i * size, (i + 1) * size))
+    view.setUint32(fields.tenant, placement.tenant, true)
+    if (workspace.suspendsOnExpiry) view.setBigUint64(fields.deadline_ns, bootNs + BigInt(leftMs) * MS, true)
+  }
+  return records
+}

@@ -1,0 +1,162 @@
+// Grants learnt from names: kept beside the generations, each naming its clause, and good only while a live generation has
+// that clause. One tuple may be learnt by a few clauses at once. The kernel's map holds what packets are judged by; a second
+// map, which no program reads, holds the names, so that the next agent can say what it found.
+
+import { formatIp, parseIp } from '../../base/ip.js'
+import type { LearnedGrant, WorkspaceId } from '../../plan/model.js'
+import type { Fence } from './fence.js'
+import { addressAt, clauseKey, clauseOctets, LEARNED_CLAUSES, PROTOCOL, putAddress, STRUCTS, viewOf } from './layout.js'
+import type { Tenants } from './tenants.js'
+
+const NOTE = { size: 384, expires: 0, clause: 8, length: 40, name: 44, names: 340 } as const
+const KEY = STRUCTS.fence_learned_key
+const ROW = STRUCTS.fence_learned
+const MS = 1_000_000n
+const MAX_NOTES = 131_072
+
+/** Every grant under one tuple, oldest first. */
+interface Entry {
+  readonly key: Buffer
+  readonly grants: LearnedGrant[]
+}
+
+export class Learned {
+  private readonly entries = new Map<string, Entry>()
+
+  /** Reads what an earlier agent left. */
+  constructor(
+    private readonly fence: Fence,
+    private readonly tenants: Tenants,
+    generation: number,
+  ) {
+    const keySize = KEY.size + 16
+    const keys = Buffer.alloc(MAX_NOTES * keySize)
+    const values = Buffer.alloc(MAX_NOTES * NOTE.size)
+    const count = fence.native.call(
+      'reading learned grants',
+      ...(['mapDump', fence.map('notes'), keys, values, MAX_NOTES, keySize, NOTE.size] as const),
+    )
+    for (let i = 0; i < count; i++) {
+      const key = Buffer.from(keys.subarray(i * keySize, i * keySize + KEY.size))
+      const grant = this.grantOf(key, values.subarray(i * NOTE.size, (i + 1) * NOTE.size), generation)
+      if (grant) this.entryOf(key).grants.push(grant)
+    }
+  }
+
+  /** Adds grants; each is in the kernel when this returns. */
+  add(grants: readonly LearnedGrant[]): void {
+    for (const grant of grants) {
+      const key = this.keyOf(grant)
+      if (!key) continue
+      const entry = this.entryOf(key)
+      const same = entry.grants.findIndex((held) => held.clause === grant.clause)
+      if (same >= 0) {
+        const held = entry.grants[same] as LearnedGrant
+        entry.grants[same] = held.expiresAtMs > grant.expiresAtMs ? held : grant
+      } else {
+        entry.grants.push(grant)
+        // The one that would end first makes room: there are as many places as a name has clauses in practice.
+        if (entry.grants.length > LEARNED_CLAUSES) {
+          const [first] = [...entry.grants].sort((a, b) => a.expiresAtMs - b.expiresAtMs)
+          entry.grants.splice(entry.grants.indexOf(first as LearnedGrant), 1)
+          this.forget(key, first as LearnedGrant)
+        }
+      }
+      this.write(entry)
+      this.note(key, grant)
+    }
+  }
+
+  /** After a change of plan: drops what its clause no longer carries, and what has expired; the rest gets the new number. */
+  carryOver(clauses: ReadonlyMap<WorkspaceId, ReadonlySet<string>>, generation: number, nowMs: number): void {
+    for (const [name, entry] of this.entries) {
+      const kept = entry.grants.filter(
+        (grant) => clauses.get(grant.workspace)?.has(grant.clause) && grant.expiresAtMs > nowMs,
+      )
+      if (kept.length < entry.grants.length) {
+        for (const grant of entry.grants) if (!kept.includes(grant)) this.forget(entry.key, grant)
+        entry.grants.splice(0, entry.grants.length, ...kept)
+        if (kept.length === 0) {
+          this.fence.native.ask('mapDelete', this.fence.map('learned'), entry.key)
+          this.entries.delete(name)
+          continue
+        }
+        this.write(entry)
+      }
+      for (const [i, grant] of entry.grants.entries()) entry.grants[i] = { ...grant, generation }
+    }
+  }
+
+  list(): LearnedGrant[] {
+    return [...this.entries.values()].flatMap((entry) => entry.grants)
+  }
+
+  private entryOf(key: Buffer): Entry {
+    const name = key.toString('hex')
+    let entry = this.entries.get(name)
+    if (!entry) {
+      entry = { key, grants: [] }
+      this.entries.set(name, entry)
+    }
+    return entry
+  }
+
+  private keyOf(grant: LearnedGrant): Buffer | undefined {
+    const ip = parseIp(grant.address)
+    if (!ip) return undefined
+    const key = Buffer.alloc(KEY.size)
+    putAddress(viewOf(key), KEY.fields.address, ip)
+    key.writeUInt32LE(this.tenants.numberOf(grant.workspace), KEY.fields.tenant)
+    key.writeUInt16LE(grant.port, KEY.fields.port)
+    key.writeUInt8(PROTOCOL[grant.protocol], KEY.fields.protocol)
+    key.writeUInt8(ip.family, KEY.fields.family)
+    return key
+  }
+
+  private write(entry: Entry): void {
+    const { native } = this.fence
+    const row = Buffer.alloc(ROW.size)
+    const bootNs = native.bootNs()
+    const nowMs = Date.now()
+    for (const [i, grant] of entry.grants.entries()) {
+      row.set(clauseOctets(grant.clause), ROW.fields.clause + i * 16)
+      const leftMs = Math.max(0, Math.ceil(grant.expiresAtMs - nowMs))
+      row.writeBigUInt64LE(leftMs === 0 ? 0n : bootNs + BigInt(leftMs) * MS, ROW.fields.expires_ns + i * 8)
+    }
+    native.call('adding a learned grant', 'mapWrite', this.fence.map('learned'), entry.key, row, 1, KEY.size, ROW.size)
+  }
+
+  private note(key: Buffer, grant: LearnedGrant): void {
+    const value = Buffer.alloc(NOTE.size)
+    value.writeDoubleLE(grant.expiresAtMs, NOTE.expires)
+    value.set(Buffer.from(grant.clause.slice(-64), 'hex'), NOTE.clause)
+    value.writeUInt32LE(value.write(grant.name, NOTE.name, NOTE.names, 'utf8'), NOTE.length)
+    const { native } = this.fence
+    const noteKey = Buffer.concat([key, clauseOctets(grant.clause)])
+    native.call(
+      'noting a learned grant',
+      ...(['mapWrite', this.fence.map('notes'), noteKey, value, 1, noteKey.length, NOTE.size] as const),
+    )
+  }
+
+  private forget(key: Buffer, grant: LearnedGrant): void {
+    // Gone already is what is wanted.
+    this.fence.native.ask('mapDelete', this.fence.map('notes'), Buffer.concat([key, clauseOctets(grant.clause)]))
+  }
+
+  private grantOf(key: Buffer, note: Buffer, generation: number): LearnedGrant | undefined {
+    const workspace = this.tenants.nameOf(key.readUInt32LE(KEY.fields.tenant))
+    if (workspace === undefined) return undefined
+    const family = key.readUInt8(KEY.fields.family) === 6 ? 6 : 4
+    return {
+      workspace,
+      clause: `sha256:${clauseKey(note.subarray(NOTE.clause, NOTE.clause + 32))}`,
+      name: note.toString('utf8', NOTE.name, NOTE.name + note.readUInt32LE(NOTE.length)),
+      protocol: key.readUInt8(KEY.fields.protocol) === PROTOCOL.tcp ? 'tcp' : 'udp',
+      address: formatIp(addressAt(viewOf(key), KEY.fields.address, family)),
+      port: key.readUInt16LE(KEY.fields.port),
+      generation,
+      expiresAtMs: note.readDoubleLE(NOTE.expires),
+    }
+  }
+}

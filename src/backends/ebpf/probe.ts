@@ -1,0 +1,61 @@
+// What this machine's kernel can do for the fence, found by trying: the program is loaded, nothing is attached. Each answer
+// says what was seen and, for a no, what is lost without it.
+
+import { existsSync, readFileSync } from 'node:fs'
+import { Fault } from '../../base/fault.js'
+import type { Probe, Probed } from '../backend.js'
+import { Fence } from './fence.js'
+import { Native } from './native.js'
+
+const yes = (feature: string, why: string): Probe => ({ feature, answer: 'yes', why })
+const no = (feature: string, why: string): Probe => ({ feature, answer: 'no', why })
+const unsure = (feature: string, why: string): Probe => ({ feature, answer: 'could-not-tell', why })
+
+/** `held` is the fence of a driver that is open. */
+export function probeEbpf(held: Fence | undefined): Probed {
+  const probes: Probe[] = []
+  const done = (): Probed => ({ backend: 'ebpf', trustDomain: 'host', probes })
+  let native: Native
+  try {
+    native = held?.native ?? Native.open()
+  } catch (error) {
+    probes.push(no('library', `${said(error)}; without it the backend cannot be used`))
+    return done()
+  }
+  probes.push(yes('library', 'the loader answers'))
+  if (process.getuid?.() !== 0)
+    probes.push(unsure('privilege', 'not root: CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are needed'))
+  try {
+    probes.push(yes('bpffs', native.text('finding the BPF file system', 'bpffs', 256)))
+  } catch (error) {
+    probes.push(unsure('bpffs', `${said(error)}; without it the fence would end with the agent`))
+    return done()
+  }
+  let fence = held
+  try {
+    fence ??= Fence.open(native)
+    probes.push(yes('program', 'the verifier accepts the fence program: maps of maps, ring buffer, map iteration'))
+  } catch (error) {
+    probes.push(error instanceof Fault ? no('program', error.message) : unsure('program', said(error)))
+    return done()
+  }
+  probes.push(
+    kernelAtLeast(6, 6)
+      ? yes('tcx', 'links that nobody removes by accident')
+      : no('tcx', 'clsact filters are used: whoever may change tc filters can remove them'),
+  )
+  probes.push(
+    existsSync('/sys/fs/cgroup/cgroup.controllers') || existsSync('/sys/fs/cgroup/unified/cgroup.controllers')
+      ? no('cgroup', 'the hooks for processes of the host itself are not part of this release; use a veth or tap')
+      : no('cgroup', 'no unified cgroup hierarchy is mounted'),
+  )
+  if (fence !== held) fence.close()
+  return done()
+}
+
+function kernelAtLeast(major: number, minor: number): boolean {
+  const [a = 0, b = 0] = readFileSync('/proc/sys/kernel/osrelease', 'utf8').split('.').map(Number)
+  return a > major || (a === major && b >= minor)
+}
+
+const said = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -1,0 +1,114 @@
+// Numbers of workspaces, and the flags that stand beside and above every generation. A number is given once and kept with the
+// workspace's name in a pinned map, because flows and flags are kept under it; setting a flag starts a new epoch, which cuts
+// every flow of the workspace with the same write.
+
+import type { WorkspaceId } from '../../plan/model.js'
+import type { Flag } from '../backend.js'
+import { ebpfFault } from './errors.js'
+import type { Fence } from './fence.js'
+import { FLAG, MAX_TENANTS, STRUCTS } from './layout.js'
+
+const NAME_BYTES = 2048
+const ROW = 8 + NAME_BYTES
+
+interface Tenant {
+  readonly number: number
+  readonly workspace: WorkspaceId
+  epoch: bigint
+  flags: number
+}
+
+export class Tenants {
+  private readonly byWorkspace = new Map<WorkspaceId, Tenant>()
+  private readonly byNumber = new Map<number, Tenant>()
+
+  /** Reads what an earlier agent gave. */
+  constructor(private readonly fence: Fence) {
+    const keys = Buffer.alloc(MAX_TENANTS * 4)
+    const values = Buffer.alloc(MAX_TENANTS * ROW)
+    const { native } = fence
+    const count = native.call('reading the roster', 'mapDump', fence.map('roster'), keys, values, MAX_TENANTS, 4, ROW)
+    for (let i = 0; i < count; i++) {
+      const length = values.readUInt32LE(i * ROW)
+      const workspace = values.toString('utf8', i * ROW + 8, i * ROW + 8 + length)
+      const number = keys.readUInt32LE(i * 4)
+      this.keep({ number, workspace, ...this.read(number) })
+    }
+  }
+
+  /** The number of a workspace; a new one when it has none. Throws EBPF_TENANTS_FULL. */
+  numberOf(workspace: WorkspaceId): number {
+    return this.tenantOf(workspace).number
+  }
+
+  nameOf(number: number): WorkspaceId | undefined {
+    return this.byNumber.get(number)?.workspace
+  }
+
+  /** Sets or lifts a flag and reads it back. */
+  flag(workspace: WorkspaceId, flag: Flag, on: boolean): void {
+    const tenant = this.tenantOf(workspace)
+    const epoch = on ? tenant.epoch + 1n : tenant.epoch
+    const flags = on ? tenant.flags | FLAG[flag] : tenant.flags & ~FLAG[flag]
+    this.write(tenant.number, epoch, flags)
+    const found = this.read(tenant.number)
+    if (found.flags !== flags || found.epoch !== epoch)
+      throw ebpfFault('EBPF_NOT_READ_BACK', { wanted: flags, found: found.flags })
+    tenant.epoch = epoch
+    tenant.flags = flags
+  }
+
+  /** Cuts every flow of a workspace, and nothing else. */
+  cut(workspace: WorkspaceId): void {
+    const tenant = this.tenantOf(workspace)
+    this.write(tenant.number, tenant.epoch + 1n, tenant.flags)
+    tenant.epoch += 1n
+  }
+
+  flagged(flag: Flag): WorkspaceId[] {
+    return [...this.byWorkspace.values()]
+      .filter((tenant) => (tenant.flags & FLAG[flag]) !== 0)
+      .map((tenant) => tenant.workspace)
+      .sort()
+  }
+
+  private tenantOf(workspace: WorkspaceId): Tenant {
+    const held = this.byWorkspace.get(workspace)
+    if (held) return held
+    const { fence } = this
+    // 0 is nobody's, so that a record that was not filled in names no workspace.
+    let number = 1
+    while (this.byNumber.has(number)) number++
+    if (number >= MAX_TENANTS) throw ebpfFault('EBPF_TENANTS_FULL', { limit: MAX_TENANTS - 1 })
+    const key = Buffer.alloc(4)
+    key.writeUInt32LE(number)
+    const row = Buffer.alloc(ROW)
+    row.writeUInt32LE(row.write(workspace, 8, NAME_BYTES, 'utf8'))
+    fence.native.call('numbering a workspace', 'mapWrite', fence.map('roster'), key, row, 1, 4, ROW)
+    const tenant = { number, workspace, ...this.read(number) }
+    this.keep(tenant)
+    return tenant
+  }
+
+  private keep(tenant: Tenant): void {
+    this.byWorkspace.set(tenant.workspace, tenant)
+    this.byNumber.set(tenant.number, tenant)
+  }
+
+  private read(number: number): { epoch: bigint; flags: number } {
+    const { size, fields } = STRUCTS.fence_tenant
+    const key = Buffer.alloc(4)
+    key.writeUInt32LE(number)
+    const row = Buffer.alloc(size)
+    this.fence.native.call('reading the flags of a workspace', 'mapRead', this.fence.map('tenants'), key, row)
+    return { epoch: row.readBigUInt64LE(fields.epoch), flags: row.readUInt32LE(fields.flags) }
+  }
+
+  private write(number: number, epoch: bigint, flags: number): void {
+    const { size, fields } = STRUCTS.fence_tenant
+    const row = Buffer.alloc(size)
+    row.writeBigUInt64LE(epoch, fields.epoch)
+    row.writeUInt32LE(flags, fields.flags)
+    this.fence.native.call('flagging a workspace', 'arrayWrite', this.fence.map('tenants'), number, row, 1, size)
+  }
+}

@@ -1,0 +1,139 @@
+/*
+ * Flow state (plan/flow.ts). A flow is kept under its tuple seen from the workspace, with the direction of its first packet
+ * in the value: while a flow of one direction lives none of the other can begin, so one entry is enough for both.
+ *
+ * Its cached grant is void when the generation that judged it is. Its epoch is void when the workspace was quarantined or
+ * suspended since: one write by the agent cuts every flow for good.
+ */
+#ifndef FENCE_FLOW_H
+#define FENCE_FLOW_H
+
+#include "fence_grants.h"
+
+/* What keeps a flow alive now. */
+#define BASIS_NONE (-1)
+#define BASIS_CLAUSE 0 /* learned; larger values are 1 + grant */
+
+static __always_inline void count(__u32 row)
+{
+    __u64 *value = bpf_map_lookup_elem(&counts, &row);
+
+    if (value)
+        (*value)++;
+}
+
+static __always_inline void flow_key_of(struct fence_flow_key *key, const struct tuple *t, __u32 tenant)
+{
+    copy_address(key->local, t->local);
+    copy_address(key->peer, t->peer);
+    key->tenant = tenant;
+    key->local_port = t->local_port;
+    key->peer_port = t->peer_port;
+    key->protocol = t->protocol;
+    key->family = t->family;
+    key->zero = 0;
+}
+
+static __always_inline int flow_is_live(const struct fence_flow *flow, struct scene *s, __u8 protocol)
+{
+    __u64 limit = protocol == FENCE_TCP ? s->at->tcp_ns : protocol == FENCE_UDP ? s->at->udp_ns : s->at->icmp_ns;
+
+    if (flow->epoch != s->tenant->epoch)
+        return 0;
+    /* Another CPU may have stamped it after our clock was read. */
+    return s->now <= flow->last_ns || s->now - flow->last_ns <= limit;
+}
+
+static __always_inline struct fence_flow *live_flow(struct scene *s, const struct fence_flow_key *key)
+{
+    struct fence_flow *flow = bpf_map_lookup_elem(&flows, key);
+
+    return flow && flow_is_live(flow, s, key->protocol) ? flow : 0;
+}
+
+/* The static grant of its original tuple, or the live clause that it was learnt from. */
+static __always_inline int basis_of(struct scene *s, struct fence_flow *flow, const struct tuple *t)
+{
+    __u32 class = flow->direction == FENCE_EGRESS ? class_of(t->peer, t->family) : FENCE_PUBLIC;
+    __u32 grant = grant_for(s, t, flow->direction, class);
+    __u8 clause[16];
+
+    if (grant)
+        return grant;
+    if (flow->basis != FENCE_BASIS_LEARNED)
+        return BASIS_NONE;
+    __builtin_memcpy(clause, flow->clause, 16);
+    return clause_is_live(s, clause) ? BASIS_CLAUSE : BASIS_NONE;
+}
+
+/* As basis_of, from the cache where the generation is the same. */
+static __always_inline int judge_flow(struct scene *s, struct fence_flow *flow, const struct tuple *t)
+{
+    int basis;
+
+    if (flow->word == s->word)
+        return flow->grant;
+    basis = basis_of(s, flow, t);
+    if (basis == BASIS_NONE)
+        return basis;
+    flow->grant = basis;
+    /* A tuple that is now one of the fence's services is not judged by its flow: it must be looked at each time. */
+    if (!is_service(s, t))
+        flow->word = s->word;
+    return basis;
+}
+
+/* Marks the flow as seen. A TCP flow that both ends have closed is forgotten early (fence.bpf.c, sweep). */
+static __always_inline void touch_flow(struct scene *s, struct fence_flow *flow, __u8 tcp_flags, __u8 side)
+{
+    flow->last_ns = s->now;
+    if (tcp_flags & TCP_RST)
+        flow->closed = FENCE_CLOSED_LOCAL | FENCE_CLOSED_PEER;
+    else if (tcp_flags & TCP_FIN)
+        flow->closed |= side;
+    else if ((tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN)
+        flow->closed = 0;
+}
+
+/* 0, or -1 when the table is full: then the packet must not pass. */
+static __always_inline int open_flow(struct scene *s, const struct fence_flow_key *key, __u8 direction, __u32 grant,
+                                     const __u8 *clause)
+{
+    struct fence_flow flow = {
+        .word = s->word,
+        .last_ns = s->now,
+        .epoch = s->tenant->epoch,
+        .grant = grant,
+        .direction = direction,
+        .basis = grant ? FENCE_BASIS_STATIC : FENCE_BASIS_LEARNED,
+    };
+
+    if (clause)
+        __builtin_memcpy(flow.clause, clause, 16);
+    if (bpf_map_update_elem(&flows, key, &flow, BPF_ANY) == 0)
+        return 0;
+    count(FENCE_COUNT_FLOWS_FULL);
+    return -1;
+}
+
+static __always_inline void count_grant(struct scene *s, __u32 grant, __u32 octets)
+{
+    void *inner;
+    struct fence_counter *counter;
+    __u32 row;
+
+    if (!grant)
+        return;
+    inner = bpf_map_lookup_elem(&counters, &s->slot);
+    if (!inner)
+        return;
+    row = bpf_get_smp_processor_id() * s->at->grants + grant - 1;
+    counter = bpf_map_lookup_elem(inner, &row);
+    if (!counter)
+        return;
+    /* Atomic: a cgroup's program may be interrupted by another on the same CPU. */
+    __sync_fetch_and_add(&counter->packets, 1);
+    __sync_fetch_and_add(&counter->octets, octets);
+}
+
+#endif

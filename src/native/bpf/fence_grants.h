@@ -1,0 +1,213 @@
+/*
+ * Who may talk to whom: exact grants by hash, prefixes by longest match, port ranges behind the prefix; what was learnt from
+ * names; the class of an address; the live clauses. The answers are those of plan/lookup.ts: the longest prefix with a
+ * grant for the port wins, and behind one prefix the narrowest range, which the agent has worked out beforehand.
+ */
+#ifndef FENCE_GRANTS_H
+#define FENCE_GRANTS_H
+
+#include "fence_maps.h"
+#include "fence_read.h"
+
+/* Everything that one packet is judged by. */
+struct scene {
+    __u64 word;
+    __u64 now;
+    struct fence_workspace *at;
+    struct fence_tenant *tenant;
+    __u32 slot;
+    __u32 attachment;
+};
+
+/* A packet's tuple, seen from the workspace. */
+struct tuple {
+    __u32 local[4];
+    __u32 peer[4];
+    __u16 local_port;
+    __u16 peer_port;
+    __u8 protocol; /* enum fence_protocol */
+    __u8 family;
+    __u16 zero;
+};
+
+static __always_inline __u32 class_of(const __u32 address[4], __u8 family)
+{
+    struct fence_class_key key = {.bits = family == 4 ? 64 : 160, .family = family};
+    __u32 *class;
+
+    copy_address(key.address, address);
+    class = bpf_map_lookup_elem(&classes, &key);
+    return class ? *class : FENCE_PUBLIC;
+}
+
+static __always_inline __u32 *exact_lookup(__u32 slot, struct fence_exact_key *key)
+{
+    void *inner = bpf_map_lookup_elem(&exact, &slot);
+
+    return inner ? bpf_map_lookup_elem(inner, key) : 0;
+}
+
+static __noinline int exact_holds(__u32 slot, __u32 index, const __u32 *address, __u32 kind, __u32 port_protocol)
+{
+    struct fence_exact_key key = {
+        .index = index, .kind = kind, .port = port_protocol & 0xffff, .protocol = port_protocol >> 16};
+
+    if (!address)
+        return 0;
+    copy_address(key.address, address);
+    return exact_lookup(slot, &key) != 0;
+}
+
+static __always_inline __u8 kind_of(__u32 kind, __u8 family)
+{
+    return family == 6 ? kind | 0x80 : kind;
+}
+
+/* One of the workspace's addresses as the inventory has them; its link-local is a matter of the caller. */
+static __always_inline int is_own(struct scene *s, const __u32 address[4], __u8 family)
+{
+    if (family == 4 ? (s->at->flags & FENCE_HAS_V4) && same_address(s->at->v4, address)
+                    : (s->at->flags & FENCE_HAS_V6) && same_address(s->at->v6, address))
+        return 1;
+    return exact_holds(s->slot, s->at->index, address, kind_of(FENCE_KIND_OWN, family), 0);
+}
+
+static __always_inline int is_own_or_link_local(struct scene *s, const __u32 address[4], __u8 family)
+{
+    if (is_own(s, address, family))
+        return 1;
+    return family == 6 && (s->at->flags & FENCE_HAS_LINK_LOCAL) && same_address(s->at->link_local, address);
+}
+
+static __always_inline int is_gateway(struct scene *s, const __u32 address[4], __u8 family)
+{
+    if (family == 6 && (s->at->flags & FENCE_HAS_LINK_LAYER) && same_address(s->at->gateway_link_local, address))
+        return 1;
+    return exact_holds(s->slot, s->at->index, address, kind_of(FENCE_KIND_GATEWAY, family), 0);
+}
+
+static __always_inline int is_service(struct scene *s, const struct tuple *t)
+{
+    if (!(s->at->flags & FENCE_HAS_SERVICES))
+        return 0;
+    return exact_holds(s->slot, s->at->index, t->peer, kind_of(FENCE_KIND_SERVICE, t->family),
+                       t->peer_port | (__u32)t->protocol << 16);
+}
+
+static __always_inline int clause_is_live(struct scene *s, const __u8 clause[16])
+{
+    __u32 address[4];
+
+    __builtin_memcpy(address, clause, 16);
+    return exact_holds(s->slot, s->at->index, address, FENCE_KIND_CLAUSE, 0);
+}
+
+/*
+ * The range of a port among `count` sorted ranges from `first` on: 1 + its grant, or 0. A function of its own for the
+ * verifier, which would otherwise walk its halvings once for every prefix length.
+ */
+__noinline int fence_range_of(__u32 slot, __u32 first, __u32 count, __u32 port)
+{
+    void *inner = bpf_map_lookup_elem(&ranges, &slot);
+    __u32 low = first, high = first + count;
+    int i;
+
+    if (!inner)
+        return 0;
+    for (i = 0; i < FENCE_RANGE_STEPS && low < high; i++) {
+        __u32 middle = low + (high - low) / 2;
+        struct fence_range *range = bpf_map_lookup_elem(inner, &middle);
+
+        if (!range)
+            return 0;
+        if (port < range->from)
+            high = middle;
+        else if (port > range->to)
+            low = middle + 1;
+        else
+            return range->grant + 1;
+    }
+    return 0;
+}
+
+/* 1 + the grant that allows the peer and port, or 0. `direction_opening`: the direction, and 2 when only a grant that opens
+ * a reserved address will do. */
+static __noinline __u32 find_grant(__u32 slot, __u32 index, const struct tuple *t, __u32 direction_opening)
+{
+    __u32 direction = direction_opening & 1;
+    __u16 port = direction == FENCE_EGRESS ? t->peer_port : t->local_port;
+    struct fence_exact_key exact_key = {
+        .index = index,
+        .port = t->protocol == FENCE_ECHO ? 0 : port,
+        .protocol = t->protocol,
+        .kind = kind_of(direction, t->family),
+    };
+    struct fence_prefix_key key = {
+        .bits = FENCE_PREFIX_BITS + (t->family == 4 ? 32 : 128),
+        .index = index,
+        .direction = direction,
+        .protocol = t->protocol,
+        .family = t->family,
+    };
+    __u32 *grant;
+    void *inner;
+    int i;
+
+    copy_address(exact_key.address, t->peer);
+    grant = exact_lookup(slot, &exact_key);
+    if (grant)
+        return *grant + 1;
+    inner = bpf_map_lookup_elem(&prefixes, &slot);
+    if (!inner)
+        return 0;
+    copy_address(key.address, t->peer);
+    for (i = 0; i < FENCE_MAX_PREFIXES; i++) {
+        struct fence_prefix *prefix = bpf_map_lookup_elem(inner, &key);
+        __u32 found;
+
+        if (!prefix)
+            return 0;
+        found = direction_opening & 2 ? fence_range_of(slot, prefix->open_first, prefix->open_count, port)
+                                      : fence_range_of(slot, prefix->any_first, prefix->any_count, port);
+        if (found)
+            return found;
+        key.bits = prefix->up;
+        if (key.bits < FENCE_PREFIX_BITS)
+            return 0;
+    }
+    return 0;
+}
+
+/* The static grant that allows the tuple now. Ingress is granted by who comes: the class of a source has no say there. */
+static __always_inline __u32 grant_for(struct scene *s, const struct tuple *t, __u32 direction, __u32 class)
+{
+    if (direction == FENCE_EGRESS && class == FENCE_NEVER)
+        return 0;
+    return find_grant(s->slot, s->at->index, t,
+                      direction | (direction == FENCE_EGRESS && class == FENCE_RESERVED ? 2 : 0));
+}
+
+/* Whether an unexpired learned grant of a live clause allows the tuple; `clause` is then its clause. */
+static __always_inline int learned_for(struct scene *s, const struct tuple *t, __u8 clause[16])
+{
+    struct fence_learned_key key = {
+        .tenant = s->at->tenant, .port = t->peer_port, .protocol = t->protocol, .family = t->family};
+    struct fence_learned *held;
+    int i;
+
+    copy_address(key.address, t->peer);
+    held = bpf_map_lookup_elem(&learned, &key);
+    if (!held)
+        return 0;
+#pragma unroll
+    for (i = 0; i < FENCE_CLAUSES; i++) {
+        if (held->expires_ns[i] <= s->now)
+            continue;
+        __builtin_memcpy(clause, held->clause[i], 16);
+        if (clause_is_live(s, clause))
+            return 1;
+    }
+    return 0;
+}
+
+#endif

@@ -1,0 +1,182 @@
+// nftables against `evaluate`, with real frames in namespaces: the scenarios of the common generator (plans that change, flags,
+// conversations, forged and broken frames) and conversations on the edges of grants, each frame sent from one end and looked for at the other. A frame that the fence
+// lets through although `evaluate` does not is never tolerated; nor is a refused first packet. What the backend declares
+// (`flowState: conntrack`) shows as later segments of a TCP connection that conntrack finds out of order: they are counted
+// as stricter, and bounded.
+//
+// CONFORMANCE_CASES and CONFORMANCE_SEED as in run.ts.
+
+import fc from 'fast-check'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { sliceFor } from '../../src/plan/codec.js'
+import { evaluate } from '../../src/plan/evaluate.js'
+import { carryOver, withFlag } from '../../src/plan/flow.js'
+import type { Plan } from '../../src/plan/model.js'
+import { type Packet, readFrame } from '../../src/plan/packet.js'
+import { EMPTY_STATE, type Env, type State, type Verdict } from '../../src/plan/state.js'
+import { type Lab, openLab } from '../support/lab/lab.js'
+import { labSuite } from '../support/lab/suite.js'
+import { NftHarness, stateDirectory } from '../support/nftables/harness.js'
+import { WS } from '../support/plans.js'
+import { type Scenario, scenario } from './generator.js'
+import { meetings } from './meetings.js'
+import { NOW_MS, said } from './run.js'
+import { askable, type Fate, isUnrouted, Wire, warm } from './wire.js'
+
+const ENV: Env = { linkLayer: true, replies: 'stateful', icmpErrors: 'lagging', flowState: 'conntrack' }
+
+interface Tally {
+  cases: number
+  passed: number
+  /** Refused although `evaluate` allows a later segment of a live TCP connection. */
+  stricter: number
+  /** The same verdict, counted under another reason. */
+  otherReason: Map<string, number>
+  vanished: number
+  unasked: number
+  scenarios: number
+}
+
+type Comparison = 'same' | 'stricter' | 'other-reason' | 'different'
+
+function compare(verdict: Verdict, fate: Fate, packet: Packet): Comparison {
+  if (verdict.kind === 'allow') {
+    // Neighbour discovery ends at the node: it passed when nothing was counted.
+    if (verdict.reason === 'neighbour') return fate.kind === 'vanished' ? 'same' : 'different'
+    if (fate.kind === 'passed') return 'same'
+    const later = ['flow', 'egress-reply', 'ingress-reply'].includes(verdict.reason)
+    const tcp = packet.body.kind === 'ip' && packet.body.transport.kind === 'tcp'
+    return later && tcp && fate.kind === 'dropped' ? 'stricter' : 'different'
+  }
+  if (fate.kind === 'passed') return 'different'
+  if (fate.kind === 'vanished') return 'same'
+  // A destination that no router knows: the frame may turn round at the node and be refused on its way back, and nobody can
+  // answer in its name. That it is refused is what both must say.
+  if (packet.body.kind === 'ip' && isUnrouted(packet.body.destination)) return 'same'
+  // An ICMP answer may be kept back by the rate limit; any other answer than the right one is wrong.
+  if (fate.answer !== 'silent' && fate.answer !== verdict.refusal) return 'different'
+  if (verdict.refusal === 'tcp-reset' && fate.answer === 'silent') return 'different'
+  return fate.reason === verdict.reason ? 'same' : 'other-reason'
+}
+
+const describeFate = (fate: Fate): string =>
+  fate.kind === 'dropped' ? `dropped ${fate.reason} ${fate.answer}` : fate.kind
+
+labSuite('conformance: nftables, with frames on the wire', () => {
+  let lab: Lab
+  let nft: NftHarness
+  let wire: Wire
+  const state = stateDirectory()
+  let generation = 0
+
+  beforeAll(async () => {
+    lab = await openLab()
+    await warm(lab)
+    // The other slot is in no plan; whatever its stack says by itself would be counted among the cases.
+    await lab.exec('ws2', ['ip', 'link', 'set', 'eth0', 'down'])
+    nft = await NftHarness.start(lab.namespace('node'), state.path)
+    wire = await Wire.open(lab, async () => (await nft.observe()).drops)
+  })
+  afterAll(async () => {
+    await nft?.end()
+    await lab?.close()
+    state.remove()
+  })
+
+  const makeLive = async (plan: Plan): Promise<void> => nft.apply(sliceFor(plan, 'memory', ++generation))
+
+  /** Plays one scenario on the wire and on `evaluate`. Gives the first difference as text. */
+  async function play({ plans, steps }: Scenario, tally: Tally): Promise<string | undefined> {
+    let plan = plans[0] as Plan
+    let known: State = EMPTY_STATE
+    tally.scenarios++
+    await makeLive(plan)
+    for (const flag of ['quarantined', 'suspended'] as const) await nft.flag(WS, flag, false)
+    await lab.exec('node', ['conntrack', '-F'])
+    await wire.settle()
+    for (const [at, step] of steps.entries()) {
+      if (step.kind === 'plan') {
+        plan = plans[step.index % plans.length] as Plan
+        known = carryOver(known, plan, at)
+        await makeLive(plan)
+        await wire.settle()
+      } else if (step.kind === 'flag') {
+        known = withFlag(known, step.flag, WS, step.on)
+        await nft.flag(WS, step.flag, step.on)
+        await wire.settle()
+      } else {
+        const packet = readFrame(step.frame, step.direction)
+        if (!askable(step.frame, packet)) {
+          tally.unasked++
+          continue
+        }
+        const outcome = evaluate(plan, known, WS, packet, NOW_MS, ENV)
+        const fate = await wire.send(step.frame, packet, outcome.verdict)
+        known = outcome.state
+        const compared = compare(outcome.verdict, fate, packet)
+        const text = `evaluate says "${said(outcome.verdict)}", the wire "${describeFate(fate)}"`
+        tally.cases++
+        if (fate.kind === 'passed') tally.passed++
+        if (fate.kind === 'vanished') tally.vanished++
+        if (compared === 'stricter') tally.stricter++
+        if (compared === 'other-reason') tally.otherReason.set(text, (tally.otherReason.get(text) ?? 0) + 1)
+        if (compared === 'different')
+          return `step ${at} of ${steps.length}: ${text}: ${JSON.stringify(packet, printable)}`
+      }
+    }
+    return undefined
+  }
+
+  const seed = Number(process.env.CONFORMANCE_SEED ?? 20_261_121)
+  const wanted = Number(process.env.CONFORMANCE_CASES ?? 600)
+
+  it(`agrees on ${wanted} frames`, { timeout: 600_000 }, async () => {
+    const tally: Tally = {
+      cases: 0,
+      passed: 0,
+      stricter: 0,
+      otherReason: new Map(),
+      vanished: 0,
+      unasked: 0,
+      scenarios: 0,
+    }
+    for (let round = 0; tally.cases < wanted; round++) {
+      const property = fc.asyncProperty(fc.oneof(scenario(12), meetings(4)), async (one) => {
+        const found = await play(one, tally)
+        if (found !== undefined) throw new Error(found)
+      })
+      const numRuns = Math.max(1, Math.min(30, Math.ceil((wanted - tally.cases) / 20)))
+      const outcome = await fc.check(property, { seed: seed + round, numRuns, endOnFailure: true })
+      if (outcome.counterexample) {
+        const why = outcome.errorInstance instanceof Error ? outcome.errorInstance.message : ''
+        throw new Error(
+          `seed ${seed + round}, path ${outcome.counterexamplePath}\n${why}\n${describeScenario(outcome.counterexample[0])}`,
+        )
+      }
+    }
+    console.log(
+      `nftables: ${tally.cases} frames in ${tally.scenarios} scenarios, ${tally.passed} passed, ${tally.stricter} stricter, ` +
+        `${tally.vanished} not taken by the kernel, ${tally.unasked} not askable, seed ${seed}`,
+    )
+    for (const [text, count] of tally.otherReason) console.log(`other reason (${count}): ${text}`)
+    expect(tally.passed / tally.cases).toBeGreaterThan(0.15)
+    expect(tally.stricter / tally.cases).toBeLessThan(0.1)
+    expect([...tally.otherReason.keys()]).toEqual([])
+  })
+})
+
+/** A counter-example as a person reads it: the grants of each plan, then the steps. */
+function describeScenario({ plans, steps }: Scenario): string {
+  const grants = plans.map(({ workspaces }, i) => {
+    const { egress = [], ingress = [] } = workspaces[0]?.network ?? {}
+    return `plan ${i}: ${[...egress, ...ingress].map((grant) => grant.id).join(', ') || 'nothing'}`
+  })
+  const lines = steps.map((step, i) => {
+    if (step.kind === 'plan') return `step ${i}: plan ${step.index % plans.length}`
+    if (step.kind === 'flag') return `step ${i}: ${step.flag} ${step.on ? 'set' : 'lifted'}`
+    return `step ${i}: ${step.direction} ${Buffer.from(step.frame).toString('hex')}`
+  })
+  return [...grants, ...lines].join('\n')
+}
+
+const printable = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? value.toString(16) : value)
