@@ -115,6 +115,8 @@ const PASSING: ReadonlySet<string> = new Set([
   'BUNDLE_NOT_YET_VALID',
   'BUNDLE_EXPIRED',
   'BUNDLE_ROOT_EXPIRED',
+  'BUNDLE_STALE',
+  'BUNDLE_SUPERSEDED',
 ])
 
 /** Remembers refused bytes, so that a channel does not offer them for ever. Other reactions are worth another try. */
@@ -137,6 +139,8 @@ const ATTACKS: ReadonlySet<string> = new Set([
   'BUNDLE_COUNTER_REGRESSION',
   'BUNDLE_COUNTER_CONTENT_MISMATCH',
   'BUNDLE_COUNTER_JUMP',
+  'BUNDLE_REPLAYED',
+  'BUNDLE_SUPERSEDED',
   'BUNDLE_MEMBER_DIGEST',
   'BUNDLE_MEMBER_SIZE',
   'BUNDLE_MEMBER_UNLISTED',

@@ -20,6 +20,7 @@ import { activate } from './activate.js'
 import type { ApplyCommand } from './command.js'
 import { type ActivationDecision, decideActivation, decideOffer } from './decide.js'
 import { agentFault } from './errors.js'
+import { requireConfirmed } from './freshness.js'
 import { type AgentNode, settle } from './node.js'
 import { claims, digestOffered, type Offer, refuse } from './offer.js'
 import { reassert } from './quarantine.js'
@@ -50,6 +51,7 @@ export async function apply(node: AgentNode, command: ApplyCommand): Promise<App
     offer.offered = claims(bytes)
     decideOffer(record.state, offer.digest, command.retry)
     const bundle = await verify(node, bytes, record.state, startMs)
+    requireConfirmed(node, bundle, startMs)
     const inventory = await verifySlots(node, command, record.state, startMs)
     const { plan, notes } = compile(node, command, bundle, inventory)
     const encoded = encodePlan(plan)

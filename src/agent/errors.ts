@@ -97,6 +97,18 @@ export const AGENT_FAULTS = {
     say: (d: { directory: string }) => `no bundle is live on this node (${d.directory})`,
     remedy: 'Apply a bundle first: `sluice apply BUNDLE --inventory FILE`.',
   },
+  AGENT_CLOCK_BACK: {
+    reaction: 'reject',
+    say: (d: { nowMs: number; clockFloorMs: number }) =>
+      `the clock says ${new Date(d.nowMs).toISOString()}, and this node has acted at ${new Date(d.clockFloorMs).toISOString()} already`,
+    remedy: 'Set the clock. Nothing new is accepted while it lies in the past; what is live stays enforced.',
+  },
+  AGENT_ROOT_ROLLED_BACK: {
+    reaction: 'reject',
+    say: (d: { version: number; held: number }) =>
+      `the trust root has version ${d.version}, and this node has followed version ${d.held} already`,
+    remedy: 'Put the newer root back. An older one may hold keys that were revoked.',
+  },
 } as const satisfies FaultTable
 
 export const agentFault = faultsOf(AGENT_FAULTS)

@@ -87,7 +87,7 @@ export const encodeState = (state: AgentState): string => seal(STATE_FORMAT, sta
 export const encodeQuarantines = (list: readonly Quarantine[]): string =>
   seal(QUARANTINES_FORMAT, list as unknown as Json)
 
-const seal = (format: string, body: Json): string =>
+export const seal = (format: string, body: Json): string =>
   `${canonicalize({ body, digest: digestOfText(canonicalize(body)), format })}\n`
 
 /** Throws RecordProblem for anything that `encodeState` did not write. */
@@ -123,7 +123,8 @@ export function decodeQuarantines(bytes: Uint8Array): readonly Quarantine[] {
   })
 }
 
-function unseal(bytes: Uint8Array, format: string): Json {
+/** The body of a sealed record. Throws RecordProblem. */
+export function unseal(bytes: Uint8Array, format: string): Json {
   const text = decodeUtf8(bytes)
   if (text === undefined) throw new RecordProblem('damaged', 'it is not UTF-8')
   let outer: Json
@@ -166,7 +167,7 @@ const activation = (at: Fields): Activation => ({
 })
 
 /** Reads members by name; a member of another shape is damage, whatever the digest says. */
-class Fields {
+export class Fields {
   private readonly members: { readonly [key: string]: Json | undefined }
 
   constructor(

@@ -21,9 +21,11 @@ import {
   type Quarantine,
   RecordProblem,
 } from './record.js'
+import { decodeTrustMemory, EMPTY_TRUST_MEMORY, encodeTrustMemory, type TrustMemory } from './trust-memory.js'
 
 const STATE = 'state.json'
 const QUARANTINES = 'quarantines.json'
+const TRUST = 'trust.json'
 const PLANS = 'plans'
 
 export class Store {
@@ -37,6 +39,7 @@ export class Store {
     this.write(this.directory, () => this.files.makeDirectory(this.directory))
     if (this.exists()) throw agentFault('AGENT_STORE_EXISTS', { directory: this.directory })
     this.saveQuarantines([])
+    this.saveTrustMemory(EMPTY_TRUST_MEMORY)
     this.save(EMPTY_AGENT_STATE)
   }
 
@@ -60,6 +63,15 @@ export class Store {
 
   saveQuarantines(list: readonly Quarantine[]): void {
     this.replace(QUARANTINES, encodeQuarantines(list))
+  }
+
+  /** Throws as `load`: without it time could be turned back. */
+  trustMemory(): TrustMemory {
+    return this.decode(TRUST, decodeTrustMemory)
+  }
+
+  saveTrustMemory(memory: TrustMemory): void {
+    this.replace(TRUST, encodeTrustMemory(memory))
   }
 
   /** Writes an encoded plan under its digest; free to be removed until a saved state names it. */

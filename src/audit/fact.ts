@@ -95,6 +95,24 @@ export type Fact =
       readonly elapsedMs: number
     })
   | (FactBase & {
+      /** `expired` or `stale`: the active bundle no longer holds; `confirmed`: it does again, or a newer one. */
+      readonly kind: 'workspace-suspended' | 'workspace-resumed'
+      readonly policy: PolicyContext
+      readonly workspace: WorkspaceContext
+      readonly reason: string
+    })
+  | (FactBase & {
+      readonly kind: 'breakglass-used'
+      readonly policy?: PolicyContext
+      readonly workspace: WorkspaceContext
+      readonly action: 'quarantine' | 'lift'
+      /** Key ids. */
+      readonly signers: readonly string[]
+      readonly reason: string
+      /** For a lift, when the quarantine is back. */
+      readonly untilMs: number
+    })
+  | (FactBase & {
       /** Something of the trail itself is missing: never silently. */
       readonly kind: 'audit-lost'
       /** `torn-tail`: cut from the journal's end after a crash. `unwritten`: the disk refused it. `unreported`: refusals

@@ -97,6 +97,30 @@ export const FACTS: { readonly [K in Fact['kind']]: FactOf<K> } = {
     commandId: 'cmd-2',
     elapsedMs: 2,
   },
+  'workspace-suspended': {
+    kind: 'workspace-suspended',
+    atMs: NOW,
+    policy: POLICY,
+    workspace: WORKSPACE,
+    reason: 'stale',
+  },
+  'workspace-resumed': {
+    kind: 'workspace-resumed',
+    atMs: NOW,
+    policy: POLICY,
+    workspace: WORKSPACE,
+    reason: 'confirmed',
+  },
+  'breakglass-used': {
+    kind: 'breakglass-used',
+    atMs: NOW,
+    policy: POLICY,
+    workspace: WORKSPACE,
+    action: 'lift',
+    signers: ['breakglass-1', 'breakglass-2'],
+    reason: 'the broker is down',
+    untilMs: NOW + 3_600_000,
+  },
   'audit-lost': { kind: 'audit-lost', atMs: NOW, cause: 'unwritten', lost: 17 },
 }
 
@@ -208,6 +232,26 @@ export const anyFact: fc.Arbitrary<Fact> = fc.oneof(
   ),
   quarantine('quarantine-set'),
   quarantine('quarantine-lifted'),
+  fc.record({
+    kind: fc.constantFrom('workspace-suspended', 'workspace-resumed'),
+    ...at,
+    policy,
+    workspace,
+    reason: text,
+  }),
+  fc.record(
+    {
+      kind: fc.constant('breakglass-used'),
+      ...at,
+      policy,
+      workspace,
+      action: fc.constantFrom('quarantine', 'lift'),
+      signers: fc.array(text),
+      reason: text,
+      untilMs: number,
+    },
+    { requiredKeys: ['kind', 'atMs', 'workspace', 'action', 'signers', 'reason', 'untilMs'] },
+  ),
   fc.record({
     kind: fc.constant('audit-lost'),
     ...at,

@@ -28,6 +28,7 @@ import {
   whole,
   words,
 } from './event.js'
+import { breakglassDraft, standingDraft } from './standing.js'
 
 export const MAX_EVENTS_PER_FACT = 2
 
@@ -235,6 +236,10 @@ const DRAFTS: { readonly [K in Fact['kind']]: Mapper<K> } = {
 
   'quarantine-set': (fact) => quarantineDrafts(fact, true),
   'quarantine-lifted': (fact) => quarantineDrafts(fact, false),
+
+  'workspace-suspended': (fact, context) => [standingDraft(fact, context)],
+  'workspace-resumed': (fact, context) => [standingDraft(fact, context)],
+  'breakglass-used': (fact, context) => [breakglassDraft(fact, context)],
 
   'audit-lost': (fact, context) => [
     {

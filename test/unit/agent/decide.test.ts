@@ -169,7 +169,7 @@ describe('refusals', () => {
     const attacks = Object.keys(BUNDLE_FAULTS).filter(isAttack)
     expect(attacks).toContain('BUNDLE_COUNTER_REGRESSION')
     expect(attacks).not.toContain('BUNDLE_EXPIRED')
-    expect(attacks).toHaveLength(16)
+    expect(attacks).toHaveLength(18)
   })
 })
 

@@ -25,6 +25,9 @@ describe('what each fact becomes', () => {
     'flow-denied': [400101],
     'quarantine-set': [700401, 501901],
     'quarantine-lifted': [700403, 501901],
+    'workspace-suspended': [501901],
+    'workspace-resumed': [501901],
+    'breakglass-used': [200401],
     'audit-lost': [100899],
   }
   test.each(Object.keys(EXPECTED) as Fact['kind'][])('%s', (kind) => {
@@ -43,6 +46,14 @@ describe('what each fact becomes', () => {
     const event = first({ ...FACTS['flow-allowed'], traffic: { packets: 3, bytes: 1500 } })
     expect(event.type_uid).toBe(400106)
     expect(event.traffic).toEqual({ packets: 3, bytes: 1500 })
+  })
+
+  test('break-glass is Critical, whatever it does', () => {
+    for (const action of ['quarantine', 'lift'] as const) {
+      const event = first({ ...FACTS['breakglass-used'], action })
+      expect(event.severity_id).toBe(5)
+      expect(event.unmapped).toMatchObject({ signers: ['breakglass-1', 'breakglass-2'], until_ms: NOW + 3_600_000 })
+    }
   })
 
   test('ids and sequence numbers: one each, in order', () => {

@@ -1,0 +1,42 @@
+// The way from a channel into force: the clock, the freshness statement, the bundle, and what follows from time. It stands
+// around `apply` (enforce.ts), which is the story of the bundle itself.
+
+import { Fault } from '../base/fault.js'
+import { relock } from './breakglass.js'
+import type { ApplyCommand } from './command.js'
+import { policyContext } from './context.js'
+import { type Applied, apply } from './enforce.js'
+import { confirm, readClock, rememberTime, tend } from './freshness.js'
+import type { AgentNode } from './node.js'
+
+/**
+ * Applies a bundle with the freshness statement that came with it. Throws the Fault of whatever refused; what was live
+ * before is live still, and suspended if it does not hold any more.
+ */
+export async function admit(node: AgentNode, command: ApplyCommand, freshness?: Uint8Array): Promise<Applied> {
+  const nowMs = await believedNow(node)
+  await relock(node)
+  try {
+    if (freshness) await confirm(node, freshness)
+    // One "now" for the whole run, and never one before the floor (TUF 1.0.34 section 5.1).
+    const applied = await apply({ ...node, nowMs: () => Math.max(node.nowMs(), nowMs) }, command)
+    rememberTime(node, nowMs)
+    return applied
+  } finally {
+    await tend(node)
+  }
+}
+
+async function believedNow(node: AgentNode): Promise<number> {
+  try {
+    return readClock(node)
+  } catch (error) {
+    if (error instanceof Fault) {
+      const { live } = node.store.load()
+      const { code, message: say } = error
+      const held = live ? { held: policyContext(live) } : {}
+      await node.emit([{ kind: 'bundle-refused', atMs: node.nowMs(), code, say, offered: {}, ...held, attack: true }])
+    }
+    throw error
+  }
+}

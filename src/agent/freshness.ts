@@ -1,0 +1,145 @@
+// Time and freshness on a node: is the clock to be believed, is what is offered or active still the newest, and which
+// workspaces must stand suspended because it is not (design section 7; attack matrix, "indefinite freeze", "clock").
+//
+// Suspending is the same verdict as quarantine and ends by itself: `tend` compares what should be suspended with what is,
+// and makes them agree. It is called after every apply and by whoever polls.
+
+import { Fault } from '../base/fault.js'
+import { bundleFault } from '../bundle/errors.js'
+import {
+  CLOCK_TOLERANCE_MS,
+  confirms,
+  type FreshnessMark,
+  needsFreshness,
+  verifyFreshness,
+} from '../bundle/freshness.js'
+import type { HeldMark, VerifiedBundle } from '../bundle/model.js'
+import type { WorkspaceId } from '../plan/model.js'
+import { policyContext, workspaceContext } from './context.js'
+import { isAttack } from './decide.js'
+import { agentFault } from './errors.js'
+import type { AgentNode } from './node.js'
+import type { Mark } from './record.js'
+import type { TrustMemory } from './trust-memory.js'
+
+/**
+ * The one reading of the clock for a run: never before what was seen already. A clock that has gone back by more than the
+ * tolerance throws AGENT_CLOCK_BACK; what is live stays enforced. Throws AGENT_ROOT_ROLLED_BACK for a root older than one
+ * that was followed before.
+ */
+export function readClock(node: AgentNode): number {
+  const memory = node.store.trustMemory()
+  if (node.trust.version < memory.rootVersion)
+    throw agentFault('AGENT_ROOT_ROLLED_BACK', { version: node.trust.version, held: memory.rootVersion })
+  const nowMs = node.nowMs()
+  const { clockFloorMs } = memory
+  if (nowMs < clockFloorMs - CLOCK_TOLERANCE_MS) throw agentFault('AGENT_CLOCK_BACK', { nowMs, clockFloorMs })
+  return Math.max(nowMs, clockFloorMs)
+}
+
+/** Puts on record that this moment was reached under this root. */
+export function rememberTime(node: AgentNode, nowMs: number, change: Partial<TrustMemory> = {}): void {
+  const memory = node.store.trustMemory()
+  const clockFloorMs = Math.max(memory.clockFloorMs, nowMs)
+  const rootVersion = Math.max(memory.rootVersion, node.trust.version)
+  node.store.saveTrustMemory({ ...memory, clockFloorMs, rootVersion, ...change })
+}
+
+/** Takes in a freshness statement. Throws what refuses it, after telling the trail. */
+export async function confirm(node: AgentNode, statement: Uint8Array): Promise<FreshnessMark> {
+  const { audience, channel } = node.config
+  try {
+    const nowMs = readClock(node)
+    const { freshness } = node.store.trustMemory()
+    const held = freshness === null ? {} : { held: freshness }
+    const { mark } = await verifyFreshness(statement, node.trust, { nowMs, audience, channel, ...held })
+    rememberTime(node, nowMs, { freshness: mark })
+    return mark
+  } catch (error) {
+    if (error instanceof Fault) {
+      const { live } = node.store.load()
+      const { code, message: say } = error
+      const held = live ? { held: policyContext(live) } : {}
+      const attack = isAttack(code)
+      await node.emit([{ kind: 'bundle-refused', atMs: node.nowMs(), code, say, offered: {}, ...held, attack }])
+    }
+    throw error
+  }
+}
+
+/**
+ * Refuses a bundle that no held statement confirms, under a root that asks for it: BUNDLE_STALE when there is none or it
+ * has expired, BUNDLE_SUPERSEDED when the statement names a newer one.
+ */
+export function requireConfirmed(node: AgentNode, { mark, release }: VerifiedBundle, nowMs: number): void {
+  if (!needsFreshness(node.trust)) return
+  const { freshness } = node.store.trustMemory()
+  const revision = String(mark.policyRevision)
+  if (freshness !== null && isNewer(freshness, mark))
+    throw bundleFault('BUNDLE_SUPERSEDED', { revision, newest: String(freshness.policyRevision) })
+  const staleAtMs = staleAt(freshness, mark) ?? release.notBeforeMs
+  if (nowMs >= staleAtMs) throw bundleFault('BUNDLE_STALE', { revision, staleAtMs, nowMs })
+}
+
+const isNewer = (fresh: FreshnessMark, mark: HeldMark): boolean =>
+  fresh.epoch > mark.epoch || (fresh.epoch === mark.epoch && fresh.policyRevision > mark.policyRevision)
+
+/** Until when the held statement confirms this content; undefined when it does not. */
+const staleAt = (fresh: FreshnessMark | null, mark: HeldMark): number | undefined =>
+  fresh !== null && confirms(fresh, mark) ? fresh.expiresAtMs : undefined
+
+export interface Tended {
+  readonly suspended: readonly WorkspaceId[]
+  readonly resumed: readonly WorkspaceId[]
+}
+
+/** Why the active bundle no longer holds; undefined while it does. */
+export function lapse(node: AgentNode, mark: Mark | null, expiresAtMs: number, nowMs: number): string | undefined {
+  if (nowMs >= expiresAtMs) return 'expired'
+  if (!needsFreshness(node.trust) || mark === null) return undefined
+  const held = { epoch: mark.epoch, policyRevision: BigInt(mark.revision), payloadDigest: mark.digest }
+  const staleAtMs = staleAt(node.store.trustMemory().freshness, held)
+  return staleAtMs === undefined || nowMs >= staleAtMs ? 'stale' : undefined
+}
+
+/**
+ * Suspends what must be suspended now and resumes what need not be. `on_expiry: hold` exempts a workspace. With a clock
+ * that cannot be believed nothing is resumed.
+ */
+export async function tend(node: AgentNode): Promise<Tended> {
+  const state = node.store.load()
+  const { live, mark } = state
+  if (!live) return { suspended: [], resumed: [] }
+  const plan = node.store.loadPlan(live.planDigest)
+  let why: string | undefined
+  try {
+    const nowMs = readClock(node)
+    rememberTime(node, nowMs)
+    why = lapse(node, mark, live.source.expiresAtMs, nowMs)
+  } catch (error) {
+    if (!(error instanceof Fault && error.code === 'AGENT_CLOCK_BACK')) throw error
+    // Nobody knows whether the bundle still holds: leave every flag as it is.
+    return { suspended: [], resumed: [] }
+  }
+  const suspended: WorkspaceId[] = []
+  const resumed: WorkspaceId[] = []
+  for (const [name, { driver }] of node.backends) {
+    const seen = (await driver.observe()).live
+    for (const { workspace, backend, onExpiry } of plan.workspaces) {
+      if (backend !== name || !seen?.workspaces.includes(workspace)) continue
+      const wanted = why !== undefined && onExpiry === 'suspend'
+      if (wanted === seen.suspended.includes(workspace)) continue
+      await driver.flag(workspace, 'suspended', wanted)
+      ;(wanted ? suspended : resumed).push(workspace)
+    }
+  }
+  const facts = [...suspended, ...resumed].map((workspace) => ({
+    kind: suspended.includes(workspace) ? ('workspace-suspended' as const) : ('workspace-resumed' as const),
+    atMs: node.nowMs(),
+    policy: policyContext(live),
+    workspace: workspaceContext(plan, workspace),
+    reason: why ?? 'confirmed',
+  }))
+  if (facts.length > 0) await node.emit(facts)
+  return { suspended, resumed }
+}
