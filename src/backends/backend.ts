@@ -76,6 +76,9 @@ export interface Driver<Program> {
   learn(generation: number, grants: readonly LearnedGrant[]): Promise<boolean>
   /** Delivers refused packets until the returned function is called. */
   denials(deliver: (batch: DenialBatch) => void): Promise<() => Promise<void>>
+  /** Calls back, until the returned function is called, when somebody else changed what the fence rests on: then `observe`
+   * tells what, and another stage and commit repair it. Absent where nothing can be heard. */
+  watch?(changed: () => void): () => void
   /** Takes away everything that this backend made on this machine. Says what it removed. */
   uninstall(): Promise<readonly string[]>
   close(): Promise<void>

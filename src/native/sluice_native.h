@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* Raised with every change of a signature or of a record's layout; the binding refuses any other number. */
-#define SLUICE_NATIVE_ABI 1u
+#define SLUICE_NATIVE_ABI 2u
 
 uint32_t sluice_native_abi(void);
 
@@ -95,6 +95,15 @@ int sluice_links_list(struct sluice_link *links, uint32_t capacity, uint32_t *to
 /* Removes the clsact qdisc of an interface when no filter hangs on it. 1 when it was removed, 0 when it stays or is not
  * there. */
 int sluice_links_tidy(uint32_t ifindex);
+
+/* ---- elements of nftables sets ------------------------------------------------------------------------------------- */
+
+/*
+ * Asks the kernel for one element of a set or map of `table` in the inet family. The key is as the kernel keeps it: fields one
+ * after another, each padded to four octets. 1 when it is there and has not expired, 0 when not (or the set is not).
+ * libnftables would read every element of every set to answer this.
+ */
+int sluice_element_has(const char *table, const char *set, const uint8_t *key, uint32_t key_length);
 
 /* ---- deny floor ---------------------------------------------------------------------------------------------------- */
 

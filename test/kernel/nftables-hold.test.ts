@@ -100,7 +100,7 @@ labSuite('nftables, when things go wrong', () => {
     const slice = sliceOf(++generation, many(20_000))
     const loading = nft.stage(slice)
     let loaded = false
-    loading.then(() => {
+    void loading.then(() => {
       loaded = true
     })
     await pause(60)
@@ -121,6 +121,7 @@ labSuite('nftables, when things go wrong', () => {
   it('forwards nothing after a foreign flush of the ruleset, says so, and comes back', async () => {
     const { number } = await lab.ws.download({ host: OUT.git, port: 80, rate: 500_000 })
     const [atOut, atWs] = [await lab.sniff('out', 'eth0'), await lab.sniff('ws', 'eth0')]
+    const heard = await nft.foreignChanges()
     expect((await node('nft', 'flush', 'ruleset')).status).toBe(0)
     const flushedMs = Date.now()
     expect(await reach()).toMatchObject({ outcome: 'timeout' })
@@ -131,6 +132,7 @@ labSuite('nftables, when things go wrong', () => {
       at.frames.filter(({ way, atMs, bytes }) => way === 'in' && atMs > flushedMs + 1 && isIp(bytes) && !isNd(bytes))
     expect(after(atOut)).toEqual([])
     expect(after(atWs)).toEqual([])
+    expect(await nft.foreignChanges()).toBe(heard + 1)
     const seen = await nft.observe()
     expect(seen.live).toBe(null)
     expect(seen.drift).toEqual(['table inet sluice is gone', 'table netdev sluice is gone', 'table arp sluice is gone'])

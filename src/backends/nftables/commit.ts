@@ -34,17 +34,17 @@ export async function commit(session: Session, staged: Staged): Promise<void> {
   session.floor.guard([...(before?.workspaces ?? []), ...program.workspaces])
   await switchOver(session, held, before)
   session.staged.delete(staged.generation)
-  await session.remember({ live: recordOf(held, '') })
-  session.floor.guard(program.workspaces)
+  session.assume(recordOf(held))
   await readBack(session, program)
-  await moveFlags(session, before?.workspaces ?? [], program.workspaces)
-  await cutSuspended(before?.workspaces ?? [], expiredOf(deadlines))
   await cut(program, before?.workspaces ?? [])
+  await cutSuspended(before?.workspaces ?? [], expiredOf(deadlines))
+  await moveFlags(session, before?.workspaces ?? [], program.workspaces)
   await pruneLearned(session, before?.workspaces ?? [])
-  await removeOldObjects(session, held)
-  const objects = await session.writer.list(`list table inet ${TABLE}`, true)
-  const structure = structureDigest(objects, livePattern(program.generation, held.tag))
-  await session.remember({ live: recordOf(held, structure) })
+  session.floor.guard(program.workspaces)
+  const structure = structureDigest(await session.writer.structure('inet'), livePattern(program.generation, held.tag))
+  await session.remember({ live: { ...recordOf(held), structure } })
+  // Nothing reaches the generation before any more. What cannot be removed now is removed after the next commit.
+  void session.lane.run(() => removeOldObjects(session, held)).catch(() => undefined)
 }
 
 async function switchOver(session: Session, held: StagedProgram, before: LiveRecord | null): Promise<void> {
@@ -73,7 +73,7 @@ async function switchOver(session: Session, held: StagedProgram, before: LiveRec
 /** The constant chains are as this process left them; otherwise the commit writes them again. */
 async function isIntact(session: Session, before: LiveRecord | null): Promise<boolean> {
   if (!before || before.structure === '') return false
-  const objects = await session.writer.list(`list table inet ${TABLE}`, true).catch(() => [])
+  const objects = await session.writer.structure('inet')
   const hooked = objects.some(({ chain }) => chain?.name === 'hook_forward')
   return hooked && structureDigest(objects, livePattern(before.generation, before.tag)) === before.structure
 }
@@ -81,7 +81,7 @@ async function isIntact(session: Session, before: LiveRecord | null): Promise<bo
 /** Link-layer chains for the interfaces that exist, none for the ones that are no longer attached. */
 export async function linkChanges(session: Session, names: readonly string[]): Promise<string> {
   const present = new Set(listLinks().map(({ name }) => name))
-  const objects = await session.writer.list(`list table netdev ${TABLE}`, true).catch(() => [])
+  const objects = await session.writer.structure('netdev')
   const there = objects.flatMap(({ chain }) => (chain?.name.startsWith('l2_') ? [chain.name] : []))
   const wanted = new Set(names.map(linkChain))
   return (
@@ -142,7 +142,8 @@ async function removeOldObjects(session: Session, held: StagedProgram): Promise<
   await removeObjects(session, (name) => /^w\d+_g/.test(name) && !keep.some((pattern) => pattern.test(name)))
 }
 
-function recordOf({ program, tag }: StagedProgram, structure: string): LiveRecord {
+/** Without the structure, which is read back when everything is done: until then any commit writes the scaffold again. */
+function recordOf({ program, tag }: StagedProgram): LiveRecord {
   const elements: Record<string, string> = {}
   for (const [index, workspace] of program.workspaces.entries())
     for (const set of workspace.sets)
@@ -157,7 +158,7 @@ function recordOf({ program, tag }: StagedProgram, structure: string): LiveRecor
       addresses,
       clauses,
     })),
-    structure,
+    structure: '',
     elements,
   }
 }

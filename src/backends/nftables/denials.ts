@@ -6,6 +6,7 @@ import { DROP_REASONS, type DropReason } from '../../plan/state.js'
 import type { Denial, DenialBatch } from '../backend.js'
 import { nftablesFault } from './errors.js'
 import { DENIAL_OCTETS, native, onPool, textAt } from './native.js'
+import { ipOf } from './octets.js'
 import type { LiveRecord } from './record.js'
 import { LOG_GROUP } from './scaffold.js'
 import type { Session } from './session.js'
@@ -104,8 +105,4 @@ function withPorts(protocol: number, source: string, destination: string, rest: 
 
 const u16 = (bytes: ArrayLike<number>, at: number): number => ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)
 
-function addressAt(bytes: Uint8Array, at: number, family: Ip['family']): string {
-  let value = 0n
-  for (let i = 0; i < (family === 4 ? 4 : 16); i++) value = (value << 8n) | BigInt(bytes[at + i] ?? 0)
-  return formatIp({ family, value })
-}
+const addressAt = (bytes: Uint8Array, at: number, family: Ip['family']): string => formatIp(ipOf(bytes, at, family))

@@ -5,6 +5,7 @@
 import { parseIp } from '../../base/ip.js'
 import { nftablesFault } from './errors.js'
 import { type Link, listLinks, native, nativeFile } from './native.js'
+import { octetsOf } from './octets.js'
 
 export interface Guarded {
   readonly interface: string
@@ -38,14 +39,8 @@ export class DenyFloor {
     const names = new Set(this.guarded.map(({ interface: name }) => name))
     const indexes = links.filter(({ name }) => names.has(name)).map(({ index }) => index)
     const addresses = [...new Set(this.guarded.flatMap((one) => one.addresses))]
-    const v4 = pack(
-      addresses.filter((text) => !text.includes(':')),
-      4,
-    )
-    const v6 = pack(
-      addresses.filter((text) => text.includes(':')),
-      16,
-    )
+    const v4 = pack(addresses.filter((text) => !text.includes(':')))
+    const v6 = pack(addresses.filter((text) => text.includes(':')))
     const status = native().floorGuard(
       handle,
       Uint32Array.from(indexes),
@@ -97,11 +92,5 @@ export class DenyFloor {
 /** Nothing of a workspace leaves through loopback. */
 const standingOn = (links: readonly Link[]): Link[] => links.filter(({ name }) => name !== 'lo')
 
-function pack(addresses: readonly string[], octets: 4 | 16): Uint8Array {
-  const packed = new Uint8Array(addresses.length * octets)
-  for (const [n, text] of addresses.entries()) {
-    const value = parseIp(text)?.value ?? 0n
-    for (let i = 0; i < octets; i++) packed[n * octets + i] = Number((value >> BigInt(8 * (octets - 1 - i))) & 255n)
-  }
-  return packed
-}
+const pack = (addresses: readonly string[]): Uint8Array =>
+  Buffer.concat(addresses.map((text) => octetsOf(parseIp(text))))

@@ -20,7 +20,10 @@ export async function openDriver(options: OpenOptions): Promise<Driver<NftProgra
   await adoptFlags(session)
   await adoptLearned(session)
   if (session.live) session.floor.guard(session.live.workspaces)
-  const unwatch = watch(session, () => undefined)
+  const listeners = new Set<() => void>()
+  const unwatch = watch(session, () => {
+    for (const changed of listeners) changed()
+  })
   return {
     probe,
     observe: () => observe(session),
@@ -30,6 +33,10 @@ export async function openDriver(options: OpenOptions): Promise<Driver<NftProgra
     flag: (workspace, flag, on) => setFlag(session, workspace, flag, on),
     learn: (generation, grants) => session.lane.run(() => learn(session, generation, grants)),
     denials: (deliver) => readDenials(session, deliver),
+    watch: (changed) => {
+      listeners.add(changed)
+      return () => void listeners.delete(changed)
+    },
     uninstall: () => session.lane.run(() => uninstall(session)),
     close: async () => {
       unwatch()

@@ -2,10 +2,11 @@
 // have none, so that nothing revives them (design section 5, "Removing its clause or static grant cuts it"). Judged over all
 // flows and not over the difference of two plans: a flow that an earlier failure left behind goes too.
 
-import { formatIp, type Ip, type IpRange, inRange, parseIp } from '../../base/ip.js'
+import { formatIp, type Ip, inRange, parseIp } from '../../base/ip.js'
 import { addressClass } from '../../base/reserved.js'
 import { nftablesFault } from './errors.js'
 import { FLOW_OCTETS, native, onPool } from './native.js'
+import { ipOf, octetsOf } from './octets.js'
 import type { FlowGrant, NftWorkspace } from './program.js'
 
 export interface LiveFlow {
@@ -18,17 +19,23 @@ export interface LiveFlow {
 
 type Judged = Pick<NftWorkspace, 'addresses' | 'clauses' | 'flowGrants' | 'services'>
 
-/** Grants of one workspace, exact ones by hash. */
+/** Grants of one workspace, exact ones by hash; indexed when the first flow asks, because most have none. */
 class Judge {
   private readonly exact = new Set<string>()
   private readonly ranges: FlowGrant[] = []
   private readonly marks: ReadonlySet<number>
   private readonly services: ReadonlySet<string>
+  private indexed = false
 
-  constructor({ clauses, flowGrants, services }: Judged) {
-    this.marks = new Set(clauses.map(({ mark }) => mark))
-    this.services = new Set(services)
-    for (const grant of flowGrants) {
+  constructor(private readonly judged: Judged) {
+    this.marks = new Set(judged.clauses.map(({ mark }) => mark))
+    this.services = new Set(judged.services)
+  }
+
+  private index(): void {
+    if (this.indexed) return
+    this.indexed = true
+    for (const grant of this.judged.flowGrants) {
       if (grant.range.first === grant.range.last && grant.from === grant.to)
         this.exact.add(keyOf(grant.direction, grant.protocol, grant.range.family, grant.range.first, grant.from))
       else this.ranges.push(grant)
@@ -42,6 +49,7 @@ class Judge {
     if (direction === 'egress' && flow.mark !== 0 && this.marks.has(flow.mark)) return true
     const where = direction === 'egress' ? addressClass(peer) : 'public'
     if (where === 'never') return false
+    this.index()
     if (this.exact.has(keyOf(direction, protocol, peer.family, peer.value, port))) return true
     return this.ranges.some(
       (grant) =>
@@ -49,7 +57,7 @@ class Judge {
         grant.protocol === protocol &&
         (protocol === 'icmp-echo' || (grant.from <= port && port <= grant.to)) &&
         (where !== 'reserved' || grant.opens) &&
-        inRange(peer, grant.range as IpRange),
+        inRange(peer, grant.range),
     )
   }
 }
@@ -71,19 +79,14 @@ export function flowJudge(workspaces: readonly Judged[]): (flow: LiveFlow) => bo
   }
 }
 
-/** Addresses in the order and form that the native side searches. */
+/** Addresses in the order and form that the native side searches: sixteen octets each, sorted. */
 function packAddresses(addresses: readonly string[]): Uint8Array {
-  const parsed = [...new Set(addresses)].map((text) => octetsOf(parseIp(text)))
-  parsed.sort((a, b) => Buffer.compare(a, b))
-  return Buffer.concat(parsed)
-}
-
-function octetsOf(ip: Ip | undefined): Uint8Array {
-  const octets = new Uint8Array(16)
-  if (!ip) return octets
-  const count = ip.family === 4 ? 4 : 16
-  for (let i = 0; i < count; i++) octets[i] = Number((ip.value >> BigInt(8 * (count - 1 - i))) & 255n)
-  return octets
+  const parsed = [...new Set(addresses)].map((text) => {
+    const padded = new Uint8Array(16)
+    padded.set(octetsOf(parseIp(text)))
+    return padded
+  })
+  return Buffer.concat(parsed.sort((a, b) => Buffer.compare(a, b)))
 }
 
 const PROTOCOLS: Readonly<Record<number, LiveFlow['protocol']>> = {
@@ -96,14 +99,9 @@ const PROTOCOLS: Readonly<Record<number, LiveFlow['protocol']>> = {
 function readFlow(records: Uint8Array, at: number): LiveFlow {
   const view = new DataView(records.buffer, records.byteOffset + at, FLOW_OCTETS)
   const family = view.getUint8(36) === 4 ? 4 : 6
-  const address = (offset: number): Ip => {
-    let value = 0n
-    for (let i = 0; i < (family === 4 ? 4 : 16); i++) value = (value << 8n) | BigInt(view.getUint8(offset + i))
-    return { family, value }
-  }
   return {
-    source: address(0),
-    destination: address(16),
+    source: ipOf(records, at, family),
+    destination: ipOf(records, at + 16, family),
     destinationPort: view.getUint16(34, true),
     protocol: PROTOCOLS[view.getUint8(37)] ?? 'other',
     mark: view.getUint32(40, true),

@@ -2,8 +2,11 @@
 // conntrack mark of the clause. A flow keeps the mark; what makes either worth anything is the set of live clauses, which
 // belongs to the generation. So a commit carries over what unchanged clauses learnt without touching it, and drops the rest.
 
+import { parseIp } from '../../base/ip.js'
 import type { LearnedGrant } from '../../plan/model.js'
 import { NftError } from './libnftables.js'
+import { native } from './native.js'
+import { octetsOf } from './octets.js'
 import { elementsOf, type ReadElement } from './readback.js'
 import type { WorkspaceRecord } from './record.js'
 import { TABLE } from './scaffold.js'
@@ -45,7 +48,7 @@ export async function learn(session: Session, generation: number, grants: readon
   if (script === '') return true
   if (!(await taken(session, script))) return false
   for (const [key, held] of touched) session.learned.set(key, held)
-  return readBack(session, [...touched.keys()])
+  return readBack([...touched.keys()])
 }
 
 /** One key holds one mark: of several clauses, the one whose grant lasts longest. */
@@ -63,14 +66,23 @@ function elementText(session: Session, key: string, grant: LearnedGrant, nowMs: 
   return `"${name}" . ${rest.join(' . ')} timeout ${durationOf(grant.expiresAtMs - nowMs)} comment "${comment}" : 0x${mark.toString(16)}`
 }
 
-/** nft fails when one of the elements is not there, which is the answer. */
-async function readBack(session: Session, keys: readonly string[]): Promise<boolean> {
-  for (const name of MAPS) {
-    const mine = keys.filter((key) => mapOf(key) === name).map((key) => key.replace(/^[^ ]+/, (link) => `"${link}"`))
-    if (mine.length === 0) continue
-    if (!(await taken(session, `get element inet ${TABLE} ${name} { ${mine.join(', ')} }\n`))) return false
-  }
-  return true
+/** Every element is there, as the kernel itself says. */
+const readBack = (keys: readonly string[]): boolean =>
+  keys.every((key) => {
+    const packed = packKey(key)
+    return native().elementHas(TABLE, mapOf(key), packed, packed.length) === 1
+  })
+
+/** A key as the kernel keeps it: the interface's name in 16 octets, then each field padded to four. */
+function packKey(key: string): Uint8Array {
+  const [link = '', address = '', protocol, port] = key.split(' . ')
+  const ip = octetsOf(parseIp(address))
+  const packed = new Uint8Array(16 + ip.length + 8)
+  packed.set(new TextEncoder().encode(link))
+  packed.set(ip, 16)
+  packed[16 + ip.length] = protocol === 'tcp' ? 6 : 17
+  packed.set([Number(port) >> 8, Number(port) & 255], 20 + ip.length)
+  return packed
 }
 
 /** False when the kernel refuses: the maps are gone, or the element is. What else goes wrong is thrown. */

@@ -5,6 +5,7 @@ import koffi from 'koffi'
 import { nftablesFault } from './errors.js'
 import { Lane } from './lane.js'
 import type { CFunction } from './native.js'
+import { TABLE } from './scaffold.js'
 
 interface Library {
   readonly create: (flags: number) => unknown
@@ -92,6 +93,15 @@ export class NftContext {
     })
   }
 
+  /**
+   * Every object of our table in one family, without elements; empty when the table is not there. By way of `list ruleset`,
+   * because `list table` of nft 1.0.6 reads every element even when it is told not to show them.
+   */
+  async structure(family: 'inet' | 'netdev' | 'arp'): Promise<readonly NftObject[]> {
+    const objects = await this.list(`list ruleset ${family}`, true)
+    return objects.filter((object) => Object.values(object).some(isOurs))
+  }
+
   private command(script: string, flags: number): Promise<string> {
     if (!this.open) return Promise.reject(new NftError('the session is closed'))
     this.lib.setFlags(this.context, flags)
@@ -117,6 +127,11 @@ export class NftContext {
 
 /** nft repeats the offending command under its message, which for a load is megabytes. */
 const firstLine = (text: string): string => (text.split('\n')[0] ?? '').slice(0, 400) || 'nft gave no reason'
+
+const isOurs = (value: unknown): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  (('table' in value && value.table === TABLE) || (!('table' in value) && 'name' in value && value.name === TABLE))
 
 /** One object of a listing, as nft's JSON schema has it (libnftables-json(5)). */
 export interface NftObject {

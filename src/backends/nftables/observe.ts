@@ -3,7 +3,7 @@
 // its link layer or without the deny floor. Counters come back by grant.
 
 import { readFile } from 'node:fs/promises'
-import { type Digest, isDigest } from '../../base/digest.js'
+import { isDigest } from '../../base/digest.js'
 import { parsePorts } from '../../base/ports.js'
 import { grantId } from '../../plan/grants.js'
 import type { GrantId, LearnedGrant } from '../../plan/model.js'
@@ -17,26 +17,20 @@ import { listLinks } from './native.js'
 import { elementsOf, type ReadElement } from './readback.js'
 import { type LiveRecord, livePattern, structureDigest } from './record.js'
 import { counterName, TABLE } from './scaffold.js'
-import { linkChain, TABLE_FAMILIES } from './script.js'
+import { linkChain, TABLE_FAMILIES, type TableFamily } from './script.js'
 import { reasonOf, type Session } from './session.js'
 
 /** Throws NFT_READ when the kernel cannot be asked at all. */
 export async function observe(session: Session): Promise<Observed> {
   const { reader } = session
   const record = session.live
-  let tables: Set<string>
-  try {
-    const listed = await reader.list('list tables', true)
-    tables = new Set(listed.flatMap(({ table }) => (table?.name === TABLE ? [table.family] : [])))
-  } catch (error) {
-    throw nftablesFault('NFT_READ', { what: 'the list of tables', why: reasonOf(error) }, { cause: error })
-  }
+  const found = await readStructures(session)
+  const tables = new Set(TABLE_FAMILIES.filter((family) => found[family].length > 0))
   const drift: string[] = []
   for (const family of TABLE_FAMILIES) if (record && !tables.has(family)) drift.push(`table ${family} ${TABLE} is gone`)
   const drops: Record<string, bigint> = { 'deny-floor': session.floor.drops() }
   if (!tables.has('inet')) return { live: null, drift: [...drift, ...floorDrift(session)], counters: [], drops }
-  const inet = await reader.list(`list table inet ${TABLE}`, true)
-  const netdev = tables.has('netdev') ? await reader.list(`list table netdev ${TABLE}`, true) : []
+  const { inet, netdev } = found
   Object.assign(drops, dropsOf([...inet, ...netdev]))
   const read = async (name: string): Promise<ReadElement[]> =>
     elementsOf(await reader.list(`list ${name.endsWith('_ws') ? 'map' : 'set'} inet ${TABLE} ${name}`))
@@ -44,7 +38,7 @@ export async function observe(session: Session): Promise<Observed> {
   const counters: GrantCounter[] = []
   if (record) {
     drift.push(...structureDrift(inet, netdev, record))
-    drift.push(...(await attachmentDrift(record, await read('attached'), await read('from_ws'))))
+    drift.push(...attachmentDrift(record, await read('attached'), await read('from_ws')))
     for (const name of Object.keys(record.elements)) {
       const elements = await read(name).catch(() => undefined) // gone: said with the structure
       if (!elements) continue
@@ -64,8 +58,8 @@ export async function observe(session: Session): Promise<Observed> {
   return {
     live: {
       generation: Number(gen.key),
-      planDigest: gen.comment as Digest,
-      workspaces: await attachedWorkspaces(record, await read('attached')),
+      planDigest: gen.comment,
+      workspaces: attachedWorkspaces(record, await read('attached')),
       quarantined: await flagged('quarantined'),
       suspended: [...new Set([...(await flagged('suspended')), ...pastDeadline(record, await read('live'))])].sort(),
       learned: learnedOf(session),
@@ -73,6 +67,19 @@ export async function observe(session: Session): Promise<Observed> {
     drift,
     counters,
     drops,
+  }
+}
+
+async function readStructures({ reader }: Session): Promise<Record<TableFamily, readonly NftObject[]>> {
+  try {
+    const [inet, netdev, arp] = [
+      await reader.structure('inet'),
+      await reader.structure('netdev'),
+      await reader.structure('arp'),
+    ]
+    return { inet, netdev, arp }
+  } catch (error) {
+    throw nftablesFault('NFT_READ', { what: 'the ruleset', why: reasonOf(error) }, { cause: error })
   }
 }
 
@@ -116,11 +123,11 @@ function structureDrift(inet: readonly NftObject[], netdev: readonly NftObject[]
   return drift
 }
 
-async function attachmentDrift(
+function attachmentDrift(
   record: LiveRecord,
   attached: readonly ReadElement[],
   fromWs: readonly ReadElement[],
-): Promise<string[]> {
+): string[] {
   const wanted = record.workspaces.map((one) => one.interface)
   const drift: string[] = []
   for (const { key } of attached)

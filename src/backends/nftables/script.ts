@@ -1,5 +1,5 @@
 // Programs as nft text. One script is one transaction: all of it or nothing. A load is cut into scripts of a bounded number of
-// elements, so that a quarantine on its own lane never waits behind a long one (about 4 us an element: 10 ms for 2,000).
+// elements, so that a quarantine on its own lane never waits behind a long one (4 to 8 us an element).
 
 import { type NftChain, type NftProgram, type NftSet, namePrefix, SHARED_SETS, type SharedSet } from './program.js'
 import {
@@ -16,7 +16,7 @@ import {
   TABLE,
 } from './scaffold.js'
 
-export const PIECE_ELEMENTS = 2_000
+export const PIECE_ELEMENTS = 1_000
 
 const FAMILIES = ['inet', 'netdev', 'arp'] as const
 export type TableFamily = (typeof FAMILIES)[number]

@@ -54,6 +54,11 @@ export class Session {
     return this.state.looseBefore
   }
 
+  /** What is live from now on, before it is written down. */
+  assume(live: LiveRecord): void {
+    this.state = { ...this.state, live }
+  }
+
   async remember(change: Partial<Omit<StateFile, 'format'>>): Promise<void> {
     this.state = { ...this.state, ...change }
     await writeState(this.options.stateDirectory, this.state)

@@ -52,8 +52,7 @@ function refuseBridged(program: NftProgram): void {
 
 /** Our base chains are there: the scaffold is in use, and only a commit may touch it. */
 async function hasHooks(session: Session): Promise<boolean> {
-  const objects = await session.writer.list('list chains', true)
-  return objects.some(({ chain }) => chain?.table === TABLE && chain.name === 'hook_forward')
+  return (await session.writer.structure('inet')).some(({ chain }) => chain?.name === 'hook_forward')
 }
 
 export async function discard(session: Session, staged: Staged): Promise<void> {
@@ -63,31 +62,29 @@ export async function discard(session: Session, staged: Staged): Promise<void> {
   await removeObjects(session, (name) => name.includes(`_g${staged.generation}${held.tag}_`))
 }
 
-/** Removes workspace objects that `unwanted` names, chains before the sets that they use, in pieces. */
+/** Objects of one workspace and generation refer only to one another and to the scaffold. */
+const prefixOf = (name: string): string => /^w\d+_g\d+[a-z]*_/.exec(name)?.[0] ?? ''
+const PREFIXES_A_PIECE = 16
+
+/** Removes workspace objects that `unwanted` names: a workspace's chains, then the sets that they used, a few at a time. */
 export async function removeObjects(session: Session, unwanted: (name: string) => boolean): Promise<void> {
-  const objects = await session.writer.list(`list table inet ${TABLE}`, true).catch(() => []) // no table, nothing to remove
-  const chains = objects.flatMap(({ chain }) => (chain && unwanted(chain.name) ? [chain.name] : []))
-  const sets = objects.flatMap(({ set }) => (set && unwanted(set.name) ? [set.name] : []))
-  // Chains of one workspace refer to one another: all are emptied before any is deleted.
-  for (let at = 0; at < chains.length; at += 256)
+  const objects = await session.writer.structure('inet')
+  const names = (list: readonly (string | undefined)[]): string[] =>
+    list.filter((name) => name !== undefined && prefixOf(name) !== '' && unwanted(name)) as string[]
+  const chains = names(objects.map(({ chain }) => chain?.name))
+  const sets = names(objects.map(({ set }) => set?.name))
+  const prefixes = [...new Set([...chains, ...sets].map(prefixOf))]
+  for (let at = 0; at < prefixes.length; at += PREFIXES_A_PIECE) {
+    const piece = new Set(prefixes.slice(at, at + PREFIXES_A_PIECE))
+    const inPiece = (name: string): boolean => piece.has(prefixOf(name))
+    const mine = chains.filter(inPiece)
     await session.writer.run(
-      chains
-        .slice(at, at + 256)
-        .map((name) => `flush chain inet ${TABLE} ${name}\n`)
-        .join(''),
+      mine.map((name) => `flush chain inet ${TABLE} ${name}\n`).join('') +
+        mine.map((name) => dropChain('inet', name)).join('') +
+        sets
+          .filter(inPiece)
+          .map((name) => dropSet('inet', name))
+          .join(''),
     )
-  for (let at = 0; at < chains.length; at += 256)
-    await session.writer.run(
-      chains
-        .slice(at, at + 256)
-        .map((name) => dropChain('inet', name))
-        .join(''),
-    )
-  for (let at = 0; at < sets.length; at += 64)
-    await session.writer.run(
-      sets
-        .slice(at, at + 64)
-        .map((name) => dropSet('inet', name))
-        .join(''),
-    )
+  }
 }

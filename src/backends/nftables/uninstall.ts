@@ -10,11 +10,9 @@ import type { Session } from './session.js'
 
 export async function uninstall(session: Session): Promise<string[]> {
   const removed: string[] = []
-  const tables = (await session.writer.list('list tables', true)).flatMap(({ table }) =>
-    table?.name === TABLE ? [table.family] : [],
-  )
   // The floor goes last: until the tables are gone it must not be the node's open moment, and after that nothing is fenced.
-  for (const family of TABLE_FAMILIES.filter((one) => tables.includes(one))) {
+  for (const family of TABLE_FAMILIES) {
+    if ((await session.writer.structure(family)).length === 0) continue
     await session.writer.run(`delete table ${family} ${TABLE}\n`)
     removed.push(`table ${family} ${TABLE}`)
   }

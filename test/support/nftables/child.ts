@@ -10,6 +10,7 @@ import { causeChain, Fault } from '../../../src/base/fault.js'
 import type { LearnedGrant, PlanSlice } from '../../../src/plan/model.js'
 
 let driver: Driver<NftProgram> | undefined
+let foreignChanges = 0
 let stopDenials: (() => Promise<void>) | undefined
 const batches: DenialBatch[] = []
 
@@ -21,7 +22,11 @@ const the = (): Driver<NftProgram> => {
 const OPERATIONS: Readonly<Record<string, (...values: never[]) => Promise<unknown>>> = {
   open: async (options: OpenOptions) => {
     driver = await nftablesBackend.open(options)
+    driver.watch?.(() => {
+      foreignChanges++
+    })
   },
+  foreignChanges: () => Promise.resolve(foreignChanges),
   probe: () => the().probe(),
   capabilities: async () => nftablesBackend.capabilities(await the().probe()),
   observe: () => the().observe(),
@@ -33,7 +38,7 @@ const OPERATIONS: Readonly<Record<string, (...values: never[]) => Promise<unknow
   listen: async () => {
     stopDenials = await the().denials((batch) => batches.push(batch))
   },
-  heard: async () => batches.splice(0),
+  heard: () => Promise.resolve(batches.splice(0)),
   deafen: async () => stopDenials?.(),
   uninstall: () => the().uninstall(),
   close: async () => {

@@ -97,6 +97,8 @@ export class NftHarness {
   listen = (): Promise<void> => this.value('listen')
   heard = (): Promise<DenialBatch[]> => this.value('heard')
   deafen = (): Promise<void> => this.value('deafen')
+  /** How often the driver was told that somebody else changed the ruleset. */
+  foreignChanges = (): Promise<number> => this.value('foreignChanges')
   uninstall = (): Promise<string[]> => this.value('uninstall')
 
   /** Ends the process as it is; the fence stays. */
