@@ -111,9 +111,9 @@ function answerOf({ bytes }: SeenFrame): Answer {
   return 'silent'
 }
 
-/** Hosts say MLD and the like at times of their own; that is no answer to a frame of ours unless nothing else moved. */
+/** What hosts and the node say at times of their own is counted too, under reasons that a frame of an attached slot rarely has. */
 function moved(before: Drops, after: Drops): string | undefined {
-  const changed = Object.keys(after).filter((reason) => after[reason] !== before[reason])
+  const changed = Object.keys(after).filter((reason) => after[reason] !== before[reason] && reason !== 'not-attached')
   return changed.find((reason) => reason !== 'noise') ?? changed[0]
 }
 
