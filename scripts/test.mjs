@@ -35,7 +35,12 @@ else failures.push('suites: they ended without a summary')
 if (summary.passed + summary.failed.length === 0) failures.push('suites: no test was run')
 for (const left of leftovers()) if (!before.has(left)) failures.push(`left behind: ${left}`)
 
-for (const { name, reason } of summary.skipped) console.log(`skipped: ${name}: ${reason}`)
+const skips = new Map()
+for (const { name, reason } of summary.skipped) skips.set(reason, [...(skips.get(reason) ?? []), name])
+for (const [reason, names] of skips) {
+  console.log(`skipped ${names.length}: ${reason}`)
+  for (const name of names) console.log(`  ${name}`)
+}
 failures.unshift(...summary.failed, ...summary.problems)
 for (const failure of failures) console.log(`failed: ${failure}`)
 console.log(`${summary.passed} passed, ${failures.length} failed, ${summary.skipped.length} skipped`)

@@ -151,13 +151,24 @@ export const object =
     if (node.kind !== 'map') return badType(`a mapping (${options.what})`, node, spot, findings)
     const values: Record<string, unknown> = Object.create(null) as Record<string, unknown>
     const spots = new Map<string, Spot>()
+    const misspelt: { readonly entry: YamlEntry; readonly at: Spot; readonly meant: string }[] = []
     for (const entry of node.entries) {
       const at = keySpot(entry, spot.path)
       const read = Object.hasOwn(shape, entry.key) ? shape[entry.key] : undefined
       if (read) {
         values[entry.key] = read(entry.value, valueSpot(entry, at), findings)
         spots.set(entry.key, at)
-      } else unknownKey(entry.key, Object.keys(shape), options, at, findings)
+      } else {
+        const meant = unknownKey(entry.key, Object.keys(shape), options, at, findings)
+        if (meant !== undefined) misspelt.push({ entry, at, meant })
+      }
+    }
+    // A misspelt key is one finding, and what stands under it is read as what was meant: all findings come at once.
+    for (const { entry, at, meant } of misspelt) {
+      const read = shape[meant]
+      if (!read || spots.has(meant)) continue
+      values[meant] = read(entry.value, valueSpot(entry, at), findings)
+      spots.set(meant, at)
     }
     for (const key of options.required ?? [])
       if (!spots.has(key)) findings.note('missing-key', spot, `${options.what} needs the key ${quote(key)}`)
@@ -169,19 +180,21 @@ export const object =
     }
   }
 
+/** Notes the key and returns the one that was probably meant. */
 export function unknownKey(
   key: string,
   known: readonly string[],
   options: ObjectOptions,
   at: Spot,
   findings: Findings,
-): void {
+): string | undefined {
   const hints = options.hints
   const hint = hints && Object.hasOwn(hints, key) ? hints[key] : undefined
   const meant = hint === undefined ? nearest(key, known) : undefined
   const rest =
     hint ?? (meant === undefined ? `${options.what} takes ${known.join(', ')}` : `did you mean ${quote(meant)}?`)
   findings.note('unknown-key', at, `unknown key ${quote(key)}; ${rest}`, meant)
+  return meant
 }
 
 const keySpot = (entry: YamlEntry, path: string): Spot => ({ ...entry.at, path: joinPath(path, entry.key) })

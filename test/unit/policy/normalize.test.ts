@@ -91,7 +91,6 @@ describe('normalizePolicies', () => {
     })
     expect(notes.map((note) => note.split(']')[0])).toEqual([
       'error a.yaml:6 [unknown-key',
-      'error s.yaml:4 [missing-port',
       'error s.yaml:4 [unknown-key',
     ])
   })
