@@ -12,7 +12,7 @@ import { attachAll, attachmentOf, detachAll, interfacesOf, matches } from './att
 import { drainDenials } from './denials.js'
 import { ebpfFault } from './errors.js'
 import { Fence, removePins } from './fence.js'
-import { type Book, buildGeneration, clearSlot, type Placement, readBook } from './generation.js'
+import { type Book, buildGeneration, clearSlot, readBook } from './generation.js'
 import { MAX_FLOWS } from './layout.js'
 import { Learned } from './learned.js'
 import { observe } from './observe.js'
@@ -26,9 +26,8 @@ const SWEEP_MS = 1000
 const PRESSED_MS = 2000
 
 interface Ready extends Staged {
-  readonly program: EbpfProgram
-  readonly placements: readonly Placement[]
   readonly slot: number
+  readonly book: Book
   /** Interfaces that this stage was the first to attach. */
   readonly added: readonly number[]
 }
@@ -38,6 +37,8 @@ export class EbpfDriver implements Driver<EbpfProgram> {
   /** What still runs after the last commit. */
   private tail: Promise<void> = Promise.resolve()
   private generation: number
+  /** What is live. */
+  private book: Book | undefined
   private readonly stops: (() => Promise<void>)[] = []
   private readonly timer: NodeJS.Timeout
   private pressed = false
@@ -59,10 +60,9 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     const word = fence.word()
     const learned = new Learned(fence, tenants, Number(word >> 1n))
     const driver = new EbpfDriver(fence, tenants, learned, options)
-    if (word !== 0n) {
-      const slot = Number(word & 1n)
-      await driver.settle(readBook(fence, slot), slot)
-    }
+    const slot = Number(word & 1n)
+    driver.book = word === 0n ? undefined : readBook(fence, slot)
+    if (driver.book) await driver.settle(driver.book, slot)
     driver.closeUnattached()
     return driver
   }
@@ -85,14 +85,14 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     }))
     const word = this.fence.word()
     const slot = word === 0n ? 0 : 1 - Number(word & 1n)
-    await buildGeneration(this.fence, program, placements, slot)
+    const book = await buildGeneration(this.fence, program, placements, slot)
     const added = attachAll(
       this.fence,
       placements.map((one) => one.attachment),
     )
     this.closeUnattached()
     const { generation, planDigest } = program
-    this.staged = { generation, planDigest, program, placements, slot, added }
+    this.staged = { generation, planDigest, slot, book, added }
     return { generation, planDigest }
   }
 
@@ -102,7 +102,8 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     this.fence.setWord((BigInt(ready.generation) << 1n) | BigInt(ready.slot))
     this.generation = ready.generation
     this.staged = undefined
-    this.tail = this.settle(readBook(this.fence, ready.slot), ready.slot)
+    this.book = ready.book
+    this.tail = this.settle(ready.book, ready.slot)
     // The next stage or observation hears of a failure.
     this.tail.catch(() => undefined)
   }
@@ -165,8 +166,7 @@ export class EbpfDriver implements Driver<EbpfProgram> {
   }
 
   /** Brings what lives beside the generations in line with the live one, then lets the old one go. */
-  private async settle(book: Book | undefined, slot: number): Promise<void> {
-    if (!book) return
+  private async settle(book: Book, slot: number): Promise<void> {
     const { fence } = this
     const clauses = new Map(book.workspaces.map((one) => [one.workspace, new Set(one.clauses)]))
     this.learned.carryOver(clauses, book.generation, Date.now())
@@ -188,8 +188,7 @@ export class EbpfDriver implements Driver<EbpfProgram> {
 
   /** A deadline that passed has cut every flow, whether or not anything came by to notice. */
   private cutWhatExpired(): void {
-    const word = this.fence.word()
-    const book = word === 0n ? undefined : readBook(this.fence, Number(word & 1n))
+    const { book } = this
     if (book && book.expiresAtMs <= Date.now()) for (const one of book.workspaces) this.tenants.cut(one.workspace)
   }
 

@@ -32,13 +32,13 @@ export interface Placement {
 
 const MS = 1_000_000n
 
-/** Makes, fills and publishes; nothing of it is live until the generation word says so. */
+/** Makes, fills and publishes; nothing of it is live until the generation word says so. Gives what it wrote in the book. */
 export async function buildGeneration(
   fence: Fence,
   program: EbpfProgram,
   placements: readonly Placement[],
   slot: number,
-): Promise<void> {
+): Promise<Book> {
   const { native } = fence
   const cpus = native.ask('cpus')
   const made = new Map<string, number>()
@@ -73,7 +73,8 @@ export async function buildGeneration(
     make('workspaces', MAP_TYPE.hash, 4, record, placements.length, 0)
     make('counters', MAP_TYPE.array, 4, STRUCTS.fence_counter.size, grants.count * cpus, INNER_MAP)
     make('grants', MAP_TYPE.array, 4, GRANT_ROW.size, grants.count, 0)
-    const text = Buffer.from(JSON.stringify(bookOf(program, placements, cpus)), 'utf8')
+    const book = bookOf(program, placements, cpus)
+    const text = Buffer.from(JSON.stringify(book), 'utf8')
     make('book', MAP_TYPE.array, 4, text.length, 1, 0)
     const map = (name: string): number => made.get(name) as number
     const keys = Buffer.alloc(placements.length * 4)
@@ -111,6 +112,7 @@ export async function buildGeneration(
       if (existsSync(path)) unlinkSync(path)
       native.call(`pinning ${name}`, 'pin', descriptor, path)
     }
+    return book
   } finally {
     for (const descriptor of made.values()) native.ask('close', descriptor)
   }

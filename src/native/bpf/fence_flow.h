@@ -83,6 +83,24 @@ static __always_inline int judge_flow(struct scene *s, struct fence_flow *flow, 
     return basis;
 }
 
+/*
+ * The flow if something keeps it alive now. Otherwise it is destroyed and the packet is judged as if there had been none: the
+ * sweep after a change of plan does the same, and whoever comes first must not matter.
+ */
+static __always_inline struct fence_flow *granted_flow(struct scene *s, struct fence_flow *flow,
+                                                       const struct fence_flow_key *key, const struct tuple *t,
+                                                       int *basis)
+{
+    *basis = BASIS_NONE;
+    if (!flow)
+        return 0;
+    *basis = judge_flow(s, flow, t);
+    if (*basis != BASIS_NONE)
+        return flow;
+    bpf_map_delete_elem(&flows, key);
+    return 0;
+}
+
 /* Marks the flow as seen. A TCP flow that both ends have closed is forgotten early (fence.bpf.c, sweep). */
 static __always_inline void touch_flow(struct scene *s, struct fence_flow *flow, __u8 tcp_flags, __u8 side)
 {

@@ -199,13 +199,9 @@ static __always_inline struct verdict judge_from(struct __sk_buff *skb, struct s
     /* Step 4. */
     if (is_service(s, &t))
         return ALLOW(FENCE_SERVICE);
+    flow = granted_flow(s, flow, &key, &t, &basis);
     /* Step 5. */
     if (flow && flow->direction == FENCE_INGRESS) {
-        basis = judge_flow(s, flow, &t);
-        if (basis == BASIS_NONE) {
-            bpf_map_delete_elem(&flows, &key);
-            return refuse(p, FENCE_NO_GRANT);
-        }
         touch_flow(s, flow, p->tcp_flags, FENCE_CLOSED_LOCAL);
         return ALLOW_BY(FENCE_INGRESS_REPLY, basis);
     }
@@ -216,17 +212,10 @@ static __always_inline struct verdict judge_from(struct __sk_buff *skb, struct s
     if (class == FENCE_NEVER)
         return refuse(p, FENCE_NEVER_DESTINATION);
     grant = grant_for(s, &t, FENCE_EGRESS, class);
-    if (class == FENCE_RESERVED && !grant) {
-        bpf_map_delete_elem(&flows, &key);
+    if (class == FENCE_RESERVED && !grant)
         return refuse(p, FENCE_RESERVED_DESTINATION);
-    }
     /* Step 7. */
     if (flow) {
-        basis = judge_flow(s, flow, &t);
-        if (basis == BASIS_NONE) {
-            bpf_map_delete_elem(&flows, &key);
-            return refuse(p, FENCE_NO_GRANT);
-        }
         touch_flow(s, flow, p->tcp_flags, FENCE_CLOSED_LOCAL);
         return ALLOW_BY(FENCE_FLOW, basis);
     }
@@ -308,11 +297,8 @@ static __always_inline struct verdict judge_error(struct __sk_buff *skb, struct 
     if (!read_quoted(skb, p, &t))
         return DROP(FENCE_ICMP_ERROR);
     flow_key_of(&key, &t, s->at->tenant);
-    flow = live_flow(s, &key);
-    if (!flow)
-        return DROP(FENCE_ICMP_ERROR);
-    basis = judge_flow(s, flow, &t);
-    return basis == BASIS_NONE ? DROP(FENCE_ICMP_ERROR) : ALLOW_BY(FENCE_ICMP_ERROR_OF_FLOW, basis);
+    flow = granted_flow(s, live_flow(s, &key), &key, &t, &basis);
+    return flow ? ALLOW_BY(FENCE_ICMP_ERROR_OF_FLOW, basis) : DROP(FENCE_ICMP_ERROR);
 }
 
 /* `fence`: sent by this node itself, and not forwarded by it. */
@@ -350,13 +336,8 @@ static __always_inline struct verdict judge_to(struct __sk_buff *skb, struct sce
             return ALLOW(FENCE_SERVICE);
     }
     flow_key_of(&key, &t, s->at->tenant);
-    flow = live_flow(s, &key);
+    flow = granted_flow(s, live_flow(s, &key), &key, &t, &basis);
     if (flow) {
-        basis = judge_flow(s, flow, &t);
-        if (basis == BASIS_NONE) {
-            bpf_map_delete_elem(&flows, &key);
-            return DROP(FENCE_NO_FLOW);
-        }
         touch_flow(s, flow, p->tcp_flags, FENCE_CLOSED_PEER);
         return ALLOW_BY(flow->direction == FENCE_EGRESS ? FENCE_EGRESS_REPLY : FENCE_FLOW, basis);
     }
