@@ -11,7 +11,7 @@ import { canBuild } from '../../test/support/lab/namespaces.js'
 import { repositoryPath } from '../../test/support/lab/repository.js'
 import type { Probe, Scene, Verdict } from './probe.js'
 import { PROBES } from './probes.js'
-import { Product, textAt } from './product.js'
+import { type Document, Product, textAt } from './product.js'
 import { type QuarantineTimes, quarantine } from './quarantine.js'
 import { type Applying, apply, refusals } from './refusals.js'
 import { finish, printTable, progress, type Row } from './report.js'
@@ -128,6 +128,7 @@ async function demo(lab: Lab, rows: Row[]): Promise<QuarantineTimes> {
   const [generation, took] = [textAt(first.json, 'generation'), textAt(first.json, 'elapsedMs')]
   progress(`generation ${generation} active on ${BACKEND} after ${took} ms`)
 
+  const watch = product.watch()
   for await (const row of behindTheFence(scene, product)) rows.push(row)
   rows.push(await emptySlot(scene))
   await scene.outside.close()
@@ -139,10 +140,31 @@ async function demo(lab: Lab, rows: Row[]): Promise<QuarantineTimes> {
   progress('quarantine, while downloads run')
   const { rows: quarantined, times } = await quarantine(applying)
   rows.push(...quarantined)
+  await watch.stop()
+  rows.push(told(rows, watch.facts))
   copyFileSync(workshop.events(), EVENTS)
   await product.run('uninstall', '--yes', '--config', 'agent.yaml')
   rows.push(await leftovers(lab))
   return times
+}
+
+/** The link layer is judged before packets can be sampled; an empty slot has no workspace to speak of. */
+const UNTOLD = ['link-layer', 'not-attached']
+
+/** Every reason for which a probe was refused must be in the trail. */
+function told(rows: readonly Row[], facts: readonly Document[]): Row {
+  const reasons = new Set(rows.filter((row) => ['refused', 'dropped'].includes(row.expected)).map((row) => row.clause))
+  const expected = [...reasons].filter((reason) => !UNTOLD.includes(reason)).sort()
+  const denied = facts.filter((fact) => fact.kind === 'flow-denied').map((fact) => textAt(fact, 'reason'))
+  const missing = expected.filter((reason) => !denied.includes(reason))
+  return {
+    group: 'audit',
+    probe: `refusals told by sluice watch, ${expected.length} reasons`,
+    expected: 'all told',
+    observed: missing.length === 0 ? 'all told' : `not told: ${missing.join(', ')}`,
+    clause: expected.join(', '),
+    ok: missing.length === 0,
+  }
 }
 
 async function leftovers(lab: Lab): Promise<Row> {

@@ -1,7 +1,10 @@
 // The product as an operator uses it: the real command line, in the enforcement node's namespace, with `--json`. Gives exit
 // status and the document; a command that was meant to work and did not ends the demo with what it said.
 
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { command } from '../../test/support/lab/command.js'
 import { repositoryPath } from '../../test/support/lab/repository.js'
 
@@ -32,12 +35,52 @@ export class Product {
     return { exit: status, json: parse(stdout), stderr, tookMs }
   }
 
+  /** Starts `sluice watch --json` beside everything else. */
+  watch(): Watch {
+    const words = [
+      'netns',
+      'exec',
+      this.namespace,
+      process.execPath,
+      PROGRAM,
+      'watch',
+      '--config',
+      'agent.yaml',
+      '--json',
+    ]
+    return new Watch(spawn('ip', words, { cwd: this.directory, stdio: ['ignore', 'pipe', 'pipe'] }))
+  }
+
   /** As `try`, for commands that must work. */
   async run(...words: readonly string[]): Promise<Answer> {
     const answer = await this.try(...words)
     if (answer.exit === 0) return answer
     const said = JSON.stringify(answer.json) === '{}' ? answer.stderr : JSON.stringify(answer.json, undefined, 2)
     throw new Error(`sluice ${words.join(' ')}: exit ${answer.exit}\n${said}`)
+  }
+}
+
+/** A running `sluice watch`: the facts that it told so far. */
+export class Watch {
+  readonly facts: Document[] = []
+  private stderr = ''
+
+  constructor(private readonly child: ChildProcessByStdio<null, Readable, Readable>) {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      this.facts.push(JSON.parse(line) as Document)
+    })
+    child.stderr.on('data', (data) => {
+      this.stderr += String(data)
+    })
+  }
+
+  /** Ends it as Ctrl-C does. Throws when it had ended by itself. */
+  async stop(): Promise<void> {
+    if (this.child.exitCode !== null) throw new Error(`sluice watch ended by itself: ${this.stderr}`)
+    await new Promise((done) => {
+      this.child.once('close', done)
+      this.child.kill('SIGINT')
+    })
   }
 }
 
