@@ -6,6 +6,7 @@ import type { Backend } from './backend.js'
 
 const LOADERS = {
   nftables: async (): Promise<Backend> => (await import('./nftables/index.js')).nftablesBackend,
+  ebpf: async (): Promise<Backend> => (await import('./ebpf/index.js')).ebpfBackend,
   memory: async (): Promise<Backend> => (await import('./memory/index.js')).memoryBackend,
 } satisfies Partial<Record<BackendName, () => Promise<Backend>>>
 

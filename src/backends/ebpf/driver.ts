@@ -8,13 +8,14 @@
 import { setInterval } from 'node:timers'
 import type { LearnedGrant, WorkspaceId } from '../../plan/model.js'
 import type { DenialBatch, Driver, Flag, Observed, OpenOptions, Probed, Staged } from '../backend.js'
-import { attachAll, attachmentOf, detachAll, interfacesOf, matches } from './attach.js'
+import { attachAll, attachedIndexes, attachmentOf, detachAll, interfacesOf, matches } from './attach.js'
 import { drainDenials } from './denials.js'
 import { ebpfFault } from './errors.js'
-import { Fence, removePins } from './fence.js'
+import { Fence, isStanding, removeIfEmpty, removePins } from './fence.js'
 import { type Book, buildGeneration, clearSlot, readBook } from './generation.js'
 import { MAX_FLOWS } from './layout.js'
 import { Learned } from './learned.js'
+import { Native } from './native.js'
 import { observe } from './observe.js'
 import { probeEbpf } from './probe.js'
 import type { EbpfProgram } from './program.js'
@@ -32,65 +33,65 @@ interface Ready extends Staged {
   readonly added: readonly number[]
 }
 
+/** The fence and what the agent knows about it. */
+interface Standing {
+  readonly fence: Fence
+  readonly tenants: Tenants
+  readonly learned: Learned
+}
+
 export class EbpfDriver implements Driver<EbpfProgram> {
+  private held: Standing | undefined
   private staged: Ready | undefined
-  /** What still runs after the last commit. */
-  private tail: Promise<void> = Promise.resolve()
-  private generation: number
   /** What is live. */
   private book: Book | undefined
+  /** What still runs after the last commit. */
+  private tail: Promise<void> = Promise.resolve()
+  private timer: NodeJS.Timeout | undefined
   private readonly stops: (() => Promise<void>)[] = []
-  private readonly timer: NodeJS.Timeout
+  private sweeping: Promise<void> = Promise.resolve()
   private pressed = false
 
   private constructor(
-    private readonly fence: Fence,
-    private readonly tenants: Tenants,
-    private readonly learned: Learned,
+    private readonly native: Native,
     private readonly options: OpenOptions,
-  ) {
-    this.generation = Number(fence.word() >> 1n)
-    this.timer = setInterval(() => this.housekeep(), SWEEP_MS)
-    this.timer.unref()
-  }
+  ) {}
 
+  /** Adopts the fence of this network namespace. Makes one only when there is something to close: asking costs nothing. */
   static async open(options: OpenOptions): Promise<EbpfDriver> {
-    const fence = Fence.open()
-    const tenants = new Tenants(fence)
-    const word = fence.word()
-    const learned = new Learned(fence, tenants, Number(word >> 1n))
-    const driver = new EbpfDriver(fence, tenants, learned, options)
-    const slot = Number(word & 1n)
-    driver.book = word === 0n ? undefined : readBook(fence, slot)
-    if (driver.book) await driver.settle(driver.book, slot)
-    driver.closeUnattached()
+    const driver = new EbpfDriver(Native.open(), options)
+    if (options.attachInterfaces.length > 0 || isStanding(driver.native)) driver.stand()
+    await driver.tail
     return driver
   }
 
   probe(): Promise<Probed> {
-    return Promise.resolve(probeEbpf(this.fence))
+    return Promise.resolve(probeEbpf(this.native))
   }
 
   async observe(): Promise<Observed> {
     await this.tail
-    return observe(this.fence, this.tenants, this.learned, this.options.attachInterfaces)
+    if (!this.held) return { live: null, drift: [], counters: [], drops: {} }
+    const { fence, tenants, learned } = this.held
+    return observe(fence, tenants, learned, this.options.attachInterfaces)
   }
 
   async stage(program: EbpfProgram): Promise<Staged> {
     await this.tail
     if (this.staged) await this.discard(this.staged)
+    const { fence, tenants } = this.stand()
     const placements = program.workspaces.map((one) => ({
-      tenant: this.tenants.numberOf(one.workspace),
-      attachment: attachmentOf(this.fence, one),
+      tenant: tenants.numberOf(one.workspace),
+      attachment: attachmentOf(fence, one),
     }))
-    const word = this.fence.word()
+    const word = fence.word()
     const slot = word === 0n ? 0 : 1 - Number(word & 1n)
-    const book = await buildGeneration(this.fence, program, placements, slot)
+    const book = await buildGeneration(fence, program, placements, slot)
     const added = attachAll(
-      this.fence,
+      fence,
       placements.map((one) => one.attachment),
     )
-    this.closeUnattached()
+    this.closeUnattached(fence)
     const { generation, planDigest } = program
     this.staged = { generation, planDigest, slot, book, added }
     return { generation, planDigest }
@@ -98,64 +99,82 @@ export class EbpfDriver implements Driver<EbpfProgram> {
 
   async commit(staged: Staged): Promise<void> {
     const ready = this.ready(staged)
-    this.cutWhatExpired()
-    this.fence.setWord((BigInt(ready.generation) << 1n) | BigInt(ready.slot))
-    this.generation = ready.generation
+    const standing = this.stand()
+    this.cutWhatExpired(standing)
+    standing.fence.setWord((BigInt(ready.generation) << 1n) | BigInt(ready.slot))
     this.staged = undefined
     this.book = ready.book
-    this.tail = this.settle(ready.book, ready.slot)
-    // The next stage or observation hears of a failure.
-    this.tail.catch(() => undefined)
+    this.follow(standing, ready.book, ready.slot)
   }
 
   async discard(staged: Staged): Promise<void> {
     const ready = this.ready(staged)
+    const { fence } = this.stand()
     this.staged = undefined
     // An interface that is fenced by an earlier generation stays as it is; one that this stage closed is opened again.
-    detachAll(this.fence, ready.added)
-    await clearSlot(this.fence, ready.slot)
+    detachAll(fence, ready.added)
+    await clearSlot(fence, ready.slot)
   }
 
   flag(workspace: WorkspaceId, flag: Flag, on: boolean): Promise<void> {
-    this.tenants.flag(workspace, flag, on)
+    this.stand().tenants.flag(workspace, flag, on)
     return Promise.resolve()
   }
 
   learn(generation: number, grants: readonly LearnedGrant[]): Promise<boolean> {
-    if (this.generation !== generation) return Promise.resolve(false)
-    this.learned.add(grants)
+    if (this.book?.generation !== generation) return Promise.resolve(false)
+    const { fence, learned } = this.stand()
+    learned.add(grants)
     // Read back: another generation may have become live by another hand.
-    return Promise.resolve(Number(this.fence.word() >> 1n) === generation)
+    return Promise.resolve(Number(fence.word() >> 1n) === generation)
   }
 
   denials(deliver: (batch: DenialBatch) => void): Promise<() => Promise<void>> {
-    const stop = drainDenials(this.fence, this.tenants, deliver)
+    const { fence, tenants } = this.stand()
+    const stop = drainDenials(fence, tenants, deliver)
     this.stops.push(stop)
     return Promise.resolve(stop)
   }
 
   async uninstall(): Promise<readonly string[]> {
-    await this.tail
-    await Promise.all(this.stops.splice(0).map((stop) => stop()))
-    clearInterval(this.timer)
-    const indexes = interfacesOf(this.fence)
-    const pinned = this.fence.links().length
+    await this.rest()
+    if (!this.held) return []
+    const { fence } = this.held
+    const attached = attachedIndexes(fence).size
     detachAll(
-      this.fence,
-      indexes.map(({ index }) => index),
+      fence,
+      interfacesOf(fence).map(({ index }) => index),
     )
-    const { pins } = this.fence
-    this.fence.close()
-    removePins(pins)
-    removePins(pins.slice(0, pins.lastIndexOf('/')))
-    return [`${pinned} attachments of the fence program`, `the pins below ${pins}`]
+    fence.close()
+    this.held = undefined
+    this.book = undefined
+    const base = fence.pins.slice(0, fence.pins.lastIndexOf('/'))
+    removePins(base)
+    removeIfEmpty(base.slice(0, base.lastIndexOf('/')))
+    return [`the fence program on ${attached} interface(s)`, `everything pinned below ${base}`]
   }
 
   async close(): Promise<void> {
-    clearInterval(this.timer)
-    await Promise.all(this.stops.splice(0).map((stop) => stop()))
-    await this.tail.catch(() => undefined)
-    this.fence.close()
+    await this.rest()
+    this.held?.fence.close()
+    this.held = undefined
+  }
+
+  /** The fence, made or adopted. What an agent that died left undone after its last commit is done first. */
+  private stand(): Standing {
+    if (this.held) return this.held
+    const fence = Fence.open(this.native)
+    const tenants = new Tenants(fence)
+    const word = fence.word()
+    const learned = new Learned(fence, tenants, Number(word >> 1n))
+    this.held = { fence, tenants, learned }
+    const slot = Number(word & 1n)
+    this.book = word === 0n ? undefined : readBook(fence, slot)
+    if (this.book) this.follow(this.held, this.book, slot)
+    this.closeUnattached(fence)
+    this.timer = setInterval(() => this.housekeep(fence), SWEEP_MS)
+    this.timer.unref()
+    return this.held
   }
 
   private ready(staged: Staged): Ready {
@@ -165,49 +184,62 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     return held
   }
 
+  private follow(standing: Standing, book: Book, slot: number): void {
+    this.tail = this.settle(standing, book, slot)
+    // Whoever waits for the tail hears of a failure: the next stage, observation or close.
+    this.tail.catch(() => undefined)
+  }
+
   /** Brings what lives beside the generations in line with the live one, then lets the old one go. */
-  private async settle(book: Book, slot: number): Promise<void> {
-    const { fence } = this
+  private async settle({ fence, learned }: Standing, book: Book, slot: number): Promise<void> {
     const clauses = new Map(book.workspaces.map((one) => [one.workspace, new Set(one.clauses)]))
-    this.learned.carryOver(clauses, book.generation, Date.now())
+    learned.carryOver(clauses, book.generation, Date.now())
     // Packets that began under the old word may still make flows by it: wait for them, then look at every flow.
     await clearSlot(fence, 1 - slot)
-    for (const one of book.workspaces) this.place(one.tenant, one.attachment)
+    for (const one of book.workspaces) placeTenant(fence, one.tenant, one.attachment)
     await sweep(fence, 0)
     for (const other of fence.otherLayouts()) removePins(other)
   }
 
-  /** Tells the sweep where a workspace is. */
-  private place(tenant: number, attachment: number): void {
-    const key = Buffer.alloc(4)
-    const value = Buffer.alloc(4)
-    key.writeUInt32LE(tenant)
-    value.writeUInt32LE(attachment)
-    this.fence.native.call('placing a workspace', 'mapWrite', this.fence.map('attachments'), key, value, 1, 4, 4)
-  }
-
   /** A deadline that passed has cut every flow, whether or not anything came by to notice. */
-  private cutWhatExpired(): void {
+  private cutWhatExpired({ tenants }: Standing): void {
     const { book } = this
-    if (book && book.expiresAtMs <= Date.now()) for (const one of book.workspaces) this.tenants.cut(one.workspace)
+    if (book && book.expiresAtMs <= Date.now()) for (const one of book.workspaces) tenants.cut(one.workspace)
   }
 
   /** Interfaces that may carry fenced traffic only are closed, plan or no plan. */
-  private closeUnattached(): void {
+  private closeUnattached(fence: Fence): void {
     const { attachInterfaces } = this.options
-    const indexes = interfacesOf(this.fence)
+    const indexes = interfacesOf(fence)
       .filter(({ name }) => matches(name, attachInterfaces))
       .map(({ index }) => index)
-    attachAll(this.fence, indexes)
+    attachAll(fence, indexes)
+  }
+
+  /** Ends what runs beside: the timer, the drains, the tail of the last commit. */
+  private async rest(): Promise<void> {
+    clearInterval(this.timer)
+    await Promise.all(this.stops.splice(0).map((stop) => stop()))
+    await this.sweeping
+    await this.tail
   }
 
   /** Forgets flows that are over. A failure shows at the next commit, which sweeps too. */
-  private housekeep(): void {
-    sweep(this.fence, this.pressed ? PRESSED_MS : 0).then(
+  private housekeep(fence: Fence): void {
+    this.sweeping = sweep(fence, this.pressed ? PRESSED_MS : 0).then(
       ({ kept }) => {
         this.pressed = kept > MAX_FLOWS / 2
       },
       () => undefined,
     )
   }
+}
+
+/** Tells the sweep where a workspace is. */
+function placeTenant(fence: Fence, tenant: number, attachment: number): void {
+  const key = Buffer.alloc(4)
+  const value = Buffer.alloc(4)
+  key.writeUInt32LE(tenant)
+  value.writeUInt32LE(attachment)
+  fence.native.call('placing a workspace', 'mapWrite', fence.map('attachments'), key, value, 1, 4, 4)
 }

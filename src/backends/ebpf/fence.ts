@@ -96,6 +96,7 @@ export class Fence {
   otherLayouts(): readonly string[] {
     const base = this.pins.slice(0, this.pins.lastIndexOf('/'))
     return readdirSync(base)
+      .filter((name) => /^v\d+$/.test(name))
       .map((name) => `${base}/${name}`)
       .filter((path) => path !== this.pins)
   }
@@ -135,6 +136,9 @@ export class Fence {
     native.call('signing the fence', 'arrayWrite', this.map('about'), 0, about, 1, about.length)
   }
 }
+
+/** True when a fence of this layout is pinned for this network namespace. */
+export const isStanding = (native: Native): boolean => existsSync(`${pinsOf(native)}/maps/about`)
 
 /** The folder of this network namespace and layout; the BPF file system is mounted where there is none. */
 export function pinsOf(native: Native): string {
@@ -231,6 +235,11 @@ export function removePins(path: string): void {
   for (const name of ['links', 'programs', 'maps', 'generations'].filter((one) => existsSync(`${path}/${one}`)))
     removeFolder(`${path}/${name}`)
   removeFolder(path)
+}
+
+/** Other network namespaces may have theirs below it. */
+export function removeIfEmpty(path: string): void {
+  if (existsSync(path) && readdirSync(path).length === 0) rmdirSync(path)
 }
 
 function removeFolder(path: string): void {

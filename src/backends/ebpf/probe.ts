@@ -1,27 +1,19 @@
 // What this machine's kernel can do for the fence, found by trying: the program is loaded, nothing is attached. Each answer
 // says what was seen and, for a no, what is lost without it.
 
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { Fault } from '../../base/fault.js'
 import type { Probe, Probed } from '../backend.js'
-import { Fence } from './fence.js'
-import { Native } from './native.js'
+import { load, pinsOf, removeIfEmpty, removePins } from './fence.js'
+import type { Native } from './native.js'
 
 const yes = (feature: string, why: string): Probe => ({ feature, answer: 'yes', why })
 const no = (feature: string, why: string): Probe => ({ feature, answer: 'no', why })
 const unsure = (feature: string, why: string): Probe => ({ feature, answer: 'could-not-tell', why })
 
-/** `held` is the fence of a driver that is open. */
-export function probeEbpf(held: Fence | undefined): Probed {
+export function probeEbpf(native: Native): Probed {
   const probes: Probe[] = []
   const done = (): Probed => ({ backend: 'ebpf', trustDomain: 'host', probes })
-  let native: Native
-  try {
-    native = held?.native ?? Native.open()
-  } catch (error) {
-    probes.push(no('library', `${said(error)}; without it the backend cannot be used`))
-    return done()
-  }
   probes.push(yes('library', 'the loader answers'))
   if (process.getuid?.() !== 0)
     probes.push(unsure('privilege', 'not root: CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON are needed'))
@@ -31,13 +23,19 @@ export function probeEbpf(held: Fence | undefined): Probed {
     probes.push(unsure('bpffs', `${said(error)}; without it the fence would end with the agent`))
     return done()
   }
-  let fence = held
+  // In a folder of its own, so that asking changes nothing of a fence that stands.
+  const pins = `${pinsOf(native)}-probe-${process.pid}`
   try {
-    fence ??= Fence.open(native)
+    for (const folder of ['maps', 'programs']) mkdirSync(`${pins}/${folder}`, { recursive: true, mode: 0o700 })
+    load(native, pins)
     probes.push(yes('program', 'the verifier accepts the fence program: maps of maps, ring buffer, map iteration'))
   } catch (error) {
     probes.push(error instanceof Fault ? no('program', error.message) : unsure('program', said(error)))
     return done()
+  } finally {
+    removePins(pins)
+    for (const above of [pins.slice(0, pins.lastIndexOf('/')), pins.slice(0, pins.lastIndexOf('/net-'))])
+      removeIfEmpty(above)
   }
   probes.push(
     kernelAtLeast(6, 6)
@@ -49,7 +47,6 @@ export function probeEbpf(held: Fence | undefined): Probed {
       ? no('cgroup', 'the hooks for processes of the host itself are not part of this release; use a veth or tap')
       : no('cgroup', 'no unified cgroup hierarchy is mounted'),
   )
-  if (fence !== held) fence.close()
   return done()
 }
 
