@@ -32,6 +32,8 @@ export interface CompileInput {
   readonly capabilities: readonly Capabilities[]
   /** Backends by preference. */
   readonly order: readonly BackendName[]
+  /** Whether a DNS mediator runs here and learns addresses for names; false when absent. */
+  readonly mediated?: boolean
   /** What the fence answers for a workspace, by id; none when nothing runs. */
   readonly services?: ReadonlyMap<WorkspaceId, readonly FenceService[]>
 }
@@ -55,7 +57,7 @@ export function compilePlan(input: CompileInput): CompileResult {
       continue
     }
     const offer = placement.capabilities
-    const compiled = compileWorkspace(entry, policy, offer, notes)
+    const compiled = compileWorkspace(entry, policy, offer, input.mediated ?? false, notes)
     const grants = compiled.grants.list()
     for (const guarantee of compiled.guarantees) guarantees.push(guarantee)
     workspaces.push({
@@ -126,6 +128,7 @@ function compileWorkspace(
   entry: InventoryEntry,
   policy: Policy | undefined,
   offer: Capabilities,
+  mediated: boolean,
   notes: Note[],
 ): CompiledWorkspace {
   const grants = new GrantSet()
@@ -158,7 +161,7 @@ function compileWorkspace(
     for (const grant of made.grants) grants.add(grant, clause.id)
     rules.push(...made.rules)
     for (const name of made.unresolved) {
-      const named = supportsNames(offer)
+      const named = supportsNames(offer, mediated)
       if (named.level !== 'enforced') say({ level: named.level, why: `${quote(name)}: ${named.why}` })
     }
     for (const { address, name } of made.pinned) {

@@ -72,14 +72,17 @@ export function supports(clause: Clause, offer: Capabilities): Support {
   }
 }
 
-/** Names without pinned addresses need a backend that takes learned grants, and a mediator that makes them. */
-export const supportsNames = (offer: Capabilities): Support =>
-  offer.names
+/** Names without pinned addresses need a mediator that learns them, and a backend that takes what it learns. */
+export function supportsNames(offer: Capabilities, mediated: boolean): Support {
+  if (!mediated)
+    return {
+      level: 'refused',
+      why: 'no address is known for it here and no DNS mediator runs; pin it under dns.pins, or run the mediator',
+    }
+  return offer.names
     ? { level: 'enforced', why: `${offer.backend}, addresses learnt from DNS answers` }
-    : {
-        level: 'refused',
-        why: 'no address is known for it here and no DNS mediator runs; pin it under dns.pins, or run the mediator',
-      }
+    : { level: 'refused', why: `${offer.backend} takes no learned addresses; pin it under dns.pins` }
+}
 
 /** A dimension that the fence cannot see is the runtime's, if the policy says so, and refused otherwise. */
 export const supportsLoss = (dimension: Dimension, what: string, widenedTo: string, policy: Policy): Support =>

@@ -103,6 +103,7 @@ export function compile(
     inventory: { audience: 'test', revision: '1', entries },
     capabilities: [capabilities],
     order: [capabilities.backend],
+    mediated: capabilities.names,
   })
 }
 

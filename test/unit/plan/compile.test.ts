@@ -91,6 +91,7 @@ describe('refusals', () => {
     const clause = egress('api', ['api.example.com', '*.cdn.example.com'], 'tcp', ['443'])
     const refused = compile([policy([clause])])
     expect(codes(refused)).toEqual(['error clause-unenforceable', 'error clause-unenforceable'])
+    expect(refused.notes[0]?.say).toContain('no DNS mediator runs; pin it under dns.pins, or run the mediator')
     const mediated = compile([policy([clause])], { ...MEMORY, names: true })
     expect(mediated.plan?.workspaces[0]?.network.names.map((rule) => rule.pattern)).toEqual([
       '*.cdn.example.com',
