@@ -97,8 +97,16 @@ export async function play(
 
 const setting = (name: string, otherwise: number): number => Number(process.env[name] ?? otherwise)
 
-/** Plays at least `cases` cases (CONFORMANCE_CASES overrides), half of them with the fence as sender. Throws with the counter-example. */
-export async function contest(contestant: Contestant, cases: number, env: Env = EXACT_ENV): Promise<Tally> {
+/**
+ * Plays at least `cases` cases (CONFORMANCE_CASES overrides), a quarter of them with the fence as sender towards the
+ * workspace. `dress` puts into each plan what the generator does not. Throws with the counter-example.
+ */
+export async function contest(
+  contestant: Contestant,
+  cases: number,
+  env: Env = EXACT_ENV,
+  dress: (plan: Plan) => Plan = (plan) => plan,
+): Promise<Tally> {
   const wanted = setting('CONFORMANCE_CASES', cases)
   const seed = setting('CONFORMANCE_SEED', 20_261_121)
   const tally: Tally = {
@@ -112,7 +120,8 @@ export async function contest(contestant: Contestant, cases: number, env: Env = 
   }
   for (let round = 0; tally.cases < wanted; round++) {
     const property = fc.asyncProperty(scenario(24), fc.nat(3), async (one, sender) => {
-      const found = await play(contestant, one, tally, sender === 0 ? 'fence' : 'network', env)
+      const scene = { ...one, plans: one.plans.map(dress) }
+      const found = await play(contestant, scene, tally, sender === 0 ? 'fence' : 'network', env)
       if (!found) return
       tally.disagreements++
       throw new Error(`step ${found.step}: evaluate says "${found.expected}", ${contestant.name} says "${found.got}"`)

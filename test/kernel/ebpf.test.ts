@@ -1,17 +1,16 @@
 // The eBPF fence on real veth pairs: what a client sees of each verdict, what survives what, and what the kernel says afterwards.
 // Needs root. Refusals are tried with checksum offload on and off, because a refusal is made from the refused packet.
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { Denial } from '../../src/backends/backend.js'
 import { digestOfText } from '../../src/base/digest.js'
 import type { NameRule } from '../../src/plan/model.js'
 import { labPlan, ONE, openScene, type Scene, TWO } from '../support/ebpf/scene.js'
-import { skipReason } from '../support/ebpf/seclusion.js'
 import { ipFrame } from '../support/frames.js'
 import { OUT, WS } from '../support/lab/addresses.js'
+import { labSuite } from '../support/lab/suite.js'
 import { egress, ingress } from '../support/plans.js'
 
-const reason = skipReason()
 const wait = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms))
 
 const CLAUSES = [
@@ -22,7 +21,7 @@ const CLAUSES = [
   ingress('broker', [`${OUT.broker}/32`], 'tcp', ['22']),
 ]
 
-describe.skipIf(reason !== undefined)(`ebpf on a veth${reason ? ` (${reason})` : ''}`, () => {
+labSuite('ebpf on a veth', () => {
   let scene: Scene
   beforeAll(async () => {
     scene = await openScene()

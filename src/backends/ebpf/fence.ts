@@ -193,7 +193,7 @@ export function load(native: Native, pins: string): void {
 export function lastUseful(log: string): string {
   const lines = log.split('\n').map((line) => line.trim())
   const noise =
-    /^(libbpf:|processed \d+|verification time|stack depth|max_states|-- (BEGIN|END)|;|\d+: \(|from \d+|R\d|$)/
+    /^(libbpf:|processed \d+|verification time|stack depth|max_states|-- (BEGIN|END)|;|\d+: \(|from \d+|R\d+(_\w+)?=|$)/
   const verdict = lines.filter((line) => !noise.test(line)).at(-1)
   return (
     verdict ??

@@ -7,11 +7,6 @@ import koffi from 'koffi'
 
 const CLONE_NEWNET = 0x40000000
 
-export const isRoot = (): boolean => process.getuid?.() === 0
-
-/** Why the suites that need the kernel are skipped; undefined when they are not. */
-export const skipReason = (): string | undefined => (isRoot() ? undefined : 'needs root')
-
 export function seclude(): void {
   const unshare = koffi.load('libc.so.6').func('int unshare(int flags)')
   if (unshare(CLONE_NEWNET) !== 0) throw new Error('unshare: a network namespace of its own needs root')
