@@ -8,13 +8,16 @@ import { dirname, join, resolve } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { parseConfig } from '../agent/config.js'
 import { agentFault } from '../agent/errors.js'
+import { followRoots } from '../agent/roots.js'
 import { Store } from '../agent/store.js'
 import { writeBundleArchive } from '../agent/transports/archive.js'
+import { openTransport } from '../agent/transports/open.js'
 import { readBundle } from '../agent/transports/read.js'
 import { isRegistered, loadBackend, REGISTERED_BACKENDS, type RegisteredBackend } from '../backends/registry.js'
 import { causeChain } from '../base/fault.js'
 import type { Host, Surveyed } from '../cli/host.js'
 import type { BackendName } from '../plan/model.js'
+import { followChannel } from './follow.js'
 import { readMembers } from './members.js'
 import { openBackend, openNode } from './node.js'
 
@@ -52,7 +55,10 @@ export function composeHost(surface: Surface): Host {
       if (!config) throw agentFault('AGENT_CONFIG', { file: path, errors }, { notes })
       return { ...config, file: path }
     },
+    openSource: (source, terms) => openTransport(source, { ...terms, cwd: surface.cwd }),
+    followRoots: async (file, statements) => (await followRoots(at(file), statements, surface.nowMs())).version,
     openNode: (config, options) => openNode(around, config, options),
+    follow: (config, request) => followChannel(around, config, request),
     createState: async (config) => new Store(config.stateDirectory).create(),
   }
 }

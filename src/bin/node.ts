@@ -1,14 +1,17 @@
 // Opens the agent of one node in this process: lock, trust root, store, backends, trail. The only place that puts the parts
 // together; each part knows the others by interface.
 
-import { readFileSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { apply } from '../agent/enforce.js'
+import { admit } from '../agent/admit.js'
+import { breakGlass, relock } from '../agent/breakglass.js'
 import { agentFault } from '../agent/errors.js'
+import { confirm, tend } from '../agent/freshness.js'
 import { takeLock } from '../agent/lock.js'
 import type { AgentNode } from '../agent/node.js'
 import { quarantine } from '../agent/quarantine.js'
+import { readTrustRoot } from '../agent/roots.js'
 import { livePlan, status } from '../agent/status.js'
 import { Store } from '../agent/store.js'
 import { openTrail } from '../agent/trail.js'
@@ -19,7 +22,6 @@ import type { Fact } from '../audit/fact.js'
 import { isRegistered, loadBackend } from '../backends/registry.js'
 import { hex } from '../base/bytes.js'
 import { digestOf } from '../base/digest.js'
-import { parseTrustRoot } from '../bundle/root.js'
 import type { Configured, NodeHandle, NodeOptions, Watched } from '../cli/host.js'
 import type { BackendName } from '../plan/model.js'
 
@@ -46,7 +48,7 @@ export async function openNode(around: Surroundings, config: Configured, options
     unlock()
   }
   try {
-    const root = readTrustRoot(config.trustRoot)
+    const { root, bytes } = readTrustRoot(config.trustRoot)
     const order = options.backends ?? config.backends
     const used = [before.live, before.next].flatMap((at) => at?.backends ?? [])
     for (const name of new Set([...order, ...used])) opened.set(name, await openBackend(name, config))
@@ -59,8 +61,8 @@ export async function openNode(around: Surroundings, config: Configured, options
     })
     const node: AgentNode = {
       config,
-      trust: parseTrustRoot(root),
-      trustDigest: digestOf(root),
+      trust: root,
+      trustDigest: digestOf(bytes),
       store,
       backends: opened,
       order,
@@ -70,16 +72,17 @@ export async function openNode(around: Surroundings, config: Configured, options
     const commandId = `cmd-${hex(random(8))}`
     const by = around.operator
     return {
-      apply: ({ bundle, inventory }) =>
-        apply(node, {
-          kind: 'apply',
-          fetch: () => readBundle(around.resolve(bundle)),
-          inventory,
-          retry: true,
-          commandId,
-          by,
-        }),
+      apply: ({ bundle, inventory, freshness, once }) => {
+        const fetch = async () => (typeof bundle === 'string' ? readBundle(around.resolve(bundle)) : bundle)
+        return admit(node, { kind: 'apply', fetch, inventory, retry: once !== true, commandId, by }, freshness)
+      },
       quarantine: (request) => quarantine(node, { ...request, commandId, by }),
+      breakGlass: (statement) => breakGlass(node, statement),
+      tend: async (freshness) => {
+        const relocked = await relock(node)
+        if (freshness) await confirm(node, freshness)
+        return { ...(await tend(node)), relocked }
+      },
       status: () => status(node),
       live: () => livePlan(node),
       watch: (signal, tell) =>
@@ -93,14 +96,6 @@ export async function openNode(around: Surroundings, config: Configured, options
   } catch (error) {
     await close()
     throw error
-  }
-}
-
-function readTrustRoot(file: string): Uint8Array {
-  try {
-    return readFileSync(file)
-  } catch (error) {
-    throw agentFault('AGENT_CONFIG_READ', { what: 'trust root', file }, { cause: error })
   }
 }
 

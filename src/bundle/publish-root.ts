@@ -69,3 +69,7 @@ export async function rootProgress(current: TrustRoot, signed: Uint8Array): Prom
   const complete = ofCurrent.signers.length >= ofCurrent.need && ofNext.signers.length >= ofNext.need
   return { version: next.version, current: ofCurrent, next: ofNext, complete }
 }
+
+/** The version that a signed root says it has. Throws BUNDLE_STATEMENT; its signatures are not checked. */
+export const rootVersionOf = (signed: Uint8Array): number =>
+  parseTrustRoot(utf8(canonicalize(readEnvelope(signed, 'root').statement))).version

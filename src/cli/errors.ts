@@ -45,6 +45,21 @@ export const CLI_FAULTS = {
     say: (d: { tried: string }) => `no configuration found (${d.tried})`,
     remedy: 'Pass --config FILE, or write one with `sluice init DIR`.',
   },
+  CLI_NOT_RELEASED: {
+    reaction: 'reject',
+    say: (d: { path: string }) => `${d.path} has no release statement`,
+    remedy: 'Release it first with `sluice publish release`.',
+  },
+  CLI_PUSH_TERMS: {
+    reaction: 'reject',
+    say: () => 'there is neither a released bundle nor --channel',
+    remedy: 'Name the channel with --channel, or push a bundle that is released.',
+  },
+  CLI_LIFT_TERMS: {
+    reaction: 'reject',
+    say: () => 'a lift names the quarantine that it lifts, and nothing else does',
+    remedy: 'Add --quarantine ID to a lift (`sluice status --json` shows it), and leave it out of a quarantine.',
+  },
 } as const satisfies FaultTable
 
 export const cliFault = faultsOf(CLI_FAULTS)

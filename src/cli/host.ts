@@ -3,6 +3,7 @@
 
 import type { Digest } from '../base/digest.js'
 import type { Note } from '../base/note.js'
+import type { Breakglass } from '../bundle/breakglass.js'
 import type { BundleBytes } from '../bundle/model.js'
 import type { Capabilities, Probe } from '../plan/capabilities.js'
 import type { BackendName, Plan, PlanSource, WorkspaceId } from '../plan/model.js'
@@ -36,10 +37,69 @@ export interface Host {
   readonly survey: (backends: readonly BackendName[]) => Promise<readonly Surveyed[]>
   /** Reads the octets of `agent.yaml`; throws with every finding. `path` is as it was typed. */
   readonly configure: (path: string, bytes: Uint8Array) => Configured
+  /** Opens what a source names: a published folder, https, git or oci. Throws TRANSPORT_SOURCE. */
+  readonly openSource: (source: string, terms: SourceTerms) => Source
+  /** Follows signed roots from the trust root in `file`, which is replaced step by step; gives the version it has then. */
+  readonly followRoots: (file: string, statements: readonly Uint8Array[]) => Promise<number>
   readonly openNode: (config: Configured, options: NodeOptions) => Promise<NodeHandle>
   /** Makes the state of a node that never held a bundle; throws when there is one. */
   readonly createState: (config: Configured) => Promise<void>
+  /** Polls a source and keeps the node at what it says, until the signal is aborted. */
+  readonly follow: (config: Configured, request: FollowRequest) => Promise<void>
 }
+
+/** How to reach a source; files are paths as the operator typed them. */
+export interface SourceTerms {
+  readonly caFile?: string
+  readonly pins?: readonly string[]
+  readonly tokenFile?: string
+  readonly sshKey?: string
+  readonly knownHosts?: string
+  /** Where parts of a pull are kept until it is whole. */
+  readonly partFolder?: string
+  readonly onProgress?: (report: SourceProgress) => void
+}
+export interface SourceProgress {
+  readonly what: string
+  /** Octets. */
+  readonly done: number
+  readonly total: number
+  readonly reused?: boolean
+}
+
+// untrusted: everything that is pulled
+export type Pulled = {
+  readonly roots: readonly Uint8Array[]
+  readonly freshness?: Uint8Array
+} & (
+  | { readonly kind: 'unchanged' }
+  | { readonly kind: 'delivered'; readonly bundle: BundleBytes; readonly tag: string }
+)
+export interface Pushed {
+  readonly bundle?: BundleBytes
+  readonly freshness?: Uint8Array
+  readonly roots?: readonly { readonly version: number; readonly statement: Uint8Array }[]
+}
+export interface Source {
+  readonly name: string
+  fetch(channel: string, since: { readonly tag?: string; readonly rootVersion?: number }): Promise<Pulled>
+  push(channel: string, parcel: Pushed): Promise<void>
+  close(): void
+}
+
+export interface FollowRequest {
+  readonly source: Source
+  readonly inventory: { readonly yaml: Uint8Array; readonly signature: Uint8Array; readonly file: string }
+  readonly intervalMs: number
+  readonly signal: AbortSignal
+  /** One line for people about every pass that changed something or failed. */
+  readonly tell: (line: FollowLine) => void
+}
+export type FollowLine =
+  | { readonly kind: 'active'; readonly generation: number; readonly revision: string }
+  | { readonly kind: 'root'; readonly version: number }
+  | { readonly kind: 'suspended' | 'resumed'; readonly workspaces: readonly string[] }
+  | { readonly kind: 'failed'; readonly code: string; readonly say: string; readonly waitMs: number }
 
 export interface Surveyed {
   readonly backend: BackendName
@@ -67,9 +127,13 @@ export interface NodeOptions {
 }
 
 export interface ApplyRequest {
-  /** Path of a directory or a `.tgz`. */
-  readonly bundle: string
+  /** Path of a directory or a `.tgz`, or what a source delivered. */
+  readonly bundle: string | BundleBytes
   readonly inventory: { readonly yaml: Uint8Array; readonly signature: Uint8Array; readonly file: string }
+  /** The statement that came with it. */
+  readonly freshness?: Uint8Array
+  /** Bytes that were refused before are not judged again: for channels. */
+  readonly once?: boolean
 }
 
 export interface Applied {
@@ -157,9 +221,20 @@ export interface Removed {
   readonly removed: readonly string[]
 }
 
+export interface Tended {
+  readonly suspended: readonly WorkspaceId[]
+  readonly resumed: readonly WorkspaceId[]
+  /** Quarantines that are back because their lift is over. */
+  readonly relocked: readonly WorkspaceId[]
+}
+
 export interface NodeHandle {
   apply(request: ApplyRequest): Promise<Applied>
   quarantine(request: QuarantineRequest): Promise<Quarantined>
+  /** Carries out a break-glass statement. */
+  breakGlass(statement: Uint8Array): Promise<Quarantined & { readonly order: Breakglass }>
+  /** Takes in a freshness statement and does what time asks for. */
+  tend(freshness?: Uint8Array): Promise<Tended>
   status(): Promise<NodeStatus>
   /** The plan on record, with the workspaces in quarantine; throws when there is none. */
   live(): Promise<{ readonly plan: Plan; readonly generation: number; readonly quarantined: readonly WorkspaceId[] }>

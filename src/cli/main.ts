@@ -3,19 +3,27 @@
 
 import { Command, CommanderError } from 'commander'
 import { applyCommand } from './commands/apply.js'
+import { quarantineBreakglass } from './commands/breakglass.js'
 import { bundleInit } from './commands/bundle-init.js'
 import { bundleInspect } from './commands/bundle-inspect.js'
 import { bundleKeygen } from './commands/bundle-keygen.js'
 import { bundlePack } from './commands/bundle-pack.js'
+import { bundlePull } from './commands/bundle-pull.js'
+import { bundlePush } from './commands/bundle-push.js'
 import { bundleSign } from './commands/bundle-sign.js'
 import { bundleVerify } from './commands/bundle-verify.js'
 import { diffCommand } from './commands/diff.js'
 import { doctor } from './commands/doctor.js'
 import { explainCommand } from './commands/explain.js'
+import { followCommand } from './commands/follow.js'
 import { initCommand } from './commands/init.js'
 import { inventorySign } from './commands/inventory-sign.js'
 import { planCommand } from './commands/plan.js'
 import { policyCheck } from './commands/policy-check.js'
+import { publishCosign } from './commands/publish-cosign.js'
+import { bundleRollback, publishPromote, publishRelease } from './commands/publish-release.js'
+import { publishRevoke, publishRotate } from './commands/publish-root.js'
+import { publishBreakglass, publishFreshness } from './commands/publish-statements.js'
 import { quarantineLift, quarantineSet } from './commands/quarantine.js'
 import { status } from './commands/status.js'
 import { uninstall } from './commands/uninstall.js'
@@ -28,14 +36,37 @@ const GROUPS = [
   {
     name: 'bundle',
     say: 'make, sign, check and look into policy bundles',
-    rows: [bundleKeygen, bundleInit, bundleSign, bundleVerify, bundleInspect, bundlePack],
+    rows: [
+      bundleKeygen,
+      bundleInit,
+      bundleSign,
+      bundleVerify,
+      bundleInspect,
+      bundlePack,
+      bundlePush,
+      bundlePull,
+      bundleRollback,
+    ],
+  },
+  {
+    name: 'publish',
+    say: 'release, co-sign, promote, rotate and revoke keys, confirm freshness',
+    rows: [
+      publishRelease,
+      publishCosign,
+      publishPromote,
+      publishRotate,
+      publishRevoke,
+      publishFreshness,
+      publishBreakglass,
+    ],
   },
   { name: 'policy', say: 'check policy documents', rows: [policyCheck] },
   { name: 'inventory', say: 'sign the list of workspaces of a node', rows: [inventorySign] },
   {
     name: 'quarantine',
     say: 'fence a workspace off completely, and let it out again',
-    rows: [quarantineSet, quarantineLift],
+    rows: [quarantineSet, quarantineLift, quarantineBreakglass],
   },
 ] as const
 const SINGLE = [
@@ -43,6 +74,7 @@ const SINGLE = [
   applyCommand,
   status,
   watchCommand,
+  followCommand,
   explainCommand,
   diffCommand,
   doctor,

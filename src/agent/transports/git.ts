@@ -136,7 +136,11 @@ async function blob(git: Git, entry: Entry, path: string, limit: number): Promis
   return output
 }
 
-async function laterRoots(git: Git, entries: ReadonlyMap<string, Entry>, version: number): Promise<Uint8Array[]> {
+async function laterRoots(
+  git: Git,
+  entries: ReadonlyMap<string, Entry>,
+  version: number | undefined,
+): Promise<Uint8Array[]> {
   const roots: Uint8Array[] = []
   for (const next of rootVersionsAfter(version)) {
     const path = `${ROOTS_FOLDER}/${rootFile(next)}`

@@ -48,7 +48,7 @@ export function httpsTransport(terms: HttpsTerms): Transport {
     return { ...answer, url }
   }
 
-  async function later(version: number): Promise<Uint8Array[]> {
+  async function later(version: number | undefined): Promise<Uint8Array[]> {
     const roots: Uint8Array[] = []
     for (const next of rootVersionsAfter(version)) {
       const { status, body } = await get(`${ROOTS_FOLDER}/${rootFile(next)}`, ROOT_STATEMENT_BYTES)

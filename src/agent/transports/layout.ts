@@ -26,5 +26,5 @@ export function channelSegment(channel: string): string {
 }
 
 /** Versions to ask for: the next ones, a bounded number. */
-export const rootVersionsAfter = (version: number): number[] =>
-  Array.from({ length: LIMITS.rootSteps }, (_, step) => version + 1 + step)
+export const rootVersionsAfter = (version: number | undefined): number[] =>
+  version === undefined ? [] : Array.from({ length: LIMITS.rootSteps }, (_, step) => version + 1 + step)

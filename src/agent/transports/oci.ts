@@ -59,7 +59,7 @@ export function ociTransport(terms: RegistryTerms): Transport {
     return registry.blob(layer, what, limit)
   }
 
-  async function laterRoots(version: number): Promise<Uint8Array[]> {
+  async function laterRoots(version: number | undefined): Promise<Uint8Array[]> {
     const roots: Uint8Array[] = []
     for (const next of rootVersionsAfter(version)) {
       const root = await statement(`root.${next}`, 'root', ROOT_STATEMENT_BYTES)

@@ -11,8 +11,8 @@ import type { BundleBytes } from '../../bundle/model.js'
 export interface Since {
   /** As an earlier delivery gave it; absent: deliver whatever is there. */
   readonly tag?: string
-  /** Version of the trusted root; the next ones are asked for, one by one. */
-  readonly rootVersion: number
+  /** Version of the trusted root: the next ones are asked for, one by one. Absent: none is. */
+  readonly rootVersion?: number
 }
 
 // untrusted: every octet

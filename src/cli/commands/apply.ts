@@ -4,6 +4,7 @@
 import { EXIT_CODE, Fault } from '../../base/fault.js'
 import { diffPlans, renderDiff } from '../../plan/diff.js'
 import type { BackendName, Plan } from '../../plan/model.js'
+import { readFile } from '../files.js'
 import { type Context, collectBackends, type Declared } from '../frame.js'
 import type { Applied, NodeStatus } from '../host.js'
 import { readInventory } from '../inventory.js'
@@ -17,6 +18,7 @@ interface ApplyOptions {
   readonly backend?: readonly BackendName[]
   readonly config?: string
   readonly first?: boolean
+  readonly freshness?: string
 }
 
 export const applyCommand: Declared = {
@@ -31,16 +33,18 @@ export const applyCommand: Declared = {
       .requiredOption('--inventory <file>', 'the signed list of workspaces of this node')
       .option('--backend <name...>', 'backends by preference, instead of the configured ones', collectBackends)
       .option('--config <file>', 'agent.yaml of this node')
+      .option('--freshness <file>', 'the freshness statement that came with the bundle')
       .option('--first', 'this node never held a bundle: make its state'),
   run: async (context, [bundle = ''], options) => {
-    const { inventory, backend, config, first } = options as unknown as ApplyOptions
+    const { inventory, backend, config, first, freshness } = options as unknown as ApplyOptions
     const slots = readInventory(context.host, inventory)
+    const fresh = freshness === undefined ? {} : { freshness: readFile(context.host, freshness, 'freshness statement') }
     context.remember(inventory, slots.yaml)
     if (first) await context.host.createState(configure(context, config))
     const wanted = { config, exclusive: true, ...(backend ? { backends: backend } : {}) }
     return withNode(context, wanted, async (node) => {
       try {
-        const applied = await node.apply({ bundle, inventory: slots })
+        const applied = await node.apply({ bundle, inventory: slots, ...fresh })
         return success(context, applied)
       } catch (error) {
         if (!(error instanceof Fault)) throw error

@@ -23,14 +23,26 @@ const COMMANDS = [
   'bundle verify',
   'bundle inspect',
   'bundle pack',
+  'bundle push',
+  'bundle pull',
+  'bundle rollback',
+  'publish release',
+  'publish cosign',
+  'publish promote',
+  'publish rotate',
+  'publish revoke',
+  'publish freshness',
+  'publish breakglass',
   'policy check',
   'inventory sign',
   'quarantine set',
   'quarantine lift',
+  'quarantine breakglass',
   'plan',
   'apply',
   'status',
   'watch',
+  'follow',
   'explain',
   'diff',
   'doctor',
@@ -53,7 +65,7 @@ describe('help', () => {
       [...(text.split('Commands:')[1] ?? '').matchAll(/^ {2}(\w+)/gm)]
         .map((match) => match[1] ?? '')
         .filter((n) => n !== 'help')
-    const groups = ['bundle', 'policy', 'inventory', 'quarantine']
+    const groups = ['bundle', 'publish', 'policy', 'inventory', 'quarantine']
     for (const name of namesIn((await operator.sluice('--help')).out))
       if (groups.includes(name))
         listed.push(...namesIn((await operator.sluice(`${name} --help`)).out).map((one) => `${name} ${one}`))
