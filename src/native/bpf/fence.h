@@ -212,6 +212,12 @@ struct fence_learned {
     __u64 expires_ns[FENCE_CLAUSES]; /* boot-time clock; 0: empty */
 };
 
+/* The boot-time clock as last read by this CPU. */
+struct fence_clock {
+    __u64 jiffies;
+    __u64 boot_ns;
+};
+
 struct fence_counter {
     __u64 packets;
     __u64 octets;

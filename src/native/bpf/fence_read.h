@@ -1,7 +1,6 @@
 /*
  * Reads one frame as plan/packet.ts does: every rule here stands there, in the same order. Nothing is repaired; what cannot
- * be read in full is a value too, so that dropping it is a decision of the judge. Octets are copied out of the packet with
- * bpf_skb_load_bytes, which reaches into fragments of the buffer; lengths come from the packet's own length.
+ * be read in full is a value too, so that dropping it is a decision of the judge. Lengths come from the packet's own length.
  */
 #ifndef FENCE_READ_H
 #define FENCE_READ_H
@@ -117,6 +116,21 @@ static __always_inline int same_address(const __u32 a[4], const __u32 b[4])
     return !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]));
 }
 
+/*
+ * Copies a header of `size` octets, a constant. Straight from the packet where its linear part holds it, which is the common
+ * case and costs nothing; otherwise by the helper, which reaches into fragments of the buffer. 0 on success.
+ */
+static __always_inline int load(struct __sk_buff *skb, __u32 at, void *to, __u32 size)
+{
+    void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+
+    if (data + at + size <= end) {
+        __builtin_memcpy(to, data + at, size);
+        return 0;
+    }
+    return bpf_skb_load_bytes(skb, at, to, size);
+}
+
 /* RFC 4861 section 4.6: an option of length zero, or that reaches beyond the message, invalidates the whole of it. */
 static __noinline int options_are_whole(struct __sk_buff *skb, __u32 l4, __u32 length)
 {
@@ -167,7 +181,7 @@ static __always_inline void read_transport(struct __sk_buff *skb, struct packet 
         struct tcp_header tcp;
 
         p->kind = KIND_MALFORMED;
-        if (p->l4_length < 20 || bpf_skb_load_bytes(skb, p->l4, &tcp, sizeof(tcp)))
+        if (p->l4_length < 20 || load(skb, p->l4, &tcp, sizeof(tcp)))
             return;
         p->tcp_header = (tcp.offset >> 4) * 4;
         if (p->tcp_header < 20 || p->tcp_header > p->l4_length)
@@ -181,7 +195,7 @@ static __always_inline void read_transport(struct __sk_buff *skb, struct packet 
         __u32 length;
 
         p->kind = KIND_MALFORMED;
-        if (p->l4_length < 8 || bpf_skb_load_bytes(skb, p->l4, &udp, sizeof(udp)))
+        if (p->l4_length < 8 || load(skb, p->l4, &udp, sizeof(udp)))
             return;
         length = bpf_ntohs(udp.length);
         if (length < 8 || length > p->l4_length)
@@ -201,7 +215,7 @@ static __always_inline void read_ip4(struct __sk_buff *skb, struct packet *p)
     __u32 length = skb->len - p->l3, header, total;
     struct ip4_header ip;
 
-    if (skb->len < p->l3 + 20 || bpf_skb_load_bytes(skb, p->l3, &ip, sizeof(ip)))
+    if (skb->len < p->l3 + 20 || load(skb, p->l3, &ip, sizeof(ip)))
         return;
     p->family = 4;
     p->source[0] = ip.source;
@@ -236,7 +250,7 @@ static __always_inline void read_ip6(struct __sk_buff *skb, struct packet *p)
     struct ip6_header ip;
     __u32 length;
 
-    if (skb->len < p->l3 + 40 || bpf_skb_load_bytes(skb, p->l3, &ip, sizeof(ip)))
+    if (skb->len < p->l3 + 40 || load(skb, p->l3, &ip, sizeof(ip)))
         return;
     p->family = 6;
     copy_address(p->source, ip.source);

@@ -29,7 +29,7 @@ static __noinline void report_drop(struct scene *s, const struct packet *p, __u3
         count(FENCE_COUNT_EVENTS_FULL);
         return;
     }
-    event->at_ns = s->now;
+    event->at_ns = bpf_ktime_get_boot_ns();
     event->word = s->word;
     event->tenant = tenant;
     event->attachment = s->attachment;

@@ -1,0 +1,121 @@
+// The eBPF fence in a network namespace of its own, with synthetic plans of many grants, for the measurements beside this file.
+// Packets are judged with BPF_PROG_TEST_RUN, whose clock surrounds the program alone. Keys are cycled over the whole set: one
+// repeated packet would measure one hot cache line.
+
+import { execFileSync } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import koffi from 'koffi'
+import { EbpfDriver } from '../../dist/backends/ebpf/driver.js'
+import { Fence, removePins } from '../../dist/backends/ebpf/fence.js'
+import { STRUCTS } from '../../dist/backends/ebpf/layout.js'
+import { lower } from '../../dist/backends/ebpf/lower.js'
+import { nativePath } from '../../dist/backends/ebpf/native.js'
+
+const CLONE_NEWNET = 0x40000000
+const WORKSPACE = 'spiffe://example.org/workspace/bench/one'
+const SLOT = {
+  kind: 'veth',
+  interface: 'bench0',
+  mac: '02:00:00:00:09:02',
+  addresses: ['10.9.0.2'],
+  gateway: { mac: '02:00:00:00:09:01', addresses: ['10.9.0.1'] },
+}
+
+/** Public addresses only: 45.0.0.0 and on has no reserved range within two million of it. */
+export const address = (n) => `45.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}`
+
+const grant = (prefix) => ({
+  id: `egress/tcp/${prefix}/443`,
+  direction: 'egress',
+  protocol: 'tcp',
+  prefix,
+  ports: { from: 443, to: 443 },
+  opens: false,
+  clauses: ['sha256:0'],
+})
+
+/** `count` grants: exact addresses, or /24 networks. */
+export const slice = (generation, count, kind) => ({
+  generation,
+  planDigest: `sha256:${'0'.repeat(64)}`,
+  source: { expiresAtMs: Date.now() + 1e9 },
+  workspaces: [
+    {
+      workspace: WORKSPACE,
+      slot: SLOT,
+      backend: 'ebpf',
+      domain: 'host',
+      onExpiry: 'suspend',
+      network: {
+        services: [],
+        egress: Array.from({ length: count }, (_, n) =>
+          grant(kind === 'exact' ? `${address(n)}/32` : `${address(n << 8)}/24`),
+        ),
+        ingress: [],
+        names: [],
+        idle: { tcpMs: 432_000_000, udpMs: 120_000, icmpMs: 30_000 },
+      },
+    },
+  ],
+})
+
+export async function openBench() {
+  if (koffi.load('libc.so.6').func('int unshare(int flags)')(CLONE_NEWNET) !== 0) throw new Error('needs root')
+  execFileSync('ip', ['link', 'add', 'bench0', 'type', 'veth', 'peer', 'name', 'bench1'])
+  const driver = await EbpfDriver.open({ attachInterfaces: ['bench0'], stateDirectory: '' })
+  const fence = Fence.open()
+  const { native } = fence
+  const emptyPins = `${fence.pins}/empty`
+  for (const folder of ['maps', 'programs']) mkdirSync(`${emptyPins}/${folder}`, { recursive: true })
+  const log = Buffer.alloc(65_536)
+  if (native.ask('load', nativePath('fence_empty.bpf.o'), emptyPins, 0, log, log.length) < 0) throw new Error(`${log}`)
+  const empty = native.call('opening', 'get', `${emptyPins}/programs/fence_empty`)
+  return {
+    driver,
+    fence,
+    empty,
+    ifindex: native.ask('ifindex', 'bench0'),
+    workspace: WORKSPACE,
+    lower: (generation, count, kind) => lower(slice(generation, count, kind)),
+    async close() {
+      native.ask('close', empty)
+      removePins(emptyPins)
+      fence.close()
+      await driver.uninstall()
+    },
+  }
+}
+
+/** A TCP segment from the workspace; checksums are nobody's business here. */
+export function segment(n, sourcePort, flags) {
+  const frame = Buffer.alloc(54)
+  frame.set([2, 0, 0, 0, 9, 1, 2, 0, 0, 0, 9, 2, 8, 0, 0x45, 0, 0, 40])
+  frame.set([64, 6], 22)
+  frame.set([10, 9, 0, 2], 26)
+  frame.set([45, (n >> 16) & 255, (n >> 8) & 255, n & 255], 30)
+  frame.writeUInt16BE(sourcePort, 34)
+  frame.writeUInt16BE(443, 36)
+  frame.set([0x50, flags], 46)
+  return frame
+}
+
+const RUN = STRUCTS.sluice_ebpf_run
+const out = Buffer.alloc(256)
+
+/** Mean nanoseconds of the program over the frames, each once, and how many of them passed. */
+export function cost(bench, program, frames) {
+  const run = Buffer.alloc(RUN.size)
+  let sum = 0
+  let passed = 0
+  for (const frame of frames) {
+    run.writeUInt32LE(bench.ifindex, 0)
+    run.writeUInt32LE(bench.ifindex, 4)
+    run.writeUInt32LE(1, 16)
+    if (bench.fence.native.ask('run', program, frame, frame.length, run, out, out.length) < 0) throw new Error('run')
+    if (run.readInt32LE(RUN.fields.verdict) === -1) passed++
+    sum += run.readUInt32LE(24)
+  }
+  return { mean: sum / frames.length, passed }
+}
+
+export const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1]
