@@ -100,5 +100,5 @@ labSuite('conformance: ebpf', () => {
     expect(tally.allowed / tally.cases).toBeGreaterThan(0.05)
     // The kernel takes nearly every frame that is not cut short.
     expect(tally.unasked / tally.cases).toBeLessThan(0.1)
-  }, 600_000)
+  }, 7_200_000)
 })

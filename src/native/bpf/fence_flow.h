@@ -54,8 +54,7 @@ static __always_inline struct fence_flow *live_flow(struct scene *s, const struc
 /* The static grant of its original tuple, or the live clause that it was learnt from. */
 static __always_inline int basis_of(struct scene *s, struct fence_flow *flow, const struct tuple *t)
 {
-    __u32 class = flow->direction == FENCE_EGRESS ? class_of(t->peer, t->family) : FENCE_PUBLIC;
-    __u32 grant = grant_for(s, t, flow->direction, class);
+    __u32 class, grant = grant_for(s, t, flow->direction, &class);
     __u8 clause[16];
 
     if (grant)

@@ -130,18 +130,36 @@ __noinline int fence_range_of(__u32 slot, __u32 first, __u32 count, __u32 port)
     return 0;
 }
 
-/* 1 + the grant that allows the peer and port, or 0. `direction_opening`: the direction, and 2 when only a grant that opens
- * a reserved address will do. */
-static __noinline __u32 find_grant(__u32 slot, __u32 index, const struct tuple *t, __u32 direction_opening)
+static __always_inline __u16 granted_port(const struct tuple *t, __u32 direction)
 {
-    __u32 direction = direction_opening & 1;
-    __u16 port = direction == FENCE_EGRESS ? t->peer_port : t->local_port;
-    struct fence_exact_key exact_key = {
+    return direction == FENCE_EGRESS ? t->peer_port : t->local_port;
+}
+
+/*
+ * 1 + the grant of exactly this address and port, or 0. It is the most specific that there can be. The agent leaves out those
+ * that open nothing, so the class of the address need not be known first.
+ */
+static __always_inline __u32 find_exact(__u32 slot, __u32 index, const struct tuple *t, __u32 direction)
+{
+    struct fence_exact_key key = {
         .index = index,
-        .port = t->protocol == FENCE_ECHO ? 0 : port,
+        .port = t->protocol == FENCE_ECHO ? 0 : granted_port(t, direction),
         .protocol = t->protocol,
         .kind = kind_of(direction, t->family),
     };
+    __u32 *grant;
+
+    copy_address(key.address, t->peer);
+    grant = exact_lookup(slot, &key);
+    return grant ? *grant + 1 : 0;
+}
+
+/* As find_exact, of prefixes with ranges behind them. `direction_opening`: the direction, and 2 when only a grant that opens a
+ * reserved address will do. */
+static __noinline __u32 find_prefix(__u32 slot, __u32 index, const struct tuple *t, __u32 direction_opening)
+{
+    __u32 direction = direction_opening & 1;
+    __u16 port = granted_port(t, direction);
     struct fence_prefix_key key = {
         .bits = FENCE_PREFIX_BITS + (t->family == 4 ? 32 : 128),
         .index = index,
@@ -149,15 +167,9 @@ static __noinline __u32 find_grant(__u32 slot, __u32 index, const struct tuple *
         .protocol = t->protocol,
         .family = t->family,
     };
-    __u32 *grant;
-    void *inner;
+    void *inner = bpf_map_lookup_elem(&prefixes, &slot);
     int i;
 
-    copy_address(exact_key.address, t->peer);
-    grant = exact_lookup(slot, &exact_key);
-    if (grant)
-        return *grant + 1;
-    inner = bpf_map_lookup_elem(&prefixes, &slot);
     if (!inner)
         return 0;
     copy_address(key.address, t->peer);
@@ -178,13 +190,23 @@ static __noinline __u32 find_grant(__u32 slot, __u32 index, const struct tuple *
     return 0;
 }
 
-/* The static grant that allows the tuple now. Ingress is granted by who comes: the class of a source has no say there. */
-static __always_inline __u32 grant_for(struct scene *s, const struct tuple *t, __u32 direction, __u32 class)
+/*
+ * The static grant that allows the tuple now, and the class of the peer where that had to be asked. Ingress is granted by who
+ * comes: the class of a source has no say there.
+ */
+static __always_inline __u32 grant_for(struct scene *s, const struct tuple *t, __u32 direction, __u32 *class)
 {
-    if (direction == FENCE_EGRESS && class == FENCE_NEVER)
-        return 0;
-    return find_grant(s->slot, s->at->index, t,
-                      direction | (direction == FENCE_EGRESS && class == FENCE_RESERVED ? 2 : 0));
+    __u32 grant = find_exact(s->slot, s->at->index, t, direction);
+
+    *class = FENCE_PUBLIC;
+    if (grant)
+        return grant;
+    if (direction == FENCE_EGRESS) {
+        *class = class_of(t->peer, t->family);
+        if (*class == FENCE_NEVER)
+            return 0;
+    }
+    return find_prefix(s->slot, s->at->index, t, direction | (*class == FENCE_RESERVED ? 2 : 0));
 }
 
 /* Whether an unexpired learned grant of a live clause allows the tuple; `clause` is then its clause. */

@@ -208,10 +208,9 @@ static __always_inline struct verdict judge_from(struct __sk_buff *skb, struct s
     if (is_echo_reply(p))
         return refuse(p, FENCE_NO_FLOW);
     /* Step 6. */
-    class = class_of(t.peer, t.family);
+    grant = grant_for(s, &t, FENCE_EGRESS, &class);
     if (class == FENCE_NEVER)
         return refuse(p, FENCE_NEVER_DESTINATION);
-    grant = grant_for(s, &t, FENCE_EGRESS, class);
     if (class == FENCE_RESERVED && !grant)
         return refuse(p, FENCE_RESERVED_DESTINATION);
     /* Step 7. */
@@ -307,7 +306,7 @@ static __always_inline struct verdict judge_to(struct __sk_buff *skb, struct sce
     struct fence_flow_key key;
     struct fence_flow *flow;
     struct tuple t;
-    __u32 grant;
+    __u32 class, grant;
     int basis;
 
     if (p->kind == KIND_ARP) {
@@ -343,7 +342,7 @@ static __always_inline struct verdict judge_to(struct __sk_buff *skb, struct sce
     }
     if (!opens_flow(p))
         return DROP(FENCE_NO_FLOW);
-    grant = grant_for(s, &t, FENCE_INGRESS, FENCE_PUBLIC);
+    grant = grant_for(s, &t, FENCE_INGRESS, &class);
     if (!grant || open_flow(s, &key, FENCE_INGRESS, grant, 0))
         return DROP(FENCE_NO_FLOW);
     return ALLOW_BY(FENCE_INGRESS_GRANT, grant);
