@@ -139,7 +139,7 @@ labSuite('nftables, changes under traffic', () => {
 
   it('finds elements that others added or took away', async () => {
     const table = (await lab.exec('node', ['nft', 'list', 'sets'])).stdout
-    const name = /set (w0_g\d+[a-z]+_x4) /.exec(table)?.[1] ?? ''
+    const name = new RegExp(`set (w0_g${generation}[a-z]+_x4) `).exec(table)?.[1] ?? ''
     await lab.exec('node', ['nft', `add element inet sluice ${name} { ${OUT.unlisted} . tcp . 80 }`])
     expect((await nft.observe()).drift).toEqual([`set ${name} does not hold the elements that were put there`])
     await lab.exec('node', ['nft', `add element inet sluice attached { "up0" }`])

@@ -118,6 +118,18 @@ labSuite('nftables, when things go wrong', () => {
     expect(await lab.ws.stopDownload([number])).toBe(null)
   })
 
+  it('observes, applies and flags at the same time', async () => {
+    const work = Array.from({ length: 12 }, async (_, i) => {
+      if (i % 3 === 0) await nft.observe()
+      else if (i % 3 === 1) await nft.flag(i % 2 === 0 ? ID : ID2, 'quarantined', i < 6)
+      else await apply(many(300))
+    })
+    await Promise.all(work)
+    for (const id of [ID, ID2]) await nft.flag(id, 'quarantined', false)
+    const seen = await nft.observe()
+    expect(seen).toMatchObject({ drift: [], live: { generation, quarantined: [] } })
+  })
+
   it('forwards nothing after a foreign flush of the ruleset, says so, and comes back', async () => {
     const { number } = await lab.ws.download({ host: OUT.git, port: 80, rate: 500_000 })
     const [atOut, atWs] = [await lab.sniff('out', 'eth0'), await lab.sniff('ws', 'eth0')]
@@ -138,6 +150,7 @@ labSuite('nftables, when things go wrong', () => {
     expect(seen.drift).toEqual(['table inet sluice is gone', 'table netdev sluice is gone', 'table arp sluice is gone'])
     expect(seen.drops['deny-floor']).toBeGreaterThan(2n)
     await nft.flag(ID2, 'quarantined', true)
+    expect((await nft.observe()).live).toBe(null)
     await nft.apply(sliceOf(generation, GRANTED, GRANTED))
     expect(await reach()).toMatchObject({ outcome: 'connected' })
     expect(await lab.ws2.tcp({ host: OUT.git, port: 80, timeoutMs: 300 })).toMatchObject({ outcome: 'timeout' })

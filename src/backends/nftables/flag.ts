@@ -7,10 +7,11 @@
 import type { Flag } from '../backend.js'
 import { nftablesFault } from './errors.js'
 import { cutFlows } from './flows.js'
+import { native } from './native.js'
 import { elementsOf } from './readback.js'
 import type { WorkspaceRecord } from './record.js'
 import { TABLE } from './scaffold.js'
-import { addElements, removeElements, scaffoldScript, TABLE_FAMILIES } from './script.js'
+import { addElements, flagScript, removeElements, TABLE_FAMILIES } from './script.js'
 import { reasonOf, type Session } from './session.js'
 
 /** Throws NFT_WORKSPACE, NFT_FLAG, NFT_READ_BACK, NFT_CUT. */
@@ -28,21 +29,28 @@ export async function setFlag(session: Session, workspace: string, flag: Flag, o
   ).join('')
   try {
     // The tables may have been flushed away: they are made again without hooks, and the flag waits in them for the repair.
-    await session.flagger
-      .run(script)
-      .catch(() => session.flagger.run(scaffoldScript(session.options.attachInterfaces) + script))
+    await session.flagger.run(script).catch(() => session.flagger.run(flagScript() + script))
   } catch (error) {
     throw nftablesFault('NFT_FLAG', { workspace, flag, on, why: reasonOf(error) }, { cause: error })
   }
-  const found = (await readFlag(session, flag)).includes(at.interface)
+  const found = isFlagged(flag, at.interface)
   if (found !== on)
     throw nftablesFault('NFT_READ_BACK', { wanted: `${flag} ${on ? 'on' : 'off'}`, found: found ? 'on' : 'off' })
   // The fence is closed already; what is destroyed here is only kept from coming back, and lifting does it again.
   if (on) session.cutting = session.cutting.then(() => cutFlows(at.addresses, () => false)).catch(() => undefined)
 }
 
+/** Asked of the kernel by itself, because a listing would wait for every other listing. Throws NFT_READ. */
+function isFlagged(flag: Flag, name: string): boolean {
+  const key = new Uint8Array(16)
+  key.set(new TextEncoder().encode(name))
+  const there = native().elementHas(TABLE, flag, key, key.length)
+  if (there < 0) throw nftablesFault('NFT_READ', { what: flag, why: `errno ${-there}` })
+  return there === 1
+}
+
 export const readFlag = async (session: Session, flag: Flag): Promise<string[]> =>
-  elementsOf(await session.flagger.list(`list set inet ${TABLE} ${flag}`)).map(({ key }) => key)
+  elementsOf(await session.reader.list(`list set inet ${TABLE} ${flag}`)).map(({ key }) => key)
 
 /** A flag belongs to the workspace, not to the place where it was: after a move, and after a repair, it is set where it is now. */
 export async function moveFlags(

@@ -43,6 +43,12 @@ function library(): Library {
   }
 }
 
+/**
+ * The JSON printer of nft 1.0.6 uses strtok(3), which two threads must not be in at once, whatever their contexts: an
+ * assertion ends the process. So listings of all contexts stand in one line. Transactions print nothing and need not.
+ */
+const listings = new Lane()
+
 /** What nft said about a script that the kernel or the parser refused. */
 export class NftError extends Error {
   override readonly name = 'NftError'
@@ -87,10 +93,12 @@ export class NftContext {
 
   /** A listing as parsed JSON: the objects under `nftables`. `terse` leaves the elements of sets out. */
   list(command: string, terse = false): Promise<readonly NftObject[]> {
-    return this.lane.run(async () => {
-      const text = await this.command(command, JSON_OUTPUT | NUMERIC | (terse ? TERSE : 0))
-      return text === '' ? [] : (JSON.parse(text) as { nftables: NftObject[] }).nftables
-    })
+    return listings.run(() =>
+      this.lane.run(async () => {
+        const text = await this.command(command, JSON_OUTPUT | NUMERIC | (terse ? TERSE : 0))
+        return text === '' ? [] : (JSON.parse(text) as { nftables: NftObject[] }).nftables
+      }),
+    )
   }
 
   /**

@@ -20,8 +20,16 @@ import { counterName, TABLE } from './scaffold.js'
 import { linkChain, TABLE_FAMILIES, type TableFamily } from './script.js'
 import { reasonOf, type Session } from './session.js'
 
-/** Throws NFT_READ when the kernel cannot be asked at all. */
+/**
+ * Throws NFT_READ when the kernel cannot be asked at all. A listing taken while a transaction is under way may hold things
+ * twice or not at all: drift is believed when it is still seen with nothing of ours in flight.
+ */
 export async function observe(session: Session): Promise<Observed> {
+  const seen = await look(session)
+  return seen.drift.length === 0 ? seen : session.lane.run(() => look(session))
+}
+
+async function look(session: Session): Promise<Observed> {
   const { reader } = session
   const record = session.live
   const found = await readStructures(session)
@@ -32,15 +40,19 @@ export async function observe(session: Session): Promise<Observed> {
   if (!tables.has('inet')) return { live: null, drift: [...drift, ...floorDrift(session)], counters: [], drops }
   const { inet, netdev } = found
   Object.assign(drops, dropsOf([...inet, ...netdev]))
-  const read = async (name: string): Promise<ReadElement[]> =>
-    elementsOf(await reader.list(`list ${name.endsWith('_ws') ? 'map' : 'set'} inet ${TABLE} ${name}`))
+  const list = async (name: string): Promise<ReadElement[] | undefined> => {
+    const kind = name.endsWith('_ws') ? 'map' : 'set'
+    // It went away since the structure was read, or a foreign flush took it: the structure says so.
+    return reader.list(`list ${kind} inet ${TABLE} ${name}`).then(elementsOf, () => undefined)
+  }
+  const read = async (name: string): Promise<ReadElement[]> => (await list(name)) ?? []
   const [gen] = await read('gen')
   const counters: GrantCounter[] = []
   if (record) {
     drift.push(...structureDrift(inet, netdev, record))
     drift.push(...attachmentDrift(record, await read('attached'), await read('from_ws')))
     for (const name of Object.keys(record.elements)) {
-      const elements = await read(name).catch(() => undefined) // gone: said with the structure
+      const elements = await list(name)
       if (!elements) continue
       if (elementsDigest(elements.map(({ key }) => key)) !== record.elements[name])
         drift.push(`set ${name} does not hold the elements that were put there`)

@@ -45,7 +45,7 @@ const set = (name: string, body: string, elements: readonly string[] = []): Scaf
 const map = (name: string, body: string): ScaffoldSet => ({ kind: 'map', name, body, elements: [] })
 
 /** Held by every table, so that one transaction of a flag stops all of it. */
-const FLAG_SETS = [set('quarantined', 'type ifname;'), set('suspended', 'type ifname;')]
+export const FLAG_SETS: readonly ScaffoldSet[] = [set('quarantined', 'type ifname;'), set('suspended', 'type ifname;')]
 
 export const INET_SETS: readonly ScaffoldSet[] = [
   ...FLAG_SETS,

@@ -5,6 +5,7 @@ import { type NftChain, type NftProgram, type NftSet, namePrefix, SHARED_SETS, t
 import {
   ARP_SETS,
   arpChains,
+  FLAG_SETS,
   HOOKS,
   INET_COUNTERS,
   INET_SETS,
@@ -25,13 +26,16 @@ export const TABLE_FAMILIES: readonly TableFamily[] = FAMILIES
 const inTable = (family: TableFamily, name: string): string => `${family} ${TABLE} ${name}`
 
 export const addElements = (family: TableFamily, name: string, elements: readonly string[]): string =>
-  elements.length === 0 ? '' : `add element ${inTable(family, name)} { ${elements.join(', ')} }\n`
+  elements.length === 0 ? '' : `add element ${inTable(family, name)} { ${numbered(elements.join(', '))} }\n`
+
+/** nft would look each protocol up by getprotobyname(3): slow for a load, and not for two threads at once. */
+const numbered = (text: string): string => text.replaceAll(' . tcp . ', ' . 6 . ').replaceAll(' . udp . ', ' . 17 . ')
 
 /** Present or not, gone after it: a delete of what is absent would fail the transaction, so it is added first. */
 export const removeElements = (family: TableFamily, name: string, elements: readonly string[]): string =>
   elements.length === 0
     ? ''
-    : `${addElements(family, name, elements)}delete element ${inTable(family, name)} { ${elements.join(', ')} }\n`
+    : `${addElements(family, name, elements)}delete element ${inTable(family, name)} { ${numbered(elements.join(', '))} }\n`
 
 /** Rules with `%` replaced by the prefix of the workspace's names. */
 const filled = (rule: string, prefix: string): string => rule.replaceAll('%', prefix)
@@ -67,6 +71,10 @@ export const scaffoldScript = (patterns: readonly string[]): string =>
   chainLines('inet', inetChains(patterns)) +
   chainLines('netdev', NETDEV_CHAINS) +
   chainLines('arp', arpChains(patterns))
+
+/** As much of it as flags need. Names no protocol: it may run beside another context. */
+export const flagScript = (): string =>
+  FAMILIES.map((family) => `add table ${family} ${TABLE}\n${setLines(family, FLAG_SETS)}`).join('')
 
 /** The base chains: from here on packets are judged. */
 export const hookScript = (): string =>
