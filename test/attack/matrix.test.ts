@@ -110,7 +110,7 @@ describe('hostile names in logs', () => {
     ['a bundle id', (node: Fleet) => restate(node, { statement: { bundle_id: EVIL } })],
     ['a channel', (node: Fleet) => restate(node, { statement: { channel: EVIL } })],
     ['a type', (node: Fleet) => restate(node, { header: { typ: EVIL } })],
-    ['a member', (node: Fleet) => archive([manifestEntry, { ...member, name: EVIL }])(node)],
+    ['a member', async (node: Fleet) => archive([manifestEntry, { ...member, name: EVIL }])(node)],
   ])('%s', async (_what, strike) => {
     const node = await started()
     await strike(node)
