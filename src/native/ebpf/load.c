@@ -202,6 +202,12 @@ static int keep_silent(enum libbpf_print_level level, const char *format, va_lis
     return 0;
 }
 
+/* Nothing of this library writes to the process's standard error by itself. */
+__attribute__((constructor)) static void begin_silent(void)
+{
+    libbpf_set_print(keep_silent);
+}
+
 static int pin_maps(struct bpf_object *object, const char *pins)
 {
     struct bpf_map *map;

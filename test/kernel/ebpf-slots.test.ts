@@ -1,0 +1,220 @@
+// The other places where the fence hangs: a tap, whose answers must be right without any offload, and a port of a bridge; and
+// the clsact hook of kernels that have no tcx. Each in a network namespace of this process. Needs root.
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { EbpfDriver } from '../../src/backends/ebpf/driver.js'
+import { Fence } from '../../src/backends/ebpf/fence.js'
+import { lower } from '../../src/backends/ebpf/lower.js'
+import { sliceFor } from '../../src/plan/codec.js'
+import type { Slot } from '../../src/plan/inventory.js'
+import type { Plan } from '../../src/plan/model.js'
+import { ip, seclude } from '../support/ebpf/seclusion.js'
+import { Tap } from '../support/ebpf/tap.js'
+import { arpFrame, checksum, type FrameSpec, ipFrame, type Payload } from '../support/frames.js'
+import { labSuite } from '../support/lab/suite.js'
+import { compile, ENTRY, egress, MEMORY, policy, WS, WS_MAC } from '../support/plans.js'
+
+const wait = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms))
+const WEB = '93.184.216.34'
+const WEB6 = '2a05:9:9::10'
+
+function planAt(slot: Partial<Slot>): Plan {
+  const entry = { ...ENTRY, slot: { ...ENTRY.slot, ...slot } }
+  const { plan } = compile([policy([egress('web', [WEB, WEB6], 'tcp', ['443'])])], MEMORY, [entry])
+  if (!plan) throw new Error('no plan')
+  return plan
+}
+
+const word = (bytes: Uint8Array, at: number): number => ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)
+
+/** The sum over the transport and its pseudo header; 0 when the checksum is right. */
+function transportSum(frame: Uint8Array): number {
+  const v6 = word(frame, 12) === 0x86dd
+  const at = v6 ? 54 : 34
+  const protocol = frame[v6 ? 20 : 23] ?? 0
+  const body = frame.subarray(at, v6 ? 54 + word(frame, 18) : 14 + word(frame, 16))
+  const ends = frame.subarray(v6 ? 22 : 26, at)
+  const pseudo = protocol === 1 ? [] : [...ends, 0, 0, body.length >> 8, body.length & 255, 0, 0, 0, protocol]
+  return checksum(Uint8Array.from([...pseudo, ...body]))
+}
+
+const spec = (destination: string, payload: Payload): FrameSpec => ({
+  source: destination.includes(':') ? 'fd09:0:0:1::2' : '10.9.0.2',
+  destination,
+  payload,
+})
+
+labSuite('ebpf at other slots', () => {
+  let driver: EbpfDriver
+  let gatewayMac: string
+  beforeAll(async () => {
+    seclude()
+    ip('link', 'set', 'lo', 'up')
+    driver = await EbpfDriver.open({ attachInterfaces: [], stateDirectory: '' })
+  })
+  afterAll(async () => {
+    await driver?.uninstall()
+  })
+
+  describe('a tap', () => {
+    let tap: Tap
+    beforeAll(async () => {
+      tap = Tap.open('tap9')
+      ip('link', 'set', 'tap9', 'up')
+      gatewayMac = /link\/ether (\S+)/.exec(ip('link', 'show', 'tap9'))?.[1] ?? ''
+      const plan = planAt({ kind: 'tap', interface: 'tap9', gateway: { ...ENTRY.slot.gateway, mac: gatewayMac } })
+      await driver.commit(await driver.stage(lower(sliceFor(plan, 'memory', 1))))
+      await wait(50)
+      tap.received()
+    })
+    afterAll(() => {
+      tap.close()
+    })
+
+    const ask = async (frame: FrameSpec): Promise<Uint8Array> => {
+      tap.send(ipFrame({ sourceMac: WS_MAC, destinationMac: gatewayMac, ...frame }))
+      await wait(30)
+      const [answer, ...more] = tap.received()
+      expect(more).toEqual([])
+      return answer ?? new Uint8Array(0)
+    }
+
+    it.each(['8.8.8.8', '2606:4700::1'])(
+      'answers a SYN to %s with a reset that a client accepts',
+      async (destination) => {
+        const v6 = destination.includes(':')
+        const l4 = v6 ? 54 : 34
+        const reset = await ask(spec(destination, { kind: 'tcp', from: 40_000, to: 443, data: new Uint8Array(3) }))
+        expect(reset.length).toBe(l4 + 20)
+        expect([word(reset, l4), word(reset, l4 + 2)]).toEqual([443, 40_000])
+        // RST and ACK; the number is that of the SYN, the SYN itself and three octets later.
+        expect(reset[l4 + 13]).toBe(0x14)
+        expect(word(reset, l4 + 8) * 65_536 + word(reset, l4 + 10)).toBe(1004)
+        expect(transportSum(reset)).toBe(0)
+        if (!v6) expect(checksum(reset.subarray(14, 34))).toBe(0)
+        // Whoever completes it once more changes nothing.
+        const again = Uint8Array.from(reset)
+        const sum = checksum(again.subarray(l4))
+        again.set([sum >> 8, sum & 255], l4 + 16)
+        expect([...again]).toEqual([...reset])
+      },
+    )
+
+    it('takes the number of a reset from the acknowledgement', async () => {
+      const reset = await ask(spec('8.8.8.8', { kind: 'tcp', from: 40_000, to: 443, flags: 0x10 }))
+      expect(reset[47]).toBe(0x04)
+      expect(transportSum(reset)).toBe(0)
+    })
+
+    it.each(['8.8.8.8', '2606:4700::1'])(
+      'answers a datagram to %s with an ICMP error about it',
+      async (destination) => {
+        const v6 = destination.includes(':')
+        const l4 = v6 ? 54 : 34
+        const error = await ask(spec(destination, { kind: 'udp', from: 40_000, to: 443, data: new Uint8Array(64) }))
+        expect([error[l4], error[l4 + 1]]).toEqual(v6 ? [1, 1] : [3, 13])
+        expect(transportSum(error)).toBe(0)
+        const quoted = error.subarray(l4 + 8)
+        expect([word(quoted, v6 ? 40 : 20), word(quoted, v6 ? 42 : 22)]).toEqual([40_000, 443])
+      },
+    )
+
+    it('does not answer for long', async () => {
+      const frame = ipFrame({
+        sourceMac: WS_MAC,
+        destinationMac: gatewayMac,
+        ...spec('8.8.8.8', { kind: 'tcp', from: 1, to: 443 }),
+      })
+      const began = performance.now()
+      let sent = 0
+      for (; performance.now() - began < 700; sent++) tap.send(frame)
+      await wait(50)
+      const answered = tap.received().length
+      const { drops } = await driver.observe()
+      expect(sent).toBeGreaterThan(5000)
+      // A thousand at once, then two thousand a second; what did not fit into the tap's queue was answered all the same.
+      expect(answered).toBeLessThan(4000)
+      expect(drops['refusals-unsent']).toBeGreaterThan(BigInt(sent - 4000))
+      await wait(700)
+    })
+
+    it('lets ARP for the gateway through, and nothing that pretends', async () => {
+      const before = (await driver.observe()).drops['link-layer'] ?? 0n
+      tap.send(arpFrame({ senderIp: '10.9.0.2', targetIp: '10.9.0.1' }))
+      tap.send(arpFrame({ senderIp: '10.9.0.3', targetIp: '10.9.0.1' }))
+      await wait(30)
+      expect(((await driver.observe()).drops['link-layer'] ?? 0n) - before).toBe(1n)
+    })
+  })
+
+  describe('a port of a bridge', () => {
+    it('judges frames between ports, which never reach the node itself', async () => {
+      ip('link', 'add', 'br9', 'type', 'bridge')
+      ip('link', 'set', 'br9', 'up')
+      const [workspace, far] = ['port1', 'port2'].map((name) => {
+        const tap = Tap.open(name)
+        ip('link', 'set', name, 'master', 'br9', 'up')
+        return tap
+      }) as [Tap, Tap]
+      const plan = planAt({ kind: 'bridge-port', interface: 'port1' })
+      await driver.commit(await driver.stage(lower(sliceFor(plan, 'memory', 2))))
+      const { live, drift } = await driver.observe()
+      expect([live?.workspaces, drift]).toEqual([[WS], []])
+      await wait(200)
+      const quiet = (): void => {
+        workspace.received()
+        far.received()
+      }
+      const toGateway = (destination: string, flags = 0x02) =>
+        ipFrame({ sourceMac: WS_MAC, ...spec(destination, { kind: 'tcp', from: 40_000, to: 443, flags }) })
+      const ours = (frames: readonly Uint8Array[]) => frames.filter((frame) => word(frame, 12) === 0x0800)
+      quiet()
+      workspace.send(toGateway(WEB))
+      await wait(50)
+      expect(ours(far.received())).toEqual([Uint8Array.from(toGateway(WEB))])
+      workspace.send(toGateway('8.8.8.8'))
+      await wait(50)
+      expect(ours(far.received())).toEqual([])
+      expect(ours(workspace.received()).map((frame) => frame[47])).toEqual([0x14])
+      const back = ipFrame({
+        source: WEB,
+        destination: '10.9.0.2',
+        sourceMac: '02:00:00:00:09:01',
+        destinationMac: WS_MAC,
+        payload: { kind: 'tcp', from: 443, to: 40_000, flags: 0x12 },
+      })
+      far.send(back)
+      far.send(
+        ipFrame({
+          source: '8.8.8.8',
+          destination: '10.9.0.2',
+          sourceMac: '02:00:00:00:09:01',
+          destinationMac: WS_MAC,
+          payload: { kind: 'tcp', from: 443, to: 40_000, flags: 0x12 },
+        }),
+      )
+      await wait(50)
+      expect(ours(workspace.received())).toEqual([Uint8Array.from(back)])
+      workspace.close()
+      far.close()
+    })
+  })
+
+  describe('clsact', () => {
+    it('takes the place of tcx, is found again, and is taken away', () => {
+      const fence = Fence.open()
+      const { native } = fence
+      ip('link', 'add', 'old0', 'type', 'veth', 'peer', 'name', 'old1')
+      const index = native.ask('ifindex', 'old0')
+      const program = fence.program('fence_from')
+      expect(native.call('attaching', 'attach', program, index, 0, `${fence.pins}/links/none`, 2)).toBe(2)
+      const info = Buffer.alloc(16)
+      native.call('asking', 'programInfo', program, info)
+      expect(native.ask('clsactProgram', index, 0)).toBe(info.readUInt32LE(8))
+      expect(native.ask('clsactProgram', index, 1)).toBe(0)
+      native.call('detaching', 'detachClsact', index, 0)
+      expect(native.ask('clsactProgram', index, 0)).toBe(0)
+      fence.close()
+    })
+  })
+})
