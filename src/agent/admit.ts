@@ -4,9 +4,8 @@
 import { Fault } from '../base/fault.js'
 import { relock } from './breakglass.js'
 import type { ApplyCommand } from './command.js'
-import { policyContext } from './context.js'
 import { type Applied, apply } from './enforce.js'
-import { confirm, readClock, rememberTime, tend } from './freshness.js'
+import { confirm, readClock, rememberTime, tellRefused, tend } from './freshness.js'
 import type { AgentNode } from './node.js'
 
 /**
@@ -21,9 +20,12 @@ export async function admit(node: AgentNode, command: ApplyCommand, freshness?: 
     // One "now" for the whole run, and never one before the floor (TUF 1.0.34 section 5.1).
     const applied = await apply({ ...node, nowMs: () => Math.max(node.nowMs(), nowMs) }, command)
     rememberTime(node, nowMs)
-    return applied
-  } finally {
     await tend(node)
+    return applied
+  } catch (error) {
+    // What was live before may have lapsed all the same. Its own trouble must not hide why the bundle was refused.
+    await tend(node).catch(() => undefined)
+    throw error
   }
 }
 
@@ -31,12 +33,7 @@ async function believedNow(node: AgentNode): Promise<number> {
   try {
     return readClock(node)
   } catch (error) {
-    if (error instanceof Fault) {
-      const { live } = node.store.load()
-      const { code, message: say } = error
-      const held = live ? { held: policyContext(live) } : {}
-      await node.emit([{ kind: 'bundle-refused', atMs: node.nowMs(), code, say, offered: {}, ...held, attack: true }])
-    }
+    if (error instanceof Fault) await tellRefused(node, error)
     throw error
   }
 }

@@ -17,6 +17,8 @@ export interface Followed {
   /** For a pass that brought no new bundle. */
   readonly confirm: (freshness: Uint8Array | undefined) => Promise<void>
   readonly tend: () => Promise<void>
+  /** What the source or a root was refused for; admitting and confirming tell the trail by themselves. */
+  readonly refused: (fault: Fault) => Promise<void>
   readonly failed: (fault: Fault, waitMs: number) => void
 }
 
@@ -29,12 +31,28 @@ export async function follow(
   effects: PollEffects,
 ): Promise<void> {
   let tag: string | undefined
+  let said = ''
   const { channel } = followed
+  /** Once for each reason in a row: a source that stays broken does not fill the trail. */
+  const tell = async (error: unknown): Promise<void> => {
+    if (!(error instanceof Fault) || error.reaction !== 'reject' || error.message === said) return
+    said = error.message
+    await followed.refused(error)
+  }
+  const told = async <T>(act: () => Promise<T>): Promise<T> => {
+    try {
+      return await act()
+    } catch (error) {
+      await tell(error)
+      throw error
+    }
+  }
+  const watched: Transport = { ...transport, fetch: (name, since) => told(() => transport.fetch(name, since)) }
   const polled = {
     channel,
     since: () => ({ rootVersion: followed.rootVersion(), ...(tag === undefined ? {} : { tag }) }),
     deliver: async (fetched: Awaited<ReturnType<Transport['fetch']>>) => {
-      if (fetched.roots.length > 0) await followed.roots(fetched.roots)
+      if (fetched.roots.length > 0) await told(() => followed.roots(fetched.roots))
       if (fetched.kind === 'unchanged') return followed.confirm(fetched.freshness)
       try {
         await followed.admit(fetched.bundle, fetched.freshness)
@@ -54,7 +72,7 @@ export async function follow(
       await effects.sleep(ms, stopped)
     },
   }
-  await poll(transport, polled, signal, terms, tending)
+  await poll(watched, polled, signal, terms, tending)
 }
 
 /** Refusals that the next statement, or time, can end. */

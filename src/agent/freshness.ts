@@ -56,15 +56,19 @@ export async function confirm(node: AgentNode, statement: Uint8Array): Promise<F
     rememberTime(node, nowMs, { freshness: mark })
     return mark
   } catch (error) {
-    if (error instanceof Fault) {
-      const { live } = node.store.load()
-      const { code, message: say } = error
-      const held = live ? { held: policyContext(live) } : {}
-      const attack = isAttack(code)
-      await node.emit([{ kind: 'bundle-refused', atMs: node.nowMs(), code, say, offered: {}, ...held, attack }])
-    }
+    if (error instanceof Fault) await tellRefused(node, error)
     throw error
   }
+}
+
+/** Tells the trail of a refusal of something that is no bundle, or that never came so far. */
+export async function tellRefused(node: AgentNode, fault: { readonly code: string; readonly message: string }) {
+  const { live } = node.store.load()
+  const { code, message: say } = fault
+  const held = live ? { held: policyContext(live) } : {}
+  await node.emit([
+    { kind: 'bundle-refused', atMs: node.nowMs(), code, say, offered: {}, ...held, attack: isAttack(code) },
+  ])
 }
 
 /**

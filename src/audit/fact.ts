@@ -113,6 +113,13 @@ export type Fact =
       readonly untilMs: number
     })
   | (FactBase & {
+      /** An operator gave up a protection so that the node can go on. */
+      readonly kind: 'node-recovered'
+      readonly what: 'clock' | 'state'
+      readonly by: string
+      readonly reason: string
+    })
+  | (FactBase & {
       /** Something of the trail itself is missing: never silently. */
       readonly kind: 'audit-lost'
       /** `torn-tail`: cut from the journal's end after a crash. `unwritten`: the disk refused it. `unreported`: refusals

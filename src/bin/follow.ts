@@ -40,6 +40,7 @@ export async function followChannel(around: Surroundings, config: Configured, re
       }),
     confirm: tendWith,
     tend: () => tendWith(),
+    refused: (fault: { code: string; message: string }) => withNode((node) => node.refused(fault)),
     failed: (fault: { code: string; message: string }, waitMs: number) => {
       tell({ kind: 'failed', code: fault.code, say: fault.message, waitMs })
     },

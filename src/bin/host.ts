@@ -20,6 +20,7 @@ import type { BackendName } from '../plan/model.js'
 import { followChannel } from './follow.js'
 import { readMembers } from './members.js'
 import { openBackend, openNode } from './node.js'
+import { recover } from './recover.js'
 
 /** What differs between a terminal, a pipe and a test. */
 export interface Surface {
@@ -58,6 +59,7 @@ export function composeHost(surface: Surface): Host {
     openSource: (source, terms) => openTransport(source, { ...terms, cwd: surface.cwd }),
     followRoots: async (file, statements) => (await followRoots(at(file), statements, surface.nowMs())).version,
     openNode: (config, options) => openNode(around, config, options),
+    recover: (config, request) => recover(around, config, request),
     follow: (config, request) => followChannel(around, config, request),
     createState: async (config) => new Store(config.stateDirectory).create(),
   }

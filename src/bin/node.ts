@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { admit } from '../agent/admit.js'
 import { breakGlass, relock } from '../agent/breakglass.js'
 import { agentFault } from '../agent/errors.js'
-import { confirm, tend } from '../agent/freshness.js'
+import { confirm, tellRefused, tend } from '../agent/freshness.js'
 import { takeLock } from '../agent/lock.js'
 import type { AgentNode } from '../agent/node.js'
 import { quarantine } from '../agent/quarantine.js'
@@ -25,7 +25,7 @@ import { digestOf } from '../base/digest.js'
 import type { Configured, NodeHandle, NodeOptions, Watched } from '../cli/host.js'
 import type { BackendName } from '../plan/model.js'
 
-const APPLY_LOCK = 'apply.lock'
+export const APPLY_LOCK = 'apply.lock'
 const EVENTS_LOCK = 'events.lock'
 
 export interface Surroundings {
@@ -52,13 +52,8 @@ export async function openNode(around: Surroundings, config: Configured, options
     const order = options.backends ?? config.backends
     const used = [before.live, before.next].flatMap((at) => at?.backends ?? [])
     for (const name of new Set([...order, ...used])) opened.set(name, await openBackend(name, config))
-    const { nowMs, random, version } = around
-    const trail = openTrail(config.eventsFile, join(config.stateDirectory, EVENTS_LOCK), {
-      product: { name: 'sluice', version },
-      reporter: { uid: config.node, hostname: hostname() },
-      nowMs,
-      random,
-    })
+    const { nowMs, random } = around
+    const trail = trailOf(around, config)
     const node: AgentNode = {
       config,
       trust: root,
@@ -77,6 +72,7 @@ export async function openNode(around: Surroundings, config: Configured, options
         return admit(node, { kind: 'apply', fetch, inventory, retry: once !== true, commandId, by }, freshness)
       },
       quarantine: (request) => quarantine(node, { ...request, commandId, by }),
+      refused: (fault) => tellRefused(node, fault),
       breakGlass: (statement) => breakGlass(node, statement),
       tend: async (freshness) => {
         const relocked = await relock(node)
@@ -97,6 +93,16 @@ export async function openNode(around: Surroundings, config: Configured, options
     await close()
     throw error
   }
+}
+
+/** The trail of this node. */
+export function trailOf({ version, nowMs, random }: Surroundings, config: Configured): ReturnType<typeof openTrail> {
+  return openTrail(config.eventsFile, join(config.stateDirectory, EVENTS_LOCK), {
+    product: { name: 'sluice', version },
+    reporter: { uid: config.node, hostname: hostname() },
+    nowMs,
+    random,
+  })
 }
 
 /** Opens one backend and asks it what it can do here. */

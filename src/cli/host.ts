@@ -44,6 +44,8 @@ export interface Host {
   readonly openNode: (config: Configured, options: NodeOptions) => Promise<NodeHandle>
   /** Makes the state of a node that never held a bundle; throws when there is one. */
   readonly createState: (config: Configured) => Promise<void>
+  /** Gives up one protection on an operator's word, and tells the trail. */
+  readonly recover: (config: Configured, request: RecoverRequest) => Promise<Recovered>
   /** Polls a source and keeps the node at what it says, until the signal is aborted. */
   readonly follow: (config: Configured, request: FollowRequest) => Promise<void>
 }
@@ -85,6 +87,16 @@ export interface Source {
   fetch(channel: string, since: { readonly tag?: string; readonly rootVersion?: number }): Promise<Pulled>
   push(channel: string, parcel: Pushed): Promise<void>
   close(): void
+}
+
+export interface RecoverRequest {
+  readonly what: 'clock' | 'state'
+  readonly reason: string
+}
+export interface Recovered {
+  readonly moved?: string
+  /** null: their list could not be read. */
+  readonly quarantines: number | null
 }
 
 export interface FollowRequest {
@@ -221,6 +233,11 @@ export interface Removed {
   readonly removed: readonly string[]
 }
 
+export interface Refused {
+  readonly code: string
+  readonly message: string
+}
+
 export interface Tended {
   readonly suspended: readonly WorkspaceId[]
   readonly resumed: readonly WorkspaceId[]
@@ -233,6 +250,8 @@ export interface NodeHandle {
   quarantine(request: QuarantineRequest): Promise<Quarantined>
   /** Carries out a break-glass statement. */
   breakGlass(statement: Uint8Array): Promise<Quarantined & { readonly order: Breakglass }>
+  /** Tells the trail of something that was refused before it reached the node. */
+  refused(fault: Refused): Promise<void>
   /** Takes in a freshness statement and does what time asks for. */
   tend(freshness?: Uint8Array): Promise<Tended>
   status(): Promise<NodeStatus>

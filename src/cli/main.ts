@@ -25,6 +25,7 @@ import { bundleRollback, publishPromote, publishRelease } from './commands/publi
 import { publishRevoke, publishRotate } from './commands/publish-root.js'
 import { publishBreakglass, publishFreshness } from './commands/publish-statements.js'
 import { quarantineLift, quarantineSet } from './commands/quarantine.js'
+import { recoverClock, recoverState } from './commands/recover.js'
 import { status } from './commands/status.js'
 import { uninstall } from './commands/uninstall.js'
 import { watchCommand } from './commands/watch.js'
@@ -67,6 +68,11 @@ const GROUPS = [
     name: 'quarantine',
     say: 'fence a workspace off completely, and let it out again',
     rows: [quarantineSet, quarantineLift, quarantineBreakglass],
+  },
+  {
+    name: 'recover',
+    say: 'go on after a lost state or a clock that went back, on your word',
+    rows: [recoverClock, recoverState],
   },
 ] as const
 const SINGLE = [

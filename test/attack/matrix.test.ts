@@ -4,7 +4,7 @@
 
 import { afterEach, describe, expect, test } from 'vitest'
 import { utf8 } from '../../src/base/bytes.js'
-import { Fleet } from '../support/fleet.js'
+import { Fleet, WORKSPACE } from '../support/fleet.js'
 import { files } from '../support/web.js'
 import { change, jwsOf, restate, served, statementOf } from './forge.js'
 import { archive, manifestEntry, member, next } from './row.js'
@@ -85,6 +85,34 @@ describe('replay of an old valid release after a state wipe', () => {
     const node = await started()
     node.operator.shell(`sed -i 's/"revision":"7"/"revision":"1"/' state/state.json`)
     expect(await node.take()).toMatchObject({ exit: 70, code: 'AGENT_STORE_DAMAGED' })
+  })
+})
+
+describe('the way back, on an operator’s word', () => {
+  const bytesOf = (node: Fleet) => node.events().filter((event) => event.status_code === 'recovered')
+  test('after a lost state: asked for, told as Critical, quarantines kept', async () => {
+    const node = await started()
+    await node.ok(`quarantine set ${WORKSPACE} --reason leak`)
+    node.operator.shell('rm state/state.json')
+    expect((await node.ask("recover state --reason 'disk replaced'")).json.error.code).toBe('CLI_NOT_CONFIRMED')
+    expect(await node.take()).toMatchObject({ code: 'AGENT_STORE_DAMAGED' })
+    node.operator.answer = true
+    const recovered = await node.ask("recover state --reason 'disk replaced'")
+    expect(recovered.json).toMatchObject({ what: 'state', quarantines: 1 })
+    expect(bytesOf(node)).toMatchObject([{ class_uid: 2004, severity_id: 5 }])
+    expect((await node.take()).code).toBe('active')
+    expect((await node.ask('status')).json.quarantines).toMatchObject([{ workspace: WORKSPACE, reason: 'leak' }])
+  })
+  test('after a clock that ran ahead: without a word nothing is accepted, with one it goes on', async () => {
+    const node = await started()
+    node.operator.nowMs += 3_600_000
+    await node.take()
+    node.operator.nowMs -= 3_600_000
+    await next(node)
+    expect((await node.take()).code).toBe('AGENT_CLOCK_BACK')
+    await node.ok("recover clock --yes --reason 'time server was wrong'")
+    expect(bytesOf(node)).toMatchObject([{ class_uid: 2004, severity_id: 5 }])
+    expect((await node.take()).code).toBe('active')
   })
 })
 

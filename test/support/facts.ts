@@ -121,6 +121,7 @@ export const FACTS: { readonly [K in Fact['kind']]: FactOf<K> } = {
     reason: 'the broker is down',
     untilMs: NOW + 3_600_000,
   },
+  'node-recovered': { kind: 'node-recovered', atMs: NOW, what: 'state', by: 'user:ops', reason: 'disk replaced' },
   'audit-lost': { kind: 'audit-lost', atMs: NOW, cause: 'unwritten', lost: 17 },
 }
 
@@ -252,6 +253,7 @@ export const anyFact: fc.Arbitrary<Fact> = fc.oneof(
     },
     { requiredKeys: ['kind', 'atMs', 'workspace', 'action', 'signers', 'reason', 'untilMs'] },
   ),
+  fc.record({ kind: fc.constant('node-recovered'), ...at, what: text, by: text, reason: text }),
   fc.record({
     kind: fc.constant('audit-lost'),
     ...at,

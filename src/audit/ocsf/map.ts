@@ -28,7 +28,7 @@ import {
   whole,
   words,
 } from './event.js'
-import { breakglassDraft, standingDraft } from './standing.js'
+import { breakglassDraft, recoveredDraft, standingDraft } from './standing.js'
 
 export const MAX_EVENTS_PER_FACT = 2
 
@@ -240,6 +240,7 @@ const DRAFTS: { readonly [K in Fact['kind']]: Mapper<K> } = {
   'workspace-suspended': (fact, context) => [standingDraft(fact, context)],
   'workspace-resumed': (fact, context) => [standingDraft(fact, context)],
   'breakglass-used': (fact, context) => [breakglassDraft(fact, context)],
+  'node-recovered': (fact, context) => [recoveredDraft(fact, context)],
 
   'audit-lost': (fact, context) => [
     {

@@ -3,7 +3,15 @@
 // key that is meant for the worst day.
 
 import type { FactOf } from '../fact.js'
-import { agentActor, bundleNumbers, bundlePolicy, unmapped, wordList, workspaceDevice } from './attributes.js'
+import {
+  agentActor,
+  bundleNumbers,
+  bundlePolicy,
+  nodeDevice,
+  unmapped,
+  wordList,
+  workspaceDevice,
+} from './attributes.js'
 import { CLASS, type Draft, type OcsfContext, SEVERITY, whole, words } from './event.js'
 
 /** 5019: the state of the workspace's device since now. */
@@ -62,6 +70,33 @@ export function breakglassDraft(fact: FactOf<'breakglass-used'>, context: OcsfCo
       device: workspaceDevice(fact.workspace),
       policy: fact.policy && bundlePolicy(fact.policy, true),
       unmapped: unmapped({ ...numbers, signers: wordList(fact.signers), until_ms: whole(fact.untilMs) }),
+    },
+  }
+}
+
+/** 2004 Detection Finding, Create: whoever can do this can let an old bundle in. */
+export function recoveredDraft(fact: FactOf<'node-recovered'>, context: OcsfContext): Draft {
+  const what = words(fact.what) ?? 'unknown'
+  const reason = words(fact.reason) ?? 'no reason given'
+  const title = `The ${what} of a node was recovered by an operator`
+  return {
+    classUid: CLASS.detectionFinding,
+    activityId: 1,
+    severityId: SEVERITY.critical,
+    log: 'sluice.policy',
+    profiles: ['security_control'],
+    members: {
+      status_id: 1, // New
+      is_alert: true,
+      confidence_id: 3, // High
+      action_id: 1,
+      disposition_id: 1, // Allowed
+      status_code: 'recovered',
+      message: `${title}: ${reason}`,
+      finding_info: { uid: context.eventUids[0], title, types: ['recovered'] },
+      evidences: [{ data: { what, by: words(fact.by) ?? 'unknown', reason } }],
+      device: nodeDevice(context),
+      unmapped: unmapped({ what, by: words(fact.by) }),
     },
   }
 }

@@ -14,7 +14,7 @@ import {
   withoutQuarantine,
   withQuarantine,
 } from '../../../src/agent/decide.js'
-import { agentFault } from '../../../src/agent/errors.js'
+import { AGENT_FAULTS, agentFault } from '../../../src/agent/errors.js'
 import {
   type Activation,
   type AgentState,
@@ -166,10 +166,10 @@ describe('refusals', () => {
     expect(() => decideOffer(known, B, false)).not.toThrow()
   })
   it('name only codes that exist as attacks', () => {
-    const attacks = Object.keys(BUNDLE_FAULTS).filter(isAttack)
+    const attacks = [...Object.keys(BUNDLE_FAULTS), ...Object.keys(AGENT_FAULTS)].filter(isAttack)
     expect(attacks).toContain('BUNDLE_COUNTER_REGRESSION')
     expect(attacks).not.toContain('BUNDLE_EXPIRED')
-    expect(attacks).toHaveLength(18)
+    expect(attacks).toHaveLength(20)
   })
 })
 

@@ -10,8 +10,13 @@ import type { Fault } from '../../../src/base/fault.js'
 import { bundleFault } from '../../../src/bundle/errors.js'
 
 const bundle = { manifest: utf8('m'), members: new Map<string, Uint8Array>() }
-const delivered = (tag: string, more: Partial<Fetched> = {}): Fetched =>
-  ({ kind: 'delivered', bundle, tag, roots: [], ...more }) as Fetched
+const delivered = (tag: string, more: Partial<Fetched> = {}): Fetched => ({
+  kind: 'delivered',
+  bundle,
+  tag,
+  roots: [],
+  ...more,
+})
 const stale = bundleFault('BUNDLE_STALE', { revision: '7', staleAtMs: 0, nowMs: 1 })
 
 /** Runs one pass for each answer; `refusals[i]` is what admitting throws in pass i. */
@@ -55,6 +60,10 @@ async function run(answers: readonly (Fetched | Fault)[], refusals: readonly (Fa
       log.push('tend')
       return Promise.resolve()
     },
+    refused: (fault) => {
+      log.push(`told ${fault.code}`)
+      return Promise.resolve()
+    },
     failed: (fault) => log.push(fault.code),
   }
   const effects = { random: () => 0, sleep: () => Promise.resolve() }
@@ -78,6 +87,12 @@ describe('follow', () => {
     expect((await run([delivered('t1'), delivered('t1')], [stale])).tags).toEqual([undefined, undefined])
     const busy = agentFault('AGENT_BUSY', { file: 'x' })
     expect((await run([delivered('t1'), delivered('t1')], [busy])).tags).toEqual([undefined, undefined])
+  })
+
+  test('what the source is refused for is told once for each reason in a row', async () => {
+    const pinned = transportFault('TRANSPORT_TLS', { host: 'a', why: 'x' })
+    const { log } = await run([pinned, pinned, transportFault('TRANSPORT_TLS', { host: 'b', why: 'x' })])
+    expect(log.filter((line) => line.startsWith('told'))).toEqual(['told TRANSPORT_TLS', 'told TRANSPORT_TLS'])
   })
 
   test('a source that does not answer changes nothing, and tending goes on', async () => {

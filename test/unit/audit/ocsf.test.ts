@@ -28,6 +28,7 @@ describe('what each fact becomes', () => {
     'workspace-suspended': [501901],
     'workspace-resumed': [501901],
     'breakglass-used': [200401],
+    'node-recovered': [200401],
     'audit-lost': [100899],
   }
   test.each(Object.keys(EXPECTED) as Fact['kind'][])('%s', (kind) => {

@@ -38,6 +38,8 @@ const COMMANDS = [
   'quarantine set',
   'quarantine lift',
   'quarantine breakglass',
+  'recover clock',
+  'recover state',
   'plan',
   'apply',
   'status',
@@ -65,7 +67,7 @@ describe('help', () => {
       [...(text.split('Commands:')[1] ?? '').matchAll(/^ {2}(\w+)/gm)]
         .map((match) => match[1] ?? '')
         .filter((n) => n !== 'help')
-    const groups = ['bundle', 'publish', 'policy', 'inventory', 'quarantine']
+    const groups = ['bundle', 'publish', 'policy', 'inventory', 'quarantine', 'recover']
     for (const name of namesIn((await operator.sluice('--help')).out))
       if (groups.includes(name))
         listed.push(...namesIn((await operator.sluice(`${name} --help`)).out).map((one) => `${name} ${one}`))
