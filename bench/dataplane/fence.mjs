@@ -68,7 +68,18 @@ export async function openBench() {
   const emptyPins = `${fence.pins}/empty`
   for (const folder of ['maps', 'programs']) mkdirSync(`${emptyPins}/${folder}`, { recursive: true })
   const log = Buffer.alloc(65_536)
-  if (native.ask('load', nativePath('fence_empty.bpf.o'), emptyPins, 0, log, log.length) < 0) throw new Error(`${log}`)
+  if (
+    native.ask(
+      'load',
+      nativePath('fence_empty.bpf.o'),
+      `${emptyPins}/maps`,
+      `${emptyPins}/programs`,
+      0,
+      log,
+      log.length,
+    ) < 0
+  )
+    throw new Error(`${log}`)
   const empty = native.call('opening', 'get', `${emptyPins}/programs/fence_empty`)
   return {
     driver,

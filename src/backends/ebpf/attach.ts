@@ -3,6 +3,7 @@
 // interface's number; a clsact filter, on older kernels, lives as long as its interface and needs no pin.
 
 import { unlinkSync } from 'node:fs'
+import { groupAttachment, groupPath } from './cgroup.js'
 import { ebpfFault } from './errors.js'
 import type { Fence } from './fence.js'
 import type { EbpfWorkspace } from './program.js'
@@ -26,8 +27,12 @@ export function interfacesOf(fence: Fence): NetworkInterface[] {
     })
 }
 
-/** The number of a slot's interface. Throws EBPF_SLOT_KIND or EBPF_SLOT_ABSENT. */
-export function attachmentOf(fence: Fence, one: EbpfWorkspace): number {
+/** The number of a slot's place. Throws EBPF_SLOT_KIND or EBPF_SLOT_ABSENT. */
+export function attachmentOf(fence: Fence, one: EbpfWorkspace, tenant: number): number {
+  if (one.kind === 'cgroup') {
+    groupPath(one)
+    return groupAttachment(tenant)
+  }
   if (!TC_KINDS.includes(one.kind)) throw ebpfFault('EBPF_SLOT_KIND', { workspace: one.workspace, kind: one.kind })
   const index = fence.native.call('looking up an interface', 'ifindex', one.interface)
   if (index === 0) throw ebpfFault('EBPF_SLOT_ABSENT', { workspace: one.workspace, interface: one.interface })
@@ -51,6 +56,7 @@ export function attachAll(fence: Fence, indexes: readonly number[]): number[] {
 function linksByName(fence: Fence): Set<string> {
   const held = new Set<string>()
   for (const name of fence.links()) {
+    if (!/^\d+-(from|to)$/.test(name)) continue
     if (linkedTo(fence, name) === Number(name.split('-')[0])) held.add(name)
     else unlinkSync(`${fence.pins}/links/${name}`)
   }

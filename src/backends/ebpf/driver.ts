@@ -9,6 +9,7 @@ import { setInterval } from 'node:timers'
 import type { LearnedGrant, WorkspaceId } from '../../plan/model.js'
 import type { DenialBatch, Driver, Flag, Observed, OpenOptions, Probed, Staged } from '../backend.js'
 import { attachAll, attachedIndexes, attachmentOf, detachAll, interfacesOf, matches } from './attach.js'
+import { attachGroup, detachGroup, groupPath, renewGroups } from './cgroup.js'
 import { drainDenials } from './denials.js'
 import { ebpfFault } from './errors.js'
 import { Fence, isStanding, removeIfEmpty, removePins } from './fence.js'
@@ -31,6 +32,8 @@ interface Ready extends Staged {
   readonly book: Book
   /** Interfaces that this stage was the first to attach. */
   readonly added: readonly number[]
+  /** Workspaces whose cgroup this stage was the first to attach. */
+  readonly groups: readonly number[]
 }
 
 /** The fence and what the agent knows about it. */
@@ -80,20 +83,25 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     await this.tail
     if (this.staged) await this.discard(this.staged)
     const { fence, tenants } = this.stand()
-    const placements = program.workspaces.map((one) => ({
-      tenant: tenants.numberOf(one.workspace),
-      attachment: attachmentOf(fence, one),
-    }))
+    const placements = program.workspaces.map((one) => {
+      const tenant = tenants.numberOf(one.workspace)
+      return { tenant, attachment: attachmentOf(fence, one, tenant) }
+    })
     const word = fence.word()
     const slot = word === 0n ? 0 : 1 - Number(word & 1n)
     const book = await buildGeneration(fence, program, placements, slot)
+    const onInterfaces = placements.filter((_, i) => program.workspaces[i]?.kind !== 'cgroup')
     const added = attachAll(
       fence,
-      placements.map((one) => one.attachment),
+      onInterfaces.map((one) => one.attachment),
     )
+    const groups = program.workspaces.flatMap((one, i) => {
+      const { tenant = 0 } = placements[i] ?? {}
+      return one.kind === 'cgroup' && attachGroup(fence, groupPath(one), tenant) ? [tenant] : []
+    })
     this.closeUnattached(fence)
     const { generation, planDigest } = program
-    this.staged = { generation, planDigest, slot, book, added }
+    this.staged = { generation, planDigest, slot, book, added, groups }
     return { generation, planDigest }
   }
 
@@ -113,6 +121,7 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     this.staged = undefined
     // An interface that is fenced by an earlier generation stays as it is; one that this stage closed is opened again.
     detachAll(fence, ready.added)
+    for (const tenant of ready.groups) detachGroup(fence, tenant)
     await clearSlot(fence, ready.slot)
   }
 
@@ -164,6 +173,7 @@ export class EbpfDriver implements Driver<EbpfProgram> {
   private stand(): Standing {
     if (this.held) return this.held
     const fence = Fence.open(this.native)
+    if (!fence.adopted) renewGroups(fence)
     const tenants = new Tenants(fence)
     const word = fence.word()
     const learned = new Learned(fence, tenants, Number(word >> 1n))

@@ -46,13 +46,13 @@ export class Fence {
   /** Adopts the fence of this network namespace, or makes it. Throws EBPF_LOAD_REFUSED with the verifier's log. */
   static open(native = Native.open()): Fence {
     const pins = pinsOf(native)
-    for (const folder of ['maps', 'programs', 'links', 'generations/0', 'generations/1'])
+    for (const folder of ['maps', 'programs', 'links', 'cgroups', 'generations/0', 'generations/1'])
       mkdirSync(`${pins}/${folder}`, { recursive: true, mode: 0o700 })
     const digest = createHash('sha256').update(readObject()).digest()
     const held = readAbout(native, pins)
     const same = held?.layout === FENCE_LAYOUT && held.digest.equals(digest)
     const complete = same && PROGRAMS.every((name) => existsSync(`${pins}/programs/${name}`))
-    if (!complete) load(native, pins)
+    if (!complete) load(native, OBJECT, `${pins}/maps`, `${pins}/programs`, 0)
     const mark = held !== undefined && held.mark !== 0 ? held.mark : randomInt(1, 2 ** 32 - 1)
     const fence = new Fence(native, pins, mark, complete)
     if (!complete) fence.settle(digest)
@@ -122,6 +122,8 @@ export class Fence {
     }
     writeClasses(native, this.map('classes'))
     for (const link of this.links()) {
+      // Those of cgroups have programs of their own (cgroup.ts, renewGroups).
+      if (!/^\d+-(from|to)$/.test(link)) continue
       const descriptor = native.call(`opening ${link}`, 'get', `${this.pins}/links/${link}`)
       // A link whose interface is gone cannot be updated and does not matter; the next stage takes it away.
       native.ask('linkUpdate', descriptor, this.program(link.endsWith('from') ? 'fence_from' : 'fence_to'))
@@ -180,10 +182,13 @@ function readAbout(native: Native, pins: string): About | undefined {
 /** Room for a verifier's log at the level that libbpf asks for after a refusal. */
 const LOG_BYTES = 4 << 20
 
-/** Loads the program and pins it. The last useful line of the log is the message, all of it the detail. */
-export function load(native: Native, pins: string): void {
+/**
+ * Loads an object and pins its programs in a folder; the maps are shared by all. The last useful line of a refusal's log is the
+ * message, all of it the detail.
+ */
+export function load(native: Native, object: string, maps: string, programs: string, attachment: number): void {
   const log = Buffer.alloc(LOG_BYTES)
-  const answer = native.ask('load', nativePath(OBJECT), pins, 0, log, LOG_BYTES)
+  const answer = native.ask('load', nativePath(object), maps, programs, attachment, log, LOG_BYTES)
   if (answer >= 0) return
   const text = log.toString('utf8', 0, Math.max(0, log.indexOf(0)))
   throw ebpfFault('EBPF_LOAD_REFUSED', { errno: errnoName(answer), last: lastUseful(text), log: text })
@@ -232,7 +237,9 @@ const holds = (
 /** Takes away a folder of pins and everything in it: links first, so that nothing is judged by half a fence. */
 export function removePins(path: string): void {
   if (!existsSync(path)) return
-  for (const name of ['links', 'programs', 'maps', 'generations'].filter((one) => existsSync(`${path}/${one}`)))
+  for (const name of ['links', 'cgroups', 'programs', 'maps', 'generations'].filter((one) =>
+    existsSync(`${path}/${one}`),
+  ))
     removeFolder(`${path}/${name}`)
   removeFolder(path)
 }

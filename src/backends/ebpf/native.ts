@@ -25,7 +25,7 @@ const SIGNATURES = {
   bootNs: 'uint64_t sluice_ebpf_boot_ns()',
   ifindex: 'int sluice_ebpf_ifindex(const char *name)',
   interfaces: 'int sluice_ebpf_interfaces(void *text, uint32_t capacity)',
-  load: 'int sluice_ebpf_load(const char *object, const char *pins, uint32_t attachment, void *log, uint32_t log_capacity)',
+  load: 'int sluice_ebpf_load(const char *object, const char *maps, const char *programs, uint32_t attachment, void *log, uint32_t log_capacity)',
   programInfo: 'int sluice_ebpf_program_info(int program, void *info)',
   attach: 'int sluice_ebpf_attach(int program, uint32_t ifindex, uint32_t egress, const char *pin, uint32_t only)',
   detachClsact: 'int sluice_ebpf_detach_clsact(uint32_t ifindex, uint32_t egress)',

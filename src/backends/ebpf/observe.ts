@@ -1,9 +1,11 @@
 // What is live, read back from the kernel: the generation word, the book of its slot, flags, counters, drops, and where the
 // fence hangs. Nothing here is remembered by the agent, except the names of learned grants' clauses.
 
+import { Fault } from '../../base/fault.js'
 import { DROP_REASONS } from '../../plan/state.js'
 import type { GrantCounter, Observed } from '../backend.js'
 import { attachedIndexes, interfacesOf, matches } from './attach.js'
+import { groupIsAttached, groupPath } from './cgroup.js'
 import type { Fence } from './fence.js'
 import { type Book, openOf, readBook } from './generation.js'
 import { COUNTS_AFTER_REASONS, GRANT_ROW, STRUCTS, viewOf } from './layout.js'
@@ -68,6 +70,11 @@ function driftOf(fence: Fence, book: Book, generation: number, patterns: readonl
   const attached = attachedIndexes(fence)
   const interfaces = interfacesOf(fence)
   for (const one of book.workspaces) {
+    if (one.kind === 'cgroup') {
+      const say = groupDrift(fence, one)
+      if (say) drift.push(say)
+      continue
+    }
     const now = interfaces.find(({ name }) => name === one.interface)
     if (!now) drift.push(`${one.interface}, the slot of ${one.workspace}, is gone`)
     else if (now.index !== one.attachment) drift.push(`${one.interface}, the slot of ${one.workspace}, was made anew`)
@@ -76,6 +83,17 @@ function driftOf(fence: Fence, book: Book, generation: number, patterns: readonl
   for (const { index, name } of interfaces)
     if (matches(name, patterns) && !attached.has(index)) drift.push(`${name} should be closed, and nothing hangs on it`)
   return drift
+}
+
+function groupDrift(fence: Fence, one: Book['workspaces'][number]): string | undefined {
+  let path: string
+  try {
+    path = groupPath(one)
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error
+    return `the cgroup ${one.interface} of ${one.workspace} is gone`
+  }
+  return groupIsAttached(fence, path, one.tenant) ? undefined : `the fence does not hang on the cgroup ${one.interface}`
 }
 
 /** Counters that moved. The rows are read on another thread: there may be millions. */

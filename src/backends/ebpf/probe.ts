@@ -1,10 +1,11 @@
 // What this machine's kernel can do for the fence, found by trying: the program is loaded, nothing is attached. Each answer
 // says what was seen and, for a no, what is lost without it.
 
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { Fault } from '../../base/fault.js'
 import type { Probe, Probed } from '../backend.js'
-import { load, pinsOf, removeIfEmpty, removePins } from './fence.js'
+import { cgroupRoot } from './cgroup.js'
+import { load, OBJECT, pinsOf, removeIfEmpty, removePins } from './fence.js'
 import type { Native } from './native.js'
 
 const yes = (feature: string, why: string): Probe => ({ feature, answer: 'yes', why })
@@ -27,7 +28,7 @@ export function probeEbpf(native: Native): Probed {
   const pins = `${pinsOf(native)}-probe-${process.pid}`
   try {
     for (const folder of ['maps', 'programs']) mkdirSync(`${pins}/${folder}`, { recursive: true, mode: 0o700 })
-    load(native, pins)
+    load(native, OBJECT, `${pins}/maps`, `${pins}/programs`, 0)
     probes.push(yes('program', 'the verifier accepts the fence program: maps of maps, ring buffer, map iteration'))
   } catch (error) {
     probes.push(error instanceof Fault ? no('program', error.message) : unsure('program', said(error)))
@@ -43,9 +44,9 @@ export function probeEbpf(native: Native): Probed {
       : no('tcx', 'clsact filters are used: whoever may change tc filters can remove them'),
   )
   probes.push(
-    existsSync('/sys/fs/cgroup/cgroup.controllers') || existsSync('/sys/fs/cgroup/unified/cgroup.controllers')
-      ? no('cgroup', 'the hooks for processes of the host itself are not part of this release; use a veth or tap')
-      : no('cgroup', 'no unified cgroup hierarchy is mounted'),
+    cgroupRoot() === undefined
+      ? no('cgroup', 'no unified cgroup hierarchy is mounted here: processes of the host itself cannot be workspaces')
+      : yes('cgroup', 'packets, connect and sendmsg of the sockets of a cgroup'),
   )
   return done()
 }

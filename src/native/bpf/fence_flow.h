@@ -22,6 +22,17 @@ static __always_inline void count(__u32 row)
         (*value)++;
 }
 
+/* Takes one token; 0 when there is none. Two CPUs at once may both take the last: the limit is of rate, not of number. */
+static __always_inline int take_token(__u64 *full_at, __u64 now, __u64 every, __u64 burst)
+{
+    __u64 at = *full_at > now ? *full_at : now;
+
+    if (at + every > now + burst)
+        return 0;
+    *full_at = at + every;
+    return 1;
+}
+
 static __always_inline void flow_key_of(struct fence_flow_key *key, const struct tuple *t, __u32 tenant)
 {
     copy_address(key->local, t->local);
@@ -148,9 +159,14 @@ static __always_inline void count_grant(struct scene *s, __u32 grant, __u32 octe
     counter = bpf_map_lookup_elem(inner, &row);
     if (!counter)
         return;
+#ifdef FENCE_PREEMPTIBLE
+    __sync_fetch_and_add(&counter->packets, 1);
+    __sync_fetch_and_add(&counter->octets, octets);
+#else
     /* The row is this CPU's, and tc runs with bottom halves off: nobody else adds to it meanwhile. */
     counter->packets++;
     counter->octets += octets;
+#endif
 }
 
 #endif

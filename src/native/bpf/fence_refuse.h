@@ -182,17 +182,6 @@ static __noinline int error6(struct __sk_buff *skb, const struct packet *p)
     return bpf_skb_store_bytes(skb, ETHER, &out, sizeof(out), 0);
 }
 
-/* Takes one token; 0 when there is none. Two CPUs at once may both take the last: the limit is of rate, not of number. */
-static __always_inline int take_token(__u64 *full_at, __u64 now, __u64 every, __u64 burst)
-{
-    __u64 at = *full_at > now ? *full_at : now;
-
-    if (at + every > now + burst)
-        return 0;
-    *full_at = at + every;
-    return 1;
-}
-
 /* 0 when the answer stands in the packet. Ethernet only: a cgroup's program cannot answer, its sender sees EPERM. */
 static __always_inline int answer(struct __sk_buff *skb, struct scene *s, const struct packet *p, __u8 refusal)
 {

@@ -5,7 +5,7 @@
 #ifndef FENCE_REPORT_H
 #define FENCE_REPORT_H
 
-#include "fence_refuse.h"
+#include "fence_judge.h"
 
 static __noinline void report_drop(struct scene *s, const struct packet *p, __u32 tenant, __u32 to_and_reason)
 {

@@ -208,7 +208,7 @@ __attribute__((constructor)) static void begin_silent(void)
     libbpf_set_print(keep_silent);
 }
 
-static int pin_maps(struct bpf_object *object, const char *pins)
+static int pin_maps(struct bpf_object *object, const char *folder)
 {
     struct bpf_map *map;
     char path[512];
@@ -217,7 +217,7 @@ static int pin_maps(struct bpf_object *object, const char *pins)
     {
         if (bpf_map__is_internal(map))
             continue;
-        if ((size_t)snprintf(path, sizeof(path), "%s/maps/%s", pins, bpf_map__name(map)) >= sizeof(path))
+        if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder, bpf_map__name(map)) >= sizeof(path))
             return -ENAMETOOLONG;
         if (bpf_map__set_pin_path(map, path))
             return -errno;
@@ -225,14 +225,14 @@ static int pin_maps(struct bpf_object *object, const char *pins)
     return 0;
 }
 
-static int pin_programs(struct bpf_object *object, const char *pins)
+static int pin_programs(struct bpf_object *object, const char *folder)
 {
     struct bpf_program *program;
     char path[512];
 
     bpf_object__for_each_program(program, object)
     {
-        if ((size_t)snprintf(path, sizeof(path), "%s/programs/%s", pins, bpf_program__name(program)) >= sizeof(path))
+        if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder, bpf_program__name(program)) >= sizeof(path))
             return -ENAMETOOLONG;
         if (unlink(path) && errno != ENOENT)
             return -errno;
@@ -258,7 +258,8 @@ static int set_attachment(struct bpf_object *object, uint32_t attachment)
     return 0;
 }
 
-int sluice_ebpf_load(const char *path, const char *pins, uint32_t attachment, char *log, uint32_t log_capacity)
+int sluice_ebpf_load(const char *path, const char *maps, const char *programs, uint32_t attachment, char *log,
+                     uint32_t log_capacity)
 {
     LIBBPF_OPTS(bpf_object_open_opts, options);
     struct bpf_object *object;
@@ -275,13 +276,13 @@ int sluice_ebpf_load(const char *path, const char *pins, uint32_t attachment, ch
     if (!object) {
         error = -errno;
     } else {
-        error = pin_maps(object, pins);
+        error = pin_maps(object, maps);
         if (!error)
             error = set_attachment(object, attachment);
         if (!error)
             error = bpf_object__load(object);
         if (!error)
-            error = pin_programs(object, pins);
+            error = pin_programs(object, programs);
         bpf_object__close(object);
     }
     libbpf_set_print(keep_silent);

@@ -39,12 +39,13 @@ int sluice_ebpf_interfaces(char *text, uint32_t capacity);
 /* ---- programs ------------------------------------------------------------------------------------------------------- */
 
 /*
- * Loads an object file. Its maps are pinned below `pins`/maps, or taken from there when they are pinned already and have the
- * same definition; its programs are pinned below `pins`/programs, in place of what was there. Before: both folders exist.
- * `attachment` goes into the read-only variable of that name where the object has one. On failure `log` holds what libbpf
- * and the verifier said.
+ * Loads an object file. Its maps are pinned in the folder `maps`, or taken from there when they are pinned already and have the
+ * same definition; its programs are pinned in `programs`, in place of what was there. Before: both folders exist.
+ * `attachment` goes into the one read-only variable of an object that has one. On failure `log` holds what libbpf and the
+ * verifier said.
  */
-int sluice_ebpf_load(const char *object, const char *pins, uint32_t attachment, char *log, uint32_t log_capacity);
+int sluice_ebpf_load(const char *object, const char *maps, const char *programs, uint32_t attachment, char *log,
+                     uint32_t log_capacity);
 
 struct sluice_ebpf_program_info {
     uint8_t tag[8];
