@@ -68,7 +68,13 @@ export async function follow(
   const tending: PollEffects = {
     random: effects.random,
     sleep: async (ms, stopped) => {
-      await followed.tend()
+      try {
+        await followed.tend()
+      } catch (error) {
+        // The node was busy, or its store cannot be written just now: the next pass tends again.
+        if (!(error instanceof Fault)) throw error
+        followed.failed(error, ms)
+      }
       await effects.sleep(ms, stopped)
     },
   }

@@ -139,7 +139,7 @@ export function ociTransport(terms: RegistryTerms): Transport {
     close: () => registry.close(),
     async fetch(channel, since): Promise<Fetched> {
       const tag = `channel.${channelSegment(channel)}`
-      registry.begin()
+      registry.begin('fetch')
       const roots = await laterRoots(since.rootVersion)
       const freshness = await statement(`freshness.${channel}`, 'freshness', LIMITS.freshnessBytes)
       const news = { roots, ...(freshness ? { freshness } : {}) }
@@ -157,6 +157,7 @@ export function ociTransport(terms: RegistryTerms): Transport {
     },
     async push(channel, { bundle, freshness, roots = [] }) {
       channelSegment(channel)
+      registry.begin('push')
       for (const { version, statement: root } of roots) await put(`root.${version}`, 'root', root)
       if (bundle) await pushBundle(channel, bundle)
       if (freshness) await put(`freshness.${channel}`, 'freshness', freshness)

@@ -59,10 +59,11 @@ export class Registry {
     this.elsewhere.close()
   }
 
-  /** From here everything together has one total deadline. */
-  begin(): void {
-    this.wire.begin()
-    this.elsewhere.begin()
+  /** From here everything together has one total deadline; a push has none but those of its pieces. */
+  begin(what: 'fetch' | 'push'): void {
+    const together = what === 'push' ? [Number.POSITIVE_INFINITY] : []
+    this.wire.begin(...together)
+    this.elsewhere.begin(...together)
   }
 
   private at(path: string): URL {

@@ -50,9 +50,9 @@ export class Wire {
     this.agent.destroy()
   }
 
-  /** From here all exchanges together have the total time that one has. */
-  begin(): void {
-    this.endsAtMs = performance.now() + this.deadlines.totalMs
+  /** From here all exchanges together have this time: for fetching, as much as one has. */
+  begin(togetherMs = this.deadlines.totalMs): void {
+    this.endsAtMs = performance.now() + togetherMs
   }
 
   /**

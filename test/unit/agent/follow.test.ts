@@ -20,7 +20,11 @@ const delivered = (tag: string, more: Partial<Fetched> = {}): Fetched => ({
 const stale = bundleFault('BUNDLE_STALE', { revision: '7', staleAtMs: 0, nowMs: 1 })
 
 /** Runs one pass for each answer; `refusals[i]` is what admitting throws in pass i. */
-async function run(answers: readonly (Fetched | Fault)[], refusals: readonly (Fault | undefined)[] = []) {
+async function run(
+  answers: readonly (Fetched | Fault)[],
+  refusals: readonly (Fault | undefined)[] = [],
+  tending: readonly (Fault | undefined)[] = [],
+) {
   const stop = new AbortController()
   const log: string[] = []
   const asked: Since[] = []
@@ -58,7 +62,8 @@ async function run(answers: readonly (Fetched | Fault)[], refusals: readonly (Fa
     },
     tend: () => {
       log.push('tend')
-      return Promise.resolve()
+      const busy = tending[pass]
+      return busy ? Promise.reject(busy) : Promise.resolve()
     },
     refused: (fault) => {
       log.push(`told ${fault.code}`)
@@ -87,6 +92,13 @@ describe('follow', () => {
     expect((await run([delivered('t1'), delivered('t1')], [stale])).tags).toEqual([undefined, undefined])
     const busy = agentFault('AGENT_BUSY', { file: 'x' })
     expect((await run([delivered('t1'), delivered('t1')], [busy])).tags).toEqual([undefined, undefined])
+  })
+
+  test('a node that is busy while it is to be tended is tended in the next pass', async () => {
+    const busy = agentFault('AGENT_BUSY', { file: 'x' })
+    const unchanged: Fetched = { kind: 'unchanged', roots: [] }
+    const { log } = await run([unchanged, unchanged], [], [busy])
+    expect(log).toEqual(['confirm -', 'tend', 'AGENT_BUSY', 'confirm -', 'tend'])
   })
 
   test('what the source is refused for is told once for each reason in a row', async () => {
