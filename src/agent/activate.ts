@@ -1,6 +1,6 @@
-// From a decided plan to a live one: stage everywhere, record mark and intent in one write, switch, fence what is in
-// quarantine, read back, and only then say that it is active. A crash between any two of these restarts to the old plan or
-// the new one; a failure undoes what was switched (transaction.ts).
+// From a decided plan to a live one: stage everywhere, record mark and intent in one write, set the flags of what is in
+// quarantine, switch, read back, and only then say that it is active. A crash between any two of these restarts to the old
+// plan or the new one; a failure undoes what was switched (transaction.ts).
 
 import type { Plan } from '../plan/model.js'
 import { policyContext } from './context.js'
@@ -29,6 +29,14 @@ export async function activate(
     store.savePlan(encoded, next.digest)
     store.save(intended)
   } catch (error) {
+    await discardAll(prepared)
+    throw error
+  }
+  try {
+    // A quarantine is stronger than every new attachment: its flag waits where the workspace is about to appear.
+    await reassert(node, next.plan)
+  } catch (error) {
+    store.save(undone(intended))
     await discardAll(prepared)
     throw error
   }

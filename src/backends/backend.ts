@@ -70,7 +70,10 @@ export interface Driver<Program> {
   /** One atomic switch, then read back. Flows that stay granted are not disturbed; flows that lost their grant are cut. */
   commit(staged: Staged): Promise<void>
   discard(staged: Staged): Promise<void>
-  /** Sets or lifts a flag, beside and above every generation; resolves when read back. Never waits behind a load. */
+  /**
+   * Sets or lifts a flag of a workspace that is live or staged, beside and above every generation; resolves when read back.
+   * One that is set between stage and commit is in force when the workspace appears. Never waits behind a load.
+   */
   flag(workspace: WorkspaceId, flag: Flag, on: boolean): Promise<void>
   /** Adds learned grants if `generation` is still live (compare-and-set); resolves when read back, false when stale. */
   learn(generation: number, grants: readonly LearnedGrant[]): Promise<boolean>

@@ -240,6 +240,9 @@ labSuite('nftables, when things go wrong', () => {
     await lab.ws.tcp({ host: OUT.metadata, port: 80 })
     await lab.ws2.udp({ host: OUT.unlisted6, port: 53, timeoutMs: 300 })
     await lab.out.tcp({ host: WS.v4, port: 22, timeoutMs: 200, localAddress: OUT.broker })
+    await nft.flag(ID, 'quarantined', true)
+    await lab.ws.tcp({ host: OUT.git, port: 80, timeoutMs: 200 })
+    await nft.flag(ID, 'quarantined', false)
     await pause(150)
     const denials = (await nft.heard()).flatMap((batch) => batch.denials)
     const find = (wanted: Partial<Denial>): Denial | undefined =>
@@ -257,6 +260,7 @@ labSuite('nftables, when things go wrong', () => {
     expect(find({ workspace: ID, reason: 'never', destination: OUT.metadata })).toBeDefined()
     expect(find({ workspace: ID2, reason: 'dns', destination: OUT.unlisted6, protocol: 17 })).toBeDefined()
     expect(find({ workspace: ID, reason: 'no-flow', direction: 'to', source: OUT.broker })).toBeDefined()
+    expect(find({ workspace: ID, reason: 'quarantined', direction: 'from', destination: OUT.git })).toBeDefined()
     const before = (await nft.observe()).drops['no-grant'] ?? 0n
     for (let i = 0; i < 30; i++)
       await Promise.all(Array.from({ length: 10 }, () => lab.ws.tcp({ host: OUT.unlisted, port: 9 })))
@@ -287,6 +291,19 @@ labSuite('nftables, when things go wrong', () => {
     expect(await reach(443)).toMatchObject({ outcome: 'connected' })
     expect(await nft.uninstall()).toEqual([])
     expect(await nft.observe()).toMatchObject({ live: null, drift: [], counters: [] })
+  })
+
+  it('a flag set between stage and commit is in force when the workspace appears', async () => {
+    await nft.uninstall()
+    await expect(nft.flag(ID, 'quarantined', true)).rejects.toMatchObject({ code: 'NFT_WORKSPACE' })
+    const staged = await nft.stage(sliceOf(++generation, GRANTED))
+    await nft.flag(ID, 'quarantined', true)
+    await nft.commit(staged)
+    expect(await reach()).toMatchObject({ outcome: 'timeout' })
+    expect((await nft.observe()).live).toMatchObject({ quarantined: [ID], generation })
+    await nft.flag(ID, 'quarantined', false)
+    expect(await reach()).toMatchObject({ outcome: 'connected' })
+    await nft.uninstall()
   })
 })
 

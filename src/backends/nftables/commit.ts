@@ -6,7 +6,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { digestOfText } from '../../base/digest.js'
 import type { Staged } from '../backend.js'
 import { nftablesFault } from './errors.js'
-import { moveFlags } from './flag.js'
+import { moveFlags, raiseFlags } from './flag.js'
 import { cutFlows, flowJudge } from './flows.js'
 import { pruneLearned } from './learn.js'
 import { listLinks } from './native.js'
@@ -32,6 +32,7 @@ export async function commit(session: Session, staged: Staged): Promise<void> {
   await cutSuspended(before?.workspaces ?? [], expiredOf(deadlines))
   // Wider first: between the two calls the floor guards what was and what will be.
   session.floor.guard([...(before?.workspaces ?? []), ...program.workspaces])
+  await raiseFlags(session, program.workspaces)
   await switchOver(session, held, before)
   session.staged.delete(staged.generation)
   session.assume(recordOf(held))

@@ -12,20 +12,21 @@ import { elementsOf } from './readback.js'
 import type { WorkspaceRecord } from './record.js'
 import { TABLE } from './scaffold.js'
 import { addElements, flagScript, removeElements, TABLE_FAMILIES } from './script.js'
-import { reasonOf, type Session } from './session.js'
+import { type Place, reasonOf, type Session } from './session.js'
 
 /** Throws NFT_WORKSPACE, NFT_FLAG, NFT_READ_BACK, NFT_CUT. */
 export async function setFlag(session: Session, workspace: string, flag: Flag, on: boolean): Promise<void> {
-  const at = session.workspace(workspace)
+  const places = session.places(workspace)
+  const addresses = places.flatMap((place) => place.addresses)
   if (on) session.flags[flag].add(workspace)
   else {
     await session.cutting
-    await cutFlows(at.addresses, () => false)
+    await cutFlows(addresses, () => false)
     session.flags[flag].delete(workspace)
   }
-  const element = `"${at.interface}"`
+  const elements = places.map((place) => `"${place.interface}"`)
   const script = TABLE_FAMILIES.map((family) =>
-    on ? addElements(family, flag, [element]) : removeElements(family, flag, [element]),
+    on ? addElements(family, flag, elements) : removeElements(family, flag, elements),
   ).join('')
   try {
     // The tables may have been flushed away: they are made again without hooks, and the flag waits in them for the repair.
@@ -33,11 +34,13 @@ export async function setFlag(session: Session, workspace: string, flag: Flag, o
   } catch (error) {
     throw nftablesFault('NFT_FLAG', { workspace, flag, on, why: reasonOf(error) }, { cause: error })
   }
-  const found = isFlagged(flag, at.interface)
-  if (found !== on)
-    throw nftablesFault('NFT_READ_BACK', { wanted: `${flag} ${on ? 'on' : 'off'}`, found: found ? 'on' : 'off' })
+  for (const place of places) {
+    const found = isFlagged(flag, place.interface)
+    if (found !== on)
+      throw nftablesFault('NFT_READ_BACK', { wanted: `${flag} ${on ? 'on' : 'off'}`, found: found ? 'on' : 'off' })
+  }
   // The fence is closed already; what is destroyed here is only kept from coming back, and lifting does it again.
-  if (on) session.cutting = session.cutting.then(() => cutFlows(at.addresses, () => false)).catch(() => undefined)
+  if (on) session.cutting = session.cutting.then(() => cutFlows(addresses, () => false)).catch(() => undefined)
 }
 
 /** Asked of the kernel by itself, because a listing would wait for every other listing. Throws NFT_READ. */
@@ -51,6 +54,13 @@ function isFlagged(flag: Flag, name: string): boolean {
 
 export const readFlag = async (session: Session, flag: Flag): Promise<string[]> =>
   elementsOf(await session.reader.list(`list set inet ${TABLE} ${flag}`)).map(({ key }) => key)
+
+/** Before a switch: the flags that are set are there already when the workspaces come to these interfaces. Throws NFT_FLAG. */
+export async function raiseFlags(session: Session, next: readonly Place[]): Promise<void> {
+  for (const flag of ['quarantined', 'suspended'] as const)
+    for (const { workspace } of next)
+      if (session.flags[flag].has(workspace)) await setFlag(session, workspace, flag, true)
+}
 
 /** A flag belongs to the workspace, not to the place where it was: after a move, and after a repair, it is set where it is now. */
 export async function moveFlags(

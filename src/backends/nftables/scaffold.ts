@@ -272,8 +272,8 @@ export function inetChains(patterns: readonly string[]): NftChain[] {
     {
       name: 'forward_rules',
       rules: [
-        'oifname @attached jump forward_to',
         'iifname @attached jump judge_from',
+        'oifname @attached jump forward_to',
         'oifname @attached jump judge_to',
         'oifname @attached goto pass',
         ...unattached('oifname', 't_not_attached'),
@@ -290,12 +290,13 @@ export const NETDEV_CHAINS: readonly NftChain[] = [
   {
     name: 'link',
     rules: [
+      // IP is judged by the inet table, where a refusal is sampled for the audit; flags included.
+      'ether type ip accept',
+      'ether type ip6 accept',
       'iifname @quarantined counter name c_quarantined drop',
       'iifname @suspended counter name c_suspended drop',
       'ether type { 8021q, 8021ad } counter name c_link_layer drop',
       'ether type arp arp htype 1 arp ptype ip arp hlen 6 arp plen 4 arp operation { request, reply } iifname . ether saddr . arp saddr ether . arp saddr ip . arp daddr ip @arp_ok accept',
-      'ether type ip accept',
-      'ether type ip6 accept',
       'counter name c_link_layer drop',
     ],
   },

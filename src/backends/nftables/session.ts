@@ -18,6 +18,8 @@ export interface StagedProgram {
   readonly tag: string
 }
 
+export type Place = Pick<WorkspaceRecord, 'workspace' | 'interface' | 'addresses'>
+
 export class Session {
   readonly writer = new NftContext()
   readonly flagger = new NftContext()
@@ -68,11 +70,18 @@ export class Session {
     this.state = { format: 1, live: null, looseBefore: null }
   }
 
-  /** Throws NFT_WORKSPACE. */
-  workspace(id: string): WorkspaceRecord {
-    const found = this.live?.workspaces.find(({ workspace }) => workspace === id)
-    if (!found) throw nftablesFault('NFT_WORKSPACE', { workspace: id })
-    return found
+  /**
+   * Where a workspace is, and where it will be once what is staged is committed: a flag set on the way must already be there
+   * when the switch comes. Throws NFT_WORKSPACE when nothing knows it.
+   */
+  places(id: string): readonly Place[] {
+    const known: Place[] = [
+      ...(this.live?.workspaces ?? []),
+      ...[...this.staged.values()].flatMap(({ program }) => program.workspaces),
+    ]
+    const found = known.filter(({ workspace }) => workspace === id)
+    if (found.length === 0) throw nftablesFault('NFT_WORKSPACE', { workspace: id })
+    return found.filter((place, i) => found.findIndex((one) => one.interface === place.interface) === i)
   }
 
   async close(): Promise<void> {
