@@ -129,6 +129,7 @@ describe('what it refuses', () => {
   test('a branch that is not there, also when another one ends like it', async () => {
     putBundle(await makeBundle())
     commit('team/stable')
+    commit('refs/heads/stable')
     expect(await refusal(transport().fetch('stable', SINCE))).toMatchObject({ code: 'TRANSPORT_NOT_FOUND' })
   })
 

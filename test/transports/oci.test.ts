@@ -156,6 +156,22 @@ describe('a registry that lies', () => {
     expect(await refusal(transport.fetch('stable', SINCE))).toMatchObject({ code })
   })
 
+  test('a manifest without end', async () => {
+    const transport = await lie(undefined, (request, response) => {
+      if (!request.url?.includes('/manifests/channel.')) return
+      response.writeHead(200)
+      const more = () => {
+        while (!response.destroyed && response.write(Buffer.alloc(65_536, ' ')));
+        if (!response.destroyed) response.once('drain', more)
+      }
+      more()
+    })
+    expect(await refusal(transport.fetch('stable', SINCE))).toMatchObject({
+      code: 'TRANSPORT_TOO_LARGE',
+      detail: { limit: 4 << 20 },
+    })
+  })
+
   test('nothing is fetched of a bundle that is too large', async () => {
     const transport = await lie(withLayers([yaml, { ...layer(member, 'a'), size: LIMITS.memberBytes + 1 }]))
     await refusal(transport.fetch('stable', SINCE))

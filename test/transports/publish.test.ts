@@ -49,6 +49,15 @@ describe('releases', () => {
     expect([again.exit, again.json.error.code]).toEqual([2, 'BUNDLE_COUNTER_REGRESSION'])
   })
 
+  test('are not promoted with the release of another content', async () => {
+    await fleet.sign('bundle', 7, ['release-1', 'release-2'], '--channel canary')
+    fleet.operator.shell("cp -r bundle other && sed -i 's/93.184.216.40/93.184.216.41/' other/fence.yaml")
+    await fleet.sign('other', 8)
+    fleet.operator.shell('cp bundle/release.jws.json other/')
+    const line = `publish promote other --to stable --revision 12 --expires ${EXPIRES} --key keys/release-1.key --out mixed`
+    expect((await fleet.ask(line)).json.error.code).toBe('BUNDLE_RELEASE_MISMATCH')
+  })
+
   test('roll back to older content under a higher revision, and the node goes there', async () => {
     fleet.operator.shell('cp -r bundle older')
     await fleet.sign('older', 7)
