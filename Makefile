@@ -19,6 +19,7 @@ build: setup ## Compile TypeScript into dist/
 
 native: setup ## Compile the C and BPF parts into build/native/
 	@$(MAKE) -f src/native/Makefile
+	@$(MAKE) -f src/native/ebpf/Makefile
 
 check: setup ## Check types: the whole project, then the pure files alone, without Node's types
 	@$(bin)/tsc -p tsconfig.json
