@@ -32,7 +32,8 @@ lint: setup ## Check format and lint rules; change nothing
 format: setup ## Write the format, and the fixes that are safe
 	@$(bin)/biome check --write .
 
-test: setup ## Build, check, lint and run every suite; the last line counts them
+test: ## Build, check, lint and run every suite; the last line counts them
+	@scripts/setup.sh tests
 	@node scripts/test.mjs
 
 demo: build native ## A signed bundle becomes rules in the kernel, and real packets obey them

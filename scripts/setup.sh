@@ -17,7 +17,10 @@ PACKAGES=(
   libmnl-dev libnfnetlink-dev libnetfilter-log-dev  # src/native: netlink, denied packets
   nftables libnftables1                 # the fence, and the library that loads it
   iproute2 conntrack ethtool iputils-ping tcpdump  # namespaces, probes and what tests look at
+  git util-linux                        # bundles from Git repositories, read under limits
 )
+# `setup.sh tests` also installs what only the suites talk to.
+[ "${1:-}" != tests ] || PACKAGES+=(docker-registry openssl)
 
 node_ok() { node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)'; }
 command -v node >/dev/null && command -v npm >/dev/null || fail 'Node and npm are not installed; Node 20.19 or later is needed'
@@ -37,7 +40,14 @@ if [ ${#missing[@]} -gt 0 ]; then
   printf 'setup: installing %s\n' "${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
   log=$(mktemp)
-  trap 'rm -f "$log"' EXIT
+  # Nothing that is installed here is to be started as a service of this machine.
+  policy=/usr/sbin/policy-rc.d
+  if [ -e "$policy" ]; then
+    trap 'rm -f "$log"' EXIT
+  else
+    trap 'rm -f "$log" "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy"
+  fi
   # A list of packages that is there and current enough saves the update.
   if ! apt-get install -y --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
     { apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 || {
