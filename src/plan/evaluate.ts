@@ -135,8 +135,9 @@ function judgeError(scene: Scene): Verdict {
   }
   for (const direction of ['egress', 'ingress'] as const) {
     const flow = liveFlow(scene, tuple, direction)
-    if (flow && (scene.env.icmpErrors === 'lagging' || basisOf(scene, flow, tuple)))
-      return allow('icmp-error', flow.clause, flow.grant)
+    // Named by what allows the flow now: the grant that began it may be gone.
+    const basis = flow && (basisOf(scene, flow, tuple) ?? (scene.env.icmpErrors === 'lagging' ? flow : undefined))
+    if (basis) return allow('icmp-error', basis.clause, basis.grant)
   }
   return drop('icmp-error')
 }

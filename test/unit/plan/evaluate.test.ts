@@ -347,6 +347,15 @@ describe('flows', () => {
     expect(said(judge(error(3, quoted)).verdict)).toBe('icmp-error silent')
     expect(said(judge(error(5, quoted), opened).verdict)).toBe('icmp-error silent')
     expect(said(judge(error(3, quoted.subarray(0, 20)), opened).verdict)).toBe('icmp-error silent')
+    // Another clause keeps the flow: the verdict names that one, and no clause that is gone.
+    const other = egress('other', ['93.184.0.0/16'], 'tcp', ['443'])
+    const next = planOf([other])
+    const carried = carryOver(opened, next, 2)
+    expect(judge(error(3, quoted), carried, T0, next).verdict).toMatchObject({
+      kind: 'allow',
+      clause: other.id,
+      grant: 'egress/tcp/93.184.0.0/16/443',
+    })
   })
 })
 
