@@ -3,8 +3,9 @@
 // repeated packet would measure one hot cache line.
 
 import { execFileSync } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, unlinkSync } from 'node:fs'
 import koffi from 'koffi'
+import { detachAll } from '../../dist/backends/ebpf/attach.js'
 import { EbpfDriver } from '../../dist/backends/ebpf/driver.js'
 import { Fence, removePins } from '../../dist/backends/ebpf/fence.js'
 import { STRUCTS } from '../../dist/backends/ebpf/layout.js'
@@ -35,7 +36,7 @@ const grant = (prefix) => ({
 })
 
 /** `count` grants: exact addresses, or /24 networks. */
-export const slice = (generation, count, kind) => ({
+export const slice = (generation, count, kind, clauses = []) => ({
   generation,
   planDigest: `sha256:${'0'.repeat(64)}`,
   source: { expiresAtMs: Date.now() + 1e9 },
@@ -52,7 +53,7 @@ export const slice = (generation, count, kind) => ({
           grant(kind === 'exact' ? `${address(n)}/32` : `${address(n << 8)}/24`),
         ),
         ingress: [],
-        names: [],
+        names: clauses.map((clause) => ({ clause })),
         idle: { tcpMs: 432_000_000, udpMs: 120_000, icmpMs: 30_000 },
       },
     },
@@ -87,7 +88,26 @@ export async function openBench() {
     empty,
     ifindex: native.ask('ifindex', 'bench0'),
     workspace: WORKSPACE,
-    lower: (generation, count, kind) => lower(slice(generation, count, kind)),
+    lower: (generation, count, kind, clauses) => lower(slice(generation, count, kind, clauses)),
+    /** Takes the fence off; a commit hangs it on again. */
+    async detach() {
+      detachAll(fence, [native.ask('ifindex', 'bench0')])
+    },
+    attachEmpty() {
+      for (const egress of [0, 1])
+        native.call(
+          'attaching',
+          'attach',
+          empty,
+          native.ask('ifindex', 'bench0'),
+          egress,
+          `${emptyPins}/maps/link${egress}`,
+          1,
+        )
+    },
+    detachEmpty() {
+      for (const egress of [0, 1]) unlinkSync(`${emptyPins}/maps/link${egress}`)
+    },
     async close() {
       native.ask('close', empty)
       removePins(emptyPins)
