@@ -5,10 +5,10 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 bin := node_modules/.bin
 
-.PHONY: help setup build native check lint format test demo bench corpus vectors errors clean
+.PHONY: help setup build native check lint format test demo bench conformance corpus vectors errors clean
 
 help: ## Print this manual
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Install what is missing: Debian packages (as root), npm packages
 	@scripts/setup.sh
@@ -41,6 +41,9 @@ demo: build native ## A signed bundle becomes rules in the kernel, and real pack
 
 bench: build native ## Measure what the fence costs, one file a promise
 	@node scripts/bench.mjs
+
+conformance: build native ## Compare every backend with evaluate, packet by packet; N=1000000 sets how many
+	@CONFORMANCE_CASES=$(or $(N),20000) $(bin)/vitest run test/conformance
 
 corpus: build ## Judge the OpenShell policies that SLUICE_POLICIES names against their expectations
 	@node scripts/corpus.mjs
