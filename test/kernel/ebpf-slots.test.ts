@@ -199,6 +199,28 @@ labSuite('ebpf at other slots', () => {
     })
   })
 
+  describe('an interface that is made anew', () => {
+    it('is fenced again under its new number', async () => {
+      const make = (): Tap => {
+        const tap = Tap.open('tap8')
+        ip('link', 'set', 'tap8', 'up')
+        return tap
+      }
+      const old = make()
+      const plan = planAt({ kind: 'tap', interface: 'tap8' })
+      await driver.commit(await driver.stage(lower(sliceFor(plan, 'memory', 3))))
+      expect((await driver.observe()).drift).toEqual([])
+      old.close()
+      const tap = make()
+      expect((await driver.observe()).drift).toEqual([`tap8, the slot of ${WS}, was made anew`])
+      await wait(1500)
+      expect((await driver.observe()).drift).toEqual([])
+      tap.send(ipFrame({ sourceMac: WS_MAC, ...spec('8.8.8.8', { kind: 'tcp', from: 40_000, to: 443 }) }))
+      expect((await arriving(tap, 1)).map((frame) => frame[47])).toEqual([0x14])
+      tap.close()
+    })
+  })
+
   describe('clsact', () => {
     it('takes the place of tcx, is found again, and is taken away', () => {
       const fence = Fence.open()

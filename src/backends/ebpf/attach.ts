@@ -43,6 +43,7 @@ const linkName = (index: number, direction: string): string => `${index}-${direc
 
 /** Attaches both directions where they are not attached yet; gives the numbers that are new. */
 export function attachAll(fence: Fence, indexes: readonly number[]): number[] {
+  if (indexes.length === 0) return []
   const held = linksByName(fence)
   const added: number[] = []
   for (const index of new Set(indexes)) {

@@ -6,6 +6,7 @@
 // so that a crash in between revives nothing.
 
 import { setInterval } from 'node:timers'
+import { Fault } from '../../base/fault.js'
 import type { LearnedGrant, WorkspaceId } from '../../plan/model.js'
 import type { DenialBatch, Driver, Flag, Observed, OpenOptions, Probed, Staged } from '../backend.js'
 import { attachAll, attachedIndexes, attachmentOf, detachAll, interfacesOf, matches } from './attach.js'
@@ -20,6 +21,7 @@ import { Native } from './native.js'
 import { observe } from './observe.js'
 import { probeEbpf } from './probe.js'
 import type { EbpfProgram } from './program.js'
+import { rehang } from './rehang.js'
 import { sweep } from './sweep.js'
 import { Tenants } from './tenants.js'
 
@@ -234,8 +236,22 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     await this.tail
   }
 
-  /** Forgets flows that are over. A failure shows at the next commit, which sweeps too. */
+  /**
+   * Forgets flows that are over, and fences interfaces that came meanwhile. What fails here shows as drift, and at the next
+   * commit, which does the same.
+   */
   private housekeep(fence: Fence): void {
+    try {
+      this.closeUnattached(fence)
+      const word = fence.word()
+      if (this.book && word >> 1n === BigInt(this.book.generation)) {
+        const before = this.book
+        this.book = rehang(fence, before, Number(word & 1n))
+        if (this.book !== before) for (const one of this.book.workspaces) placeTenant(fence, one.tenant, one.attachment)
+      }
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error
+    }
     this.sweeping = sweep(fence, this.pressed ? PRESSED_MS : 0).then(
       ({ kept }) => {
         this.pressed = kept > MAX_FLOWS / 2

@@ -75,7 +75,9 @@ export async function buildGeneration(
     make('grants', MAP_TYPE.array, 4, GRANT_ROW.size, grants.count, 0)
     const book = bookOf(program, placements, cpus)
     const text = Buffer.from(JSON.stringify(book), 'utf8')
-    make('book', MAP_TYPE.array, 4, text.length, 1, 0)
+    // A little more than it needs: an interface that is made anew may get a longer number.
+    const page = Buffer.concat([text, Buffer.alloc(16 * placements.length + 1)])
+    make('book', MAP_TYPE.array, 4, page.length, 1, 0)
     const map = (name: string): number => made.get(name) as number
     const keys = Buffer.alloc(placements.length * 4)
     const records = recordsOf(program, placements, native.bootNs())
@@ -105,7 +107,7 @@ export async function buildGeneration(
       GRANT_ROW.size,
     )
     native.call('filling workspaces', 'mapWrite', map('workspaces'), keys, records, placements.length, 4, record)
-    native.call('filling the book', 'arrayWrite', map('book'), 0, text, 1, text.length)
+    native.call('filling the book', 'arrayWrite', map('book'), 0, page, 1, page.length)
     await publish(fence, slot, (name) => map(name))
     for (const [name, descriptor] of made) {
       const path = generationPath(fence, slot, name)
@@ -152,6 +154,17 @@ export function readBook(fence: Fence, slot: number): Book | undefined {
   fence.native.ask('close', map)
   if (answer < 0) return undefined
   return JSON.parse(text.toString('utf8', 0, text.indexOf(0))) as Book
+}
+
+/** Writes the book of a slot again, where only numbers of interfaces have changed: there is room for longer ones. */
+export function writeBook(fence: Fence, slot: number, book: Book): void {
+  const map = openOf(fence, slot, 'book')
+  if (map === undefined) return
+  // The kernel takes as much as the map's value has; the rest is zero.
+  const page = Buffer.alloc(BOOK_BYTES)
+  page.write(JSON.stringify(book), 'utf8')
+  fence.native.call('writing the book', 'arrayWrite', map, 0, page, 1, page.length)
+  fence.native.ask('close', map)
 }
 
 const bookOf = (program: EbpfProgram, placements: readonly Placement[], cpus: number): Book => ({
