@@ -1,8 +1,12 @@
 // The eBPF fence on real veth pairs: what a client sees of each verdict, what survives what, and what the kernel says afterwards.
 // Needs root. Refusals are tried with checksum offload on and off, because a refusal is made from the refused packet.
 
+import { existsSync, renameSync } from 'node:fs'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { Denial } from '../../src/backends/backend.js'
+import { Fence, pinsOf } from '../../src/backends/ebpf/fence.js'
+import { STRUCTS } from '../../src/backends/ebpf/layout.js'
+import { Native } from '../../src/backends/ebpf/native.js'
 import { digestOfText } from '../../src/base/digest.js'
 import type { NameRule } from '../../src/plan/model.js'
 import { labPlan, ONE, openScene, type Scene, TWO } from '../support/ebpf/scene.js'
@@ -147,6 +151,68 @@ labSuite('ebpf on a veth', () => {
     const [later] = await ws.downloads([flow.number])
     expect(later?.bytes).toBeGreaterThan(seen?.bytes ?? 0)
     await ws.stopDownload([flow.number])
+  })
+
+  it('takes a newer program into every attachment without a gap, and the flows with it', async () => {
+    const generation = await scene.apply(labPlan(CLAUSES))
+    const { ws } = scene.lab
+    const flow = await ws.download({ host: OUT.git, port: 443, rate: 500_000 })
+    const programs = (fence: Fence): number[] =>
+      fence.links().map((name) => {
+        const link = fence.native.call('opening', 'get', `${fence.pins}/links/${name}`)
+        const program = Buffer.alloc(4)
+        fence.native.call('asking', 'linkInfo', link, Buffer.alloc(4), program)
+        fence.native.ask('close', link)
+        return program.readUInt32LE()
+      })
+    const fence = Fence.open()
+    const before = programs(fence)
+    // As if another build of the program had been loaded.
+    const { size, fields } = STRUCTS.fence_about
+    const about = Buffer.alloc(size)
+    fence.native.call('reading', 'mapRead', fence.map('about'), Buffer.alloc(4), about)
+    about.fill(7, fields.object_digest)
+    fence.native.call('writing', 'arrayWrite', fence.map('about'), 0, about, 1, size)
+    await scene.restart()
+    const after = programs(fence)
+    fence.close()
+    expect(after).toHaveLength(4)
+    expect(after.filter((id) => before.includes(id))).toEqual([])
+    expect((await scene.driver.observe()).live?.generation).toBe(generation)
+    const [seen] = await ws.downloads([flow.number])
+    await wait(200)
+    const [later] = await ws.downloads([flow.number])
+    expect(later?.bytes).toBeGreaterThan(seen?.bytes ?? 0)
+    await ws.stopDownload([flow.number])
+  })
+
+  it('replaces a fence of another layout with no moment of openness', async () => {
+    await scene.apply(labPlan(CLAUSES))
+    const { ws } = scene.lab
+    await scene.driver.close()
+    const pins = pinsOf(Native.open())
+    const old = `${pins.slice(0, pins.lastIndexOf('/'))}/v0`
+    renameSync(pins, old)
+    let open = 0
+    let asked = 0
+    let running = true
+    const knock = (async () => {
+      for (; running; asked++) {
+        const { outcome } = await ws.tcp({ host: OUT.unlisted, port: 443, timeoutMs: 100 })
+        if (outcome === 'connected') open++
+      }
+    })()
+    await scene.restart()
+    expect((await scene.driver.observe()).live).toBeNull()
+    await wait(150)
+    await scene.apply(labPlan(CLAUSES))
+    await scene.driver.observe()
+    await wait(150)
+    running = false
+    await knock
+    expect(existsSync(old)).toBe(false)
+    expect([open, asked > 2]).toEqual([0, true])
+    expect(await ws.tcp({ host: OUT.git, port: 443 })).toMatchObject({ outcome: 'connected' })
   })
 
   it('learns a grant of a live clause, and forgets it with the clause', async () => {
