@@ -115,6 +115,8 @@ const PASSING: ReadonlySet<string> = new Set([
   'BUNDLE_NOT_YET_VALID',
   'BUNDLE_EXPIRED',
   'BUNDLE_ROOT_EXPIRED',
+  // Lists that are fresh again, or a renewed certificate, make the key count.
+  'BUNDLE_KEY_DOUBT',
   'BUNDLE_STALE',
   'BUNDLE_SUPERSEDED',
 ])

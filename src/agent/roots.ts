@@ -1,10 +1,13 @@
-// Following signed roots on a node: one by one, each verified by the root before it and by itself, each on stable storage
+// The trust root of a node, and following signed roots: one by one, each verified by the root before it and by itself, each on stable storage
 // before the next is looked at (TUF 1.0.34 section 5.3). The file is the operator's pin at first and follows from there.
 
 import { readFileSync } from 'node:fs'
+import { concat } from '../base/bytes.js'
+import { type Digest, digestOf } from '../base/digest.js'
 import { LIMITS } from '../base/limits.js'
 import type { TrustRoot } from '../bundle/model.js'
 import { parseTrustRoot, requireLiveRoot, rotateRoot, writeTrustRoot } from '../bundle/root.js'
+import { crlFileOf, hasChains, withChains } from '../bundle/x509/enrol.js'
 import { agentFault } from './errors.js'
 import { NODE_FILES, replaceFile, type StateFiles } from './files.js'
 
@@ -17,6 +20,28 @@ export function readTrustRoot(file: string): { readonly root: TrustRoot; readonl
     throw agentFault('AGENT_CONFIG_READ', { what: 'trust root', file }, { cause: error })
   }
   return { root: parseTrustRoot(bytes), bytes }
+}
+
+/**
+ * As `readTrustRoot`, with the certificate chains of its keys judged at `nowMs` by the revocation lists beside it. `digest`
+ * covers everything that the judgement depends on.
+ */
+export async function openTrustRoot(
+  file: string,
+  nowMs: number,
+  files: StateFiles = NODE_FILES,
+): Promise<{ readonly root: TrustRoot; readonly digest: Digest }> {
+  const { root, bytes } = readTrustRoot(file)
+  if (!hasChains(root)) return { root, digest: digestOf(bytes) }
+  const list = crlFileOf(file)
+  let crls: Uint8Array | undefined
+  try {
+    crls = files.read(list)
+  } catch (error) {
+    throw agentFault('AGENT_CONFIG_READ', { what: 'revocation lists', file: list }, { cause: error })
+  }
+  const judged = await withChains(root, { nowMs, ...(crls === undefined ? {} : { crls }) })
+  return { root: judged, digest: digestOf(concat([bytes, crls ?? new Uint8Array(0)])) }
 }
 
 /**

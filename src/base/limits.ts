@@ -27,6 +27,12 @@ export const LIMITS = {
   rootSteps: 64,
   freshnessBytes: 16_384,
   breakglassBytes: 16_384,
+  certificateBytes: 16_384,
+  /** The signer's and its intermediates; the anchor is not counted. */
+  chainCertificates: 4,
+  anchors: 8,
+  crlBytes: 1 << 20,
+  crls: 16,
   inventoryBytes: 4 << 20,
   workspaces: 4_096,
   sandboxRules: 10_000,

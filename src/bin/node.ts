@@ -11,7 +11,7 @@ import { confirm, tellRefused, tend } from '../agent/freshness.js'
 import { takeLock } from '../agent/lock.js'
 import type { AgentNode } from '../agent/node.js'
 import { quarantine } from '../agent/quarantine.js'
-import { readTrustRoot } from '../agent/roots.js'
+import { openTrustRoot } from '../agent/roots.js'
 import { livePlan, status } from '../agent/status.js'
 import { Store } from '../agent/store.js'
 import { openTrail } from '../agent/trail.js'
@@ -21,7 +21,6 @@ import { watch } from '../agent/watch.js'
 import type { Fact } from '../audit/fact.js'
 import { isRegistered, loadBackend } from '../backends/registry.js'
 import { hex } from '../base/bytes.js'
-import { digestOf } from '../base/digest.js'
 import type { Configured, NodeHandle, NodeOptions, Watched } from '../cli/host.js'
 import type { BackendName } from '../plan/model.js'
 
@@ -48,7 +47,7 @@ export async function openNode(around: Surroundings, config: Configured, options
     unlock()
   }
   try {
-    const { root, bytes } = readTrustRoot(config.trustRoot)
+    const { root, digest } = await openTrustRoot(config.trustRoot, around.nowMs())
     const order = options.backends ?? config.backends
     const used = [before.live, before.next].flatMap((at) => at?.backends ?? [])
     for (const name of new Set([...order, ...used])) opened.set(name, await openBackend(name, config))
@@ -57,7 +56,7 @@ export async function openNode(around: Surroundings, config: Configured, options
     const node: AgentNode = {
       config,
       trust: root,
-      trustDigest: digestOf(bytes),
+      trustDigest: digest,
       store,
       backends: opened,
       order,

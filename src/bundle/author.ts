@@ -13,7 +13,9 @@ export interface Authored {
   readonly kid: string
 }
 
-/** Throws BUNDLE_UNSIGNED, BUNDLE_MALFORMED, BUNDLE_ALGORITHM, BUNDLE_SIGNER_UNKNOWN or BUNDLE_SIGNATURE. */
+/**
+ * Throws BUNDLE_UNSIGNED, BUNDLE_MALFORMED, BUNDLE_ALGORITHM, BUNDLE_SIGNER_UNKNOWN, BUNDLE_KEY_DOUBT or BUNDLE_SIGNATURE.
+ */
 export function verifyAuthor(artifact: Uint8Array, trust: TrustRoot): Authored {
   const pre = preVerify('yaml', artifact)
   const authors = [...trust.keys.values()].filter((key) => key.role === 'author')
@@ -21,14 +23,18 @@ export function verifyAuthor(artifact: Uint8Array, trust: TrustRoot): Authored {
   const candidates = authors.filter(
     ({ kid, key }) => key.alg === pre.alg && (pre.keyid === undefined || pre.keyid === kid),
   )
+  // A key whose certificate chain does not hold is not tried; when it alone could have signed, that is what is said.
+  const certain = candidates.filter(({ doubt }) => doubt === undefined)
   const [first] = candidates
   // With no candidate the artifact is still judged as far as it goes without a key, so that `unsigned` and `malformed`
   // are told apart from `unknown signer`.
   if (first === undefined) throw refuseWithoutKey(pre, algorithms)
-  for (const candidate of candidates) {
+  for (const candidate of certain) {
     const payload = tryKey(pre, candidate, algorithms)
     if (payload !== undefined) return { payload, kid: candidate.kid }
   }
+  const doubted = candidates.find(({ doubt }) => doubt !== undefined)
+  if (doubted?.doubt !== undefined) throw bundleFault('BUNDLE_KEY_DOUBT', { kid: doubted.kid, why: doubted.doubt })
   if (pre.keyid === undefined) throw bundleFault('BUNDLE_SIGNER_UNKNOWN', { kid: undefined })
   throw bundleFault('BUNDLE_SIGNATURE', { what: 'the manifest', kid: first.kid })
 }

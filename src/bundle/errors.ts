@@ -171,6 +171,13 @@ export const BUNDLE_FAULTS = {
     say: (d: { name: string; why: string }) => `the key ${quote(d.name)} cannot be used: ${d.why}`,
     remedy: 'Make a new key with `sluice bundle keygen`.',
   },
+  BUNDLE_KEY_DOUBT: {
+    ...reject,
+    say: (d: { kid: string; why: string }) =>
+      `key ${quote(d.kid)} does not count: its certificate chain does not hold (${d.why})`,
+    remedy:
+      'Put fresh revocation lists of its authorities beside the trust root (root.crls.pem), or renew the certificate and enrol it in the next root.',
+  },
   BUNDLE_KEY_FILE: {
     ...reject,
     say: (d: { why: string }) => `this is not a key file of ours: ${d.why}`,

@@ -7,6 +7,7 @@
 import type { Digest } from '../base/digest.js'
 import type { Note } from '../base/note.js'
 import type { PublicKey } from './keys.js'
+import type { Chain, X509Policy } from './x509/chain.js'
 
 export const MANIFEST_FILE = 'bundle.yaml'
 export const RELEASE_FILE = 'release.jws.json'
@@ -128,11 +129,15 @@ export interface TrustedKey {
   readonly kid: string
   readonly role: KeyRole
   readonly key: PublicKey
+  /** The certificate chain that must vouch for the key, when the root has one. */
+  readonly chain?: Chain
+  /** Why the key does not count at present, although it is enrolled: its chain was not checked, or does not hold. */
+  readonly doubt?: string
 }
 
 export declare const trustRoot: unique symbol
 
-/** The pinned root of trust of a node. Made by `parseTrustRoot` and `rotateRoot` only. */
+/** The pinned root of trust of a node. Made by `parseTrustRoot`, `rotateRoot` and `withChains` only. */
 export interface TrustRoot {
   readonly [trustRoot]: true
   readonly version: number
@@ -142,4 +147,6 @@ export interface TrustRoot {
   readonly thresholds: ReadonlyMap<KeyRole, number>
   /** Public keys (base64url) that no later root may enrol again. */
   readonly revoked: readonly string[]
+  /** The enterprise PKI whose chains keys may carry. */
+  readonly x509?: X509Policy
 }

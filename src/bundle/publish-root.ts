@@ -10,6 +10,7 @@ import { bundleFault } from './errors.js'
 import type { KeyRole, TrustedKey, TrustRoot } from './model.js'
 import { parseTrustRoot, type RootFields, thresholdOf, writeTrustRoot } from './root.js'
 import { goodSigners, readEnvelope } from './statement.js'
+import type { Chain, X509Policy } from './x509/chain.js'
 
 export interface RootChange {
   readonly add?: readonly TrustedKey[]
@@ -20,6 +21,10 @@ export interface RootChange {
   readonly thresholds?: ReadonlyMap<KeyRole, number>
   readonly expiresAtMs?: number
   readonly newEpoch?: boolean
+  /** The enterprise PKI of the next root. */
+  readonly x509?: X509Policy
+  /** Certificate chains by key id; of keys that stay, in the place of what they had. */
+  readonly chains?: ReadonlyMap<string, Chain>
 }
 
 /** What the next root says. Throws BUNDLE_ROOT when a node would refuse it, BUNDLE_KEY for a key id that is not there. */
@@ -37,6 +42,12 @@ export function nextRoot(current: TrustRoot, change: RootChange): RootFields {
       throw bundleFault('BUNDLE_KEY', { name: entry.kid, why: 'the trust root holds this id already' })
     keys.set(entry.kid, entry)
   }
+  for (const [kid, chain] of change.chains ?? []) {
+    const key = keys.get(kid)
+    if (key === undefined) throw bundleFault('BUNDLE_KEY', { name: kid, why: 'the next trust root does not hold it' })
+    keys.set(kid, { ...key, chain })
+  }
+  const x509 = change.x509 ?? current.x509
   const next: RootFields = {
     version: current.version + 1,
     epoch: current.epoch + (change.newEpoch === true ? 1 : 0),
@@ -44,6 +55,7 @@ export function nextRoot(current: TrustRoot, change: RootChange): RootFields {
     keys,
     thresholds: new Map([...current.thresholds, ...(change.thresholds ?? [])]),
     revoked,
+    ...(x509 === undefined ? {} : { x509 }),
   }
   // What a node would refuse to read is not worth a signature.
   writeTrustRoot(next)

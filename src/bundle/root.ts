@@ -3,6 +3,7 @@
 //
 // Refuses a key that is small-order, off its curve or not canonical, the same public key under two ids or in two roles, a
 // threshold that cannot be met or is zero, and a key that was revoked (TUF 5.3, 6.1; bundle-trust sheet sections 3 and 6).
+// A key with a certificate chain does not count until `withChains` has judged the chain (x509/enrol.ts).
 
 import { base64url, decodeBase64url, decodeUtf8, utf8 } from '../base/bytes.js'
 import type { Json } from '../base/canonical.js'
@@ -14,6 +15,8 @@ import { formatInstant, parseInstant } from './instant.js'
 import { enrollKey, isKeyAlg, keyIdentity } from './keys.js'
 import { type KeyRole, ROLES, type TrustedKey, type TrustRoot, type trustRoot } from './model.js'
 import { hasExactly, type JsonObject, readEnvelope, requireThreshold, STATEMENTS } from './statement.js'
+import type { X509Policy } from './x509/chain.js'
+import { readKeyChain, readX509Policy, writeKeyChain, writeX509Policy } from './x509/enrol.js'
 
 const no = (why: string, cause?: unknown) => bundleFault('BUNDLE_ROOT', { why }, { cause })
 
@@ -38,14 +41,15 @@ export function parseTrustRoot(bytes: Uint8Array): TrustRoot {
 }
 
 function readRoot(document: Json): TrustRoot {
-  const withRevoked = isObject(document) && Object.hasOwn(document, 'revoked')
-  const keys = ['epoch', 'expires_at', 'format', 'keys', 'roles', 'version', ...(withRevoked ? ['revoked'] : [])]
+  const optional = ['revoked', 'x509'].filter((key) => isObject(document) && Object.hasOwn(document, key))
+  const keys = ['epoch', 'expires_at', 'format', 'keys', 'roles', 'version', ...optional]
   if (!hasExactly(document, keys)) throw no(`exactly ${keys.join(', ')} are expected`)
   if (document.format !== STATEMENTS.root.format) throw no(`the format is not ${STATEMENTS.root.format}`)
   const expiresAtMs = typeof document.expires_at === 'string' ? parseInstant(document.expires_at) : undefined
   if (expiresAtMs === undefined) throw no('expires_at is not an RFC 3339 time')
   const revoked = readRevoked(document.revoked)
-  const enrolled = readKeys(document.keys, revoked)
+  const x509 = readX509Policy(document.x509)
+  const enrolled = readKeys(document.keys, revoked, x509)
   const root = {
     version: positive(document.version, 'version'),
     epoch: positive(document.epoch, 'epoch'),
@@ -53,6 +57,7 @@ function readRoot(document: Json): TrustRoot {
     keys: enrolled,
     thresholds: readThresholds(document.roles, enrolled),
     revoked,
+    ...(x509 === undefined ? {} : { x509 }),
   }
   return Object.freeze(root) as unknown as TrustRoot
 }
@@ -73,13 +78,18 @@ function readRevoked(value: Json | undefined): string[] {
   })
 }
 
-function readKeys(value: Json | undefined, revoked: readonly string[]): Map<string, TrustedKey> {
+function readKeys(
+  value: Json | undefined,
+  revoked: readonly string[],
+  x509: X509Policy | undefined,
+): Map<string, TrustedKey> {
   if (!isObject(value)) throw no('keys is not an object')
   const keys = new Map<string, TrustedKey>()
   const holders = new Map<string, string>()
   for (const [kid, entry] of Object.entries(value)) {
     if (!isKeyId(kid)) throw no(`${quote(kid)} is not a key id (letters, digits and . _ -, at most 64)`)
-    if (!hasExactly(entry, ['alg', 'public_key', 'role'])) throw no(`key ${kid} has exactly alg, public_key and role`)
+    const members = ['alg', 'public_key', 'role', ...(isObject(entry) && Object.hasOwn(entry, 'x509') ? ['x509'] : [])]
+    if (!hasExactly(entry, members)) throw no(`key ${kid} has exactly alg, public_key and role`)
     const { alg, role, public_key: text } = entry
     if (typeof role !== 'string' || !isRole(role)) throw no(`key ${kid} has no role of ${ROLES.join(', ')}`)
     if (typeof alg !== 'string' || !isKeyAlg(alg)) throw no(`key ${kid} has an algorithm other than Ed25519 and ES256`)
@@ -90,7 +100,8 @@ function readKeys(value: Json | undefined, revoked: readonly string[]): Map<stri
     if (other !== undefined) throw no(`${other} and ${kid} are the same public key; a key has one id and one role`)
     if (revoked.includes(text as string)) throw no(`key ${kid} is revoked`)
     holders.set(keyIdentity(key), kid)
-    keys.set(kid, { kid, role, key })
+    const chain = entry.x509 === undefined ? {} : readKeyChain(kid, role, key, entry.x509, x509)
+    keys.set(kid, { kid, role, key, ...chain })
   }
   return keys
 }
@@ -154,13 +165,19 @@ export const rootDocument = (root: RootFields): JsonObject => ({
   epoch: root.epoch,
   expires_at: formatInstant(root.expiresAtMs),
   keys: Object.fromEntries(
-    [...root.keys.values()].map(({ kid, role, key }) => [
+    [...root.keys.values()].map(({ kid, role, key, chain }) => [
       kid,
-      { role, alg: key.alg, public_key: base64url(key.bytes) },
+      {
+        role,
+        alg: key.alg,
+        public_key: base64url(key.bytes),
+        ...(chain === undefined ? {} : { x509: writeKeyChain(chain) }),
+      },
     ]),
   ),
   roles: Object.fromEntries([...root.thresholds].map(([role, threshold]) => [role, { threshold }])),
   ...(root.revoked.length === 0 ? {} : { revoked: root.revoked }),
+  ...(root.x509 === undefined ? {} : { x509: writeX509Policy(root.x509) }),
 })
 
 /** The octets of a new `root.json`, checked. Throws as `parseTrustRoot` does. */

@@ -116,8 +116,9 @@ function readHeader(kind: StatementKind, entry: Signature): { alg: string; kid: 
 }
 
 /**
- * The key ids with a good signature, sorted, each distinct public key once. Signatures of unknown keys count for nothing;
- * a wrong signature under a known key refuses the statement. Throws BUNDLE_STATEMENT*, BUNDLE_SIGNATURE.
+ * The key ids with a good signature, sorted, each distinct public key once. Signatures of unknown keys, and of keys that are
+ * in doubt, count for nothing; a wrong signature under a known key refuses the statement. Throws BUNDLE_STATEMENT*,
+ * BUNDLE_SIGNATURE.
  */
 export async function goodSigners(envelope: Envelope, keys: ReadonlyMap<string, TrustedKey>): Promise<string[]> {
   const { what, role } = STATEMENTS[envelope.kind]
@@ -125,7 +126,7 @@ export async function goodSigners(envelope: Envelope, keys: ReadonlyMap<string, 
   for (const entry of envelope.signatures) {
     const { alg, kid } = readHeader(envelope.kind, entry)
     const trusted = keys.get(kid)
-    if (trusted?.role !== role) continue
+    if (trusted?.role !== role || trusted.doubt !== undefined) continue
     const { key } = trusted
     if (alg !== key.alg) throw bundleFault('BUNDLE_STATEMENT_ALGORITHM', { what, kid, alg })
     await verifyOne(envelope, entry, key, kid)
@@ -134,7 +135,10 @@ export async function goodSigners(envelope: Envelope, keys: ReadonlyMap<string, 
   return [...signers.values()].sort()
 }
 
-/** As `goodSigners`, and throws BUNDLE_THRESHOLD unless `threshold` distinct keys signed. */
+/**
+ * As `goodSigners`, and throws BUNDLE_THRESHOLD unless `threshold` distinct keys signed; BUNDLE_KEY_DOUBT when one of those
+ * that signed is in doubt.
+ */
 export async function requireThreshold(
   envelope: Envelope,
   keys: ReadonlyMap<string, TrustedKey>,
@@ -142,9 +146,12 @@ export async function requireThreshold(
 ): Promise<string[]> {
   const { what, role } = STATEMENTS[envelope.kind]
   const signers = await goodSigners(envelope, keys)
-  if (signers.length < threshold || threshold < 1)
-    throw bundleFault('BUNDLE_THRESHOLD', { what, role, have: signers.length, need: threshold })
-  return signers
+  if (signers.length >= threshold && threshold >= 1) return signers
+  const doubted = claimedSigners(envelope)
+    .map((kid) => keys.get(kid))
+    .find((key) => key?.role === role && key.doubt !== undefined)
+  if (doubted?.doubt !== undefined) throw bundleFault('BUNDLE_KEY_DOUBT', { kid: doubted.kid, why: doubted.doubt })
+  throw bundleFault('BUNDLE_THRESHOLD', { what, role, have: signers.length, need: threshold })
 }
 
 /** The key ids that the headers name, unverified and in order. Throws as `requireThreshold` does for malformed ones. */

@@ -4,7 +4,6 @@
 import { hasErrors, type Note } from '../base/note.js'
 import { inspectBundle } from '../bundle/inspect.js'
 import type { BundleBytes, BundleSource } from '../bundle/model.js'
-import { parseTrustRoot } from '../bundle/root.js'
 import { verifyBundle, verifyInventory } from '../bundle/verify.js'
 import { checkPlan } from '../plan/check.js'
 import { compilePlan } from '../plan/compile.js'
@@ -15,6 +14,7 @@ import { normalizePolicies } from '../policy/normalize.js'
 import { readFile } from './files.js'
 import type { Context } from './frame.js'
 import { readInventory } from './inventory.js'
+import { readTrust } from './trust.js'
 
 export interface Wanted {
   readonly bundle: string
@@ -73,7 +73,7 @@ async function verified(
 ): Promise<BundleSource> {
   const { audience, channel, file } = trust
   const nowMs = context.host.nowMs()
-  const root = parseTrustRoot(readFile(context.host, file, 'trust root'))
+  const root = await readTrust(context.host, file, nowMs)
   const { yaml, signature } = readInventory(context.host, wanted.inventory)
   await verifyInventory(yaml, signature, root, { nowMs, audience })
   return (await verifyBundle(bytes, root, { nowMs, audience, channel })).source

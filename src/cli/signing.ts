@@ -3,11 +3,11 @@
 
 import { readPrivateKey, signerOf } from '../bundle/key-file.js'
 import { type Progress, progressOf } from '../bundle/publish.js'
-import { parseTrustRoot } from '../bundle/root.js'
 import type { Signer } from '../bundle/sign.js'
 import type { StatementKind } from '../bundle/statement.js'
 import { readFile } from './files.js'
 import type { Host } from './host.js'
+import { readTrust } from './trust.js'
 
 export const signersFrom = (host: Host, files: readonly string[]): readonly Signer[] =>
   files.map((file) => signerOf(readPrivateKey(readFile(host, file, 'private key'))))
@@ -31,7 +31,7 @@ export async function progressUnder(
   file: Uint8Array,
 ): Promise<Progress | undefined> {
   if (rootFile === undefined) return undefined
-  return progressOf(kind, file, parseTrustRoot(readFile(host, rootFile, 'trust root')))
+  return progressOf(kind, file, await readTrust(host, rootFile))
 }
 
 export const progressFacts = (progress: Progress | undefined): (readonly [string, string])[] =>

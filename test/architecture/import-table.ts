@@ -47,7 +47,7 @@ export const IMPORT_TABLE: readonly Layer[] = [
     pureText: 'yes (crypto by value)',
     files: bundle,
     may: [base],
-    packages: ['@noble/curves', 'jose'],
+    packages: ['@noble/curves', 'jose', 'pkijs'],
     pure: true,
   },
   { folder: 'policy', mayText: 'base', pureText: 'yes', files: policy, may: [base], packages: ['ajv'], pure: true },

@@ -319,7 +319,7 @@ const PARSERS: Readonly<Partial<Record<StatementKind, (statement: never) => unkn
   breakglass: parseBreakglass,
 }
 const goodEnvelope = readEnvelope(good.release, 'release')
-const releaseText = canonicalize(goodEnvelope.statement as Json)
+const releaseText = canonicalize(goodEnvelope.statement)
 
 /** Text that is JSON becomes the payload of an envelope with a real signature, of another statement; the rest goes in as it is. */
 function wrapped(bytes: Uint8Array): Uint8Array {

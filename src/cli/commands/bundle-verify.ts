@@ -3,11 +3,10 @@
 
 import { Fault } from '../../base/fault.js'
 import { formatInstant } from '../../bundle/instant.js'
-import { parseTrustRoot } from '../../bundle/root.js'
 import { verifyBundle } from '../../bundle/verify.js'
-import { readFile } from '../files.js'
 import { type Declared, instant } from '../frame.js'
 import { errorShape, facts, printError } from '../print.js'
+import { readTrust } from '../trust.js'
 
 export const bundleVerify: Declared = {
   usage: 'verify <bundle>',
@@ -26,10 +25,11 @@ export const bundleVerify: Declared = {
       channel: string
       at?: number
     }
-    const root = parseTrustRoot(readFile(host, trust, 'trust root'))
+    const nowMs = at ?? host.nowMs()
+    const root = await readTrust(host, trust, nowMs)
     try {
       const bundle = await verifyBundle(await host.readBundle(path), root, {
-        nowMs: at ?? host.nowMs(),
+        nowMs,
         audience,
         channel,
       })

@@ -3,15 +3,19 @@
 
 import type { Command } from 'commander'
 import { InvalidArgumentError } from 'commander'
-import { decodeBase64url, decodeUtf8 } from '../../base/bytes.js'
+import { base64url, decodeBase64url, decodeUtf8 } from '../../base/bytes.js'
 import { isObject, JsonError, parseJson } from '../../base/json.js'
 import { bundleFault } from '../../bundle/errors.js'
 import { formatInstant } from '../../bundle/instant.js'
 import { enrollKey, isKeyAlg } from '../../bundle/keys.js'
-import type { KeyRole, TrustedKey } from '../../bundle/model.js'
+import type { KeyRole, TrustedKey, TrustRoot } from '../../bundle/model.js'
 import { nextRoot, type RootChange, rootProgress } from '../../bundle/publish-root.js'
 import { isRole, parseTrustRoot } from '../../bundle/root.js'
 import { signRoot } from '../../bundle/sign.js'
+import { type Chain, readChain, type X509Policy } from '../../bundle/x509/chain.js'
+import { readX509Policy } from '../../bundle/x509/enrol.js'
+import { POLICY_SIGNING } from '../../bundle/x509/profile.js'
+import { readPemCertificates } from '../certificates.js'
 import { readFile, writeFile } from '../files.js'
 import { type Context, collect, type Declared, instant } from '../frame.js'
 import type { Host } from '../host.js'
@@ -28,6 +32,9 @@ interface RotateOptions {
   readonly threshold?: ReadonlyMap<KeyRole, number>
   readonly expires?: number
   readonly newEpoch?: boolean
+  readonly anchor?: readonly string[]
+  readonly purpose?: string
+  readonly chain?: ReadonlyMap<string, string>
 }
 
 /** `release=2`, repeated. */
@@ -35,6 +42,13 @@ function thresholds(value: string, before: ReadonlyMap<KeyRole, number> = new Ma
   const [, role = '', count = ''] = /^([a-z]+)=([1-9]\d?)$/.exec(value) ?? []
   if (!isRole(role)) throw new InvalidArgumentError('Expected ROLE=NUMBER, such as release=2.')
   return new Map([...before, [role, Number(count)]])
+}
+
+/** `release-1=chain.pem`, repeated. */
+function chainFiles(value: string, before: ReadonlyMap<string, string> = new Map()): ReadonlyMap<string, string> {
+  const [, kid = '', file = ''] = /^([^=]+)=(.+)$/.exec(value) ?? []
+  if (kid === '') throw new InvalidArgumentError('Expected KID=FILE, such as release-1=chain.pem.')
+  return new Map([...before, [kid, file]])
 }
 
 const withRotation = (command: Command): Command =>
@@ -46,6 +60,9 @@ const withRotation = (command: Command): Command =>
     .option('--threshold <role=number...>', 'how many of a role must agree', thresholds)
     .option('--expires <time>', 'when nothing new may be accepted under it any more', instant)
     .option('--new-epoch', 'restart every revision counter')
+    .option('--anchor <file...>', 'certificates of the authorities for chains, in place of those it has', collect)
+    .option('--purpose <oid>', 'the extended key usage of signers; ours for policy signing when left out')
+    .option('--chain <kid=file...>', 'the certificate chain of a key, its own certificate first', chainFiles)
 
 export const publishRotate: Declared = {
   usage: 'rotate <root>',
@@ -81,8 +98,10 @@ async function rotate(
     ...(options.threshold ? { thresholds: options.threshold } : {}),
     ...(options.expires === undefined ? {} : { expiresAtMs: options.expires }),
     newEpoch: options.newEpoch === true,
+    ...policyFrom(host, current, options),
   }
-  const next = nextRoot(current, change)
+  const chains = chainsFrom(host, [...current.keys.values(), ...(change.add ?? [])], options.chain ?? new Map())
+  const next = nextRoot(current, { ...change, chains })
   const signed = await signWith(host, options.key, (signer, before) => signRoot(next, signer, before))
   const out = options.out ?? `${file.replace(/[^/]*$/, '')}${next.version}.root.jws.json`
   writeFile(host, out, signed)
@@ -104,6 +123,33 @@ async function rotate(
       ['expires', formatInstant(next.expiresAtMs)],
     ])}`,
   }
+}
+
+function policyFrom(host: Host, current: TrustRoot, options: RotateOptions): { readonly x509?: X509Policy } {
+  const { anchor, purpose = current.x509?.purpose ?? POLICY_SIGNING } = options
+  if (anchor === undefined && options.purpose === undefined) return {}
+  const anchors = anchor
+    ? anchor.flatMap((path) => readPemCertificates(host, path)).map(base64url)
+    : (current.x509?.anchors ?? []).map(({ bytes }) => base64url(bytes))
+  const x509 = readX509Policy({ anchors, purpose })
+  return x509 === undefined ? {} : { x509 }
+}
+
+function chainsFrom(
+  host: Host,
+  keys: readonly TrustedKey[],
+  files: ReadonlyMap<string, string>,
+): ReadonlyMap<string, Chain> {
+  const chains = new Map<string, Chain>()
+  for (const [kid, path] of files) {
+    const key = keys.find((one) => one.kid === kid)
+    if (key === undefined) throw bundleFault('BUNDLE_KEY', { name: kid, why: 'the next trust root does not hold it' })
+    const chain = readChain(readPemCertificates(host, path), key.key, key.chain?.uri)
+    if (typeof chain === 'string')
+      throw bundleFault('BUNDLE_KEY', { name: kid, why: `its certificate chain is not acceptable: ${chain}` })
+    chains.set(kid, chain)
+  }
+  return chains
 }
 
 /** What `bundle keygen` writes beside a private key. Throws BUNDLE_KEY. */
