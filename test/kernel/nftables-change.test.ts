@@ -207,6 +207,18 @@ labSuite('nftables, changes under traffic', () => {
       await lab.ws.stopDownload([number])
     })
 
+    it('takes a new end of life in place, later and earlier, and leaves no trial behind', async () => {
+      const now = await apply({ names: ['git.example'] })
+      const until = (ms: number) => nft.learn(now, [learned(OUT.git, { port: 80, expiresAtMs: Date.now() + ms })])
+      expect([await until(300), await until(60_000)]).toEqual([true, true])
+      await pause(500)
+      expect(await lab.ws.tcp({ host: OUT.git, port: 80 })).toMatchObject({ outcome: 'connected' })
+      expect(await until(300)).toBe(true)
+      await pause(500)
+      expect(await lab.ws.tcp({ host: OUT.git, port: 80 })).toMatchObject({ outcome: 'reset' })
+      expect((await lab.exec('node', ['nft', 'list', 'tables'])).stdout).not.toContain('trial')
+    })
+
     it('is carried over with its clause, and cut with it for good', async () => {
       const now = await apply({ names: ['git.example'] })
       expect(await nft.learn(now, [learned(OUT.git, { port: 80 })])).toBe(true)

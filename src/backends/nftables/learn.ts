@@ -9,6 +9,7 @@ import { native } from './native.js'
 import { octetsOf } from './octets.js'
 import { elementsOf, type ReadElement } from './readback.js'
 import type { WorkspaceRecord } from './record.js'
+import { refreshesTimeouts } from './refresh.js'
 import { TABLE } from './scaffold.js'
 import { addElements, durationOf, removeElements } from './script.js'
 import type { Session } from './session.js'
@@ -38,8 +39,9 @@ export async function learn(session: Session, generation: number, grants: readon
     const winner = lastOf(held)
     const old = lastOf(session.learned.get(key) ?? [])
     const map = lines[mapOf(key)]
-    // An element cannot change its mark or, before kernel 6.12, its timeout: it is replaced within the transaction.
-    if (old) map.remove.push(elementText(session, key, old, nowMs + 1000))
+    // An element cannot change its mark and on older kernels not its timeout: it is replaced within the transaction.
+    if (old && !(old.clause === winner?.clause && (await refreshesTimeouts(session))))
+      map.remove.push(elementText(session, key, old, nowMs + 1000))
     if (winner) map.add.push(elementText(session, key, winner, nowMs))
   }
   const script = MAPS.map(
@@ -48,7 +50,16 @@ export async function learn(session: Session, generation: number, grants: readon
   if (script === '') return true
   if (!(await taken(session, script))) return false
   for (const [key, held] of touched) session.learned.set(key, held)
+  forgetExpired(session, nowMs)
   return readBack([...touched.keys()])
+}
+
+/** What the kernel has let go by itself need not be remembered; looked for whenever the memory has doubled. */
+function forgetExpired(session: Session, nowMs: number): void {
+  if (session.learned.size < session.learnedLimit) return
+  for (const [key, held] of session.learned)
+    if (held.every(({ expiresAtMs }) => expiresAtMs <= nowMs)) session.learned.delete(key)
+  session.learnedLimit = Math.max(1024, 2 * session.learned.size)
 }
 
 /** One key holds one mark: of several clauses, the one whose grant lasts longest. */
@@ -154,7 +165,8 @@ function grantOf(session: Session, { key, comment = '', expiresS = 0 }: ReadElem
     protocol,
     address,
     port: Number(port),
-    generation: Number(said[1]),
+    // A commit carries grants over without touching them, so the comment may name an older generation.
+    generation: session.live?.generation ?? Number(said[1]),
     expiresAtMs: Date.now() + expiresS * 1000,
   }
 }

@@ -30,10 +30,14 @@ export class Session {
   readonly staged = new Map<number, StagedProgram>()
   /** By element key of the learned maps: the grants behind the one element. */
   readonly learned = new Map<string, LearnedGrant[]>()
+  /** Size of that at which expired ones are looked for. */
+  learnedLimit = 1024
   /** What was asked for, by workspace; the kernel's sets are by interface. */
   readonly flags: Readonly<Record<Flag, Set<string>>> = { quarantined: new Set(), suspended: new Set() }
   /** Flows being destroyed behind a flag that is already read back. */
   cutting: Promise<unknown> = Promise.resolve()
+  /** Whether this kernel gives an element a new timeout in place (refresh.ts); undefined until somebody needs to know. */
+  refreshes: Promise<boolean> | undefined
   /** Loads of one process, for tags. */
   loads = 0
 
