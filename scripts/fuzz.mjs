@@ -54,11 +54,10 @@ async function run(target, fuzz) {
   if (values.keep) keepCorpus(file, result.corpus)
 }
 
-const lines = (file) =>
-  readFileSync(file, 'utf8')
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => Buffer.from(line, 'base64url'))
+function lines(file) {
+  const text = readFileSync(file, 'utf8').split('\n')
+  return text.filter(Boolean).map((line) => Buffer.from(line, 'base64url'))
+}
 
 function keepFinding(name, input, error) {
   const directory = join(root, 'test/fuzz/regressions', name)

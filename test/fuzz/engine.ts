@@ -155,8 +155,13 @@ export async function fuzz(target: Target, options: FuzzOptions): Promise<FuzzRe
       if (result) await result
       if (performance.now() - before > SLOW_MS) await requireQuick(target, input)
     } catch (error) {
-      const text = String(error instanceof Error ? (error.stack ?? error.message) : error)
-      const key = text.split('\n').slice(0, 2).join(' ').replace(/\d+/g, '0')
+      // One finding a place: messages quote the input.
+      const stack = error instanceof Error ? (error.stack ?? '').split('\n') : []
+      const key =
+        stack
+          .filter((line) => /^\s+at /.test(line))
+          .slice(0, 4)
+          .join() || String(error)
       if (!findings.has(key) && findings.size < 100) findings.set(key, { input: new Uint8Array(input), error })
     }
   }
