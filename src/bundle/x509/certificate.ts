@@ -55,6 +55,9 @@ export function readCertificate(bytes: Uint8Array): Certificate | string {
   const [version, serial, inner, issuer, validity, subject, spki, ...more] = body.children
   if (version?.tag !== VERSION || version.children[0]?.content[0] !== 2) return 'it is not of version 3'
   if (serial?.tag !== TAG.integer || !issuer || !subject || !spki || !inner) return 'it is not a certificate'
+  // RFC 5280 section 4.1.2.2; zero too, which could stand for nothing.
+  if ((serial.content[0] ?? 0x80) >= 0x80 || serial.content.length > 20 || hex(serial.content) === '00')
+    return 'its serial number is not a positive number of at most 20 octets'
   // RFC 5280 section 4.1.1.2: the algorithm is said twice, once under the signature, and must be the same.
   if (hex(inner.bytes) !== hex(outer.bytes)) return 'its two signature algorithms differ'
   const [from, until] = validity?.children ?? []

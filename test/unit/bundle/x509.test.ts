@@ -150,6 +150,19 @@ const cases: Readonly<Record<string, readonly [Case, string]>> = {
     'certificate 2 has the critical extension 1.3.6.1.4.1.99999.1, which is not known here',
   ],
   'an extension twice': [{ leaf: { twice: true } }, 'certificate 1: extension 2.5.29.19 stands twice'],
+  'a negative serial number': [
+    { leaf: { serial: '80' } },
+    'certificate 1: its serial number is not a positive number of at most 20 octets',
+  ],
+  'serial number zero': [
+    { leaf: { serial: '00' } },
+    'certificate 1: its serial number is not a positive number of at most 20 octets',
+  ],
+  'a serial number of 20 octets': [{ leaf: { serial: `01${'00'.repeat(19)}` } }, 'good'],
+  'a serial number of 21 octets': [
+    { leaf: { serial: `01${'00'.repeat(20)}` } },
+    'certificate 1: its serial number is not a positive number of at most 20 octets',
+  ],
   'signed with SHA-1': [
     { leaf: { scheme: SHA1 } },
     'certificate 1 is signed with 1.2.840.10045.4.1, which is not accepted',
@@ -226,9 +239,7 @@ const cases: Readonly<Record<string, readonly [Case, string]>> = {
   ],
   'under an authority of the same name': [
     { chain: ([leaf], made) => [leaf, authority('middle', at, made.top).certificate] as Uint8Array[] },
-    expect.stringMatching(
-      /^(a revocation list is not signed by its issuer|its path is not valid: )/,
-    ),
+    expect.stringMatching(/^(a revocation list is not signed by its issuer|its path is not valid: )/),
   ],
 }
 
