@@ -46,6 +46,8 @@ export async function activate(
     requireLive(activation, next.plan, await observeAll(backends))
   } catch (error) {
     store.save(undone(intended))
+    // What was rolled back is fenced as the record says, whatever the failed switch did to the flags.
+    if (previous) await reassert(node, previous.plan)
     throw error
   }
   const done = settled(intended)

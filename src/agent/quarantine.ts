@@ -30,14 +30,19 @@ interface Target {
 
 /** The backend that carries the workspace. Throws AGENT_NOTHING_LIVE, AGENT_WORKSPACE_UNKNOWN, AGENT_BACKEND_UNKNOWN. */
 function target(node: AgentNode, workspace: WorkspaceId): Target {
-  const { live } = node.store.load()
-  if (!live) throw agentFault('AGENT_NOTHING_LIVE', { directory: node.store.directory })
-  const plan = node.store.loadPlan(live.planDigest)
-  const entry = plan.workspaces.find((candidate) => candidate.workspace === workspace)
-  if (!entry) throw agentFault('AGENT_WORKSPACE_UNKNOWN', { workspace })
-  const open = node.backends.get(entry.backend)
-  if (!open) throw agentFault('AGENT_BACKEND_UNKNOWN', { backend: entry.backend })
-  return { plan, live, open }
+  const { live, next } = node.store.load()
+  const recorded = [live, next].filter((activation) => activation !== null)
+  if (recorded.length === 0) throw agentFault('AGENT_NOTHING_LIVE', { directory: node.store.directory })
+  // An activation that was cut short may be what the kernel has: its workspaces can be fenced like any other.
+  for (const activation of recorded) {
+    const plan = node.store.loadPlan(activation.planDigest)
+    const entry = plan.workspaces.find((candidate) => candidate.workspace === workspace)
+    if (!entry) continue
+    const open = node.backends.get(entry.backend)
+    if (!open) throw agentFault('AGENT_BACKEND_UNKNOWN', { backend: entry.backend })
+    return { plan, live: activation, open }
+  }
+  throw agentFault('AGENT_WORKSPACE_UNKNOWN', { workspace })
 }
 
 /** Two changes of the list never overlap; each takes milliseconds. It is not the lock of apply. */

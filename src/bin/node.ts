@@ -1,7 +1,7 @@
 // Opens the agent of one node in this process: lock, trust root, store, backends, trail. The only place that puts the parts
 // together; each part knows the others by interface.
 
-import { rmSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { admit } from '../agent/admit.js'
@@ -26,6 +26,17 @@ import type { BackendName } from '../plan/model.js'
 
 export const APPLY_LOCK = 'apply.lock'
 const EVENTS_LOCK = 'events.lock'
+/** Everything that a state directory of ours holds. */
+const STATE_NAMES = [
+  'state.json',
+  'quarantines.json',
+  'trust.json',
+  'plans',
+  'backends',
+  'quarantine.lock',
+  EVENTS_LOCK,
+  APPLY_LOCK,
+] as const
 
 export interface Surroundings {
   readonly cwd: string
@@ -131,9 +142,14 @@ async function uninstall(node: AgentNode): Promise<{ readonly removed: readonly 
   for (const [name, { driver }] of node.backends)
     removed.push(...(await driver.uninstall()).map((what) => `${name}: ${what}`))
   const { stateDirectory, eventsFile } = node.config
-  for (const path of [eventsFile, stateDirectory]) {
-    rmSync(path, { recursive: true, force: true })
-    removed.push(path)
-  }
+  rmSync(eventsFile, { force: true })
+  removed.push(eventsFile)
+  for (const name of STATE_NAMES) rmSync(join(stateDirectory, name), { recursive: true, force: true })
+  // Somebody else's files keep their directory.
+  const left = existsSync(stateDirectory) ? readdirSync(stateDirectory) : []
+  if (left.length === 0) rmSync(stateDirectory, { recursive: true, force: true })
+  removed.push(
+    left.length === 0 ? stateDirectory : `what was ours in ${stateDirectory} (${left.length} other files stay)`,
+  )
   return { removed }
 }

@@ -5,7 +5,7 @@
 #include "sluice_native.h"
 
 _Static_assert(sizeof(struct sluice_denial) == 208, "the binding reads denials as 208 octets");
-_Static_assert(sizeof(struct sluice_flow) == 64, "the binding reads flows as 64 octets");
+_Static_assert(sizeof(struct sluice_flow) == 80, "the binding reads flows as 80 octets");
 _Static_assert(sizeof(struct sluice_link) == 24, "the binding reads interfaces as 24 octets");
 
 uint32_t sluice_native_abi(void)

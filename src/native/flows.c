@@ -69,37 +69,50 @@ static int is_local(const struct listing *list, const uint8_t address[16])
     return bsearch(address, list->locals, list->local_count, 16, compare_address) != NULL;
 }
 
+static void addresses_of(struct attributes tuple, uint8_t source[16], uint8_t destination[16])
+{
+    struct attributes ip = nested(tuple.by_type[CTA_TUPLE_IP]);
+    take(ip.by_type[CTA_IP_V4_SRC], source, 4);
+    take(ip.by_type[CTA_IP_V4_DST], destination, 4);
+    take(ip.by_type[CTA_IP_V6_SRC], source, 16);
+    take(ip.by_type[CTA_IP_V6_DST], destination, 16);
+}
+
 static int on_entry(const struct nlmsghdr *message, void *context)
 {
     struct listing *list = context;
-    struct attributes top, tuple, ip, proto;
+    struct attributes top, tuple, reply, proto, reply_proto;
     struct sluice_flow flow;
+    uint8_t reply_destination[16] = { 0 };
 
     memset(&top, 0, sizeof top);
     memset(&flow, 0, sizeof flow);
     mnl_attr_parse(message, sizeof(struct nfgenmsg), collect, &top);
     tuple = nested(top.by_type[CTA_TUPLE_ORIG]);
-    ip = nested(tuple.by_type[CTA_TUPLE_IP]);
+    reply = nested(top.by_type[CTA_TUPLE_REPLY]);
     proto = nested(tuple.by_type[CTA_TUPLE_PROTO]);
+    reply_proto = nested(reply.by_type[CTA_TUPLE_PROTO]);
     flow.family = list->family;
-    take(ip.by_type[CTA_IP_V4_SRC], flow.source, 4);
-    take(ip.by_type[CTA_IP_V4_DST], flow.destination, 4);
-    take(ip.by_type[CTA_IP_V6_SRC], flow.source, 16);
-    take(ip.by_type[CTA_IP_V6_DST], flow.destination, 16);
-    if (!is_local(list, flow.source) && !is_local(list, flow.destination))
+    addresses_of(tuple, flow.source, flow.destination);
+    addresses_of(reply, flow.answering, reply_destination);
+    /* Behind a translation of the node the workspace stands in the reply tuple alone. */
+    if (!is_local(list, flow.source) && !is_local(list, flow.destination) && !is_local(list, flow.answering))
         return MNL_CB_OK;
     take(proto.by_type[CTA_PROTO_NUM], &flow.protocol, 1);
     if (flow.protocol == IPPROTO_ICMP) {
         flow.source_port = flow.destination_port = port_of(proto.by_type[CTA_PROTO_ICMP_ID]);
+        flow.answering_port = flow.source_port;
         take(proto.by_type[CTA_PROTO_ICMP_TYPE], &flow.icmp_type, 1);
         take(proto.by_type[CTA_PROTO_ICMP_CODE], &flow.icmp_code, 1);
     } else if (flow.protocol == IPPROTO_ICMPV6) {
         flow.source_port = flow.destination_port = port_of(proto.by_type[CTA_PROTO_ICMPV6_ID]);
+        flow.answering_port = flow.source_port;
         take(proto.by_type[CTA_PROTO_ICMPV6_TYPE], &flow.icmp_type, 1);
         take(proto.by_type[CTA_PROTO_ICMPV6_CODE], &flow.icmp_code, 1);
     } else {
         flow.source_port = port_of(proto.by_type[CTA_PROTO_SRC_PORT]);
         flow.destination_port = port_of(proto.by_type[CTA_PROTO_DST_PORT]);
+        flow.answering_port = port_of(reply_proto.by_type[CTA_PROTO_SRC_PORT]);
     }
     take(top.by_type[CTA_MARK], &flow.mark, sizeof flow.mark);
     flow.mark = ntohl(flow.mark);

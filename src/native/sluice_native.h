@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* Raised with every change of a signature or of a record's layout; the binding refuses any other number. */
-#define SLUICE_NATIVE_ABI 2u
+#define SLUICE_NATIVE_ABI 3u
 
 uint32_t sluice_native_abi(void);
 
@@ -53,7 +53,10 @@ void sluice_nflog_close(struct sluice_nflog *log);
 
 /* ---- live flows ---------------------------------------------------------------------------------------------------- */
 
-/* One conntrack entry by its original tuple, 64 octets. IPv4 addresses stand in the first four octets. */
+/*
+ * One conntrack entry by its original tuple, 80 octets. IPv4 addresses stand in the first four octets. `answering` is who
+ * answers it, the source of the reply tuple: another than `destination` when the node translates.
+ */
 struct sluice_flow {
     uint8_t source[16];
     uint8_t destination[16];
@@ -66,11 +69,13 @@ struct sluice_flow {
     uint32_t mark;
     uint32_t id; /* network order, as the kernel gave it */
     uint16_t zone;
-    uint16_t reserved[7];
+    uint16_t answering_port; /* host order; for ICMP the identifier */
+    uint16_t reserved[6];
+    uint8_t answering[16];
 };
 
 /*
- * Lists the entries whose original source or destination is one of `locals` (16 octets each, IPv4 in the first four and the
+ * Lists the entries whose original source or destination, or who answers them, is one of `locals` (16 octets each, IPv4 in the first four and the
  * rest zero, sorted as by memcmp). Writes up to capacity records; *total is how many there were. Gives the number written.
  */
 int sluice_flows_list(const uint8_t *locals, uint32_t local_count, struct sluice_flow *flows, uint32_t capacity,

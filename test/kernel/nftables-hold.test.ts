@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import type { Denial } from '../../src/backends/backend.js'
 import { arpFrame } from '../support/frames.js'
-import { OUT, WS, WS2 } from '../support/lab/addresses.js'
+import { OUT, UPLINK, WS, WS2 } from '../support/lab/addresses.js'
 import { type Lab, openLab } from '../support/lab/lab.js'
 import { labSuite } from '../support/lab/suite.js'
 import { NftHarness, stateDirectory } from '../support/nftables/harness.js'
@@ -79,6 +79,50 @@ labSuite('nftables, when things go wrong', () => {
     await lab.ws.stopDownload([number])
     await atOut.close()
     await atWs.close()
+  })
+
+  it('a flag that another process sets or lifts is neither lost nor brought back by a commit', async () => {
+    const other = await NftHarness.start(lab.namespace('node'), state.path)
+    await other.flag(ID, 'quarantined', true)
+    await apply(GRANTED)
+    expect(await reach()).toMatchObject({ outcome: 'timeout' })
+    expect((await nft.observe()).live?.quarantined).toEqual([ID])
+    await other.flag(ID, 'quarantined', false)
+    await apply(GRANTED)
+    expect(await reach()).toMatchObject({ outcome: 'connected' })
+    expect((await nft.observe()).live?.quarantined).toEqual([])
+    await other.end()
+  })
+
+  it('after a foreign flush a flag puts the fence back closed, for the node itself too', async () => {
+    await node('nft', 'flush', 'ruleset')
+    await nft.flag(ID, 'quarantined', true)
+    const { stdout } = await node('nft', 'list', 'ruleset')
+    for (const hook of ['input', 'forward', 'output', 'prerouting']) expect(stdout).toContain(`hook ${hook} priority`)
+    expect(await lab.ws.tcp({ host: WS.gateway4, port: 22, timeoutMs: 300 })).toMatchObject({ outcome: 'timeout' })
+    expect(await reach()).toMatchObject({ outcome: 'timeout' })
+    expect(await lab.ws2.tcp({ host: OUT.git, port: 80, timeoutMs: 300 })).toMatchObject({ outcome: 'timeout' })
+    await apply(GRANTED)
+    expect(await reach()).toMatchObject({ outcome: 'timeout' })
+    await nft.flag(ID, 'quarantined', false)
+    expect(await reach()).toMatchObject({ outcome: 'connected' })
+  })
+
+  it('destroys a flow that came in through a translation of the node', async () => {
+    await nft.apply(sliceOf(++generation, { ...GRANTED, ingress: [`tcp ${OUT.broker} 8022`] }))
+    const nat = 'add table ip test_nat; add chain ip test_nat pre { type nat hook prerouting priority -100; };'
+    await node('nft', `${nat} add rule ip test_nat pre iifname != "ws0" tcp dport 9022 dnat to ${WS.v4}:8022`)
+    await lab.ws.serveTcpEcho([8022])
+    expect(await lab.out.tcp({ host: UPLINK.node.v4, port: 9022, localAddress: OUT.broker })).toMatchObject({
+      outcome: 'connected',
+    })
+    const entries = async () => (await node('conntrack', '-L', '-p', 'tcp', '--orig-port-dst', '9022')).stdout
+    expect(await entries()).toContain('dport=9022')
+    await nft.flag(ID, 'quarantined', true)
+    await pause(300)
+    expect(await entries()).not.toContain('dport=9022')
+    await nft.flag(ID, 'quarantined', false)
+    await node('nft', 'delete', 'table', 'ip', 'test_nat')
   })
 
   it('suspends in the same way, beside a quarantine', async () => {

@@ -32,7 +32,7 @@ export async function commit(session: Session, staged: Staged): Promise<void> {
   await cutSuspended(before?.workspaces ?? [], expiredOf(deadlines))
   // Wider first: between the two calls the floor guards what was and what will be.
   session.floor.guard([...(before?.workspaces ?? []), ...program.workspaces])
-  await raiseFlags(session, program.workspaces)
+  await raiseFlags(session, before?.workspaces ?? [], program.workspaces)
   await switchOver(session, held, before)
   session.staged.delete(staged.generation)
   session.assume(recordOf(held))

@@ -4,7 +4,7 @@
 import type { Driver, OpenOptions } from '../backend.js'
 import { commit } from './commit.js'
 import { readDenials } from './denials.js'
-import { adoptFlags, setFlag } from './flag.js'
+import { adoptFlags, adoptPlaces, setFlag } from './flag.js'
 import { adoptLearned, learn } from './learn.js'
 import { observe } from './observe.js'
 import { probe } from './probe.js'
@@ -17,6 +17,7 @@ import { watch } from './watch.js'
 /** Throws NFT_UNAVAILABLE, NFT_ATTACH_PATTERN. */
 export async function openDriver(options: OpenOptions): Promise<Driver<NftProgram>> {
   const session = await Session.open(options)
+  await adoptPlaces(session)
   await adoptFlags(session)
   await adoptLearned(session)
   if (session.live) session.floor.guard(session.live.workspaces)

@@ -101,8 +101,9 @@ function readFlow(records: Uint8Array, at: number): LiveFlow {
   const family = view.getUint8(36) === 4 ? 4 : 6
   return {
     source: ipOf(records, at, family),
-    destination: ipOf(records, at + 16, family),
-    destinationPort: view.getUint16(34, true),
+    // Who answers: where the node translates, that is what the rules judge, and the original destination is not.
+    destination: ipOf(records, at + 64, family),
+    destinationPort: view.getUint16(50, true),
     protocol: PROTOCOLS[view.getUint8(37)] ?? 'other',
     mark: view.getUint32(40, true),
   }

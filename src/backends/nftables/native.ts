@@ -9,9 +9,9 @@ import { nftablesFault } from './errors.js'
 /** A bound C function: called at once, or with `.async` on a thread of the pool. */
 export type CFunction = ReturnType<LibraryHandle['func']>
 
-export const NATIVE_ABI = 2
+export const NATIVE_ABI = 3
 export const DENIAL_OCTETS = 208
-export const FLOW_OCTETS = 64
+export const FLOW_OCTETS = 80
 export const LINK_OCTETS = 24
 /** What `newsRead` may give. */
 export const NEWS = { links: 1, ruleset: 2 } as const

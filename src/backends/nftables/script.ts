@@ -5,7 +5,6 @@ import { type NftChain, type NftProgram, type NftSet, namePrefix, SHARED_SETS, t
 import {
   ARP_SETS,
   arpChains,
-  FLAG_SETS,
   HOOKS,
   INET_COUNTERS,
   INET_SETS,
@@ -71,10 +70,6 @@ export const scaffoldScript = (patterns: readonly string[]): string =>
   chainLines('inet', inetChains(patterns)) +
   chainLines('netdev', NETDEV_CHAINS) +
   chainLines('arp', arpChains(patterns))
-
-/** As much of it as flags need. Names no protocol: it may run beside another context. */
-export const flagScript = (): string =>
-  FAMILIES.map((family) => `add table ${family} ${TABLE}\n${setLines(family, FLAG_SETS)}`).join('')
 
 /** The base chains: from here on packets are judged. */
 export const hookScript = (): string =>

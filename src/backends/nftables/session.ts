@@ -34,6 +34,8 @@ export class Session {
   learnedLimit = 1024
   /** What was asked for, by workspace; the kernel's sets are by interface. */
   readonly flags: Readonly<Record<Flag, Set<string>>> = { quarantined: new Set(), suspended: new Set() }
+  /** What the kernel says is attached, read when the session opened: it may be ahead of the record after a crash. */
+  found: readonly Place[] = []
   /** Flows being destroyed behind a flag that is already read back. */
   cutting: Promise<unknown> = Promise.resolve()
   /** Whether this kernel gives an element a new timeout in place (refresh.ts); undefined until somebody needs to know. */
@@ -63,6 +65,7 @@ export class Session {
   /** What is live from now on, before it is written down. */
   assume(live: LiveRecord): void {
     this.state = { ...this.state, live }
+    this.found = []
   }
 
   async remember(change: Partial<Omit<StateFile, 'format'>>): Promise<void> {
@@ -72,15 +75,17 @@ export class Session {
 
   forget(): void {
     this.state = { format: 1, live: null, looseBefore: null }
+    this.found = []
   }
 
   /**
-   * Where a workspace is, and where it will be once what is staged is committed: a flag set on the way must already be there
+   * Where a workspace is by the record and by the kernel, and where it will be once what is staged is committed: a flag set on the way must already be there
    * when the switch comes. Throws NFT_WORKSPACE when nothing knows it.
    */
   places(id: string): readonly Place[] {
     const known: Place[] = [
       ...(this.live?.workspaces ?? []),
+      ...this.found,
       ...[...this.staged.values()].flatMap(({ program }) => program.workspaces),
     ]
     const found = known.filter(({ workspace }) => workspace === id)

@@ -38,6 +38,7 @@ describe('grants', () => {
     [{ from: 2379, to: 2380 }, ''],
     [{ from: 2378, to: 2381 }, '2378-2378 2381-2381'],
     [{ from: 853, to: 10256 }, '854-2378 2381-6442 6444-10249 10251-10254 10256-10256'],
+    [{ from: 53, to: 54 }, '54-54'],
     [{ from: 8000, to: 8100 }, '8000-8100'],
   ])('%o leaves out what opens by number only', (range, expected) => {
     expect(
