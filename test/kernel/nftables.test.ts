@@ -166,13 +166,13 @@ labSuite('nftables, frame by frame', () => {
   const arrived = (at: Sniffer): SeenFrame[] =>
     at.frames.splice(0).filter(({ way, bytes }) => way === 'in' && !isNeighbourly(bytes))
 
-  /** The stacks at both ends know nothing of raw frames and would answer them, now and a second later; they are kept quiet. */
+  /** The stacks at both ends would answer raw frames, now and a second later, and announce themselves: they are kept quiet. */
   const quiet = async (on: boolean): Promise<void> => {
     const script = [
       'add table inet quiet',
       'add chain inet quiet c { type filter hook output priority 0; policy accept; }',
       'add rule inet quiet c meta l4proto { tcp, udp, icmp } drop',
-      'add rule inet quiet c icmpv6 type { destination-unreachable, echo-reply } drop',
+      'add rule inet quiet c icmpv6 type { destination-unreachable, echo-reply, 130, 131, 132, 133, 143 } drop',
     ]
     for (const role of ['ws', 'out'] as const) {
       const done = await lab.exec(role, ['nft', on ? script.join('; ') : 'delete table inet quiet'])
