@@ -63,7 +63,7 @@ export const slice = (generation, count, kind, clauses = []) => ({
 export async function openBench() {
   if (koffi.load('libc.so.6').func('int unshare(int flags)')(CLONE_NEWNET) !== 0) throw new Error('needs root')
   execFileSync('ip', ['link', 'add', 'bench0', 'type', 'veth', 'peer', 'name', 'bench1'])
-  const driver = await EbpfDriver.open({ attachInterfaces: ['bench0'], stateDirectory: '' })
+  const driver = await EbpfDriver.open({ attachInterfaces: [], stateDirectory: '' })
   const fence = Fence.open()
   const { native } = fence
   const emptyPins = `${fence.pins}/empty`
