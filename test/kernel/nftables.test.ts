@@ -166,7 +166,7 @@ labSuite('nftables, frame by frame', () => {
   const arrived = (at: Sniffer): SeenFrame[] =>
     at.frames.splice(0).filter(({ way, bytes }) => way === 'in' && !isNeighbourly(bytes))
 
-  /** The stacks at both ends would answer raw frames, now and a second later, and announce themselves: they are kept quiet. */
+  /** The stacks around would answer raw frames, now and a second later, and announce themselves: they are kept quiet. */
   const quiet = async (on: boolean): Promise<void> => {
     const script = [
       'add table inet quiet',
@@ -174,7 +174,7 @@ labSuite('nftables, frame by frame', () => {
       'add rule inet quiet c meta l4proto { tcp, udp, icmp } drop',
       'add rule inet quiet c icmpv6 type { destination-unreachable, echo-reply, 130, 131, 132, 133, 143 } drop',
     ]
-    for (const role of ['ws', 'out'] as const) {
+    for (const role of ['ws', 'ws2', 'out'] as const) {
       const done = await lab.exec(role, ['nft', on ? script.join('; ') : 'delete table inet quiet'])
       expect(done.status, done.stderr).toBe(0)
     }
@@ -191,7 +191,7 @@ labSuite('nftables, frame by frame', () => {
       const before = await drops()
       await fromWs.send([frame])
       await atOut.settle(25)
-      expect(changed(before, await drops())).toEqual(outcome === 'passes' ? [] : [outcome])
+      expect(besides('noise', outcome, changed(before, await drops()))).toEqual(outcome === 'passes' ? [] : [outcome])
       expect(arrived(atOut)).toHaveLength(outcome === 'passes' ? 1 : 0)
     })
 
@@ -207,7 +207,7 @@ labSuite('nftables, frame by frame', () => {
       ])
         await fromWs.send([frame])
       await atWs.settle(20)
-      expect(changed(before, await drops())).toEqual([])
+      expect(besides('noise', '', changed(before, await drops()))).toEqual([])
       expect(atWs.frames.some(({ way, bytes }) => way === 'in' && bytes[12] === 8 && bytes[13] === 6)).toBe(true)
     })
   })
@@ -259,7 +259,7 @@ labSuite('nftables, frame by frame', () => {
       const before = await drops()
       await fromOut.send([frame])
       await atWs.settle(25)
-      expect(changed(before, await drops())).toEqual(outcome === 'passes' ? [] : [outcome])
+      expect(besides('noise', outcome, changed(before, await drops()))).toEqual(outcome === 'passes' ? [] : [outcome])
       expect(arrived(atWs)).toHaveLength(outcome === 'passes' ? 1 : 0)
     })
 
@@ -304,3 +304,7 @@ const isNeighbourly = (frame: Uint8Array): boolean => {
   const etherType = ((frame[12] ?? 0) << 8) | (frame[13] ?? 0)
   return etherType === 0x0806 || (etherType === 0x86dd && frame[20] === 58 && (frame[54] ?? 0) >= 133)
 }
+
+/** Every stack around announces itself when it likes, which is `noise`: it counts only where a case is about it. */
+const besides = (reason: string, outcome: string, reasons: readonly string[]): readonly string[] =>
+  outcome === reason ? reasons : reasons.filter((one) => one !== reason)
