@@ -162,9 +162,9 @@ labSuite('nftables, frame by frame', () => {
   const drops = async (): Promise<Readonly<Record<string, bigint>>> => (await nft.observe()).drops
   const changed = (before: Readonly<Record<string, bigint>>, after: Readonly<Record<string, bigint>>): string[] =>
     Object.keys(after).filter((reason) => after[reason] !== before[reason])
-  /** What came in at an interface since the last look, without neighbour discovery and ARP. */
+  /** What came in at an interface since the last look, without neighbour discovery, ARP and what is said to a group. */
   const arrived = (at: Sniffer): SeenFrame[] =>
-    at.frames.splice(0).filter(({ way, bytes }) => way === 'in' && !isNeighbourly(bytes))
+    at.frames.splice(0).filter(({ way, bytes }) => way === 'in' && ((bytes[0] ?? 0) & 1) === 0 && !isNeighbourly(bytes))
 
   /** The stacks around would answer raw frames, now and a second later, and announce themselves: they are kept quiet. */
   const quiet = async (on: boolean): Promise<void> => {
