@@ -13,9 +13,10 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 
 export interface StateFiles {
+  /** With everything above it; on return the names are on stable storage. Mode 0700. */
   makeDirectory(path: string): void
   /** undefined when there is no such file. */
   read(path: string): Uint8Array | undefined
@@ -30,9 +31,23 @@ export interface StateFiles {
 
 const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT'
 
+function syncDirectory(path: string): void {
+  const directory = openSync(path, 'r')
+  try {
+    fsyncSync(directory)
+  } finally {
+    closeSync(directory)
+  }
+}
+
 export const NODE_FILES: StateFiles = {
   makeDirectory: (path) => {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
+    const first = mkdirSync(path, { recursive: true, mode: 0o700 })
+    // A crash would take a directory whose name was never synced, and all that is in it.
+    for (let made = resolve(path); first !== undefined; made = dirname(made)) {
+      syncDirectory(dirname(made))
+      if (made === resolve(first)) break
+    }
   },
   read: (path) => {
     try {
@@ -53,14 +68,7 @@ export const NODE_FILES: StateFiles = {
     }
   },
   rename: renameSync,
-  syncDirectory: (path) => {
-    const directory = openSync(path, 'r')
-    try {
-      fsyncSync(directory)
-    } finally {
-      closeSync(directory)
-    }
-  },
+  syncDirectory,
   list: (path) => {
     try {
       return readdirSync(path)

@@ -17,11 +17,10 @@ const EWOULDBLOCK = 11
 type Flock = (fd: number, operation: number) => number
 let flock: Flock | undefined
 
-/** Takes the lock or throws AGENT_BUSY at once. The returned function gives it back. */
+/** Takes the lock or throws AGENT_BUSY at once; AGENT_STORE_WRITE when the disk refuses. The returned function gives it back. */
 export function takeLock(path: string): () => void {
   flock ??= koffi.load(null).func('int flock(int fd, int operation)') as Flock
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  const file = openSync(path, 'a', 0o600)
+  const file = openLockFile(path)
   if (flock(file, LOCK_EX | LOCK_NB) !== 0) {
     const errno = koffi.errno()
     closeSync(file)
@@ -31,8 +30,22 @@ export function takeLock(path: string): () => void {
   }
   let held = true
   return () => {
-    if (held) closeSync(file)
+    if (!held) return
     held = false
+    try {
+      closeSync(file)
+    } catch {
+      // close(2): the handle is gone whatever it says, and the lock with it; what was done under the lock stays done.
+    }
+  }
+}
+
+function openLockFile(path: string): number {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    return openSync(path, 'a', 0o600)
+  } catch (cause) {
+    throw agentFault('AGENT_STORE_WRITE', { file: path }, { cause })
   }
 }
 
@@ -48,7 +61,8 @@ export async function withLock<T>(path: string, waitMs: number, action: () => Pr
   }
 }
 
-async function waitForLock(path: string, waitMs: number): Promise<() => void> {
+/** As `takeLock`, waiting up to `waitMs` for whoever holds it. */
+export async function waitForLock(path: string, waitMs: number): Promise<() => void> {
   for (let waited = 0; ; waited += POLL_MS) {
     try {
       return takeLock(path)

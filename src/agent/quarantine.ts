@@ -3,12 +3,13 @@
 // first and opens after, so that a crash between the two always leaves the workspace fenced.
 
 import { join } from 'node:path'
+import { Fault } from '../base/fault.js'
 import type { Plan, WorkspaceId } from '../plan/model.js'
 import type { QuarantineCommand } from './command.js'
 import { policyContext, workspaceContext } from './context.js'
 import { withoutQuarantine, withQuarantine } from './decide.js'
 import { agentFault } from './errors.js'
-import { withLock } from './lock.js'
+import { waitForLock } from './lock.js'
 import type { AgentNode } from './node.js'
 import type { Activation, Quarantine } from './record.js'
 import type { OpenBackend } from './transaction.js'
@@ -48,12 +49,23 @@ function target(node: AgentNode, workspace: WorkspaceId): Target {
 /** Two changes of the list never overlap; each takes milliseconds. It is not the lock of apply. */
 const LOCK = 'quarantine.lock'
 const LOCK_WAIT_MS = 5_000
-const alone = <T>(node: AgentNode, action: () => Promise<T>): Promise<T> =>
-  withLock(join(node.store.directory, LOCK), LOCK_WAIT_MS, action)
+/** `fencing`: goes on without the lock when the disk refuses it, because a full disk must not keep a workspace open. */
+async function alone<T>(node: AgentNode, fencing: boolean, action: () => Promise<T>): Promise<T> {
+  const path = join(node.store.directory, LOCK)
+  const release = await waitForLock(path, LOCK_WAIT_MS).catch((error: unknown) => {
+    if (fencing && error instanceof Fault && error.code === 'AGENT_STORE_WRITE') return () => undefined
+    throw error
+  })
+  try {
+    return await action()
+  } finally {
+    release()
+  }
+}
 
 /** Carries out `quarantine-set` or `quarantine-lift`, also while an apply is under way. */
 export const quarantine = (node: AgentNode, command: QuarantineCommand): Promise<Quarantined> =>
-  alone(node, () => change(node, command))
+  alone(node, command.kind === 'quarantine-set', () => change(node, command))
 
 async function change(node: AgentNode, command: QuarantineCommand): Promise<Quarantined> {
   const startMs = node.nowMs()
@@ -88,7 +100,7 @@ async function change(node: AgentNode, command: QuarantineCommand): Promise<Quar
  * kernel knows stays, because its command may have been cut short after it fenced.
  */
 export const reassert = (node: AgentNode, plan: Plan): Promise<void> =>
-  alone(node, async () => {
+  alone(node, true, async () => {
     const recorded = new Set(node.store.quarantines().map((entry) => entry.workspace))
     for (const { workspace, backend } of plan.workspaces)
       if (recorded.has(workspace)) await node.backends.get(backend)?.driver.flag(workspace, 'quarantined', true)
@@ -96,7 +108,7 @@ export const reassert = (node: AgentNode, plan: Plan): Promise<void> =>
 
 /** The last resort of a failed activation: every one of these workspaces is fenced and stays so until an operator looks. */
 export const fenceAll = (node: AgentNode, workspaces: readonly WorkspaceId[], why: string): Promise<void> =>
-  alone(node, async () => {
+  alone(node, true, async () => {
     const atMs = node.nowMs()
     for (const { driver } of node.backends.values()) {
       const { live } = await driver.observe()

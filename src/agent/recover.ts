@@ -1,12 +1,14 @@
 // What an operator may put right when a node refuses to go on: a clock that ran ahead and was set back, and a state that was
 // lost or damaged. Both give up a protection, so both need a word of the operator's and stand in the trail as Critical.
 //
-// The state that was there is moved aside, never removed. Quarantines that can still be read are carried over.
+// The state that was there is moved aside, never removed. Quarantines that can still be read stay where they are, so that a
+// crash on the way loses none of them.
 
-import { existsSync, mkdirSync, renameSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Fault } from '../base/fault.js'
 import { agentFault } from './errors.js'
+import { NODE_FILES } from './files.js'
 import type { Quarantine } from './record.js'
 import { Store } from './store.js'
 
@@ -24,16 +26,19 @@ export function recoverClock(store: Store, nowMs: number): Recovered {
 }
 
 /** The files of the store; what backends keep beside them stays where it is. */
-const FILES = ['state.json', 'quarantines.json', 'trust.json', 'plans'] as const
+const QUARANTINES = 'quarantines.json'
+const FILES = ['state.json', 'trust.json', 'plans', QUARANTINES] as const
 
 /** Begins the state anew: the next bundle is taken as the first one was, whatever its revision. Throws AGENT_STORE_WRITE. */
 export function recoverState(directory: string, nowMs: number): Recovered {
   const quarantines = readable(new Store(directory))
   const aside = join(directory, `before-${new Date(nowMs).toISOString().replace(/[:.]/g, '-')}`)
-  const moved = moveAside(directory, aside)
-  const fresh = new Store(directory)
-  fresh.create()
-  if (quarantines !== null) fresh.saveQuarantines(quarantines)
+  const moved = moveAside(
+    directory,
+    FILES.filter((name) => name !== QUARANTINES || quarantines === null),
+    aside,
+  )
+  new Store(directory).create(quarantines ?? [])
   return { ...(moved ? { moved: aside } : {}), quarantines: quarantines === null ? null : quarantines.length }
 }
 
@@ -47,12 +52,14 @@ function readable(store: Store): readonly Quarantine[] | null {
   }
 }
 
-function moveAside(directory: string, aside: string): boolean {
+function moveAside(directory: string, names: readonly string[], aside: string): boolean {
   try {
-    const there = FILES.filter((name) => existsSync(join(directory, name)))
-    if (there.length > 0) mkdirSync(aside, { recursive: true, mode: 0o700 })
-    for (const name of there) renameSync(join(directory, name), join(aside, name))
-    return there.length > 0
+    const there = names.filter((name) => existsSync(join(directory, name)))
+    if (there.length === 0) return false
+    NODE_FILES.makeDirectory(aside)
+    for (const name of there) NODE_FILES.rename(join(directory, name), join(aside, name))
+    for (const changed of [aside, directory]) NODE_FILES.syncDirectory(changed)
+    return true
   } catch (cause) {
     throw agentFault('AGENT_STORE_WRITE', { file: aside }, { cause })
   }

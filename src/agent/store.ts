@@ -34,11 +34,12 @@ export class Store {
     private readonly files: StateFiles = NODE_FILES,
   ) {}
 
-  /** Makes the state of a node that never held a bundle. Throws AGENT_STORE_EXISTS. */
-  create(): void {
+  /** Makes the state of a node that never held a bundle, with these quarantines. Throws AGENT_STORE_EXISTS. */
+  create(quarantines: readonly Quarantine[] = []): void {
     this.write(this.directory, () => this.files.makeDirectory(this.directory))
     if (this.exists()) throw agentFault('AGENT_STORE_EXISTS', { directory: this.directory })
-    this.saveQuarantines([])
+    // The state comes last: nothing is accepted without it, so what it stands beside is whole.
+    this.saveQuarantines(quarantines)
     this.saveTrustMemory(EMPTY_TRUST_MEMORY)
     this.save(EMPTY_AGENT_STATE)
   }
@@ -93,11 +94,15 @@ export class Store {
     }
   }
 
-  /** Removes the plans that the state names no more. */
+  /** Removes the plans that the state names no more. Never throws: the plan is live whether or not an old file is gone. */
   prunePlans(state: AgentState): void {
     const kept = new Set([state.live, state.next].flatMap((at) => (at ? [planFile(at.planDigest)] : [])))
     const directory = join(this.directory, PLANS)
-    for (const name of this.files.list(directory)) if (!kept.has(name)) this.files.remove(join(directory, name))
+    try {
+      for (const name of this.files.list(directory)) if (!kept.has(name)) this.files.remove(join(directory, name))
+    } catch {
+      // Nothing names what could not be removed; it is tried again after the next activation.
+    }
   }
 
   private path(name: string): string {

@@ -1,10 +1,13 @@
 // The author's signature: picks the key that the signature document names, out of the trust root's author keys, and lets
 // the YamlSigil verifier judge. The key id is a hint that can only choose among pinned keys; without one, every author key
-// of the right algorithm is tried.
+// of the right algorithm is tried. The signature document itself is signed by nobody, so it may hold nothing but its fields: no
+// comment that a reader could take for part of what was signed.
 
 import { bundleFault } from './errors.js'
 import type { KeyAlg } from './keys.js'
 import type { TrustedKey, TrustRoot } from './model.js'
+import { isPlainCarrier } from './sigil/compose.js'
+import { decomposeYaml } from './sigil/decompose.js'
 import { type PreVerified, preVerify, verifySigil } from './sigil/verify.js'
 
 export interface Authored {
@@ -18,6 +21,7 @@ export interface Authored {
  */
 export function verifyAuthor(artifact: Uint8Array, trust: TrustRoot): Authored {
   const pre = preVerify('yaml', artifact)
+  if (pre.outcome === 'Ok') requirePlainCarrier(artifact)
   const authors = [...trust.keys.values()].filter((key) => key.role === 'author')
   const algorithms = [...new Set(authors.map(({ key }) => key.alg))]
   const candidates = authors.filter(
@@ -37,6 +41,15 @@ export function verifyAuthor(artifact: Uint8Array, trust: TrustRoot): Authored {
   if (doubted?.doubt !== undefined) throw bundleFault('BUNDLE_KEY_DOUBT', { kid: doubted.kid, why: doubted.doubt })
   if (pre.keyid === undefined) throw bundleFault('BUNDLE_SIGNER_UNKNOWN', { kid: undefined })
   throw bundleFault('BUNDLE_SIGNATURE', { what: 'the manifest', kid: first.kid })
+}
+
+/** Stricter than YamlSigil's Strict profile, which a verifier may be (bundle-trust sheet section 2). */
+function requirePlainCarrier(artifact: Uint8Array): void {
+  const parts = decomposeYaml(artifact)
+  if (parts.outcome !== 'Ok' || !isPlainCarrier(parts.carrier))
+    throw bundleFault('BUNDLE_MALFORMED', {
+      why: 'it holds something besides schema, alg, keyid and signature, in this order and a line each',
+    })
 }
 
 /** The payload when `trusted` signed it, undefined when it did not; throws for every other state. */

@@ -25,7 +25,6 @@ import { CONTEXT, KEYS, MANIFEST_TERMS, makeBundle, ROOT, TRUST } from '../unit/
 import { tar } from '../unit/bundle/tarball.js'
 
 const good = await makeBundle()
-const want = await verifyBundle(good, TRUST, CONTEXT)
 
 /** The verified bundle, or the code of the Fault; anything else that is thrown fails the test. */
 async function outcome(bytes: BundleBytes) {
@@ -70,20 +69,15 @@ describe('one changed octet', () => {
         expect([at, typeof code]).toEqual([at, 'string'])
       }
     })
-  it('any other octet anywhere: refused, or white space of the unauthenticated signature document', async () => {
-    const parts = fc.constantFrom(...PARTS)
-    const carrierFrom = good.manifest.length - carrierLength()
+  it('any other octet anywhere: refused', async () => {
     await fc.assert(
       fc.asyncProperty(
-        parts,
+        fc.constantFrom(...PARTS),
         fc.nat(),
         fc.integer({ min: 1, max: 255 }),
-        async ([name, bytes, replaced], where, by) => {
+        async ([, bytes, replaced], where, by) => {
           const at = where % bytes.length
-          const result = await outcome(replaced(changed(bytes, at, (old) => (old + by) & 255)))
-          if (typeof result === 'string') return
-          expect([name, at >= carrierFrom]).toEqual(['manifest', true])
-          expect([result.digest, result.signers, result.source]).toEqual([want.digest, want.signers, want.source])
+          expect(typeof (await outcome(replaced(changed(bytes, at, (old) => (old + by) & 255))))).toBe('string')
         },
       ),
       { numRuns: 600 },
@@ -91,9 +85,7 @@ describe('one changed octet', () => {
   })
   it('cut off anywhere: refused', async () => {
     for (const [name, bytes, replaced] of PARTS)
-      for (let length = 0; length < bytes.length; length += 7) {
-        // Without the last line feed the signature document still says the same.
-        if (name === 'manifest' && length === bytes.length - 1) continue
+      for (let length = bytes.length - 1; length >= 0; length -= 7) {
         expect([name, length, typeof (await outcome(replaced(bytes.subarray(0, length))))]).toEqual([
           name,
           length,
@@ -102,12 +94,6 @@ describe('one changed octet', () => {
       }
   })
 })
-
-function carrierLength(): number {
-  const parts = decomposeYaml(good.manifest)
-  if (parts.outcome !== 'Ok') throw new Error(parts.why)
-  return parts.carrier.length
-}
 
 describe('nothing but a Fault', () => {
   const seeds = [

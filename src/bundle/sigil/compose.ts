@@ -1,7 +1,7 @@
 // YamlSigil v1alpha1, the signer's side: payload and signature become one artifact that a strict verifier takes apart
 // into the same two parts. Refuses a payload that could not be read back, and a signature document with a marker in it.
 
-import { base64url, concat, decodeUtf8, utf8 } from '../../base/bytes.js'
+import { base64url, concat, decodeUtf8, equalBytes, utf8 } from '../../base/bytes.js'
 import { bundleFault } from '../errors.js'
 import type { KeyAlg } from '../keys.js'
 import { decomposeYaml } from './decompose.js'
@@ -29,11 +29,27 @@ export function writeCarrier(alg: KeyAlg, keyid: string, signature: Uint8Array):
   if (bad !== undefined) throw bundleFault('BUNDLE_SIGIL_CARRIER', { why: bad })
   // A plain scalar unless YAML 1.2 would read it as something else than this string.
   const plain = /^[a-z][a-z0-9._-]*$/.test(keyid) && !['true', 'false', 'null'].includes(keyid)
+  return rendered(alg, plain ? keyid : JSON.stringify(keyid), signature)
+}
+
+function rendered(alg: KeyAlg, keyid: string | undefined, signature: Uint8Array): Uint8Array {
   const lines = [
     `schema: ${SIGIL_SCHEMA}`,
     `alg: ${SIGIL_ALGORITHMS[alg].name}`,
-    `keyid: ${plain ? keyid : JSON.stringify(keyid)}`,
+    ...(keyid === undefined ? [] : [`keyid: ${keyid}`]),
     `signature: ${base64url(signature)}`,
   ]
   return utf8(`${lines.join('\n')}\n`)
+}
+
+/**
+ * Whether a signature document is the plain rendering of what it says: its fields in APF's order, a line each, and nothing
+ * else. Emitters differ only in how they quote the key id, so all three ways are plain.
+ */
+export function isPlainCarrier(carrier: Uint8Array): boolean {
+  const read = readCarrier(carrier)
+  if (!read.ok) return false
+  const { alg, keyid, signature } = read.metadata
+  const spelt = keyid === undefined ? [undefined] : [keyid, JSON.stringify(keyid), `'${keyid.replaceAll("'", "''")}'`]
+  return spelt.some((text) => equalBytes(rendered(alg, text, signature), carrier))
 }
