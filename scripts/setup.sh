@@ -20,7 +20,11 @@ PACKAGES=(
   git util-linux                        # bundles from Git repositories, read under limits
 )
 # `setup.sh tests` also installs what only the suites talk to.
-[ "${1:-}" != tests ] || PACKAGES+=(docker-registry openssl)
+[ "${1:-}" != tests ] || PACKAGES+=(
+  docker-registry openssl               # registries and TLS servers
+  unbound ldnsutils bind9-dnsutils      # a real resolver, signed zones, dig
+  iodine dns2tcp                        # tunnels that must not get through
+)
 
 node_ok() { node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)'; }
 command -v node >/dev/null && command -v npm >/dev/null || fail 'Node and npm are not installed; Node 20.19 or later is needed'
