@@ -71,8 +71,8 @@ export interface Driver<Program> {
   commit(staged: Staged): Promise<void>
   discard(staged: Staged): Promise<void>
   /**
-   * Sets or lifts a flag of a workspace that is live or staged, beside and above every generation; resolves when read back.
-   * One that is set between stage and commit is in force when the workspace appears. Never waits behind a load.
+   * Sets or lifts a flag of a workspace, beside and above every generation; resolves when read back. One that is set before
+   * the workspace is attached waits for it, and is in force when it appears. Never waits behind a load.
    */
   flag(workspace: WorkspaceId, flag: Flag, on: boolean): Promise<void>
   /** Adds learned grants if `generation` is still live (compare-and-set); resolves when read back, false when stale. */

@@ -6,6 +6,7 @@ import { parseIp } from '../../base/ip.js'
 import { nftablesFault } from './errors.js'
 import { type Link, listLinks, native, nativeFile } from './native.js'
 import { octetsOf } from './octets.js'
+import { matchesPattern } from './scaffold.js'
 
 export interface Guarded {
   readonly interface: string
@@ -15,6 +16,15 @@ export interface Guarded {
 export class DenyFloor {
   private handle: unknown
   private guarded: readonly Guarded[] = []
+
+  /** `patterns`: interfaces that may only ever carry fenced traffic are guarded whether they are attached or not. */
+  constructor(private readonly patterns: readonly string[]) {}
+
+  /** Knows what is guarded and takes over the program that stands already; changes nothing. */
+  adopt(guarded: readonly Guarded[]): void {
+    this.guarded = guarded
+    if (listLinks().some(({ index }) => native().floorAttached(index) === 1)) this.opened()
+  }
 
   /** Takes over the attached program or loads one. Throws NFT_FLOOR. */
   private opened(): unknown {
@@ -37,7 +47,9 @@ export class DenyFloor {
     const handle = this.opened()
     const links = listLinks()
     const names = new Set(this.guarded.map(({ interface: name }) => name))
-    const indexes = links.filter(({ name }) => names.has(name)).map(({ index }) => index)
+    const indexes = links
+      .filter(({ name }) => names.has(name) || matchesPattern(name, this.patterns))
+      .map(({ index }) => index)
     const addresses = [...new Set(this.guarded.flatMap((one) => one.addresses))]
     const v4 = pack(addresses.filter((text) => !text.includes(':')))
     const v6 = pack(addresses.filter((text) => text.includes(':')))

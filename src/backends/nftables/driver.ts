@@ -20,7 +20,7 @@ export async function openDriver(options: OpenOptions): Promise<Driver<NftProgra
   await adoptPlaces(session)
   await adoptFlags(session)
   await adoptLearned(session)
-  if (session.live) session.floor.guard(session.live.workspaces)
+  session.floor.adopt(session.live?.workspaces ?? [])
   const listeners = new Set<() => void>()
   const unwatch = watch(session, () => {
     for (const changed of listeners) changed()

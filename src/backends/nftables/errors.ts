@@ -72,11 +72,6 @@ export const NFTABLES_FAULTS = {
       `the new rules are live, but flows that lost their grant could not be destroyed: ${d.why}`,
     remedy: 'The rules refuse their packets all the same. Apply again before giving a removed grant back.',
   },
-  NFT_WORKSPACE: {
-    reaction: 'reject',
-    say: (d: { workspace: string }) => `${quote(d.workspace)} is not attached here`,
-    remedy: 'List the attached workspaces with `sluice status`.',
-  },
   NFT_FLAG: {
     reaction: 'retry',
     say: (d: { workspace: string; flag: string; on: boolean; why: string }) =>

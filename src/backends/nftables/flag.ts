@@ -1,20 +1,24 @@
 // Flags: quarantined and suspended, as sets of interfaces beside the generations and stronger than all of them. On a libnftables
 // context of their own, in one small transaction over the three tables, so that a flag never waits behind a load.
 //
-// Setting one destroys the workspace's flows once it is read back; lifting one destroys them again first, and fails if it
-// cannot, so that a lifted quarantine revives nothing.
+// A flag belongs to the workspace: the set `flagged` holds it by name, whether the workspace is attached or not, and a commit
+// puts it in force wherever the workspace appears. Setting one destroys the workspace's flows once it is read back; lifting one
+// destroys them again first, and fails if it cannot, so that a lifted quarantine revives nothing.
 
+import { digestOfText } from '../../base/digest.js'
+import { formatIp, parseIp } from '../../base/ip.js'
 import type { Flag } from '../backend.js'
 import { nftablesFault } from './errors.js'
 import { cutFlows } from './flows.js'
 import { commentOf } from './lower.js'
 import { listLinks, native } from './native.js'
+import { octetsOf } from './octets.js'
 import { elementsOf } from './readback.js'
 import { TABLE } from './scaffold.js'
 import { addElements, hookScript, linkScript, removeElements, scaffoldScript, TABLE_FAMILIES } from './script.js'
 import { type Place, reasonOf, type Session } from './session.js'
 
-/** Throws NFT_WORKSPACE, NFT_FLAG, NFT_READ_BACK, NFT_CUT. */
+/** A workspace that is nowhere yet is flagged by name, and fenced when it appears. Throws NFT_FLAG, NFT_READ_BACK, NFT_CUT. */
 export async function setFlag(session: Session, workspace: string, flag: Flag, on: boolean): Promise<void> {
   const places = session.places(workspace)
   const addresses = places.flatMap((place) => place.addresses)
@@ -25,18 +29,23 @@ export async function setFlag(session: Session, workspace: string, flag: Flag, o
     session.flags[flag].delete(workspace)
   }
   const elements = places.map((place) => `"${place.interface}"`)
-  const script = TABLE_FAMILIES.map((family) =>
-    on ? addElements(family, flag, elements) : removeElements(family, flag, elements),
-  ).join('')
+  const change = on ? addElements : removeElements
+  const named = `${flagKey(flag, workspace)} comment "${commentOf(`${flag} ${workspace}`)}"`
+  const script =
+    change('inet', 'flagged', [named]) + TABLE_FAMILIES.map((family) => change(family, flag, elements)).join('')
   try {
-    // The tables may have been flushed away: then the fence is put back closed, every workspace attached and none alive, so
+    // The tables may have been flushed away, or not be there yet: then the fence is put back closed, every workspace attached and none alive, so
     // that the flag is in force at once and nothing else opens before the repair.
-    await session.flagger.run(script).catch(() => session.flagger.run(closedScript(session, places) + script))
+    await session.flagger.run(script).catch(() => {
+      // Nowhere attached and perhaps no table yet: a flag that nothing holds is lifted, and the read-back below says so.
+      if (!on && places.length === 0) return ''
+      return session.flagger.run(closedScript(session, places) + script)
+    })
   } catch (error) {
     throw nftablesFault('NFT_FLAG', { workspace, flag, on, why: reasonOf(error) }, { cause: error })
   }
-  for (const place of places) {
-    const found = isFlagged(flag, place.interface)
+  const read = [isNamed(flag, workspace), ...places.map((place) => isFlagged(flag, place.interface))]
+  for (const found of read) {
     if (found !== on)
       throw nftablesFault('NFT_READ_BACK', { wanted: `${flag} ${on ? 'on' : 'off'}`, found: found ? 'on' : 'off' })
   }
@@ -62,13 +71,25 @@ function closedScript(session: Session, places: readonly Place[]): string {
 }
 
 /** Asked of the kernel by itself, because a listing would wait for every other listing. Throws NFT_READ. */
+function has(set: string, key: Uint8Array): boolean {
+  const there = native().elementHas(TABLE, set, key, key.length)
+  if (there < 0) throw nftablesFault('NFT_READ', { what: set, why: `errno ${-there}` })
+  return there === 1
+}
+
 function isFlagged(flag: Flag, name: string): boolean {
   const key = new Uint8Array(16)
   key.set(new TextEncoder().encode(name))
-  const there = native().elementHas(TABLE, flag, key, key.length)
-  if (there < 0) throw nftablesFault('NFT_READ', { what: flag, why: `errno ${-there}` })
-  return there === 1
+  return has(flag, key)
 }
+
+/** The first 128 bits of a digest of flag and workspace: a name of any length, found by hash. */
+const flagKey = (flag: Flag, workspace: string): string => {
+  const digits = digestOfText(`${flag} ${workspace}`).slice('sha256:'.length, 'sha256:'.length + 32)
+  return formatIp({ family: 6, value: BigInt(`0x${digits}`) })
+}
+
+const isNamed = (flag: Flag, workspace: string): boolean => has('flagged', octetsOf(parseIp(flagKey(flag, workspace))))
 
 export const readFlag = async (session: Session, flag: Flag): Promise<string[]> =>
   elementsOf(await session.reader.list(`list set inet ${TABLE} ${flag}`)).map(({ key }) => key)
@@ -81,9 +102,9 @@ interface Carried {
 }
 
 /**
- * A flag belongs to the workspace, not to the place where it is. The kernel's sets are the authority, because another
- * process may set or lift one at any time: what stands at a workspace's place before the change goes to its place after it.
- * What this process was told counts for workspaces without a place before, and when the sets themselves are gone.
+ * The kernel's sets are the authority, because another process may set or lift a flag at any time: what is flagged by name, or
+ * stands at a workspace's place before the change, goes to its place after it. What this process was told counts when the sets
+ * themselves are gone.
  */
 async function carried(
   session: Session,
@@ -91,11 +112,15 @@ async function carried(
   before: readonly Place[],
   after: readonly Place[],
 ): Promise<Carried> {
-  const names = await readFlag(session, flag).catch(() => undefined)
+  const list = (set: string): Promise<string[]> =>
+    session.reader.list(`list set inet ${TABLE} ${set}`).then((objects) => elementsOf(objects).map(({ key }) => key))
+  const [names, byName] = await Promise.all([list(flag), list('flagged')]).catch(() => [undefined, undefined])
   const set = new Set(names)
+  const named = new Set(byName)
   const isSet = ({ workspace }: Place): boolean => {
+    if (!names) return session.flags[flag].has(workspace)
     const old = before.find((one) => one.workspace === workspace)
-    return old && names ? set.has(old.interface) : session.flags[flag].has(workspace)
+    return named.has(flagKey(flag, workspace)) || (old !== undefined && set.has(old.interface))
   }
   const wanted = after.filter(isSet).map((one) => one.interface)
   const stale = before.map((one) => one.interface).filter((name) => set.has(name) && !wanted.includes(name))

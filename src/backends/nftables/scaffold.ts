@@ -49,6 +49,8 @@ export const FLAG_SETS: readonly ScaffoldSet[] = [set('quarantined', 'type ifnam
 
 export const INET_SETS: readonly ScaffoldSet[] = [
   ...FLAG_SETS,
+  // Flags by workspace (flag.ts): 128 bits of a digest, which this type holds and prints.
+  set('flagged', 'type ipv6_addr;'),
   set('gen', 'type mark;'),
   set('attached', 'type ifname;'),
   set('live', 'type ifname; flags timeout;'),
@@ -344,3 +346,7 @@ export function patternOf(pattern: string): string {
     throw nftablesFault('NFT_ATTACH_PATTERN', { pattern })
   return `"${pattern}"`
 }
+
+/** Whether an interface's name is one of these patterns. */
+export const matchesPattern = (name: string, patterns: readonly string[]): boolean =>
+  patterns.some((pattern) => (pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern))

@@ -5,7 +5,6 @@
 import type { LearnedGrant } from '../../plan/model.js'
 import type { Flag, OpenOptions } from '../backend.js'
 import { DenyFloor } from './denyfloor.js'
-import { nftablesFault } from './errors.js'
 import { Lane } from './lane.js'
 import { NftContext, NftError } from './libnftables.js'
 import type { NftProgram } from './program.js'
@@ -26,7 +25,7 @@ export class Session {
   readonly reader = new NftContext()
   /** Stage, commit, discard, learn and repair, one after another. */
   readonly lane = new Lane()
-  readonly floor = new DenyFloor()
+  readonly floor: DenyFloor
   readonly staged = new Map<number, StagedProgram>()
   /** By element key of the learned maps: the grants behind the one element. */
   readonly learned = new Map<string, LearnedGrant[]>()
@@ -48,6 +47,7 @@ export class Session {
     private state: StateFile,
   ) {
     for (const pattern of options.attachInterfaces) patternOf(pattern)
+    this.floor = new DenyFloor(options.attachInterfaces)
   }
 
   static async open(options: OpenOptions): Promise<Session> {
@@ -80,7 +80,7 @@ export class Session {
 
   /**
    * Where a workspace is by the record and by the kernel, and where it will be once what is staged is committed: a flag set on the way must already be there
-   * when the switch comes. Throws NFT_WORKSPACE when nothing knows it.
+   * when the switch comes. None when nothing knows it yet.
    */
   places(id: string): readonly Place[] {
     const known: Place[] = [
@@ -89,7 +89,6 @@ export class Session {
       ...[...this.staged.values()].flatMap(({ program }) => program.workspaces),
     ]
     const found = known.filter(({ workspace }) => workspace === id)
-    if (found.length === 0) throw nftablesFault('NFT_WORKSPACE', { workspace: id })
     return found.filter((place, i) => found.findIndex((one) => one.interface === place.interface) === i)
   }
 

@@ -93,3 +93,6 @@ export function sliceOf(generation: number, ws: Wanted, ws2: Wanted = {}, expire
     workspaces: [workspaceOf(ID, WS, ws), workspaceOf(ID2, WS2, ws2)],
   }
 }
+
+/** What a first start commits: nobody is attached. */
+export const emptySlice = (generation: number): PlanSlice => ({ ...sliceOf(generation, {}), workspaces: [] })
