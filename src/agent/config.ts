@@ -2,13 +2,14 @@
 // everything else is an error with line and column and the nearest right word. Nothing has a silent default that could
 // widen anything: what is left out is either an error or the narrow choice.
 
-import { resolve } from 'node:path'
 import { LIMITS } from '../base/limits.js'
 import { compareNotes, hasErrors, type Note } from '../base/note.js'
 import { quote } from '../base/quote.js'
 import { nearest } from '../base/suggest.js'
-import { readYaml, type YamlNode } from '../base/yaml.js'
+import { type Place, readYaml, type YamlNode } from '../base/yaml.js'
 import type { BackendName } from '../plan/model.js'
+import { SOURCE_KEYS, type SourceConfig } from './config-sections.js'
+import { backend, interfacePattern, listOf, path, type Read, spiffeUri, Wrong, word } from './config-values.js'
 
 export interface AgentConfig {
   /** SPIFFE URI of this node: the reporter of every event. */
@@ -24,6 +25,10 @@ export interface AgentConfig {
   readonly backends: readonly BackendName[]
   /** Shell patterns of interface names that may only ever carry fenced traffic. */
   readonly attachInterfaces: readonly string[]
+  /** Where `sluice agent` gets releases; absent: it holds what was applied by hand. */
+  readonly source?: SourceConfig
+  /** The Unix socket of a running agent; `agent.sock` in the state directory when absent. */
+  readonly socket?: string
 }
 
 export interface ConfigResult {
@@ -32,73 +37,16 @@ export interface ConfigResult {
   readonly notes: readonly Note[]
 }
 
-/** Reads one value; a string says what was expected instead. */
-type Read<T> = (node: YamlNode, context: { readonly directory: string; readonly known: readonly string[] }) => T | Wrong
-class Wrong {
-  constructor(
-    readonly expected: string,
-    readonly at?: YamlNode,
-    readonly suggestion?: string,
-  ) {}
-}
-
-const text = (node: YamlNode): string | undefined =>
-  node.kind === 'scalar' && typeof node.value === 'string' && node.value !== '' ? node.value : undefined
-
-/** SPIFFE-ID section 2: a trust domain of lower-case letters, digits and `. _ -`, then path segments. */
-const SPIFFE = /^spiffe:\/\/[a-z0-9._-]{1,255}(?:\/[A-Za-z0-9._-]+)+$/
-/** IFNAMSIZ leaves 15 characters; the shell's `*` and `?` may stand in for some. */
-const INTERFACE_PATTERN = /^[A-Za-z0-9_.@:*?-]{1,15}$/
-
-const spiffeUri: Read<string> = (node) => {
-  const value = text(node)
-  return value !== undefined && value.length <= 2048 && SPIFFE.test(value)
-    ? value
-    : new Wrong('a SPIFFE URI such as spiffe://fleet.example/node/n1')
-}
-const word: Read<string> = (node) => {
-  const value = text(node)
-  return value !== undefined && /^[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,254}$/.test(value)
-    ? value
-    : new Wrong('a name of letters, digits and . _ : @ / + -')
-}
-const path: Read<string> = (node, { directory }) => {
-  const value = text(node)
-  return value === undefined || value.includes('\0')
-    ? new Wrong('a path (relative to this file, or absolute)')
-    : resolve(directory, value)
-}
-const listOf =
-  <T>(what: string, least: number, item: Read<T>): Read<readonly T[]> =>
-  (node, context) => {
-    if (node.kind !== 'seq' || node.items.length < least) return new Wrong(what)
-    const out: T[] = []
-    for (const entry of node.items) {
-      const value = item(entry, context)
-      if (value instanceof Wrong) return new Wrong(value.expected, value.at ?? entry, value.suggestion)
-      if (out.includes(value)) return new Wrong('each value once', entry)
-      out.push(value)
-    }
-    return out
-  }
-const backend: Read<BackendName> = (node, { known }) => {
-  const value = text(node)
-  if (value !== undefined && known.includes(value)) return value as BackendName
-  return new Wrong(`a backend of this release (${known.join(', ')})`, node, nearest(value ?? '', known))
-}
-const interfacePattern: Read<string> = (node) => {
-  const value = text(node)
-  return value !== undefined && INTERFACE_PATTERN.test(value) && !/^[*?]+$/.test(value)
-    ? value
-    : new Wrong('an interface name or a pattern such as "ws*" (not every interface: the node has its own)')
-}
-
-interface Key<T> {
-  readonly field: keyof AgentConfig
-  readonly read: Read<T>
+/** One key: how its value is read, or the keys of the section below it. */
+export interface Key {
+  readonly field: string
+  readonly read?: Read<unknown>
+  readonly section?: Keys
   /** What stands when the key is left out; absent: it must be there. */
-  readonly otherwise?: T
+  readonly otherwise?: unknown
 }
+export type Keys = Readonly<Record<string, Key>>
+
 const KEYS = {
   node: { field: 'node', read: spiffeUri },
   audience: { field: 'audience', read: word },
@@ -112,7 +60,9 @@ const KEYS = {
     read: listOf('a list of interface names or patterns', 0, interfacePattern),
     otherwise: [],
   },
-} as const satisfies Record<string, Key<unknown>>
+  source: { field: 'source', section: SOURCE_KEYS, otherwise: undefined },
+  socket: { field: 'socket', read: path, otherwise: undefined },
+} as const satisfies Keys
 
 /** Every key that `agent.yaml` may hold, in the order in which `init` writes them. */
 export const CONFIG_KEYS: readonly string[] = Object.keys(KEYS)
@@ -127,52 +77,57 @@ export function parseConfig(
   directory: string,
   known: readonly string[],
 ): ConfigResult {
-  const read = readYaml(bytes, file, { bytes: LIMITS.manifestBytes, nodes: LIMITS.smallDocumentNodes })
-  const notes: Note[] = [...read.notes]
-  const root = read.root
-  const note = (
-    code: string,
-    at: { line: number; column: number },
-    where: string,
-    say: string,
-    suggestion?: string,
-  ) => {
-    const { line, column } = at
+  const { root, notes } = readYaml(bytes, file, { bytes: LIMITS.manifestBytes, nodes: LIMITS.smallDocumentNodes })
+  if (!root) return { notes: [...notes] }
+  const reader = new Reader(file, { directory, known }, [...notes])
+  const found = reader.section(root, KEYS, '')
+  reader.notes.sort(compareNotes)
+  if (hasErrors(reader.notes)) return { notes: reader.notes }
+  return { config: found as unknown as AgentConfig, notes: reader.notes }
+}
+
+class Reader {
+  constructor(
+    private readonly file: string,
+    private readonly context: { readonly directory: string; readonly known: readonly string[] },
+    readonly notes: Note[],
+  ) {}
+
+  /** The fields of a mapping; every finding becomes a note. */
+  section(root: YamlNode, keys: Keys, prefix: string): Record<string, unknown> {
+    const found: Record<string, unknown> = {}
+    if (root.kind !== 'map') {
+      this.error('wrong-type', root, prefix, 'expected a mapping of configuration keys')
+      return found
+    }
+    const below = (key: string): string => (prefix === '' ? key : `${prefix}.${key}`)
+    for (const { key, at, value } of root.entries) {
+      const row = Object.hasOwn(keys, key) ? keys[key] : undefined
+      if (!row) {
+        const near = nearest(key, Object.keys(keys))
+        const hint = near === undefined ? '' : `; did you mean ${near}?`
+        this.error('unknown-key', at, below(key), `unknown key ${quote(key)}${hint}`, near)
+      } else if (row.section) found[row.field] = this.section(value, row.section, below(key))
+      else if (row.read) {
+        const result = row.read(value, this.context)
+        if (!(result instanceof Wrong)) found[row.field] = result
+        else {
+          const hint = result.suggestion === undefined ? '' : `; did you mean ${result.suggestion}?`
+          const say = `expected ${result.expected}${hint}`
+          this.error('bad-value', result.at ?? value, below(key), say, result.suggestion)
+        }
+      }
+    }
+    for (const [key, row] of Object.entries(keys)) {
+      if (root.entries.some((entry) => entry.key === key)) continue
+      if (!('otherwise' in row)) this.error('missing-key', root, below(key), `the key ${below(key)} is missing`)
+      else if (row.otherwise !== undefined) found[row.field] = row.otherwise
+    }
+    return found
+  }
+
+  private error(code: string, { line, column }: Place, path: string, say: string, suggestion?: string): void {
     const more = suggestion === undefined ? {} : { suggestion }
-    notes.push({ code, severity: 'error', file, line, column, path: where, say, ...more })
+    this.notes.push({ code, severity: 'error', file: this.file, line, column, path, say, ...more })
   }
-  if (!root) return { notes }
-  if (root.kind !== 'map') {
-    note('wrong-type', root, '', 'expected a mapping of configuration keys')
-    return { notes }
-  }
-  const context = { directory, known }
-  const found = new Map<keyof AgentConfig, unknown>()
-  for (const { key, at, value } of root.entries) {
-    const row: Key<unknown> | undefined = Object.hasOwn(KEYS, key) ? KEYS[key as keyof typeof KEYS] : undefined
-    if (!row) {
-      const near = nearest(key, CONFIG_KEYS)
-      note(
-        'unknown-key',
-        at,
-        key,
-        `unknown key ${quote(key)}${near === undefined ? '' : `; did you mean ${near}?`}`,
-        near,
-      )
-      continue
-    }
-    const result = row.read(value, context)
-    if (!(result instanceof Wrong)) found.set(row.field, result)
-    else {
-      const hint = result.suggestion === undefined ? '' : `; did you mean ${result.suggestion}?`
-      note('bad-value', result.at ?? value, key, `expected ${result.expected}${hint}`, result.suggestion)
-    }
-  }
-  for (const [key, row] of Object.entries(KEYS) as [string, Key<unknown>][]) {
-    if (root.entries.some((entry) => entry.key === key)) continue
-    if ('otherwise' in row) found.set(row.field, row.otherwise)
-    else note('missing-key', root, key, `the key ${key} is missing`)
-  }
-  notes.sort(compareNotes)
-  return hasErrors(notes) ? { notes } : { config: Object.fromEntries(found) as unknown as AgentConfig, notes }
 }

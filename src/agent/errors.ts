@@ -50,6 +50,21 @@ export const AGENT_FAULTS = {
     say: (d: { file: string }) => `another sluice command holds ${d.file}`,
     remedy: 'Wait for it to end, then run the command again.',
   },
+  AGENT_QUEUE_FULL: {
+    reaction: 'retry',
+    say: (d: { lane: string; waiting: number }) => `${d.waiting} commands wait already (${d.lane})`,
+    remedy: 'Ask again later; quarantines have a queue of their own.',
+  },
+  AGENT_STOPPING: {
+    reaction: 'retry',
+    say: (d: { lane: string }) => `the agent is stopping (${d.lane})`,
+    remedy: 'Ask again when it has been started; the fence stands meanwhile.',
+  },
+  AGENT_NO_SOURCE: {
+    reaction: 'reject',
+    say: (d: { file: string }) => `${d.file} names no source`,
+    remedy: 'Add a `source:` section with `from` and `inventory`, or apply bundles by hand.',
+  },
   AGENT_REFUSED_BEFORE: {
     reaction: 'reject',
     say: (d: { digest: string; code: string }) => `this very bundle (${d.digest}) was refused before, as ${d.code}`,

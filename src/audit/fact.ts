@@ -102,6 +102,31 @@ export type Fact =
       readonly reason: string
     })
   | (FactBase & {
+      /** Somebody else changed what the fence rests on. `policy` is what should be live, `findings` what is different. */
+      readonly kind: 'drift-found'
+      readonly policy: PolicyContext
+      readonly findings: readonly string[]
+      /** Generations that were live when it was found, by backend; null where there was none. */
+      readonly live: readonly { readonly backend: string; readonly generation: number | null }[]
+    })
+  | (FactBase & {
+      /** The plan is live again, read back. `policy` has the generation that it has now. */
+      readonly kind: 'drift-repaired'
+      readonly policy: PolicyContext
+      readonly replaced: PolicyContext
+      readonly elapsedMs: number
+    })
+  | (FactBase & {
+      readonly kind: 'workspace-attached' | 'workspace-detached'
+      readonly policy?: PolicyContext
+      readonly workspace: WorkspaceContext
+      readonly by: string
+      /** Number of the tenure; the next one is higher. */
+      readonly leaseGeneration: number
+      /** From the command's acceptance to the fence read back. */
+      readonly elapsedMs: number
+    })
+  | (FactBase & {
       readonly kind: 'breakglass-used'
       readonly policy?: PolicyContext
       readonly workspace: WorkspaceContext

@@ -29,6 +29,7 @@ import {
   words,
 } from './event.js'
 import { breakglassDraft, recoveredDraft, standingDraft } from './standing.js'
+import { driftDraft, repairedDraft, tenureDraft } from './tenure.js'
 
 export const MAX_EVENTS_PER_FACT = 2
 
@@ -239,6 +240,10 @@ const DRAFTS: { readonly [K in Fact['kind']]: Mapper<K> } = {
 
   'workspace-suspended': (fact, context) => [standingDraft(fact, context)],
   'workspace-resumed': (fact, context) => [standingDraft(fact, context)],
+  'drift-found': (fact, context) => [driftDraft(fact, context)],
+  'drift-repaired': (fact, context) => [repairedDraft(fact, context)],
+  'workspace-attached': (fact, context) => [tenureDraft(fact, context)],
+  'workspace-detached': (fact, context) => [tenureDraft(fact, context)],
   'breakglass-used': (fact, context) => [breakglassDraft(fact, context)],
   'node-recovered': (fact, context) => [recoveredDraft(fact, context)],
 

@@ -40,6 +40,31 @@ describe('agent.yaml', () => {
     expect(problems(changed(/channel.*\n/, ''))).toEqual(['1:1 missing-key channel: the key channel is missing'])
   })
 
+  it('reads where releases come from, and what knows the place', () => {
+    const source = `source:
+  from: https://policy.example/published
+  inventory: inventory.yaml
+  interval_seconds: 5
+  pins: [${'A'.repeat(43)}=]
+socket: run/sluice.sock
+`
+    expect(read(`${GOOD}${source}`).config).toMatchObject({
+      socket: '/etc/sluice/run/sluice.sock',
+      source: {
+        from: 'https://policy.example/published',
+        inventory: '/etc/sluice/inventory.yaml',
+        intervalMs: 5000,
+        pins: [`${'A'.repeat(43)}=`],
+      },
+    })
+    expect(read(`${GOOD}source: {from: pub, inventory: i.yaml}\n`).config?.source).toEqual({
+      from: '/etc/sluice/pub',
+      inventory: '/etc/sluice/i.yaml',
+      intervalMs: 30_000,
+      pins: [],
+    })
+  })
+
   const cases: readonly (readonly [string, string, string])[] = [
     [
       'an unknown key',
@@ -75,6 +100,26 @@ describe('agent.yaml', () => {
       'every interface of the node',
       changed('"ws*"', '"*"'),
       '8:21 bad-value attach_interfaces: expected an interface name or a pattern such as "ws*" (not every interface: the node has its own)',
+    ],
+    [
+      'a section that is no mapping',
+      `${GOOD}source: published\n`,
+      '9:9 wrong-type source: expected a mapping of configuration keys',
+    ],
+    [
+      'an unknown key of a section',
+      `${GOOD}source: {from: pub, inventory: i.yaml, pin: []}\n`,
+      '9:40 unknown-key source.pin: unknown key "pin"; did you mean pins?',
+    ],
+    [
+      'a section without what it must have',
+      `${GOOD}source: {from: pub}\n`,
+      '9:9 missing-key source.inventory: the key source.inventory is missing',
+    ],
+    [
+      'an interval that is not in seconds',
+      `${GOOD}source: {from: pub, inventory: i.yaml, interval_seconds: 0}\n`,
+      '9:58 bad-value source.interval_seconds: expected a number of seconds from 1 to 86400',
     ],
     [
       'an interface name that is too long',
