@@ -21,6 +21,7 @@ PACKAGES=(
 )
 # `setup.sh tests` also installs what only the suites talk to.
 [ "${1:-}" != tests ] || PACKAGES+=(
+  qemu-system-x86 busybox-static cpio kmod  # a guest with a kernel of its own
   docker-registry openssl               # registries and TLS servers
   unbound ldnsutils bind9-dnsutils      # a real resolver, signed zones, dig
   iodine dns2tcp                        # tunnels that must not get through
