@@ -1,5 +1,4 @@
-// The one command type behind every interface (design section 7): command line now, gRPC, channels and timers as they come.
-// Whoever made a command says who asked, and gives it an id for the trail.
+// The one command type behind every interface (design section 7): command line, socket, gRPC, channels and timers. Whoever made a command says who asked, and gives it an id for the trail.
 
 import type { BundleBytes } from '../bundle/model.js'
 import type { WorkspaceId } from '../plan/model.js'
@@ -27,6 +26,42 @@ export interface ApplyCommand extends CommandBase {
   readonly inventory: InventoryBytes
   /** Judge bytes again that were refused before: an operator's command does, a channel never (design section 7). */
   readonly retry: boolean
+  // untrusted:
+  /** The freshness statement that came with it. */
+  readonly freshness?: Uint8Array
+}
+
+/** Does what time asks for: lifts that are over, expiry, staleness. */
+export interface TendCommand extends CommandBase {
+  readonly kind: 'tend'
+  // untrusted:
+  /** Taken in first. */
+  readonly freshness?: Uint8Array
+}
+
+/** Puts back what is on record wherever what is live differs from it. */
+export interface RepairCommand extends CommandBase {
+  readonly kind: 'repair'
+}
+
+/** Follows statements of later roots, oldest first. */
+export interface RootsCommand extends CommandBase {
+  readonly kind: 'roots'
+  // untrusted:
+  readonly statements: readonly Uint8Array[]
+}
+
+export interface BreakglassCommand extends CommandBase {
+  readonly kind: 'breakglass'
+  // untrusted:
+  readonly statement: Uint8Array
+}
+
+/** Tells the trail of something that was refused before it came here. */
+export interface RefusedCommand extends CommandBase {
+  readonly kind: 'refused'
+  readonly code: string
+  readonly message: string
 }
 
 export interface QuarantineCommand extends CommandBase {
@@ -35,8 +70,18 @@ export interface QuarantineCommand extends CommandBase {
   readonly reason: string
 }
 
-export interface UninstallCommand extends CommandBase {
-  readonly kind: 'uninstall'
-}
+export type Command =
+  | ApplyCommand
+  | TendCommand
+  | RepairCommand
+  | RootsCommand
+  | BreakglassCommand
+  | RefusedCommand
+  | QuarantineCommand
 
-export type Command = ApplyCommand | QuarantineCommand | UninstallCommand
+/** The command of one kind. `Extract` would lose the two kinds that share one shape. */
+export type CommandOf<K extends Command['kind'], C = Command> = C extends { readonly kind: infer J }
+  ? [K] extends [J]
+    ? C
+    : never
+  : never

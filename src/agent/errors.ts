@@ -4,6 +4,7 @@
 // that cannot be trusted stops the agent from changing anything (design section 7): what is live goes on being enforced.
 
 import { type FaultTable, faultsOf } from '../base/fault.js'
+import { quote } from '../base/quote.js'
 
 const notesOf = (count: number): string => (count === 1 ? '1 finding' : `${count} findings`)
 
@@ -99,8 +100,18 @@ export const AGENT_FAULTS = {
   },
   AGENT_WORKSPACE_UNKNOWN: {
     reaction: 'reject',
-    say: (d: { workspace: string }) => `no workspace ${d.workspace} in the plan that is live`,
-    remedy: 'Run `sluice status` for the workspaces of this node.',
+    say: (d: { workspace: string }) => `${quote(d.workspace)} is no workspace of this node, and cannot be one of any`,
+    remedy: 'Give a SPIFFE URI; `sluice status` lists the workspaces of this node.',
+  },
+  AGENT_FENCED_UNRECORDED: {
+    reaction: 'retry',
+    say: (d: { workspace: string }) => `the workspace ${d.workspace} is fenced, and that could not be put on record`,
+    remedy: 'Mend the state directory, then set it again: without a record the next attachment is not fenced.',
+  },
+  AGENT_STORE_DENIED: {
+    reaction: 'reject',
+    say: (d: { file: string }) => `this user may not read ${d.file}`,
+    remedy: 'Run the command as root, or as the user that runs the agent.',
   },
   AGENT_NOT_QUARANTINED: {
     reaction: 'stale',

@@ -47,8 +47,18 @@ export interface Surroundings {
   readonly resolve: (path: string) => string
 }
 
+export interface OpenedNode {
+  readonly node: AgentNode
+  readonly trail: ReturnType<typeof openTrail>
+  close(): Promise<void>
+}
+
 /** Throws AGENT_STORE_*, AGENT_BUSY, AGENT_CONFIG_READ, BUNDLE_ROOT and what a backend says when it cannot open. */
-export async function openNode(around: Surroundings, config: Configured, options: NodeOptions): Promise<NodeHandle> {
+export async function openAgentNode(
+  around: Surroundings,
+  config: Configured,
+  options: NodeOptions,
+): Promise<OpenedNode> {
   const store = new Store(config.stateDirectory)
   const before = store.load() // a missing or damaged store is told before anything is made or opened
   const unlock = options.exclusive ? takeLock(join(config.stateDirectory, APPLY_LOCK)) : () => undefined
@@ -62,48 +72,49 @@ export async function openNode(around: Surroundings, config: Configured, options
     const order = options.backends ?? config.backends
     const used = [before.live, before.next].flatMap((at) => at?.backends ?? [])
     for (const name of new Set([...order, ...used])) opened.set(name, await openBackend(name, config))
-    const { nowMs, random } = around
+    const { nowMs } = around
     const trail = trailOf(around, config)
-    const node: AgentNode = {
-      config,
-      trust: root,
-      trustDigest: digest,
-      store,
-      backends: opened,
-      order,
-      emit: trail.emit,
-      nowMs,
-    }
-    const commandId = `cmd-${hex(random(8))}`
-    const by = around.operator
-    return {
-      apply: ({ bundle, inventory, freshness, once }) => {
-        const fetch = async () => (typeof bundle === 'string' ? readBundle(around.resolve(bundle)) : bundle)
-        return admit(node, { kind: 'apply', fetch, inventory, retry: once !== true, commandId, by }, freshness)
-      },
-      quarantine: (request) => quarantine(node, { ...request, commandId, by }),
-      refused: (fault) => tellRefused(node, fault),
-      breakGlass: (statement) => breakGlass(node, statement),
-      tend: async (freshness) => {
-        const relocked = await relock(node)
-        if (freshness) await confirm(node, freshness)
-        return { ...(await tend(node)), relocked }
-      },
-      status: () => status(node),
-      live: () => livePlan(node),
-      watch: (signal, tell) =>
-        watch(node, signal, (facts) => {
-          tell(facts.filter(isWatched))
-        }),
-      uninstall: () => uninstall(node),
-      unwritten: trail.unwritten,
-      close,
-    }
+    const { emit } = trail
+    const node = { config, trust: root, trustDigest: digest, store, backends: opened, order, emit, nowMs }
+    return { node, trail, close }
   } catch (error) {
     await close()
     throw error
   }
 }
+
+/** Throws as `openAgentNode`. */
+export async function openNode(around: Surroundings, config: Configured, options: NodeOptions): Promise<NodeHandle> {
+  const { node, trail, close } = await openAgentNode(around, config, options)
+  const commandId = newCommandId(around)
+  const by = around.operator
+  return {
+    apply: ({ bundle, inventory, freshness, once }) => {
+      const fetch = async () => (typeof bundle === 'string' ? readBundle(around.resolve(bundle)) : bundle)
+      return admit(node, { kind: 'apply', fetch, inventory, retry: once !== true, commandId, by }, freshness)
+    },
+    quarantine: (request) => quarantine(node, { ...request, commandId, by }),
+    refused: (fault) => tellRefused(node, fault),
+    breakGlass: (statement) => breakGlass(node, statement),
+    tend: async (freshness) => {
+      const relocked = await relock(node)
+      if (freshness) await confirm(node, freshness)
+      return { ...(await tend(node)), relocked }
+    },
+    status: () => status(node),
+    live: () => livePlan(node),
+    watch: (signal, tell) =>
+      watch(node, signal, (facts) => {
+        tell(facts.filter(isWatched))
+      }),
+    uninstall: () => uninstall(node),
+    unwritten: trail.unwritten,
+    close,
+  }
+}
+
+/** Identifies a command in events and receipts. */
+export const newCommandId = ({ random }: Surroundings): string => `cmd-${hex(random(8))}`
 
 /** The trail of this node. */
 export function trailOf({ version, nowMs, random }: Surroundings, config: Configured): ReturnType<typeof openTrail> {

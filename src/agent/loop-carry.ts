@@ -1,0 +1,55 @@
+// Carries out one command of the union: a row a kind, so that a command without a row does not compile. Each row is the
+// function that the command line has always called; nothing is decided here.
+
+import { admit } from './admit.js'
+import { breakGlass, relock } from './breakglass.js'
+import type { Command, CommandOf } from './command.js'
+import type { Applied } from './enforce.js'
+import { confirm, type Tended, tellRefused, tend } from './freshness.js'
+import { type Repaired, repair } from './loop-repair.js'
+import type { AgentNode } from './node.js'
+import { type Quarantined, quarantine } from './quarantine.js'
+import { followRoots } from './roots.js'
+
+/** What each command answers with. */
+export interface Answers {
+  readonly apply: Applied
+  readonly tend: Tended & { readonly relocked: readonly string[] }
+  readonly repair: Repaired
+  /** The version that is trusted now. */
+  readonly roots: { readonly version: number }
+  readonly breakglass: Awaited<ReturnType<typeof breakGlass>>
+  readonly refused: undefined
+  readonly 'quarantine-set': Quarantined
+  readonly 'quarantine-lift': Quarantined
+}
+
+type Carriers = {
+  readonly [K in Command['kind']]: (node: AgentNode, command: CommandOf<K>) => Promise<Answers[K]>
+}
+
+const CARRIERS: Carriers = {
+  apply: (node, command) => admit(node, command, command.freshness),
+  tend: async (node, { freshness }) => {
+    const relocked = await relock(node)
+    if (freshness) await confirm(node, freshness)
+    return { ...(await tend(node)), relocked }
+  },
+  repair,
+  roots: async (node, { statements }) => ({
+    version: (await followRoots(node.config.trustRoot, statements, node.nowMs())).version,
+  }),
+  breakglass: (node, { statement }) => breakGlass(node, statement),
+  refused: async (node, { code, message }) => {
+    await tellRefused(node, { code, message })
+    return undefined
+  },
+  'quarantine-set': quarantine,
+  'quarantine-lift': quarantine,
+}
+
+/** Commands that narrow one workspace at once: they have a lane of their own. A lift waits its turn with the rest. */
+export const isUrgent = (command: Command): boolean => command.kind === 'quarantine-set'
+
+export const carry = <K extends Command['kind']>(node: AgentNode, command: CommandOf<K>): Promise<Answers[K]> =>
+  (CARRIERS[command.kind as K] as (node: AgentNode, command: CommandOf<K>) => Promise<Answers[K]>)(node, command)

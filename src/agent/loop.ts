@@ -1,0 +1,154 @@
+// The loop of a running agent: takes commands of every interface one at a time, with a lane of their own for quarantines;
+// looks at time and at what is live when loop-decide.ts says so, and repairs what differs. Everything that it knows across
+// two turns is in the store or is a hint that may be lost, so that a kill at any instruction is a restart and no more.
+
+import { Fault } from '../base/fault.js'
+import type { Command, CommandOf } from './command.js'
+import { type Answers, carry, isUrgent } from './loop-carry.js'
+import { decidePulse, firstPulse, idleMs, PULSE, type Pulse, type PulseEvent, type PulseTerms } from './loop-decide.js'
+import { Lane } from './loop-lane.js'
+import { look } from './loop-repair.js'
+import type { AgentNode } from './node.js'
+
+export interface LoopEffects {
+  /** The node with the trust root as it is now. Throws AGENT_CONFIG_READ, BUNDLE_ROOT. */
+  readonly node: () => Promise<AgentNode>
+  /** Milliseconds that only grow. */
+  readonly monotonicMs: () => number
+  /** Resolves after that long, or at once when woken; never rejects. */
+  readonly sleep: (ms: number, wake: AbortSignal) => Promise<void>
+  readonly commandId: () => string
+  /** What a turn did or could not do, for the log; never throws. */
+  readonly tell: (line: LoopLine) => void
+}
+
+export type LoopLine =
+  | { readonly kind: 'carried'; readonly command: Command['kind']; readonly by: string; readonly elapsedMs: number }
+  | { readonly kind: 'failed'; readonly during: Command['kind'] | 'sweep'; readonly error: unknown }
+  | { readonly kind: 'drift'; readonly drift: readonly string[] }
+
+/** Who asks for what the agent does by itself. */
+const SELF = 'sluice'
+
+export interface LoopCounters {
+  /** Repairs that changed something, and looks or repairs that failed. */
+  readonly repairs: number
+  readonly failures: number
+  readonly sweeps: number
+  /** Commands that have not begun, by lane. */
+  readonly waiting: { readonly work: number; readonly fence: number }
+}
+
+export class Loop {
+  private readonly work = new Lane('work')
+  private readonly fence = new Lane('quarantine')
+  private pulse: Pulse
+  private wake = new AbortController()
+  private unwatch: (() => void)[] = []
+  private readonly counts = { repairs: 0, failures: 0, sweeps: 0 }
+
+  constructor(
+    private readonly effects: LoopEffects,
+    private readonly terms: PulseTerms = PULSE,
+  ) {
+    this.pulse = firstPulse(effects.monotonicMs())
+  }
+
+  /** Carries out a command in its turn. Throws AGENT_QUEUE_FULL, AGENT_STOPPING, and what the command is refused for. */
+  run<K extends Command['kind']>(command: CommandOf<K>): Promise<Answers[K]> {
+    const lane = isUrgent(command) ? this.fence : this.work
+    return lane.run(async () => {
+      const startMs = this.effects.monotonicMs()
+      const answer = await carry<K>(await this.effects.node(), command)
+      const { kind, by } = command
+      this.effects.tell({ kind: 'carried', command: kind, by, elapsedMs: this.effects.monotonicMs() - startMs })
+      return answer
+    })
+  }
+
+  counters(): LoopCounters {
+    return { ...this.counts, waiting: { work: this.work.waiting, fence: this.fence.waiting } }
+  }
+
+  /** Tends, sweeps and repairs until the signal is aborted; then commands that run come to their end. */
+  async serve(signal: AbortSignal): Promise<void> {
+    const stop = (): void => {
+      this.wake.abort()
+    }
+    signal.addEventListener('abort', stop)
+    try {
+      await this.listen()
+      while (!signal.aborted) {
+        await this.turn()
+        if (signal.aborted) break
+        await this.effects.sleep(idleMs(this.pulse, this.effects.monotonicMs()), this.wake.signal)
+        if (this.wake.signal.aborted && !signal.aborted) this.wake = new AbortController()
+      }
+    } finally {
+      signal.removeEventListener('abort', stop)
+      for (const end of this.unwatch.splice(0)) end()
+      await Promise.all([this.work.close(), this.fence.close()])
+    }
+  }
+
+  /** Hears from the backends when somebody changed what the fence rests on. */
+  private async listen(): Promise<void> {
+    const { backends } = await this.effects.node()
+    for (const { driver } of backends.values()) {
+      const end = driver.watch?.(() => {
+        this.note({ kind: 'changed' })
+        this.wake.abort()
+      })
+      if (end) this.unwatch.push(end)
+    }
+  }
+
+  private note(event: PulseEvent) {
+    const { pulse, acts } = decidePulse(this.pulse, event, this.effects.monotonicMs(), this.terms)
+    this.pulse = pulse
+    return acts
+  }
+
+  private async turn(): Promise<void> {
+    for (const act of this.note({ kind: 'time' })) {
+      if (act === 'tend') await this.attempt('tend')
+      else if (act === 'sweep') await this.sweep()
+    }
+  }
+
+  private async sweep(): Promise<void> {
+    this.counts.sweeps++
+    try {
+      // In its turn, so that an activation that is under way is not taken for drift.
+      const { finding, drift } = await this.work.run(async () => look(await this.effects.node()))
+      if (drift.length > 0) this.effects.tell({ kind: 'drift', drift })
+      for (const act of this.note({ kind: 'swept', finding })) if (act === 'repair') await this.repair()
+    } catch (error) {
+      this.failed('sweep', error)
+      this.note({ kind: 'sweep-failed' })
+    }
+  }
+
+  private async repair(): Promise<void> {
+    const answer = await this.attempt('repair')
+    if (answer && answer.kind !== 'nothing') this.counts.repairs++
+    this.note({ kind: answer ? 'repaired' : 'repair-failed' })
+  }
+
+  private async attempt<K extends 'tend' | 'repair'>(kind: K): Promise<Answers[K] | undefined> {
+    try {
+      const command = { kind, by: SELF, commandId: this.effects.commandId() } as CommandOf<K>
+      return await this.run<K>(command)
+    } catch (error) {
+      this.failed(kind, error)
+      return undefined
+    }
+  }
+
+  /** Told and tried again later; a defect of ours as well, because a fence is better kept by a limping agent than by none. */
+  private failed(during: Command['kind'] | 'sweep', error: unknown): void {
+    if (error instanceof Fault && error.code === 'AGENT_STOPPING') return
+    this.counts.failures++
+    this.effects.tell({ kind: 'failed', during, error })
+  }
+}
