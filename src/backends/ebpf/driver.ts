@@ -14,19 +14,19 @@ import { attachGroup, detachGroup, groupPath, renewGroups } from './cgroup.js'
 import { drainDenials } from './denials.js'
 import { ebpfFault } from './errors.js'
 import { Fence, isStanding, removeIfEmpty, removePins } from './fence.js'
+import { addFlowTables, dropFlowTable, flowsFor } from './flows.js'
 import { type Book, buildGeneration, clearSlot, readBook } from './generation.js'
-import { MAX_FLOWS } from './layout.js'
 import { Learned } from './learned.js'
 import { Native } from './native.js'
 import { observe } from './observe.js'
 import { probeEbpf } from './probe.js'
 import type { EbpfProgram } from './program.js'
 import { rehang } from './rehang.js'
-import { sweep } from './sweep.js'
+import { sweepAll } from './sweep.js'
 import { Tenants } from './tenants.js'
 
 const SWEEP_MS = 1000
-/** How long flows that both ends have closed may stay when the table is more than half full. */
+/** How long flows that both ends have closed may stay when a workspace's table is more than half full. */
 const PRESSED_MS = 2000
 
 interface Ready extends Staged {
@@ -55,7 +55,8 @@ export class EbpfDriver implements Driver<EbpfProgram> {
   private timer: NodeJS.Timeout | undefined
   private readonly stops: (() => Promise<void>)[] = []
   private sweeping: Promise<void> = Promise.resolve()
-  private pressed = false
+  /** Workspaces whose table is more than half full. */
+  private pressed: ReadonlySet<number> = new Set()
 
   private constructor(
     private readonly native: Native,
@@ -91,6 +92,10 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     })
     const word = fence.word()
     const slot = word === 0n ? 0 : 1 - Number(word & 1n)
+    await addFlowTables(
+      fence,
+      placements.map(({ tenant }) => tenant),
+    )
     const book = await buildGeneration(fence, program, placements, slot)
     const onInterfaces = placements.filter((_, i) => program.workspaces[i]?.kind !== 'cgroup')
     const added = attachAll(
@@ -203,13 +208,13 @@ export class EbpfDriver implements Driver<EbpfProgram> {
   }
 
   /** Brings what lives beside the generations in line with the live one, then lets the old one go. */
-  private async settle({ fence, learned }: Standing, book: Book, slot: number): Promise<void> {
+  private async settle({ fence, tenants, learned }: Standing, book: Book, slot: number): Promise<void> {
     const clauses = new Map(book.workspaces.map((one) => [one.workspace, new Set(one.clauses)]))
     learned.carryOver(clauses, book.generation, Date.now())
     // Packets that began under the old word may still make flows by it: wait for them, then look at every flow.
     await clearSlot(fence, 1 - slot)
-    for (const one of book.workspaces) placeTenant(fence, one.tenant, one.attachment)
-    await sweep(fence, 0)
+    for (const tenant of tenants.others(book.workspaces)) dropFlowTable(fence, tenant)
+    await sweepAll(fence, book)
     for (const other of fence.otherLayouts()) removePins(other)
   }
 
@@ -245,27 +250,19 @@ export class EbpfDriver implements Driver<EbpfProgram> {
       this.closeUnattached(fence)
       const word = fence.word()
       if (this.book && word >> 1n === BigInt(this.book.generation)) {
-        const before = this.book
-        this.book = rehang(fence, before, Number(word & 1n))
-        if (this.book !== before) for (const one of this.book.workspaces) placeTenant(fence, one.tenant, one.attachment)
+        this.book = rehang(fence, this.book, Number(word & 1n))
       }
     } catch (error) {
       if (!(error instanceof Fault)) throw error
     }
-    this.sweeping = sweep(fence, this.pressed ? PRESSED_MS : 0).then(
-      ({ kept }) => {
-        this.pressed = kept > MAX_FLOWS / 2
+    const { book } = this
+    if (!book) return
+    const half = flowsFor(book.workspaces.length) / 2
+    this.sweeping = sweepAll(fence, book, (tenant) => (this.pressed.has(tenant) ? PRESSED_MS : 0)).then(
+      (kept) => {
+        this.pressed = new Set([...kept].filter(([, count]) => count > half).map(([tenant]) => tenant))
       },
       () => undefined,
     )
   }
-}
-
-/** Tells the sweep where a workspace is. */
-function placeTenant(fence: Fence, tenant: number, attachment: number): void {
-  const key = Buffer.alloc(4)
-  const value = Buffer.alloc(4)
-  key.writeUInt32LE(tenant)
-  value.writeUInt32LE(attachment)
-  fence.native.call('placing a workspace', 'mapWrite', fence.map('attachments'), key, value, 1, 4, 4)
 }

@@ -14,15 +14,16 @@ import { errnoName, Native, nativePath } from './native.js'
 
 export const OBJECT = 'fence.bpf.o'
 export const MAP_TYPE = { hash: 1, array: 2, lpm: 11 } as const
+export const MMAPABLE = 1 << 10
 export const NO_PREALLOC = 1
 export const INNER_MAP = 1 << 12
 
 const PROGRAMS = ['fence_from', 'fence_to', 'fence_sweep'] as const
 export type ProgramName = (typeof PROGRAMS)[number]
 /** Maps of a generation, chosen by the generation word. */
-export const OUTER = ['exact', 'prefixes', 'ranges', 'workspaces', 'counters'] as const
+export const OUTER = ['exact', 'facts', 'prefixes', 'ranges', 'workspaces', 'counters'] as const
 export type OuterName = (typeof OUTER)[number]
-const LASTING = ['live', 'about', 'tenants', 'attachments', 'flows', 'learned', 'classes', 'counts', 'events'] as const
+const LASTING = ['live', 'about', 'tenants', 'flows', 'learned', 'classes', 'counts', 'events'] as const
 /** Maps that only the agent reads: names of workspaces and of what was learnt. */
 const OWN = {
   roster: { key: 4, value: 2056 },

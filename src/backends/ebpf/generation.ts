@@ -3,8 +3,8 @@
 
 import { existsSync, unlinkSync } from 'node:fs'
 import type { Digest } from '../../base/digest.js'
-import { type Fence, INNER_MAP, MAP_TYPE, NO_PREALLOC, OUTER, type OuterName } from './fence.js'
-import { GRANT_ROW, STRUCTS, viewOf } from './layout.js'
+import { type Fence, INNER_MAP, MAP_TYPE, MMAPABLE, NO_PREALLOC, OUTER, type OuterName } from './fence.js'
+import { BUCKET, GRANT_ROW, STRUCTS, viewOf } from './layout.js'
 import type { EbpfProgram } from './program.js'
 
 /** What the agent writes into the kernel about a generation, for whoever observes it. */
@@ -21,7 +21,6 @@ export interface Book {
     readonly clauses: readonly string[]
   }[]
   readonly grants: number
-  readonly cpus: number
 }
 
 /** The numbers of the machine for one workspace of the program. */
@@ -40,7 +39,6 @@ export async function buildGeneration(
   slot: number,
 ): Promise<Book> {
   const { native } = fence
-  const cpus = native.ask('cpus')
   const made = new Map<string, number>()
   try {
     const make = (name: string, type: number, key: number, value: number, count: number, flags: number): number => {
@@ -53,27 +51,20 @@ export async function buildGeneration(
     const prefixRow = STRUCTS.fence_prefix.size
     const rangeRow = STRUCTS.fence_range.size
     const record = STRUCTS.fence_workspace.size
-    const { exact, prefixes, ranges, grants } = program
+    const { exact, facts, prefixes, ranges, grants } = program
+    const lined = INNER_MAP | MMAPABLE
     // Making a large table takes memory page by page: on another thread too.
     made.set(
       'exact',
-      await native.callAsync(
-        'making exact',
-        'mapCreate',
-        MAP_TYPE.hash,
-        exactKey,
-        4,
-        Math.max(1, exact.count),
-        0,
-        'exact',
-      ),
+      await native.callAsync('making exact', 'mapCreate', MAP_TYPE.array, 4, BUCKET.size, exact.count, lined, 'exact'),
     )
+    make('facts', MAP_TYPE.hash, exactKey, 4, facts.count, 0)
     make('prefixes', MAP_TYPE.lpm, prefixKey, prefixRow, prefixes.count, NO_PREALLOC)
     make('ranges', MAP_TYPE.array, 4, rangeRow, ranges.count, INNER_MAP)
     make('workspaces', MAP_TYPE.hash, 4, record, placements.length, 0)
-    make('counters', MAP_TYPE.array, 4, STRUCTS.fence_counter.size, grants.count * cpus, INNER_MAP)
+    make('counters', MAP_TYPE.array, 4, STRUCTS.fence_counter.size, grants.count, INNER_MAP)
     make('grants', MAP_TYPE.array, 4, GRANT_ROW.size, grants.count, 0)
-    const book = bookOf(program, placements, cpus)
+    const book = bookOf(program, placements)
     const text = Buffer.from(JSON.stringify(book), 'utf8')
     // A little more than it needs: an interface that is made anew may get a longer number.
     const page = Buffer.concat([text, Buffer.alloc(16 * placements.length + 1)])
@@ -82,15 +73,10 @@ export async function buildGeneration(
     const keys = Buffer.alloc(placements.length * 4)
     const records = recordsOf(program, placements, native.bootNs())
     for (const [i, placement] of placements.entries()) keys.writeUInt32LE(placement.attachment, i * 4)
+    await native.callAsync('filling exact', 'arrayWrite', map('exact'), 0, exact.values, exact.count, BUCKET.size)
     await native.callAsync(
-      'filling exact',
-      'mapWrite',
-      map('exact'),
-      exact.keys,
-      exact.values,
-      exact.count,
-      exactKey,
-      4,
+      'filling facts',
+      ...(['mapWrite', map('facts'), facts.keys, facts.values, facts.count, exactKey, 4] as const),
     )
     await native.callAsync(
       'filling prefixes',
@@ -167,7 +153,7 @@ export function writeBook(fence: Fence, slot: number, book: Book): void {
   fence.native.ask('close', map)
 }
 
-const bookOf = (program: EbpfProgram, placements: readonly Placement[], cpus: number): Book => ({
+const bookOf = (program: EbpfProgram, placements: readonly Placement[]): Book => ({
   generation: program.generation,
   planDigest: program.planDigest,
   expiresAtMs: program.expiresAtMs,
@@ -180,7 +166,6 @@ const bookOf = (program: EbpfProgram, placements: readonly Placement[], cpus: nu
     clauses: one.clauses,
   })),
   grants: program.grants.count,
-  cpus,
 })
 
 function recordsOf(program: EbpfProgram, placements: readonly Placement[], bootNs: bigint): Buffer {

@@ -7,14 +7,17 @@ import { hex } from '../../base/bytes.js'
 import type { Ip } from '../../base/ip.js'
 import type { Protocol } from '../../policy/model.js'
 
-export const FENCE_LAYOUT = 1
+export const FENCE_LAYOUT = 2
 export const SLOTS = 2
 export const MAX_TENANTS = 8192
-export const MAX_FLOWS = 262_144
+/** Flows that one workspace may hold, by how many there are. */
+export const FLOWS = { least: 4096, most: 262_144, all: 1_048_576 } as const
 export const LEARNED_CLAUSES = 4
 
 export const STRUCTS = {
   fence_exact_key: { size: 24, fields: { address: 0, index: 16, port: 20, protocol: 22, kind: 23 } },
+  fence_exact4: { size: 16, fields: { address: 0, index: 4, port: 8, protocol: 10, kind: 11, grant: 12 } },
+  fence_exact6: { size: 32, fields: { address: 0, index: 16, port: 20, protocol: 22, kind: 23, grant: 28 } },
   fence_prefix_key: {
     size: 28,
     fields: { bits: 0, index: 4, direction: 8, protocol: 9, family: 10, address: 12 },
@@ -28,7 +31,7 @@ export const STRUCTS = {
       index: 0,
       tenant: 4,
       flags: 8,
-      grants: 12,
+      exact4_mask: 12,
       tcp_ns: 16,
       udp_ns: 24,
       icmp_ns: 32,
@@ -39,16 +42,28 @@ export const STRUCTS = {
       gateway_link_local: 96,
       mac: 112,
       gateway_mac: 118,
+      exact6_mask: 124,
     },
   },
   fence_tenant: { size: 16, fields: { epoch: 0, flags: 8 } },
   fence_flow_key: {
-    size: 44,
-    fields: { local: 0, peer: 16, tenant: 32, local_port: 36, peer_port: 38, protocol: 40, family: 41 },
+    size: 40,
+    fields: { local: 0, peer: 16, local_port: 32, peer_port: 34, protocol: 36, family: 37 },
   },
   fence_flow: {
-    size: 48,
-    fields: { word: 0, last_ns: 8, epoch: 16, clause: 24, grant: 40, direction: 44, basis: 45, closed: 46 },
+    size: 64,
+    fields: {
+      word: 0,
+      last_ns: 8,
+      epoch: 16,
+      packets: 24,
+      octets: 32,
+      clause: 40,
+      grant: 56,
+      direction: 60,
+      basis: 61,
+      closed: 62,
+    },
   },
   fence_learned_key: { size: 24, fields: { address: 0, tenant: 16, port: 20, protocol: 22, family: 23 } },
   fence_learned: { size: 96, fields: { clause: 0, expires_ns: 64 } },
@@ -82,6 +97,8 @@ export const GRANT_ROW = {
 
 export const KIND = { egress: 0, ingress: 1, own: 2, gateway: 3, service: 4, clause: 5 } as const
 export const KIND_V6 = 0x80
+/** A bucket of exact grants: octets, places, and the mark of one that found more than it holds. */
+export const BUCKET = { size: 64, v4: 4, v6: 2, full: 0x80000000 } as const
 export const DIRECTION = { egress: 0, ingress: 1 } as const
 export const PROTOCOL = { tcp: 0, udp: 1, 'icmp-echo': 2 } as const satisfies Record<Protocol, number>
 export const CLASS = { public: 0, reserved: 1, never: 2 } as const

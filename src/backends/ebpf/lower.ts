@@ -1,4 +1,4 @@
-// From the plan's slice to the maps of one generation. Exact grants (one address, one port) go to a hash; everything else to
+// From the plan's slice to the maps of one generation. Exact grants (one address, one port) go to buckets; everything else to
 // prefixes with port ranges behind them, each prefix naming the next shorter one that covers it, so that the kernel finds
 // what plan/lookup.ts finds: the longest prefix with a grant for the port.
 //
@@ -8,6 +8,7 @@
 import { familyBits, linkLocalOf, type Prefix, parseIp, parsePrefix, prefixMask } from '../../base/ip.js'
 import { addressClass } from '../../base/reserved.js'
 import type { Grant, PlanSlice, WorkspacePlan } from '../../plan/model.js'
+import { bucketsOf, type ExactGrant } from './buckets.js'
 import {
   clauseOctets,
   DIRECTION,
@@ -26,7 +27,8 @@ import type { EbpfProgram, EbpfWorkspace, Table } from './program.js'
 import { type PortGrant, type PortSegment, segmentsOf } from './ranges.js'
 
 export function lower(slice: PlanSlice): EbpfProgram {
-  const exact = new Block(STRUCTS.fence_exact_key.size, 4)
+  const exact: ExactGrant[] = []
+  const facts = new Block(STRUCTS.fence_exact_key.size, 4)
   const prefixes = new Block(STRUCTS.fence_prefix_key.size, STRUCTS.fence_prefix.size)
   const ranges: PortSegment[] = []
   const grants: Grant[] = []
@@ -39,7 +41,7 @@ export function lower(slice: PlanSlice): EbpfProgram {
       place(grant, number, index, exact, nodes)
     }
     writeNodes(nodes, index, prefixes, ranges)
-    writeFacts(at, index, exact)
+    writeFacts(at, index, facts)
     return {
       workspace: at.workspace,
       kind: at.slot.kind,
@@ -49,14 +51,24 @@ export function lower(slice: PlanSlice): EbpfProgram {
       record: recordOf(at, index),
     }
   })
-  for (const { record } of workspaces)
-    viewOf(record).setUint32(STRUCTS.fence_workspace.fields.grants, grants.length, true)
+  const { over, ...buckets } = bucketsOf(exact)
+  for (const { key, grant } of over) {
+    const row = facts.add()
+    for (let i = 0; i < STRUCTS.fence_exact_key.size; i++) row.key.setUint8(i, key.getUint8(i))
+    row.value.setUint32(0, grant + 1, true)
+  }
+  for (const { record } of workspaces) {
+    const { exact4_mask, exact6_mask } = STRUCTS.fence_workspace.fields
+    viewOf(record).setUint32(exact4_mask, buckets.mask4, true)
+    viewOf(record).setUint32(exact6_mask, buckets.mask6, true)
+  }
   return {
     generation: slice.generation,
     planDigest: slice.planDigest,
     expiresAtMs: slice.source.expiresAtMs,
     workspaces,
-    exact: exact.table(),
+    exact: buckets,
+    facts: facts.table(),
     prefixes: prefixes.table(),
     ranges: { values: rangeRows(ranges), count: ranges.length },
     grants: { values: grantRows(grants, owners), count: grants.length },
@@ -114,7 +126,7 @@ interface Node {
   readonly grants: { readonly grant: Grant; readonly number: number }[]
 }
 
-function place(grant: Grant, number: number, index: number, exact: Block, nodes: Map<string, Node>): void {
+function place(grant: Grant, number: number, index: number, exact: ExactGrant[], nodes: Map<string, Node>): void {
   const prefix = parsePrefix(grant.prefix)?.prefix
   if (!prefix) throw new TypeError(`plan holds a bad prefix: ${grant.prefix}`)
   const single = grant.ports === null ? grant.protocol === 'icmp-echo' : grant.ports.from === grant.ports.to
@@ -125,7 +137,9 @@ function place(grant: Grant, number: number, index: number, exact: Block, nodes:
   ) {
     const where = grant.direction === 'egress' ? addressClass(prefix) : 'public'
     if (where === 'never' || (where === 'reserved' && !grant.opens)) return
-    putExact(exact, index, prefix, KIND[grant.direction], grant.ports?.from ?? 0, PROTOCOL[grant.protocol], number)
+    const key = new DataView(new ArrayBuffer(STRUCTS.fence_exact_key.size))
+    putKey(key, index, prefix, KIND[grant.direction], grant.ports?.from ?? 0, PROTOCOL[grant.protocol])
+    exact.push({ key, grant: number })
     return
   }
   const key = `${grant.direction} ${grant.protocol} ${prefix.family} ${prefix.length} ${prefix.value}`
@@ -137,17 +151,15 @@ function place(grant: Grant, number: number, index: number, exact: Block, nodes:
   node.grants.push({ grant, number })
 }
 
-function putExact(
-  exact: Block,
+function putKey(
+  key: DataView,
   index: number,
   address: { readonly family: 4 | 6; readonly value: bigint } | Uint8Array,
   kind: number,
   port: number,
   protocol: number,
-  value: number,
 ): void {
   const { fields } = STRUCTS.fence_exact_key
-  const { key, value: row } = exact.add()
   if (address instanceof Uint8Array) for (const [i, octet] of address.entries()) key.setUint8(fields.address + i, octet)
   else putAddress(key, fields.address, address)
   const v6 = !(address instanceof Uint8Array) && address.family === 6
@@ -155,7 +167,6 @@ function putExact(
   key.setUint16(fields.port, port, true)
   key.setUint8(fields.protocol, protocol)
   key.setUint8(fields.kind, v6 ? kind | KIND_V6 : kind)
-  row.setUint32(0, value, true)
 }
 
 function writeNodes(nodes: ReadonlyMap<string, Node>, index: number, prefixes: Block, ranges: PortSegment[]): void {
@@ -214,17 +225,22 @@ function append(ranges: PortSegment[], more: readonly PortSegment[]): { first: n
 }
 
 /** What is not a grant and is found by hash too: own addresses, the gateway's, services, live clauses. */
-function writeFacts(at: WorkspacePlan, index: number, exact: Block): void {
+function writeFacts(at: WorkspacePlan, index: number, facts: Block): void {
+  const fact = (of: Parameters<typeof putKey>[2], kind: number, port: number, protocol: number): void => {
+    const { key, value } = facts.add()
+    putKey(key, index, of, kind, port, protocol)
+    value.setUint32(0, 1, true)
+  }
   const put = (text: string, kind: number, port = 0, protocol = 0): void => {
     const ip = parseIp(text)
-    if (ip) putExact(exact, index, ip, kind, port, protocol, 1)
+    if (ip) fact(ip, kind, port, protocol)
   }
   for (const address of at.slot.addresses) put(address, KIND.own)
   for (const address of at.slot.gateway.addresses) put(address, KIND.gateway)
   for (const service of at.network.services)
     put(service.address, KIND.service, service.port, PROTOCOL[service.protocol])
   for (const clause of new Set(at.network.names.map((rule) => rule.clause)))
-    putExact(exact, index, clauseOctets(clause), KIND.clause, 0, 0, 1)
+    fact(clauseOctets(clause), KIND.clause, 0, 0)
 }
 
 const MS = 1_000_000n

@@ -11,6 +11,7 @@ import { type Book, openOf, readBook } from './generation.js'
 import { COUNTS_AFTER_REASONS, GRANT_ROW, STRUCTS, viewOf } from './layout.js'
 import type { Learned } from './learned.js'
 import { grantIdAt } from './render.js'
+import { sweepAll } from './sweep.js'
 import type { Tenants } from './tenants.js'
 
 /** Counts by row, summed over CPUs. */
@@ -99,24 +100,21 @@ function groupDrift(fence: Fence, one: Book['workspaces'][number]): string | und
 /** Counters that moved. The rows are read on another thread: there may be millions. */
 async function countersOf(fence: Fence, book: Book, slot: number): Promise<GrantCounter[]> {
   const { native } = fence
+  // Flows bring what they have counted.
+  await sweepAll(fence, book)
   const counters = openOf(fence, slot, 'counters')
   const grants = openOf(fence, slot, 'grants')
   const list: GrantCounter[] = []
   if (counters !== undefined && grants !== undefined && book.grants > 0) {
     const { size, fields } = STRUCTS.fence_counter
-    const values = Buffer.alloc(book.grants * book.cpus * size)
+    const values = Buffer.alloc(book.grants * size)
     const rows = Buffer.alloc(book.grants * GRANT_ROW.size)
-    await native.callAsync('reading counters', 'arrayRead', counters, 0, values, book.grants * book.cpus, size)
+    await native.callAsync('reading counters', 'arrayRead', counters, 0, values, book.grants, size)
     await native.callAsync('reading grants', 'arrayRead', grants, 0, rows, book.grants, GRANT_ROW.size)
     const view = viewOf(rows)
     for (let grant = 0; grant < book.grants; grant++) {
-      let packets = 0n
-      let bytes = 0n
-      for (let cpu = 0; cpu < book.cpus; cpu++) {
-        const at = (cpu * book.grants + grant) * size
-        packets += values.readBigUInt64LE(at + fields.packets)
-        bytes += values.readBigUInt64LE(at + fields.octets)
-      }
+      const packets = values.readBigUInt64LE(grant * size + fields.packets)
+      const bytes = values.readBigUInt64LE(grant * size + fields.octets)
       if (packets === 0n) continue
       const owner = rows.readUInt16LE(grant * GRANT_ROW.size + GRANT_ROW.fields.owner)
       list.push({

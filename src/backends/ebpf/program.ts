@@ -37,7 +37,10 @@ export interface EbpfProgram {
   readonly expiresAtMs: number
   /** In the order of the slice; a workspace's place is its index in every key. */
   readonly workspaces: readonly EbpfWorkspace[]
-  readonly exact: Table
+  /** Grants of one address and one port, in buckets of a cache line (buckets.ts). */
+  readonly exact: Rows & { readonly mask4: number; readonly mask6: number }
+  /** Own addresses, gateways, services, live clauses, and exact grants that found their bucket full. */
+  readonly facts: Table
   readonly prefixes: Table
   readonly ranges: Rows
   /** One row for each grant, by which a counter's number becomes a workspace and a grant's id again (layout.ts, GRANT_ROW). */

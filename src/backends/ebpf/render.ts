@@ -6,6 +6,7 @@ import { formatPorts } from '../../base/ports.js'
 import { grantId } from '../../plan/grants.js'
 import type { GrantId } from '../../plan/model.js'
 import type { Protocol } from '../../policy/model.js'
+import { type ExactGrant, entriesOf } from './buckets.js'
 import { addressAt, DIRECTION, GRANT_ROW, KIND, KIND_V6, PREFIX_BITS, PROTOCOL, STRUCTS, viewOf } from './layout.js'
 import type { EbpfProgram } from './program.js'
 
@@ -22,8 +23,7 @@ export function render(program: EbpfProgram): string {
         `workspace ${index} ${one.workspace} at ${one.kind} ${one.interface}${one.suspendsOnExpiry ? ', ends with the bundle' : ''}`,
     ),
     '',
-    `exact: ${program.exact.count} entries`,
-    ...exactLines(program).sort(),
+    ...exactLines(program),
     '',
     `prefixes: ${program.prefixes.count}, with ${program.ranges.count} port ranges behind them`,
     ...prefixLines(program).sort(),
@@ -46,23 +46,29 @@ export function grantIdAt(rows: DataView, number: number): GrantId {
 }
 
 function exactLines(program: EbpfProgram): string[] {
-  const keys = viewOf(program.exact.keys)
-  const { size, fields } = STRUCTS.fence_exact_key
-  return Array.from({ length: program.exact.count }, (_, i) => {
-    const at = i * size
-    const tag = keys.getUint8(at + fields.kind)
-    const kind = nameOf(KIND, tag & ~KIND_V6)
-    const index = keys.getUint32(at + fields.index, true)
-    if (kind === 'clause') {
-      const octets = program.exact.keys.subarray(at + fields.address, at + fields.address + 16)
-      return `  ${index} clause ${[...octets].map((octet) => octet.toString(16).padStart(2, '0')).join('')}`
-    }
-    const address = formatIp(addressAt(keys, at + fields.address, (tag & KIND_V6) !== 0 ? 6 : 4))
-    if (kind === 'own' || kind === 'gateway') return `  ${index} ${kind} ${address}`
-    const protocol = nameOf(PROTOCOL, keys.getUint8(at + fields.protocol))
-    const port = keys.getUint16(at + fields.port, true)
-    return `  ${index} ${kind} ${protocol} ${address}${protocol === 'icmp-echo' ? '' : ` port ${port}`}`
-  })
+  const lines = [...entriesOf(program.exact), ...factsOf(program)].map(({ key }) => exactLine(key)).sort()
+  return [`exact: ${lines.length} entries`, ...lines]
+}
+
+function* factsOf({ facts }: EbpfProgram): Generator<Pick<ExactGrant, 'key'>> {
+  const { size } = STRUCTS.fence_exact_key
+  for (let i = 0; i < facts.count; i++) yield { key: viewOf(facts.keys.subarray(i * size, (i + 1) * size)) }
+}
+
+function exactLine(key: DataView): string {
+  const { fields } = STRUCTS.fence_exact_key
+  const tag = key.getUint8(fields.kind)
+  const kind = nameOf(KIND, tag & ~KIND_V6)
+  const index = key.getUint32(fields.index, true)
+  if (kind === 'clause') {
+    const octets = Array.from({ length: 16 }, (_, i) => key.getUint8(fields.address + i))
+    return `  ${index} clause ${octets.map((octet) => octet.toString(16).padStart(2, '0')).join('')}`
+  }
+  const address = formatIp(addressAt(key, fields.address, (tag & KIND_V6) !== 0 ? 6 : 4))
+  if (kind === 'own' || kind === 'gateway') return `  ${index} ${kind} ${address}`
+  const protocol = nameOf(PROTOCOL, key.getUint8(fields.protocol))
+  const port = key.getUint16(fields.port, true)
+  return `  ${index} ${kind} ${protocol} ${address}${protocol === 'icmp-echo' ? '' : ` port ${port}`}`
 }
 
 function prefixLines(program: EbpfProgram): string[] {

@@ -72,6 +72,12 @@ export class Tenants {
       .sort()
   }
 
+  /** Numbers of workspaces that are not among these. */
+  others(these: readonly { readonly tenant: number }[]): number[] {
+    const held = new Set(these.map(({ tenant }) => tenant))
+    return [...this.byNumber.keys()].filter((number) => !held.has(number))
+  }
+
   private tenantOf(workspace: WorkspaceId): Tenant {
     const held = this.byWorkspace.get(workspace)
     if (held) return held

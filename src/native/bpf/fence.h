@@ -10,11 +10,12 @@
 
 #include <linux/types.h>
 
-#define FENCE_LAYOUT 1
+#define FENCE_LAYOUT 2
 
 #define FENCE_SLOTS 2           /* generations that can exist side by side: the live one and the staged one */
 #define FENCE_TENANTS 8192      /* numbers of workspaces */
-#define FENCE_FLOWS 262144
+#define FENCE_FLOWS_LEAST 4096    /* flows of one workspace, whatever the others do ... */
+#define FENCE_FLOWS_MOST 262144   /* ... and when it is nearly alone */
 #define FENCE_LEARNED 131072
 #define FENCE_CLAUSES 4         /* clauses that may have learnt one tuple */
 #define FENCE_EVENTS (1 << 20)  /* octets of the ring buffer */
@@ -33,7 +34,7 @@ enum fence_protocol { FENCE_TCP = 0, FENCE_UDP = 1, FENCE_ECHO = 2, FENCE_PROTOC
 enum fence_direction { FENCE_EGRESS = 0, FENCE_INGRESS = 1 };
 enum fence_class { FENCE_PUBLIC = 0, FENCE_RESERVED = 1, FENCE_NEVER = 2 };
 
-/* What an entry of `exact` says. The two grant kinds equal the directions. */
+/* What a key says. The two grant kinds equal the directions. */
 enum fence_kind {
     FENCE_KIND_EGRESS = 0,
     FENCE_KIND_INGRESS = 1,
@@ -99,6 +100,34 @@ struct fence_exact_key {
     __u8 kind; /* enum fence_kind, and 0x80 for IPv6 */
 };
 
+/*
+ * Grants of one address and one port lie in buckets of one cache line, in a table that is made once and never changes: a
+ * packet meets one cache miss where a chained table would cost it two or three. A bucket holds four grants of IPv4 or two of
+ * IPv6, first come first; those that found it full are in `facts`, under their whole key, and the bucket says so.
+ */
+#define FENCE_BUCKET 64
+#define FENCE_BUCKET_V4 4
+#define FENCE_BUCKET_V6 2
+#define FENCE_BUCKET_FULL 0x80000000u /* in the last `grant` of a bucket: there is more in `facts` */
+
+struct fence_exact4 {
+    __u32 address;
+    __u32 index;
+    __u16 port;
+    __u8 protocol;
+    __u8 kind;
+    __u32 grant; /* 1 + index; 0: empty */
+};
+struct fence_exact6 {
+    __u32 address[4];
+    __u32 index;
+    __u16 port;
+    __u8 protocol;
+    __u8 kind;
+    __u32 zero;
+    __u32 grant;
+};
+
 struct fence_prefix_key {
     __u32 bits; /* 64 + length */
     __u32 index;
@@ -141,7 +170,7 @@ struct fence_workspace {
     __u32 index;
     __u32 tenant;
     __u32 flags;
-    __u32 grants; /* how many counters a CPU has */
+    __u32 exact4_mask; /* buckets of IPv4, less one; those of IPv6 follow them */
     __u64 tcp_ns;
     __u64 udp_ns;
     __u64 icmp_ns;
@@ -152,7 +181,7 @@ struct fence_workspace {
     __u32 gateway_link_local[4];
     __u8 mac[6];
     __u8 gateway_mac[6];
-    __u32 zero;
+    __u32 exact6_mask;
 };
 
 #define FENCE_FLAG_QUARANTINED 1u
@@ -174,7 +203,6 @@ struct fence_bucket {
 struct fence_flow_key {
     __u32 local[4];
     __u32 peer[4];
-    __u32 tenant;
     __u16 local_port;
     __u16 peer_port;
     __u8 protocol;
@@ -191,6 +219,8 @@ struct fence_flow {
     __u64 word; /* the generation word that `grant` was judged under */
     __u64 last_ns;
     __u64 epoch;
+    __u64 packets; /* not yet counted under the grant */
+    __u64 octets;
     __u8 clause[16]; /* of a learned flow */
     __u32 grant;     /* 1 + index of the grant; 0 for none */
     __u8 direction;

@@ -10,9 +10,6 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-/* These hooks may run in a process's context, where a packet of another may come in between. */
-#define FENCE_PREEMPTIBLE
-
 #include "fence_report.h"
 #include "fence_scene.h"
 
@@ -41,11 +38,8 @@ static __always_inline int judge_group(struct __sk_buff *skb, int from)
     else
         /* What comes over the loopback interface was sent by this node. */
         v = judge_to(skb, &s, &p, skb->ingress_ifindex == LOOPBACK);
-    if (!v.drop) {
-        if (s.at)
-            count_grant(&s, v.grant, skb->len);
+    if (!v.drop)
         return PASS;
-    }
     report_drop(&s, &p, tenant, (from ? 0 : 0x100) | v.code);
     return REFUSE;
 }

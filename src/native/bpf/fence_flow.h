@@ -4,6 +4,9 @@
  *
  * Its cached grant is void when the generation that judged it is. Its epoch is void when the workspace was quarantined or
  * suspended since: one write by the agent cuts every flow for good.
+ *
+ * Packets are counted in their flow, whose cache line they need anyway, and added to their grant when the flow ends, when
+ * the agent looks, and once a second: so what a packet costs does not grow with the number of grants.
  */
 #ifndef FENCE_FLOW_H
 #define FENCE_FLOW_H
@@ -33,11 +36,10 @@ static __always_inline int take_token(__u64 *full_at, __u64 now, __u64 every, __
     return 1;
 }
 
-static __always_inline void flow_key_of(struct fence_flow_key *key, const struct tuple *t, __u32 tenant)
+static __always_inline void flow_key_of(struct fence_flow_key *key, const struct tuple *t)
 {
     copy_address(key->local, t->local);
     copy_address(key->peer, t->peer);
-    key->tenant = tenant;
     key->local_port = t->local_port;
     key->peer_port = t->peer_port;
     key->protocol = t->protocol;
@@ -55,11 +57,42 @@ static __always_inline int flow_is_live(const struct fence_flow *flow, struct sc
     return s->now <= flow->last_ns || s->now - flow->last_ns <= limit;
 }
 
+/* Adds what a flow has counted to a grant of the live generation (1 + index); two at once each add what they took. */
+static __noinline void settle_counts(__u32 slot, struct fence_flow *flow, __u32 grant)
+{
+    struct fence_counter *counter;
+    __u64 packets, octets;
+    __u32 row = grant - 1;
+    void *inner;
+
+    if (!flow || !grant || !flow->packets)
+        return;
+    inner = bpf_map_lookup_elem(&counters, &slot);
+    if (!inner)
+        return;
+    counter = bpf_map_lookup_elem(inner, &row);
+    if (!counter)
+        return;
+    packets = __sync_lock_test_and_set(&flow->packets, 0);
+    octets = __sync_lock_test_and_set(&flow->octets, 0);
+    __sync_fetch_and_add(&counter->packets, packets);
+    __sync_fetch_and_add(&counter->octets, octets);
+}
+
+/* The flow of a tuple if it lives. One that is dead, and may be overwritten, settles its counts. */
 static __always_inline struct fence_flow *live_flow(struct scene *s, const struct fence_flow_key *key)
 {
-    struct fence_flow *flow = bpf_map_lookup_elem(&flows, key);
+    struct fence_flow *flow;
 
-    return flow && flow_is_live(flow, s, key->protocol) ? flow : 0;
+    s->flows = bpf_map_lookup_elem(&flows, &s->at->tenant);
+    if (!s->flows)
+        return 0;
+    flow = bpf_map_lookup_elem(s->flows, key);
+    if (!flow || flow_is_live(flow, s, key->protocol))
+        return flow;
+    if (flow->word == s->word)
+        settle_counts(s->slot, flow, flow->grant);
+    return 0;
 }
 
 /* The static grant of its original tuple, or the live clause that it was learnt from. */
@@ -107,14 +140,25 @@ static __always_inline struct fence_flow *granted_flow(struct scene *s, struct f
     *basis = judge_flow(s, flow, t);
     if (*basis != BASIS_NONE)
         return flow;
-    bpf_map_delete_elem(&flows, key);
+    /* The generation that counted it is gone, and its counters with it. */
+    if (s->flows)
+        bpf_map_delete_elem(s->flows, key);
     return 0;
 }
 
-/* Marks the flow as seen. A TCP flow that both ends have closed is forgotten early (fence.bpf.c, sweep). */
-static __always_inline void touch_flow(struct scene *s, struct fence_flow *flow, __u8 tcp_flags, __u8 side)
+/* Counts a packet, perhaps on two CPUs at once. */
+static __always_inline void count_packet(struct fence_flow *flow, __u32 octets)
+{
+    __sync_fetch_and_add(&flow->packets, 1);
+    __sync_fetch_and_add(&flow->octets, octets);
+}
+
+/* Marks the flow as seen. A TCP flow that both ends have closed is forgotten early (fence_sweep.h). */
+static __always_inline void touch_flow(struct scene *s, struct fence_flow *flow, __u8 tcp_flags, __u8 side,
+                                       __u32 octets)
 {
     flow->last_ns = s->now;
+    count_packet(flow, octets);
     if (tcp_flags & TCP_RST)
         flow->closed = FENCE_CLOSED_LOCAL | FENCE_CLOSED_PEER;
     else if (tcp_flags & TCP_FIN)
@@ -125,12 +169,14 @@ static __always_inline void touch_flow(struct scene *s, struct fence_flow *flow,
 
 /* 0, or -1 when the table is full: then the packet must not pass. */
 static __always_inline int open_flow(struct scene *s, const struct fence_flow_key *key, __u8 direction, __u32 grant,
-                                     const __u8 *clause)
+                                     const __u8 *clause, __u32 octets)
 {
     struct fence_flow flow = {
         .word = s->word,
         .last_ns = s->now,
         .epoch = s->tenant->epoch,
+        .packets = 1,
+        .octets = octets,
         .grant = grant,
         .direction = direction,
         .basis = grant ? FENCE_BASIS_STATIC : FENCE_BASIS_LEARNED,
@@ -138,35 +184,10 @@ static __always_inline int open_flow(struct scene *s, const struct fence_flow_ke
 
     if (clause)
         __builtin_memcpy(flow.clause, clause, 16);
-    if (bpf_map_update_elem(&flows, key, &flow, BPF_ANY) == 0)
+    if (s->flows && bpf_map_update_elem(s->flows, key, &flow, BPF_ANY) == 0)
         return 0;
     count(FENCE_COUNT_FLOWS_FULL);
     return -1;
-}
-
-static __always_inline void count_grant(struct scene *s, __u32 grant, __u32 octets)
-{
-    void *inner;
-    struct fence_counter *counter;
-    __u32 row;
-
-    if (!grant)
-        return;
-    inner = bpf_map_lookup_elem(&counters, &s->slot);
-    if (!inner)
-        return;
-    row = bpf_get_smp_processor_id() * s->at->grants + grant - 1;
-    counter = bpf_map_lookup_elem(inner, &row);
-    if (!counter)
-        return;
-#ifdef FENCE_PREEMPTIBLE
-    __sync_fetch_and_add(&counter->packets, 1);
-    __sync_fetch_and_add(&counter->octets, octets);
-#else
-    /* The row is this CPU's, and tc runs with bottom halves off: nobody else adds to it meanwhile. */
-    counter->packets++;
-    counter->octets += octets;
-#endif
 }
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Who may talk to whom: exact grants by hash, prefixes by longest match, port ranges behind the prefix; what was learnt from
+ * Who may talk to whom: exact grants by hash, a cache line each; prefixes by longest match, port ranges behind the prefix; what was learnt from
  * names; the class of an address; the live clauses. The answers are those of plan/lookup.ts: the longest prefix with a
  * grant for the port wins, and behind one prefix the narrowest range, which the agent has worked out beforehand.
  */
@@ -15,6 +15,7 @@ struct scene {
     __u64 now;
     struct fence_workspace *at;
     struct fence_tenant *tenant;
+    void *flows; /* the workspace's table */
     __u32 slot;
     __u32 attachment;
 };
@@ -40,14 +41,14 @@ static __always_inline __u32 class_of(const __u32 address[4], __u8 family)
     return class ? *class : FENCE_PUBLIC;
 }
 
-static __always_inline __u32 *exact_lookup(__u32 slot, struct fence_exact_key *key)
+static __always_inline __u32 *fact_of(__u32 slot, struct fence_exact_key *key)
 {
-    void *inner = bpf_map_lookup_elem(&exact, &slot);
+    void *inner = bpf_map_lookup_elem(&facts, &slot);
 
     return inner ? bpf_map_lookup_elem(inner, key) : 0;
 }
 
-static __noinline int exact_holds(__u32 slot, __u32 index, const __u32 *address, __u32 kind, __u32 port_protocol)
+static __noinline int facts_hold(__u32 slot, __u32 index, const __u32 *address, __u32 kind, __u32 port_protocol)
 {
     struct fence_exact_key key = {
         .index = index, .kind = kind, .port = port_protocol & 0xffff, .protocol = port_protocol >> 16};
@@ -55,7 +56,7 @@ static __noinline int exact_holds(__u32 slot, __u32 index, const __u32 *address,
     if (!address)
         return 0;
     copy_address(key.address, address);
-    return exact_lookup(slot, &key) != 0;
+    return fact_of(slot, &key) != 0;
 }
 
 static __always_inline __u8 kind_of(__u32 kind, __u8 family)
@@ -69,7 +70,7 @@ static __always_inline int is_own(struct scene *s, const __u32 address[4], __u8 
     if (family == 4 ? (s->at->flags & FENCE_HAS_V4) && same_address(s->at->v4, address)
                     : (s->at->flags & FENCE_HAS_V6) && same_address(s->at->v6, address))
         return 1;
-    return exact_holds(s->slot, s->at->index, address, kind_of(FENCE_KIND_OWN, family), 0);
+    return facts_hold(s->slot, s->at->index, address, kind_of(FENCE_KIND_OWN, family), 0);
 }
 
 static __always_inline int is_own_or_link_local(struct scene *s, const __u32 address[4], __u8 family)
@@ -83,14 +84,14 @@ static __always_inline int is_gateway(struct scene *s, const __u32 address[4], _
 {
     if (family == 6 && (s->at->flags & FENCE_HAS_LINK_LAYER) && same_address(s->at->gateway_link_local, address))
         return 1;
-    return exact_holds(s->slot, s->at->index, address, kind_of(FENCE_KIND_GATEWAY, family), 0);
+    return facts_hold(s->slot, s->at->index, address, kind_of(FENCE_KIND_GATEWAY, family), 0);
 }
 
 static __always_inline int is_service(struct scene *s, const struct tuple *t)
 {
     if (!(s->at->flags & FENCE_HAS_SERVICES))
         return 0;
-    return exact_holds(s->slot, s->at->index, t->peer, kind_of(FENCE_KIND_SERVICE, t->family),
+    return facts_hold(s->slot, s->at->index, t->peer, kind_of(FENCE_KIND_SERVICE, t->family),
                        t->peer_port | (__u32)t->protocol << 16);
 }
 
@@ -99,7 +100,7 @@ static __always_inline int clause_is_live(struct scene *s, const __u8 clause[16]
     __u32 address[4];
 
     __builtin_memcpy(address, clause, 16);
-    return exact_holds(s->slot, s->at->index, address, FENCE_KIND_CLAUSE, 0);
+    return facts_hold(s->slot, s->at->index, address, FENCE_KIND_CLAUSE, 0);
 }
 
 /*
@@ -135,23 +136,84 @@ static __always_inline __u16 granted_port(const struct tuple *t, __u32 direction
     return direction == FENCE_EGRESS ? t->peer_port : t->local_port;
 }
 
+/* One more word of a key. src/backends/ebpf/buckets.ts has the same. */
+static __always_inline __u32 stir(__u32 hash, __u32 word)
+{
+    hash = (hash ^ word) * 0x9e3779b1u;
+    return hash ^ hash >> 15;
+}
+
+static __always_inline __u32 stirred(__u32 hash)
+{
+    hash *= 0x85ebca6bu;
+    return hash ^ hash >> 13;
+}
+
+/* The grant in the bucket of a key, without the mark of a full one; `more`: it may be in `facts`. */
+static __always_inline __u32 bucket4_find(void *buckets, __u32 mask, const struct fence_exact_key *key, __u32 *more)
+{
+    __u32 what = key->port | (__u32)key->protocol << 16 | (__u32)key->kind << 24;
+    __u32 at = stirred(stir(stir(stir(0, key->address[0]), key->index), what)) & mask;
+    struct fence_exact4 *one = bpf_map_lookup_elem(buckets, &at);
+    int i;
+
+    if (!one)
+        return 0;
+#pragma unroll
+    for (i = 0; i < FENCE_BUCKET_V4; i++)
+        if (one[i].address == key->address[0] && one[i].index == key->index && *(__u32 *)&one[i].port == what)
+            return one[i].grant & ~FENCE_BUCKET_FULL;
+    *more = one[FENCE_BUCKET_V4 - 1].grant & FENCE_BUCKET_FULL;
+    return 0;
+}
+
+static __always_inline __u32 bucket6_find(void *buckets, __u32 first, __u32 mask, const struct fence_exact_key *key,
+                                          __u32 *more)
+{
+    __u32 what = key->port | (__u32)key->protocol << 16 | (__u32)key->kind << 24, hash = 0, at;
+    struct fence_exact6 *one;
+    int i;
+
+#pragma unroll
+    for (i = 0; i < 4; i++)
+        hash = stir(hash, key->address[i]);
+    at = first + (stirred(stir(stir(hash, key->index), what)) & mask);
+    one = bpf_map_lookup_elem(buckets, &at);
+    if (!one)
+        return 0;
+#pragma unroll
+    for (i = 0; i < FENCE_BUCKET_V6; i++)
+        if (same_address(one[i].address, key->address) && one[i].index == key->index &&
+            *(__u32 *)&one[i].port == what)
+            return one[i].grant & ~FENCE_BUCKET_FULL;
+    *more = one[FENCE_BUCKET_V6 - 1].grant & FENCE_BUCKET_FULL;
+    return 0;
+}
+
 /*
  * 1 + the grant of exactly this address and port, or 0. It is the most specific that there can be. The agent leaves out those
  * that open nothing, so the class of the address need not be known first.
  */
-static __always_inline __u32 find_exact(__u32 slot, __u32 index, const struct tuple *t, __u32 direction)
+static __noinline __u32 find_exact(struct scene *s, const struct tuple *t, __u32 direction)
 {
     struct fence_exact_key key = {
-        .index = index,
+        .index = s->at->index,
         .port = t->protocol == FENCE_ECHO ? 0 : granted_port(t, direction),
         .protocol = t->protocol,
         .kind = kind_of(direction, t->family),
     };
-    __u32 *grant;
+    void *buckets = bpf_map_lookup_elem(&exact, &s->slot);
+    __u32 found, more = 0, *grant;
 
+    if (!buckets)
+        return 0;
     copy_address(key.address, t->peer);
-    grant = exact_lookup(slot, &key);
-    return grant ? *grant + 1 : 0;
+    found = t->family == 4 ? bucket4_find(buckets, s->at->exact4_mask, &key, &more)
+                           : bucket6_find(buckets, s->at->exact4_mask + 1, s->at->exact6_mask, &key, &more);
+    if (found || !more)
+        return found;
+    grant = fact_of(s->slot, &key);
+    return grant ? *grant : 0;
 }
 
 /* As find_exact, of prefixes with ranges behind them. `direction_opening`: the direction, and 2 when only a grant that opens a
@@ -196,7 +258,7 @@ static __noinline __u32 find_prefix(__u32 slot, __u32 index, const struct tuple 
  */
 static __always_inline __u32 grant_for(struct scene *s, const struct tuple *t, __u32 direction, __u32 *class)
 {
-    __u32 grant = find_exact(s->slot, s->at->index, t, direction);
+    __u32 grant = find_exact(s, t, direction);
 
     *class = FENCE_PUBLIC;
     if (grant)

@@ -189,11 +189,11 @@ static __always_inline struct verdict judge_from(struct __sk_buff *skb, struct s
     if (p->kind == KIND_ICMP || p->kind == KIND_OTHER)
         return refuse(p, FENCE_NO_GRANT);
     tuple_of(p, 1, &t);
-    flow_key_of(&key, &t, s->at->tenant);
+    flow_key_of(&key, &t);
     flow = live_flow(s, &key);
     /* The common case first: a flow that this generation has judged, its service and reserved checks included. */
     if (flow && flow->word == s->word && flow->direction == FENCE_EGRESS && !is_echo_reply(p)) {
-        touch_flow(s, flow, p->tcp_flags, FENCE_CLOSED_LOCAL);
+        touch_flow(s, flow, p->tcp_flags, FENCE_CLOSED_LOCAL, skb->len);
         return ALLOW_BY(FENCE_FLOW, flow->grant);
     }
     /* Step 4. */
@@ -202,7 +202,7 @@ static __always_inline struct verdict judge_from(struct __sk_buff *skb, struct s
     flow = granted_flow(s, flow, &key, &t, &basis);
     /* Step 5. */
     if (flow && flow->direction == FENCE_INGRESS) {
-        touch_flow(s, flow, p->tcp_flags, FENCE_CLOSED_LOCAL);
+        touch_flow(s, flow, p->tcp_flags, FENCE_CLOSED_LOCAL, skb->len);
         return ALLOW_BY(FENCE_INGRESS_REPLY, basis);
     }
     if (is_echo_reply(p))
@@ -215,16 +215,16 @@ static __always_inline struct verdict judge_from(struct __sk_buff *skb, struct s
         return refuse(p, FENCE_RESERVED_DESTINATION);
     /* Step 7. */
     if (flow) {
-        touch_flow(s, flow, p->tcp_flags, FENCE_CLOSED_LOCAL);
+        touch_flow(s, flow, p->tcp_flags, FENCE_CLOSED_LOCAL, skb->len);
         return ALLOW_BY(FENCE_FLOW, basis);
     }
     if (!opens_flow(p))
         return refuse(p, grant ? FENCE_NO_FLOW : missing_grant(&t));
     if (grant)
-        return open_flow(s, &key, FENCE_EGRESS, grant, 0) ? refuse(p, FENCE_NO_FLOW)
+        return open_flow(s, &key, FENCE_EGRESS, grant, 0, skb->len) ? refuse(p, FENCE_NO_FLOW)
                                                           : ALLOW_BY(FENCE_STATIC_GRANT, grant);
     if (class == FENCE_PUBLIC && t.protocol != FENCE_ECHO && learned_for(s, &t, clause))
-        return open_flow(s, &key, FENCE_EGRESS, 0, clause) ? refuse(p, FENCE_NO_FLOW) : ALLOW(FENCE_LEARNED_GRANT);
+        return open_flow(s, &key, FENCE_EGRESS, 0, clause, skb->len) ? refuse(p, FENCE_NO_FLOW) : ALLOW(FENCE_LEARNED_GRANT);
     /* Step 8. */
     return refuse(p, missing_grant(&t));
 }
@@ -295,9 +295,12 @@ static __always_inline struct verdict judge_error(struct __sk_buff *skb, struct 
         return ALLOW(FENCE_SERVICE);
     if (!read_quoted(skb, p, &t))
         return DROP(FENCE_ICMP_ERROR);
-    flow_key_of(&key, &t, s->at->tenant);
+    flow_key_of(&key, &t);
     flow = granted_flow(s, live_flow(s, &key), &key, &t, &basis);
-    return flow ? ALLOW_BY(FENCE_ICMP_ERROR_OF_FLOW, basis) : DROP(FENCE_ICMP_ERROR);
+    if (!flow)
+        return DROP(FENCE_ICMP_ERROR);
+    count_packet(flow, skb->len);
+    return ALLOW_BY(FENCE_ICMP_ERROR_OF_FLOW, basis);
 }
 
 /* `fence`: sent by this node itself, and not forwarded by it. */
@@ -334,16 +337,16 @@ static __always_inline struct verdict judge_to(struct __sk_buff *skb, struct sce
         if (p->kind == KIND_TCP && (p->tcp_flags & TCP_RST))
             return ALLOW(FENCE_SERVICE);
     }
-    flow_key_of(&key, &t, s->at->tenant);
+    flow_key_of(&key, &t);
     flow = granted_flow(s, live_flow(s, &key), &key, &t, &basis);
     if (flow) {
-        touch_flow(s, flow, p->tcp_flags, FENCE_CLOSED_PEER);
+        touch_flow(s, flow, p->tcp_flags, FENCE_CLOSED_PEER, skb->len);
         return ALLOW_BY(flow->direction == FENCE_EGRESS ? FENCE_EGRESS_REPLY : FENCE_FLOW, basis);
     }
     if (!opens_flow(p))
         return DROP(FENCE_NO_FLOW);
     grant = grant_for(s, &t, FENCE_INGRESS, &class);
-    if (!grant || open_flow(s, &key, FENCE_INGRESS, grant, 0))
+    if (!grant || open_flow(s, &key, FENCE_INGRESS, grant, 0, skb->len))
         return DROP(FENCE_NO_FLOW);
     return ALLOW_BY(FENCE_INGRESS_GRANT, grant);
 }

@@ -12,7 +12,15 @@
 
 /* ---- of a generation ------------------------------------------------------------------------------------------------ */
 
+/* Mappable, because only then does a row of an array begin at a cache line. */
 struct exact_inner {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __uint(map_flags, BPF_F_INNER_MAP | BPF_F_MMAPABLE);
+    __uint(key_size, sizeof(__u32));
+    __uint(value_size, FENCE_BUCKET);
+};
+struct facts_inner {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 1);
     __uint(key_size, sizeof(struct fence_exact_key));
@@ -38,7 +46,7 @@ struct workspaces_inner {
     __uint(key_size, sizeof(__u32));
     __uint(value_size, sizeof(struct fence_workspace));
 };
-/* Row cpu * grants + grant: a per-CPU array cannot be an inner map of changing size. */
+/* A row for each grant. Packets are counted in their flow and brought here by the sweep (fence_flow.h). */
 struct counters_inner {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, 1);
@@ -56,6 +64,7 @@ struct counters_inner {
     } name SEC(".maps")
 
 GENERATIONS(exact);
+GENERATIONS(facts);
 GENERATIONS(prefixes);
 GENERATIONS(ranges);
 GENERATIONS(workspaces);
@@ -85,15 +94,6 @@ struct {
     __type(value, struct fence_tenant);
 } tenants SEC(".maps");
 
-/* Where the live generation has each workspace; what the sweep finds a flow's workspace by. */
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, FENCE_TENANTS);
-    __uint(map_flags, BPF_F_NO_PREALLOC);
-    __type(key, __u32);
-    __type(value, __u32);
-} attachments SEC(".maps");
-
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, FENCE_TENANTS);
@@ -101,12 +101,22 @@ struct {
     __type(value, struct fence_bucket);
 } buckets SEC(".maps");
 
-struct {
+/*
+ * Flows, in a table for each workspace: its size is what the workspace may hold, so that none can take another's room. The
+ * agent makes it before the workspace is live for the first time and takes it away, with every flow, when it is no more.
+ */
+struct flows_inner {
     __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, FENCE_FLOWS);
+    __uint(max_entries, 1);
     __uint(map_flags, BPF_F_NO_PREALLOC);
-    __type(key, struct fence_flow_key);
-    __type(value, struct fence_flow);
+    __uint(key_size, sizeof(struct fence_flow_key));
+    __uint(value_size, sizeof(struct fence_flow));
+};
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+    __uint(max_entries, FENCE_TENANTS);
+    __type(key, __u32);
+    __array(values, struct flows_inner);
 } flows SEC(".maps");
 
 struct {

@@ -43,6 +43,20 @@ int sluice_ebpf_layout(char *text, uint32_t capacity)
     FIELD(fence_exact_key, port);
     FIELD(fence_exact_key, protocol);
     FIELD(fence_exact_key, kind);
+    STRUCT(fence_exact4);
+    FIELD(fence_exact4, address);
+    FIELD(fence_exact4, index);
+    FIELD(fence_exact4, port);
+    FIELD(fence_exact4, protocol);
+    FIELD(fence_exact4, kind);
+    FIELD(fence_exact4, grant);
+    STRUCT(fence_exact6);
+    FIELD(fence_exact6, address);
+    FIELD(fence_exact6, index);
+    FIELD(fence_exact6, port);
+    FIELD(fence_exact6, protocol);
+    FIELD(fence_exact6, kind);
+    FIELD(fence_exact6, grant);
     STRUCT(fence_prefix_key);
     FIELD(fence_prefix_key, bits);
     FIELD(fence_prefix_key, index);
@@ -68,7 +82,7 @@ int sluice_ebpf_layout(char *text, uint32_t capacity)
     FIELD(fence_workspace, index);
     FIELD(fence_workspace, tenant);
     FIELD(fence_workspace, flags);
-    FIELD(fence_workspace, grants);
+    FIELD(fence_workspace, exact4_mask);
     FIELD(fence_workspace, tcp_ns);
     FIELD(fence_workspace, udp_ns);
     FIELD(fence_workspace, icmp_ns);
@@ -79,13 +93,13 @@ int sluice_ebpf_layout(char *text, uint32_t capacity)
     FIELD(fence_workspace, gateway_link_local);
     FIELD(fence_workspace, mac);
     FIELD(fence_workspace, gateway_mac);
+    FIELD(fence_workspace, exact6_mask);
     STRUCT(fence_tenant);
     FIELD(fence_tenant, epoch);
     FIELD(fence_tenant, flags);
     STRUCT(fence_flow_key);
     FIELD(fence_flow_key, local);
     FIELD(fence_flow_key, peer);
-    FIELD(fence_flow_key, tenant);
     FIELD(fence_flow_key, local_port);
     FIELD(fence_flow_key, peer_port);
     FIELD(fence_flow_key, protocol);
@@ -94,6 +108,8 @@ int sluice_ebpf_layout(char *text, uint32_t capacity)
     FIELD(fence_flow, word);
     FIELD(fence_flow, last_ns);
     FIELD(fence_flow, epoch);
+    FIELD(fence_flow, packets);
+    FIELD(fence_flow, octets);
     FIELD(fence_flow, clause);
     FIELD(fence_flow, grant);
     FIELD(fence_flow, direction);
@@ -139,6 +155,7 @@ int sluice_ebpf_layout(char *text, uint32_t capacity)
     say(&w, "\nFENCE_CLAUSES", FENCE_CLAUSES, ' ');
     say(&w, "\nFENCE_DROPS", FENCE_DROPS, ' ');
     say(&w, "\nFENCE_COUNTS", FENCE_COUNTS, ' ');
-    say(&w, "\nFENCE_FLOWS", FENCE_FLOWS, ' ');
+    say(&w, "\nFENCE_FLOWS_LEAST", FENCE_FLOWS_LEAST, ' ');
+    say(&w, "\nFENCE_FLOWS_MOST", FENCE_FLOWS_MOST, ' ');
     return w.full ? -ENOSPC : (int)w.length;
 }

@@ -34,7 +34,8 @@ describe('layout', () => {
       FENCE_CLAUSES: layout.LEARNED_CLAUSES,
       FENCE_DROPS: DROP_REASONS.length,
       FENCE_COUNTS: DROP_REASONS.length + layout.COUNTS_AFTER_REASONS.length,
-      FENCE_FLOWS: layout.MAX_FLOWS,
+      FENCE_FLOWS_LEAST: layout.FLOWS.least,
+      FENCE_FLOWS_MOST: layout.FLOWS.most,
     })
   })
 
