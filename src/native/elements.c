@@ -1,38 +1,85 @@
 /*
- * One question to nf_tables: is this element in this set? Asked by netlink, for the read-back of learned grants, which must
- * cost tens of microseconds whatever else the ruleset holds.
+ * Elements of nf_tables sets by netlink: is one there, which are there, add or remove some. For what libnftables cannot do: the
+ * read-back of one element in tens of microseconds whatever else the ruleset holds, and sets with interface indexes, because
+ * its table of interface names is shared by all contexts of a process and not made for threads.
  */
 #define _GNU_SOURCE
 #include "sluice_native.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-static struct nlmsghdr *question(char *buffer, const char *table, const char *set, const uint8_t *key, uint32_t length)
+enum { MAX_KEY = 64, PIECE = 256 };
+
+static struct nlmsghdr *message_of(void *at, uint16_t type, uint16_t flags, uint8_t family, uint16_t resource)
 {
-    struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
-    message->nlmsg_type = (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETSETELEM;
-    message->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+    struct nlmsghdr *message = mnl_nlmsg_put_header(at);
+    message->nlmsg_type = type;
+    message->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
     message->nlmsg_seq = 1;
     struct nfgenmsg *header = mnl_nlmsg_put_extra_header(message, sizeof *header);
-    header->nfgen_family = NFPROTO_INET;
+    header->nfgen_family = family;
     header->version = NFNETLINK_V0;
-    header->res_id = 0;
+    header->res_id = htons(resource);
+    return message;
+}
+
+static struct nlmsghdr *elements_message(void *at, uint16_t command, uint16_t flags, uint8_t family, const char *table,
+                                         const char *set)
+{
+    struct nlmsghdr *message = message_of(at, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | command), flags, family, 0);
     mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, table);
     mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set);
-    struct nlattr *list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
-    struct nlattr *element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
-    struct nlattr *field = mnl_attr_nest_start(message, NFTA_SET_ELEM_KEY);
-    mnl_attr_put(message, NFTA_DATA_VALUE, length, key);
-    mnl_attr_nest_end(message, field);
-    mnl_attr_nest_end(message, element);
-    mnl_attr_nest_end(message, list);
     return message;
+}
+
+static void put_keys(struct nlmsghdr *message, const uint8_t *keys, uint32_t length, uint32_t count)
+{
+    struct nlattr *list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
+    for (uint32_t i = 0; i < count; i++) {
+        struct nlattr *element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+        struct nlattr *field = mnl_attr_nest_start(message, NFTA_SET_ELEM_KEY);
+        mnl_attr_put(message, NFTA_DATA_VALUE, length, keys + (size_t)i * length);
+        mnl_attr_nest_end(message, field);
+        mnl_attr_nest_end(message, element);
+    }
+    mnl_attr_nest_end(message, list);
+}
+
+/* Sends what is prepared and hands every answer to `each`; `acknowledgements` says how many end it (a dump ends by itself). */
+static int converse(const void *bytes, size_t length, uint32_t acknowledgements, mnl_cb_t each, void *context)
+{
+    char buffer[32768];
+    int failed = 0;
+    struct mnl_socket *socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+    if (socket == NULL)
+        return -errno;
+    if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 || mnl_socket_sendto(socket, bytes, length) < 0)
+        failed = -errno;
+    for (uint32_t left = failed == 0 ? acknowledgements : 0; left > 0;) {
+        ssize_t got = mnl_socket_recvfrom(socket, buffer, sizeof buffer);
+        if (got < 0) {
+            failed = -errno;
+            break;
+        }
+        int state = mnl_cb_run(buffer, (size_t)got, 1, mnl_socket_get_portid(socket), each, context);
+        if (state < 0 && failed == 0)
+            failed = -errno;
+        if (state <= MNL_CB_STOP)
+            left--;
+        /* A refused transaction is answered for the part that was at fault, and not for the rest. */
+        if (failed != 0)
+            break;
+    }
+    mnl_socket_close(socket);
+    return failed;
 }
 
 static int found(const struct nlmsghdr *message, void *context)
@@ -45,23 +92,100 @@ static int found(const struct nlmsghdr *message, void *context)
 int sluice_element_has(const char *table, const char *set, const uint8_t *key, uint32_t key_length)
 {
     char buffer[8192];
-    int there = 0, state = MNL_CB_OK;
-    if (key_length > 64)
+    int there = 0;
+    if (key_length > MAX_KEY)
         return -EINVAL;
-    struct mnl_socket *socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-    if (socket == NULL)
-        return -errno;
-    struct nlmsghdr *message = question(buffer, table, set, key, key_length);
-    if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 || mnl_socket_sendto(socket, message, message->nlmsg_len) < 0)
-        state = -errno;
-    while (state > MNL_CB_STOP) {
-        ssize_t got = mnl_socket_recvfrom(socket, buffer, sizeof buffer);
-        state = got < 0 ? -errno : mnl_cb_run(buffer, (size_t)got, 1, mnl_socket_get_portid(socket), found, &there);
-        if (got >= 0 && state < 0)
-            state = -errno;
-    }
-    mnl_socket_close(socket);
-    if (state == -ENOENT)
+    struct nlmsghdr *message = elements_message(buffer, NFT_MSG_GETSETELEM, NLM_F_ACK, NFPROTO_INET, table, set);
+    put_keys(message, key, key_length, 1);
+    int failed = converse(message, message->nlmsg_len, 1, found, &there);
+    if (failed == -ENOENT)
         return 0;
-    return state < 0 ? state : there;
+    return failed < 0 ? failed : there;
+}
+
+struct listing {
+    uint8_t *keys;
+    uint32_t length;
+    uint32_t capacity;
+    uint32_t total;
+};
+
+static int on_elements(const struct nlmsghdr *message, void *context)
+{
+    struct listing *listing = context;
+    const struct nlattr *attribute, *element, *part, *value;
+    mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg))
+    {
+        if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
+            continue;
+        mnl_attr_for_each_nested(element, attribute) mnl_attr_for_each_nested(part, element)
+        {
+            if (mnl_attr_get_type(part) != NFTA_SET_ELEM_KEY)
+                continue;
+            mnl_attr_for_each_nested(value, part)
+            {
+                if (mnl_attr_get_type(value) != NFTA_DATA_VALUE || mnl_attr_get_payload_len(value) != listing->length)
+                    continue;
+                if (listing->total < listing->capacity)
+                    memcpy(listing->keys + (size_t)listing->total * listing->length, mnl_attr_get_payload(value),
+                           listing->length);
+                listing->total++;
+            }
+        }
+    }
+    return MNL_CB_OK;
+}
+
+int sluice_elements_list(const char *table, const char *set, uint8_t *keys, uint32_t key_length, uint32_t capacity,
+                         uint32_t *total)
+{
+    char buffer[8192];
+    struct listing listing = { .keys = keys, .length = key_length, .capacity = capacity };
+    struct nlmsghdr *message = elements_message(buffer, NFT_MSG_GETSETELEM, NLM_F_DUMP, NFPROTO_INET, table, set);
+    int failed = converse(message, message->nlmsg_len, 1, on_elements, &listing);
+    if (failed == -ENOENT)
+        failed = 0;
+    if (failed < 0)
+        return failed;
+    *total = listing.total;
+    return (int)(listing.total < capacity ? listing.total : capacity);
+}
+
+static int ignore(const struct nlmsghdr *message, void *context)
+{
+    (void)message;
+    (void)context;
+    return MNL_CB_OK;
+}
+
+int sluice_elements_change(const uint8_t *families, uint32_t family_count, const char *table, const char *set,
+                           const uint8_t *keys, uint32_t key_length, uint32_t count, int add)
+{
+    uint32_t pieces = (count + PIECE - 1) / PIECE;
+    size_t room = 4096 + (size_t)family_count * (pieces + 1) * 2 * (256 + (size_t)PIECE * (MAX_KEY + 16));
+    if (key_length > MAX_KEY)
+        return -EINVAL;
+    if (count == 0)
+        return 0;
+    uint8_t *bytes = malloc(room);
+    if (bytes == NULL)
+        return -ENOMEM;
+    size_t at = message_of(bytes, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)->nlmsg_len;
+    uint32_t acknowledgements = 0;
+    for (uint32_t f = 0; f < family_count; f++)
+        for (uint32_t from = 0; from < count; from += PIECE)
+            /* What is absent cannot be deleted, so it is added first. */
+            for (int step = 0; step < (add ? 1 : 2); step++) {
+                uint32_t these = count - from < PIECE ? count - from : PIECE;
+                struct nlmsghdr *message =
+                    elements_message(bytes + at, step == 0 ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM,
+                                     (uint16_t)(NLM_F_ACK | (step == 0 ? NLM_F_CREATE : 0)), families[f], table, set);
+                put_keys(message, keys + (size_t)from * key_length, key_length, these);
+                at += message->nlmsg_len;
+                acknowledgements++;
+            }
+    at += message_of(bytes + at, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)->nlmsg_len;
+    int failed = converse(bytes, at, acknowledgements, ignore, NULL);
+    free(bytes);
+    return failed < 0 ? failed : (int)count;
 }

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* Raised with every change of a signature or of a record's layout; the binding refuses any other number. */
-#define SLUICE_NATIVE_ABI 3u
+#define SLUICE_NATIVE_ABI 4u
 
 uint32_t sluice_native_abi(void);
 
@@ -109,6 +109,16 @@ int sluice_links_tidy(uint32_t ifindex);
  * libnftables would read every element of every set to answer this.
  */
 int sluice_element_has(const char *table, const char *set, const uint8_t *key, uint32_t key_length);
+
+/* The keys of a set of `table` in the inet family, of key_length octets each: writes up to capacity, *total is how many there
+ * are, gives the number written. None when the set is not there. */
+int sluice_elements_list(const char *table, const char *set, uint8_t *keys, uint32_t key_length, uint32_t capacity,
+                         uint32_t *total);
+
+/* Adds or removes keys in the set of that name in the tables of these families (NFPROTO_*), in one transaction. Present or
+ * absent before is no error. Keys are at most 64 octets. Gives the number of keys. */
+int sluice_elements_change(const uint8_t *families, uint32_t family_count, const char *table, const char *set,
+                           const uint8_t *keys, uint32_t key_length, uint32_t count, int add);
 
 /* ---- deny floor ---------------------------------------------------------------------------------------------------- */
 

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import type { Denial } from '../../src/backends/backend.js'
-import { arpFrame } from '../support/frames.js'
+import { arpFrame, ipFrame } from '../support/frames.js'
 import { OUT, UPLINK, WS, WS2 } from '../support/lab/addresses.js'
 import { type Lab, openLab } from '../support/lab/lab.js'
 import { labSuite } from '../support/lab/suite.js'
@@ -28,6 +28,14 @@ labSuite('nftables, when things go wrong', () => {
   const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms))
   const reach = (port = 80) => lab.ws.tcp({ host: OUT.git, port, timeoutMs: 400 })
   const node = (...argv: string[]) => lab.exec('node', argv)
+  /** The second workspace's link as the laboratory made it: an interface that was down or renamed has lost its addresses. */
+  const readdress = async (): Promise<void> => {
+    const side = (device: string, v4: string, v6: string): string =>
+      `ip link set ${device} up; ip addr replace ${v4}/30 dev ${device}; ip addr replace ${v6}/64 dev ${device} nodad`
+    await node('sh', '-ec', side('ws1', WS2.gateway4, WS2.gateway6))
+    const routes = `ip route replace default via ${WS2.gateway4}; ip -6 route replace ::/0 via ${WS2.gateway6}`
+    await lab.exec('ws2', ['sh', '-ec', `${side('eth0', WS2.v4, WS2.v6)}; ${routes}`])
+  }
 
   beforeAll(async () => {
     lab = await openLab()
@@ -187,7 +195,12 @@ labSuite('nftables, when things go wrong', () => {
     expect(await nft.foreignChanges()).toBe(heard + 1)
     const seen = await nft.observe()
     expect(seen.live).toBe(null)
-    expect(seen.drift).toEqual(['table inet sluice is gone', 'table netdev sluice is gone', 'table arp sluice is gone'])
+    expect(seen.drift).toEqual([
+      'table inet sluice is gone',
+      'table netdev sluice is gone',
+      'table arp sluice is gone',
+      'table bridge sluice is gone',
+    ])
     expect(seen.drops['deny-floor']).toBeGreaterThan(2n)
     await nft.flag(ID2, 'quarantined', true)
     expect((await nft.observe()).live).toBe(null)
@@ -249,28 +262,109 @@ labSuite('nftables, when things go wrong', () => {
     await node('sh', '-c', 'ip link del ws9; ip link del zz0')
   })
 
-  it('takes an interface that is made again back under its link layer', async () => {
-    const chains = async () => (await node('nft', 'list', 'chains', 'netdev')).stdout
-    expect(await chains()).toContain('device "ws1"')
-    await node(
-      'sh',
-      '-c',
-      `ip link set ws1 name old1; ip link add ws1 address ${WS2.gatewayMac} type veth peer name tmp1`,
+  it('a slot whose interface is renamed or made again is denied and reported, and attached by the next commit', async () => {
+    const shell = (script: string) => node('sh', '-ec', script)
+    const drift = async () => (await nft.observe()).drift
+    const heard = await nft.foreignChanges()
+    // The node's own services, from a source that nobody owns: the gateway's other address.
+    const forged = ipFrame({
+      source: '45.99.0.9',
+      destination: WS2.gateway4,
+      sourceMac: WS2.mac,
+      destinationMac: WS2.gatewayMac,
+      payload: { kind: 'udp', from: 9, to: 7777 },
+    })
+    const raw = await lab.sender('ws2', 'eth0')
+    const arrived = async (): Promise<number> => {
+      const station = await lab.station('node')
+      await station.serveUdpEcho([WS2.gateway4], [7777])
+      await raw.send([forged, forged])
+      const own = await lab.exec('node', ['ping', '-c', '1', '-W', '1', '-I', 'lo', '127.0.0.1'])
+      expect(own.status).toBe(0)
+      const { udp } = await station.served()
+      await station.close()
+      return udp
+    }
+    await shell('ip link set ws1 down; ip link set ws1 name old1; ip link set old1 up')
+    expect(await drift()).toEqual(['interface ws1 is called old1 now, and nothing of it passes'])
+    expect(await arrived()).toBe(0)
+    expect((await nft.observe()).drops['not-attached']).toBeGreaterThan(0n)
+    expect(await lab.ws2.tcp({ host: OUT.git, port: 80, timeoutMs: 300 })).toMatchObject({ outcome: 'timeout' })
+    expect((await node('ping', '-c', '1', '-W', '1', WS2.v4)).status).not.toBe(0)
+    await shell(`ip link add ws1 address ${WS2.gatewayMac} type veth peer name tmp1`)
+    expect(await drift()).toEqual([
+      'interface ws1 is another one than was attached, and nothing of it passes until the next commit',
+    ])
+    await shell('ip link del ws1; ip link set old1 down')
+    await shell('ip link set old1 name ws1; ip link set ws1 up')
+    expect(await drift()).toEqual([])
+    while ((await nft.foreignChanges()) === heard) await pause(20)
+    // Made again for good: denied until a commit looks at it.
+    await shell(
+      `ip link del ws1; ip link add ws1 netns ${lab.namespace('node')} address ${WS2.gatewayMac} type veth peer name eth0 netns ${lab.namespace('ws2')} address ${WS2.mac}`,
     )
-    await pause(200)
-    expect((await nft.observe()).drift).toEqual([])
-    await node('sh', '-c', 'ip link del ws1; ip link set old1 name ws1; ip link set ws1 up')
-    await pause(200)
-    expect((await nft.observe()).drift).toEqual([])
+    await readdress()
+    expect(await drift()).toEqual([
+      'interface ws1 is another one than was attached, and nothing of it passes until the next commit',
+    ])
+    expect(await lab.ws2.tcp({ host: OUT.git, port: 80, timeoutMs: 300 })).toMatchObject({ outcome: 'timeout' })
+    await apply(GRANTED, GRANTED)
+    expect(await drift()).toEqual([])
+    expect(await lab.ws2.tcp({ host: OUT.git, port: 80 })).toMatchObject({ outcome: 'connected' })
   })
 
-  it('refuses a port of a bridge, whose frames never reach it', async () => {
-    await node('sh', '-c', 'ip link add br0 type bridge; ip link set ws1 master br0')
+  it('attaches an interface that was not there when its plan was committed', async () => {
+    await node('ip', 'link', 'set', 'ws1', 'down')
+    await node('ip', 'link', 'set', 'ws1', 'name', 'away1')
+    await apply(GRANTED, GRANTED)
+    expect((await nft.observe()).drift).toEqual([])
+    await node('ip', 'link', 'set', 'away1', 'name', 'ws1')
+    await readdress()
+    while ((await nft.observe()).drift.length > 0) await pause(20)
+    expect(await lab.ws2.tcp({ host: OUT.git, port: 80 })).toMatchObject({ outcome: 'connected' })
+  })
+
+  it('refuses a port of a bridge, and lets nothing of one pass that became it later', async () => {
+    const shell = (script: string) => node('sh', '-ec', script)
+    await shell(
+      `ip link add br0 type bridge; ip link set br0 up; ip addr add 45.88.0.1/24 dev br0; ip link set ws1 master br0`,
+    )
+    await shell(
+      'ip link add pt0 type veth peer name pt1; ip link set pt0 up; ip link set pt1 up; ip link set pt0 master br0',
+    )
+    expect((await nft.observe()).drift).toEqual(['interface ws1 is a port of br0, and nothing of it passes'])
+    const other = await lab.sniff('node', 'pt1')
+    const before = (await nft.observe()).drops['link-layer'] ?? 0n
+    const station = await lab.station('node')
+    await station.serveUdpEcho(['45.88.0.1'], [7777])
+    const raw = await lab.sender('ws2', 'eth0')
+    const bridge = JSON.parse((await node('ip', '-j', 'link', 'show', 'br0')).stdout)[0].address as string
+    for (const [destination, to] of [
+      [bridge, '45.88.0.1'],
+      ['02:00:00:00:77:77', '45.88.0.9'],
+      ['ff:ff:ff:ff:ff:ff', '45.88.0.255'],
+    ] as const)
+      await raw.send([
+        ipFrame({
+          source: '45.88.0.2',
+          destination: to,
+          sourceMac: WS2.mac,
+          destinationMac: destination,
+          payload: { kind: 'udp', from: 9, to: 7777 },
+        }),
+      ])
+    await raw.send([arpFrame({ senderIp: '45.88.0.2', targetIp: '45.88.0.1', senderMac: WS2.mac, sourceMac: WS2.mac })])
+    while (((await nft.observe()).drops['link-layer'] ?? 0n) < before + 4n) await pause(20)
+    expect((await station.served()).udp).toBe(0)
+    expect(other.frames.filter(({ bytes }) => mentions(bytes, '45.88.0.2'))).toEqual([])
+    await station.close()
+    await other.close()
     await expect(nft.stage(sliceOf(generation + 1, GRANTED))).rejects.toMatchObject({
       code: 'NFT_BRIDGED',
       says: ['ws1 is a port of br0: frames between its ports never reach the inet hooks'],
     })
-    await node('sh', '-c', 'ip link set ws1 nomaster; ip link del br0')
+    await shell('ip link set ws1 nomaster; ip link del br0; ip link del pt0')
+    expect((await nft.observe()).drift).toEqual([])
   })
 
   it('reports refused packets with workspace, reason and addresses, and counts what it samples away', async () => {
@@ -318,9 +412,10 @@ labSuite('nftables, when things go wrong', () => {
       'table inet sluice',
       'table netdev sluice',
       'table arp sluice',
+      'table bridge sluice',
       'deny floor on ws0',
-      'deny floor on ws1',
       'deny floor on up0',
+      'deny floor on ws1',
       'nf_conntrack_tcp_loose set back',
       'nftables.json',
     ])

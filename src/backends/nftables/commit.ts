@@ -10,6 +10,7 @@ import { moveFlags, raiseFlags } from './flag.js'
 import { cutFlows, flowJudge } from './flows.js'
 import { pruneLearned } from './learn.js'
 import { listLinks } from './native.js'
+import { addPairs, keepPairs, pairsOf } from './places.js'
 import { type NftProgram, namePrefix } from './program.js'
 import { elementsOf } from './readback.js'
 import { type LiveRecord, livePattern, structureDigest, type WorkspaceRecord } from './record.js'
@@ -25,6 +26,7 @@ export async function commit(session: Session, staged: Staged): Promise<void> {
   const held = session.staged.get(staged.generation)
   if (!held) throw nftablesFault('NFT_NOT_STAGED', { generation: staged.generation })
   const { program } = held
+  session.tending = true
   await strictConntrack(session)
   const before = session.live
   const deadlines = before ? await readDeadlines(session) : new Map<string, number>()
@@ -53,15 +55,14 @@ async function switchOver(session: Session, held: StagedProgram, before: LiveRec
   // A second try when an interface went away between the listing and the transaction that hooks it.
   for (let attempt = 0; ; attempt++) {
     try {
-      const scaffold = (await isIntact(session, before))
-        ? ''
-        : scaffoldScript(session.options.attachInterfaces) + hookScript()
-      const links = await linkChanges(
-        session,
-        program.workspaces.map(({ interface: name }) => name),
-      )
+      const names = program.workspaces.map(({ interface: name }) => name)
+      const intact = await isIntact(session, before)
+      if (!intact) await session.writer.run(scaffoldScript(session.options.attachInterfaces))
+      addPairs(pairsOf(names))
+      const links = await linkChanges(session, names)
       const nowMs = Date.now()
-      await session.writer.run(scaffold + links + switchScript(program, tag, nowMs))
+      await session.writer.run((intact ? '' : hookScript()) + links + switchScript(program, tag, nowMs))
+      keepPairs(pairsOf(names))
       return
     } catch (error) {
       if (attempt === 0) continue

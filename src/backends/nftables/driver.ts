@@ -35,6 +35,7 @@ export async function openDriver(options: OpenOptions): Promise<Driver<NftProgra
     learn: (generation, grants) => session.lane.run(() => learn(session, generation, grants)),
     denials: (deliver) => readDenials(session, deliver),
     watch: (changed) => {
+      session.tending = true
       listeners.add(changed)
       return () => void listeners.delete(changed)
     },

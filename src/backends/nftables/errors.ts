@@ -78,6 +78,11 @@ export const NFTABLES_FAULTS = {
       `${d.flag} could not be ${d.on ? 'set' : 'lifted'} for ${quote(d.workspace)}: ${d.why}`,
     remedy: 'Try again; if it stays so, stop the workspace.',
   },
+  NFT_PLACES: {
+    reaction: 'retry',
+    say: (d: { errno: number }) => `the attached interfaces could not be written to the kernel (errno ${d.errno})`,
+    remedy: 'Try again. What was live stays live; an interface that is not written down is denied.',
+  },
   NFT_READ: {
     reaction: 'retry',
     say: (d: { what: string; why: string }) => `cannot read ${d.what} from the kernel: ${d.why}`,

@@ -15,7 +15,7 @@ import { listLinks, native } from './native.js'
 import { octetsOf } from './octets.js'
 import { elementsOf } from './readback.js'
 import { TABLE } from './scaffold.js'
-import { addElements, hookScript, linkScript, removeElements, scaffoldScript, TABLE_FAMILIES } from './script.js'
+import { addElements, flagScript, hookScript, linkScript, removeElements, scaffoldScript } from './script.js'
 import { type Place, reasonOf, type Session } from './session.js'
 
 /** A workspace that is nowhere yet is flagged by name, and fenced when it appears. Throws NFT_FLAG, NFT_READ_BACK, NFT_CUT. */
@@ -28,11 +28,9 @@ export async function setFlag(session: Session, workspace: string, flag: Flag, o
     await cutFlows(addresses, () => false)
     session.flags[flag].delete(workspace)
   }
-  const elements = places.map((place) => `"${place.interface}"`)
   const change = on ? addElements : removeElements
   const named = `${flagKey(flag, workspace)} comment "${commentOf(`${flag} ${workspace}`)}"`
-  const script =
-    change('inet', 'flagged', [named]) + TABLE_FAMILIES.map((family) => change(family, flag, elements)).join('')
+  const script = change('inet', 'flagged', [named]) + flagScript(flag, places, on)
   try {
     // The tables may have been flushed away, or not be there yet: then the fence is put back closed, every workspace attached and none alive, so
     // that the flag is in force at once and nothing else opens before the repair.
@@ -62,6 +60,7 @@ function closedScript(session: Session, places: readonly Place[]): string {
     scaffoldScript(session.options.attachInterfaces) +
     addElements('inet', 'attached', attached) +
     addElements('arp', 'attached', attached) +
+    addElements('bridge', 'attached', attached) +
     hookScript() +
     names
       .filter((name) => present.has(name))
@@ -96,9 +95,9 @@ export const readFlag = async (session: Session, flag: Flag): Promise<string[]> 
 
 interface Carried {
   readonly flag: Flag
-  /** Interfaces where the flag must be, and where it must no longer be. */
-  readonly wanted: readonly string[]
-  readonly stale: readonly string[]
+  /** Where the flag must be, and where it must no longer be. */
+  readonly wanted: readonly Place[]
+  readonly stale: readonly Place[]
 }
 
 /**
@@ -122,9 +121,10 @@ async function carried(
     const old = before.find((one) => one.workspace === workspace)
     return named.has(flagKey(flag, workspace)) || (old !== undefined && set.has(old.interface))
   }
-  const wanted = after.filter(isSet).map((one) => one.interface)
-  const stale = before.map((one) => one.interface).filter((name) => set.has(name) && !wanted.includes(name))
-  return { flag, wanted: wanted.filter((name) => !set.has(name)), stale }
+  const wanted = after.filter(isSet)
+  // Addresses may have moved although the interface did not: what is there is put there again.
+  const stale = before.filter((one) => set.has(one.interface) && !wanted.some((two) => two.interface === one.interface))
+  return { flag, wanted, stale }
 }
 
 /** Before a switch: the flags that are set are there already when the workspaces come to these interfaces. Throws NFT_FLAG. */
@@ -141,12 +141,10 @@ async function carry(
   after: readonly Place[],
   part: (one: Carried) => Carried,
 ): Promise<void> {
-  const quoted = (names: readonly string[]): string[] => names.map((name) => `"${name}"`)
   let script = ''
   for (const flag of ['quarantined', 'suspended'] as const) {
     const { wanted, stale } = part(await carried(session, flag, before, after))
-    for (const family of TABLE_FAMILIES)
-      script += addElements(family, flag, quoted(wanted)) + removeElements(family, flag, quoted(stale))
+    script += flagScript(flag, stale, false) + flagScript(flag, wanted, true)
   }
   if (script === '') return
   try {

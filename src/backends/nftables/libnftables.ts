@@ -105,7 +105,7 @@ export class NftContext {
    * Every object of our table in one family, without elements; empty when the table is not there. By way of `list ruleset`,
    * because `list table` of nft 1.0.6 reads every element even when it is told not to show them.
    */
-  async structure(family: 'inet' | 'netdev' | 'arp'): Promise<readonly NftObject[]> {
+  async structure(family: 'inet' | 'netdev' | 'arp' | 'bridge'): Promise<readonly NftObject[]> {
     const objects = await this.list(`list ruleset ${family}`, true)
     return objects.filter((object) => Object.values(object).some(isOurs))
   }

@@ -9,7 +9,7 @@ import { nftablesFault } from './errors.js'
 /** A bound C function: called at once, or with `.async` on a thread of the pool. */
 export type CFunction = ReturnType<LibraryHandle['func']>
 
-export const NATIVE_ABI = 3
+export const NATIVE_ABI = 4
 export const DENIAL_OCTETS = 208
 export const FLOW_OCTETS = 80
 export const LINK_OCTETS = 24
@@ -25,6 +25,24 @@ export interface Native {
   readonly linksList: (records: Uint8Array, capacity: number, total: [number]) => number
   readonly linksTidy: (index: number) => number
   readonly elementHas: (table: string, set: string, key: Uint8Array, keyLength: number) => number
+  readonly elementsList: (
+    table: string,
+    set: string,
+    keys: Uint8Array,
+    keyLength: number,
+    capacity: number,
+    total: [number],
+  ) => number
+  readonly elementsChange: (
+    families: Uint8Array,
+    familyCount: number,
+    table: string,
+    set: string,
+    keys: Uint8Array,
+    keyLength: number,
+    count: number,
+    add: number,
+  ) => number
   readonly floorOpen: (path: string, out: [unknown], reused: [number]) => number
   readonly floorClose: (handle: unknown) => void
   readonly floorAttach: (handle: unknown, index: number) => number
@@ -84,6 +102,12 @@ function bind(lib: LibraryHandle): Native {
     linksList: lib.func('int sluice_links_list(void *links, uint32_t capacity, _Out_ uint32_t *total)'),
     linksTidy: lib.func('int sluice_links_tidy(uint32_t ifindex)'),
     elementHas: lib.func('int sluice_element_has(const char *table, const char *set, void *key, uint32_t key_length)'),
+    elementsList: lib.func(
+      'int sluice_elements_list(const char *table, const char *set, void *keys, uint32_t key_length, uint32_t capacity, _Out_ uint32_t *total)',
+    ),
+    elementsChange: lib.func(
+      'int sluice_elements_change(void *families, uint32_t family_count, const char *table, const char *set, void *keys, uint32_t key_length, uint32_t count, int add)',
+    ),
     floorOpen: lib.func('int sluice_floor_open(const char *path, _Out_ void **out, _Out_ uint32_t *reused)'),
     floorClose: lib.func('void sluice_floor_close(void *floor)'),
     floorAttach: lib.func('int sluice_floor_attach(void *floor, uint32_t ifindex)'),

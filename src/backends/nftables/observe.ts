@@ -14,6 +14,7 @@ import { elementsDigest, LOOSE } from './commit.js'
 import { nftablesFault } from './errors.js'
 import type { NftObject } from './libnftables.js'
 import { listLinks } from './native.js'
+import { placeDrift } from './places.js'
 import { elementsOf, type ReadElement } from './readback.js'
 import { type LiveRecord, livePattern, structureDigest } from './record.js'
 import { counterName, TABLE } from './scaffold.js'
@@ -38,8 +39,8 @@ async function look(session: Session): Promise<Observed> {
   for (const family of TABLE_FAMILIES) if (record && !tables.has(family)) drift.push(`table ${family} ${TABLE} is gone`)
   const drops: Record<string, bigint> = { 'deny-floor': session.floor.drops() }
   if (!tables.has('inet')) return { live: null, drift: [...drift, ...floorDrift(session)], counters: [], drops }
-  const { inet, netdev } = found
-  Object.assign(drops, dropsOf([...inet, ...netdev]))
+  const { inet, netdev, bridge } = found
+  Object.assign(drops, dropsOf([...inet, ...netdev, ...bridge]))
   const list = async (name: string): Promise<ReadElement[] | undefined> => {
     const kind = name.endsWith('_ws') ? 'map' : 'set'
     // It went away since the structure was read, or a foreign flush took it: the structure says so.
@@ -58,6 +59,7 @@ async function look(session: Session): Promise<Observed> {
         drift.push(`set ${name} does not hold the elements that were put there`)
       counters.push(...countersOf(record, name, elements))
     }
+    drift.push(...placeDrift(record.workspaces.map((one) => one.interface)))
     drift.push(...floorDrift(session), ...(await conntrackDrift()))
   } else if (gen) drift.push('nothing on record vouches for what is live')
   if (!gen?.comment || !isDigest(gen.comment)) {
@@ -84,12 +86,12 @@ async function look(session: Session): Promise<Observed> {
 
 async function readStructures({ reader }: Session): Promise<Record<TableFamily, readonly NftObject[]>> {
   try {
-    const [inet, netdev, arp] = [
-      await reader.structure('inet'),
-      await reader.structure('netdev'),
-      await reader.structure('arp'),
-    ]
-    return { inet, netdev, arp }
+    return {
+      inet: await reader.structure('inet'),
+      netdev: await reader.structure('netdev'),
+      arp: await reader.structure('arp'),
+      bridge: await reader.structure('bridge'),
+    }
   } catch (error) {
     throw nftablesFault('NFT_READ', { what: 'the ruleset', why: reasonOf(error) }, { cause: error })
   }

@@ -3,8 +3,8 @@
 //
 // Sets, counters and plain chains are inert: they may be loaded at any time. Base chains are hooks, and appear only in the
 // transaction of a commit. Default policy accept: the node keeps its own traffic; whatever concerns an attached interface
-// ends in `pass` or in a reason. Three tables, because a set belongs to one: `inet` judges IP, `netdev` the link layer as
-// it comes in, `arp` what the node itself asks and answers.
+// ends in `pass` or in a reason. Four tables, because a set belongs to one: `inet` judges IP; `netdev`, `arp`
+// and `bridge` (linklayer.ts) the rest.
 
 import { CONTROL_PLANE_PORTS, DNS_PORTS } from '../../base/reserved.js'
 import { DROP_REASONS, type DropReason } from '../../plan/state.js'
@@ -27,7 +27,6 @@ const word = (reason: DropReason): string => reason.replaceAll('-', '_')
 export const counterName = (reason: DropReason): string => `c_${word(reason)}`
 
 export const INET_COUNTERS: readonly string[] = DROP_REASONS.map(counterName)
-export const NETDEV_COUNTERS: readonly string[] = (['quarantined', 'suspended', 'link-layer'] as const).map(counterName)
 
 export interface ScaffoldSet {
   readonly kind: 'set' | 'map'
@@ -44,16 +43,32 @@ const set = (name: string, body: string, elements: readonly string[] = []): Scaf
 })
 const map = (name: string, body: string): ScaffoldSet => ({ kind: 'map', name, body, elements: [] })
 
-/** Held by every table, so that one transaction of a flag stops all of it. */
+/** Held by every table that judges by workspace, so that one transaction of a flag stops all of it. */
 export const FLAG_SETS: readonly ScaffoldSet[] = [set('quarantined', 'type ifname;'), set('suspended', 'type ifname;')]
+
+/**
+ * Index and name of each attached interface, and the indexes alone: an interface that was renamed, or made again under the same
+ * name, is not the one that was attached, and nothing of it passes (places.ts).
+ */
+export const PLACE_SETS: readonly ScaffoldSet[] = [
+  set('pairs', 'type iface_index . ifname;'),
+  set('indexed', 'type iface_index;'),
+]
 
 export const INET_SETS: readonly ScaffoldSet[] = [
   ...FLAG_SETS,
   // Flags by workspace (flag.ts): 128 bits of a digest, which this type holds and prints.
   set('flagged', 'type ipv6_addr;'),
   set('gen', 'type mark;'),
+  ...PLACE_SETS,
   set('attached', 'type ifname;'),
   set('live', 'type ifname; flags timeout;'),
+  // The same by own address, for what is judged before routing.
+  ...(['quarantined', 'suspended', 'live'] as const).flatMap((name) =>
+    ([4, 6] as const).map((family) =>
+      set(`${name}${family}`, `type ipv${family}_addr;${name === 'live' ? ' flags timeout;' : ''}`),
+    ),
+  ),
   set('slot4', 'type ifname . ether_addr . ipv4_addr;'),
   set('slot6', 'type ifname . ether_addr . ipv6_addr;'),
   set('own4', 'type ipv4_addr;'),
@@ -77,11 +92,6 @@ export const INET_SETS: readonly ScaffoldSet[] = [
   set('log_to', 'type ifname; size 4096; flags dynamic, timeout; timeout 1m;'),
   set('answers', 'type ifname; size 4096; flags dynamic, timeout; timeout 1m;'),
 ]
-export const NETDEV_SETS: readonly ScaffoldSet[] = [
-  ...FLAG_SETS,
-  set('arp_ok', 'type ifname . ether_addr . ether_addr . ipv4_addr . ipv4_addr;'),
-]
-export const ARP_SETS: readonly ScaffoldSet[] = [...FLAG_SETS, set('attached', 'type ifname;')]
 
 const DNS = `{ ${DNS_PORTS.join(', ')} }`
 const CONTROL = `{ ${CONTROL_PLANE_PORTS.join(', ')} }`
@@ -114,6 +124,11 @@ const GATE_TO = [
 export function inetChains(patterns: readonly string[]): NftChain[] {
   const unattached = (side: 'iifname' | 'oifname', chain: string): string[] =>
     patterns.map((pattern) => `${side} ${patternOf(pattern)} goto ${chain}`)
+  const elsewhere = [
+    'oifname @attached goto t_not_attached',
+    'oif @indexed goto t_not_attached',
+    ...unattached('oifname', 't_not_attached'),
+  ]
   return [
     // A reset is never answered with a reset. The kernel limits ICMP errors of its own accord too (icmp_ratelimit).
     {
@@ -211,11 +226,25 @@ export function inetChains(patterns: readonly string[]): NftChain[] {
     {
       name: 'raw_to',
       rules: [
+        'ip frag-off & 0x3fff != 0 jump gate_raw',
         'ip frag-off & 0x3fff != 0 goto t_fragment',
+        'ip hdrlength != 5 jump gate_raw',
         'ip hdrlength != 5 goto t_malformed',
+        'ip6 nexthdr 44 jump gate_raw',
         'ip6 nexthdr 44 goto t_fragment',
+        `ip6 nexthdr ${EXTENSIONS} jump gate_raw`,
         `ip6 nexthdr ${EXTENSIONS} goto t_malformed`,
       ],
+    },
+    // Step 1 comes first for these too; which interface they would go to is not known yet, so it goes by address.
+    {
+      name: 'gate_raw',
+      rules: (['quarantined', 'suspended', 'live'] as const).flatMap((name) =>
+        ([4, 6] as const).map(
+          (family) =>
+            `${family === 4 ? 'ip' : 'ip6'} daddr ${name === 'live' ? '!= ' : ''}@${name}${family} goto t_${name === 'live' ? 'suspended' : name}`,
+        ),
+      ),
     },
     { name: 'gate_to', rules: GATE_TO },
     {
@@ -263,7 +292,9 @@ export function inetChains(patterns: readonly string[]): NftChain[] {
       name: 'raw_rules',
       rules: [
         `meta mark & 0x00ff0000 == ${MARK_ALLOWED} meta mark set meta mark & ${MARK_KEEP}`,
-        'iifname @attached goto raw_from',
+        'iif . iifname @pairs goto raw_from',
+        'iifname @attached goto f_not_attached',
+        'iif @indexed goto f_not_attached',
         ...unattached('iifname', 'f_not_attached'),
         'ip saddr @own4 goto f_spoof',
         'ip6 saddr @own6 goto f_spoof',
@@ -275,55 +306,19 @@ export function inetChains(patterns: readonly string[]): NftChain[] {
       name: 'forward_rules',
       rules: [
         'iifname @attached jump judge_from',
-        'oifname @attached jump forward_to',
-        'oifname @attached jump judge_to',
-        'oifname @attached goto pass',
-        ...unattached('oifname', 't_not_attached'),
+        'oif . oifname @pairs goto forward_ws',
+        ...elsewhere,
         'iifname @attached goto pass',
       ],
     },
+    { name: 'forward_ws', rules: ['jump forward_to', 'jump judge_to', 'goto pass'] },
     { name: 'input_rules', rules: ['iifname @attached goto in_ws'] },
-    { name: 'output_rules', rules: ['oifname @attached goto out_ws', ...unattached('oifname', 't_not_attached')] },
-  ]
-}
-
-/** The body of every netdev chain; ARP is judged by its sets, IP by the inet table. */
-export const NETDEV_CHAINS: readonly NftChain[] = [
-  {
-    name: 'link',
-    rules: [
-      // IP is judged by the inet table, where a refusal is sampled for the audit; flags included.
-      'ether type ip accept',
-      'ether type ip6 accept',
-      'iifname @quarantined counter name c_quarantined drop',
-      'iifname @suspended counter name c_suspended drop',
-      'ether type { 8021q, 8021ad } counter name c_link_layer drop',
-      'ether type arp arp htype 1 arp ptype ip arp hlen 6 arp plen 4 arp operation { request, reply } iifname . ether saddr . arp saddr ether . arp saddr ip . arp daddr ip @arp_ok accept',
-      'counter name c_link_layer drop',
-    ],
-  },
-]
-
-export function arpChains(patterns: readonly string[]): NftChain[] {
-  return [
-    {
-      name: 'arp_out',
-      rules: [
-        'oifname @quarantined drop',
-        'oifname @suspended drop',
-        'oifname @attached accept',
-        ...patterns.map((pattern) => `oifname ${patternOf(pattern)} drop`),
-      ],
-    },
-    {
-      name: 'arp_in',
-      rules: ['iifname @attached accept', ...patterns.map((pattern) => `iifname ${patternOf(pattern)} drop`)],
-    },
+    { name: 'output_rules', rules: ['oif . oifname @pairs goto out_ws', ...elsewhere] },
   ]
 }
 
 export interface Hook {
-  readonly family: 'inet' | 'arp'
+  readonly family: 'inet' | 'arp' | 'bridge'
   readonly chain: string
   readonly hook: string
   readonly priority: number
@@ -338,6 +333,11 @@ export const HOOKS: readonly Hook[] = [
   { family: 'inet', chain: 'hook_output', hook: 'output', priority: 0, rules: 'jump output_rules' },
   { family: 'arp', chain: 'hook_arp_input', hook: 'input', priority: 0, rules: 'jump arp_in' },
   { family: 'arp', chain: 'hook_arp_output', hook: 'output', priority: 0, rules: 'jump arp_out' },
+  // Before a bridge's own filters look at it.
+  { family: 'bridge', chain: 'hook_bridge_prerouting', hook: 'prerouting', priority: -450, rules: 'jump bridge_in' },
+  { family: 'bridge', chain: 'hook_bridge_input', hook: 'input', priority: -450, rules: 'jump bridge_in' },
+  { family: 'bridge', chain: 'hook_bridge_forward', hook: 'forward', priority: -450, rules: 'jump bridge_out' },
+  { family: 'bridge', chain: 'hook_bridge_output', hook: 'output', priority: -450, rules: 'jump bridge_out' },
 ]
 
 /** A shell pattern as nft has it: a name, or a name and one star at its end. Throws NFT_ATTACH_PATTERN. */

@@ -1,26 +1,34 @@
 // Programs as nft text. One script is one transaction: all of it or nothing. A load is cut into scripts of a bounded number of
 // elements, so that a quarantine on its own lane never waits behind a long one (4 to 8 us an element).
 
-import { type NftChain, type NftProgram, type NftSet, namePrefix, SHARED_SETS, type SharedSet } from './program.js'
 import {
   ARP_SETS,
   arpChains,
-  HOOKS,
-  INET_COUNTERS,
-  INET_SETS,
-  inetChains,
+  BRIDGE_COUNTERS,
+  BRIDGE_SETS,
+  bridgeChains,
   NETDEV_CHAINS,
   NETDEV_COUNTERS,
   NETDEV_SETS,
-  type ScaffoldSet,
-  TABLE,
-} from './scaffold.js'
+} from './linklayer.js'
+import {
+  type NftChain,
+  type NftProgram,
+  type NftSet,
+  type NftWorkspace,
+  namePrefix,
+  SHARED_SETS,
+  type SharedSet,
+} from './program.js'
+import { HOOKS, INET_COUNTERS, INET_SETS, inetChains, type ScaffoldSet, TABLE } from './scaffold.js'
 
 export const PIECE_ELEMENTS = 1_000
 
-const FAMILIES = ['inet', 'netdev', 'arp'] as const
+const FAMILIES = ['inet', 'netdev', 'arp', 'bridge'] as const
 export type TableFamily = (typeof FAMILIES)[number]
 export const TABLE_FAMILIES: readonly TableFamily[] = FAMILIES
+/** Those that hold flags; `bridge` lets nothing pass, flagged or not. */
+export const FLAG_FAMILIES = ['inet', 'netdev', 'arp'] as const satisfies readonly TableFamily[]
 
 const inTable = (family: TableFamily, name: string): string => `${family} ${TABLE} ${name}`
 
@@ -64,12 +72,15 @@ export const scaffoldScript = (patterns: readonly string[]): string =>
   FAMILIES.map((family) => `add table ${family} ${TABLE}\n`).join('') +
   counterLines('inet', INET_COUNTERS) +
   counterLines('netdev', NETDEV_COUNTERS) +
+  counterLines('bridge', BRIDGE_COUNTERS) +
   setLines('inet', INET_SETS) +
   setLines('netdev', NETDEV_SETS) +
   setLines('arp', ARP_SETS) +
+  setLines('bridge', BRIDGE_SETS) +
   chainLines('inet', inetChains(patterns)) +
   chainLines('netdev', NETDEV_CHAINS) +
-  chainLines('arp', arpChains(patterns))
+  chainLines('arp', arpChains(patterns)) +
+  chainLines('bridge', bridgeChains(patterns))
 
 /** The base chains: from here on packets are judged. */
 export const hookScript = (): string =>
@@ -145,24 +156,49 @@ export function switchScript(program: NftProgram, tag: string, nowMs: number): s
     if (!name.endsWith('_ws')) replace('inet', name, elements)
     else text += `flush map ${inTable('inet', name)}\n${addElements('inet', name, elements)}`
   }
-  replace('inet', 'live', liveElements(program, nowMs))
+  const byName = ({ interface: name }: NftWorkspace): string[] => [`"${name}"`]
+  replace('inet', 'live', liveElements(program, nowMs, byName))
+  for (const six of [false, true]) {
+    const byAddress = ({ addresses }: NftWorkspace): string[] => addresses.filter((one) => one.includes(':') === six)
+    replace('inet', six ? 'live6' : 'live4', liveElements(program, nowMs, byAddress))
+  }
   replace('inet', 'gen', [`${program.generation} comment "${program.planDigest}"`])
   replace('netdev', 'arp_ok', program.arp)
-  replace(
-    'arp',
-    'attached',
-    program.workspaces.map(({ interface: name }) => `"${name}"`),
-  )
+  const names = program.workspaces.map(({ interface: name }) => `"${name}"`)
+  replace('arp', 'attached', names)
+  replace('bridge', 'attached', names)
   return text
 }
 
 /** Who is not suspended, and until when; a deadline in the past leaves its workspace out. */
-const liveElements = (program: NftProgram, nowMs: number): string[] =>
-  program.workspaces.flatMap(({ interface: name, deadlineMs }) => {
-    if (deadlineMs === null) return [`"${name}"`]
+const liveElements = (
+  program: NftProgram,
+  nowMs: number,
+  keysOf: (workspace: NftWorkspace) => readonly string[],
+): string[] =>
+  program.workspaces.flatMap((workspace) => {
+    const { deadlineMs } = workspace
+    if (deadlineMs === null) return keysOf(workspace)
     const leftMs = Math.floor(deadlineMs - nowMs)
-    return leftMs > 0 ? [`"${name}" timeout ${durationOf(leftMs)}`] : []
+    return leftMs > 0 ? keysOf(workspace).map((key) => `${key} timeout ${durationOf(leftMs)}`) : []
   })
+
+/** A flag at places: by interface in every table that holds flags, by address where routing has not been asked yet. */
+export function flagScript(
+  flag: 'quarantined' | 'suspended',
+  places: readonly { readonly interface: string; readonly addresses: readonly string[] }[],
+  on: boolean,
+): string {
+  const change = on ? addElements : removeElements
+  const names = places.map((place) => `"${place.interface}"`)
+  const addresses = [...new Set(places.flatMap((place) => place.addresses))]
+  const [four, six] = [addresses.filter((one) => !one.includes(':')), addresses.filter((one) => one.includes(':'))]
+  return (
+    FLAG_FAMILIES.map((family) => change(family, flag, names)).join('') +
+    change('inet', `${flag}4`, four) +
+    change('inet', `${flag}6`, six)
+  )
+}
 
 /**
  * A timeout as nft reads it: whole units, because it refuses fractions, and days apart from milliseconds, because it

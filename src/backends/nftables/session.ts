@@ -39,6 +39,8 @@ export class Session {
   cutting: Promise<unknown> = Promise.resolve()
   /** Whether this kernel gives an element a new timeout in place (refresh.ts); undefined until somebody needs to know. */
   refreshes: Promise<boolean> | undefined
+  /** This process keeps the fence, and does not only look at it: what comes may be attached. */
+  tending = false
   /** Loads of one process, for tags. */
   loads = 0
 
