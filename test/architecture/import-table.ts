@@ -117,11 +117,11 @@ export const IMPORT_TABLE: readonly Layer[] = [
   {
     folder: 'agent',
     mayText: 'base, bundle, policy, plan, backends/backend (types), audit, dns',
-    pureText: '`decide` yes, rest no',
+    pureText: '`decide`, `loop-decide` yes, rest no',
     files: /^agent\//,
     may: [base, bundle, policy, plan, contract, /^audit\//, /^dns\//],
     packages: ['koffi', 'pino', 'tar-stream'],
-    pure: /^agent\/decide$/,
+    pure: /^agent\/(loop-)?decide$/,
   },
   {
     folder: 'companion',
@@ -138,7 +138,7 @@ export const IMPORT_TABLE: readonly Layer[] = [
     pureText: 'no',
     files: /^api\//,
     may: [base, /^agent\/command$/],
-    packages: [],
+    packages: ['@grpc', 'grpc-health-check', 'koffi', 'protobufjs'],
     pure: false,
   },
   {
