@@ -4,7 +4,8 @@
 
 import fc from 'fast-check'
 import { concat } from '../../src/base/bytes.js'
-import type { Plan } from '../../src/plan/model.js'
+import { digestOfText } from '../../src/base/digest.js'
+import type { NameRule, Plan } from '../../src/plan/model.js'
 import type { EgressClause, IngressClause } from '../../src/policy/model.js'
 import { arpFrame, type FrameSpec, ipFrame, ipPacket, neighbourBody, type Payload, u32 } from '../support/frames.js'
 import { egress, GATEWAY_MAC, ingress, planOf, WS_MAC } from '../support/plans.js'
@@ -286,6 +287,98 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
   },
 )
 
+/** What only some backends can be asked to do in a suite: see `Contestant`. */
+export type LongStep =
+  | Step
+  /** A resolver's answer: one address and port of a name, under one of the clauses of NAMES. */
+  | {
+      readonly kind: 'learn'
+      readonly clause: number
+      readonly protocol: 'tcp' | 'udp'
+      readonly address: string
+      readonly port: number
+      readonly ttlMs: number
+    }
+  | { readonly kind: 'time'; readonly ms: number }
+  /** The agent ends and another carries on. */
+  | { readonly kind: 'restart' }
+
+/**
+ * Idle timeouts, lifetimes and steps of time whose sums never come near each other: a suite on the kernel's own clock has
+ * seconds to spare.
+ */
+export const IDLE = { tcpMs: 320_000, udpMs: 120_000, icmpMs: 30_000 } as const
+const LIFETIMES = [70_000, 220_000] as const
+const PASSING = [50_000, 200_000, 400_000] as const
+
+export const NAMES: readonly NameRule[] = ['one', 'two'].map((name) => ({
+  clause: digestOfText(`name ${name}`),
+  pattern: `${name}.example`,
+  wildcard: false,
+  protocol: 'tcp',
+  ports: [{ from: 443, to: 443 }],
+  within: [],
+}))
+
+/** Answers, each of one name: which of two clauses a flow belongs to that both have learnt is nobody's promise. */
+const LESSONS = [
+  ['8.8.8.8', 443],
+  ['45.76.11.1', 443],
+  ['93.184.216.34', 80],
+  ['10.50.1.7', 443],
+  ['169.254.169.254', 80],
+  ['2606:4700::1', 443],
+  ['2a05:9:9::11', 80],
+  ['fd51::7', 443],
+] as const
+
+/** A name is resolved, talked to and, with time and changes of plan in between, talked to again. */
+const lesson: fc.Arbitrary<readonly LongStep[]> = fc
+  .tuple(
+    fc.nat(LESSONS.length - 1),
+    fc.constantFrom('tcp' as const, 'udp' as const),
+    fc.constantFrom(...LOCAL_PORTS),
+    fc.constantFrom(...LIFETIMES),
+    fc.array(
+      fc.oneof(
+        fc.nat(2).map((index): LongStep => ({ kind: 'plan', index })),
+        fc.constantFrom(...PASSING).map((ms): LongStep => ({ kind: 'time', ms })),
+        fc.constant<LongStep>({ kind: 'restart' }),
+      ),
+      { maxLength: 3 },
+    ),
+    fc.nat(3),
+  )
+  .map(([which, protocol, mine, ttlMs, between, again]) => {
+    const [address, port] = LESSONS[which] as (typeof LESSONS)[number]
+    const local = address.includes(':') ? LOCAL6 : LOCAL4
+    const learn: LongStep = { kind: 'learn', clause: which % 2, protocol, address, port, ttlMs }
+    const out = (from: number, bits: number): LongStep => ({
+      kind: 'packet',
+      direction: 'from',
+      frame: ipFrame({
+        source: local,
+        destination: address,
+        sourceMac: WS_MAC,
+        destinationMac: GATEWAY_MAC,
+        payload: { kind: protocol, from, to: port, flags: bits },
+      }),
+    })
+    const back: LongStep = {
+      kind: 'packet',
+      direction: 'to',
+      frame: ipFrame({
+        source: address,
+        destination: local,
+        sourceMac: GATEWAY_MAC,
+        destinationMac: WS_MAC,
+        payload: { kind: protocol, from: port, to: mine, flags: 0x12 },
+      }),
+    }
+    const tail = [out(mine, 0x10), back, out(mine + 1, 0x02)]
+    return [learn, out(mine, 0x02), back, ...between, ...tail, ...(again === 0 ? [learn, ...tail] : [])]
+  })
+
 /** A client that talks: its SYN, the answer, its next packet, with changes of plan in between. */
 const conversation: fc.Arbitrary<readonly Step[]> = fc
   .tuple(
@@ -383,3 +476,32 @@ export const scenario = (length: number): fc.Arbitrary<Scenario> =>
       )
       .map((groups) => groups.flat()),
   })
+
+export interface LongScenario {
+  readonly plans: readonly Plan[]
+  readonly steps: readonly LongStep[]
+}
+
+/** As `scenario`, with names that are learnt, time that passes and agents that end. */
+export const longScenario = (length: number): fc.Arbitrary<LongScenario> =>
+  fc
+    .tuple(
+      scenario(length),
+      fc.array(fc.tuple(fc.nat(40), lesson), { maxLength: 3 }),
+      fc.array(fc.nat(3), { minLength: 3, maxLength: 3 }),
+    )
+    .map(([{ plans: list, steps }, lessons, names]) => ({
+      plans: list.map((plan, i) => named(plan, i === 0 ? 3 : (names[i] ?? 0))),
+      steps: lessons.reduce<readonly LongStep[]>(
+        (all, [at, more]) => [...all.slice(0, at), ...more, ...all.slice(at)],
+        steps,
+      ),
+    }))
+
+const named = (plan: Plan, mask: number): Plan => ({
+  ...plan,
+  workspaces: plan.workspaces.map((at) => ({
+    ...at,
+    network: { ...at.network, idle: IDLE, names: NAMES.filter((_, i) => (mask >> i) % 2 === 1) },
+  })),
+})

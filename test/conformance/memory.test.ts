@@ -7,7 +7,7 @@ import { MemoryDriver } from '../../src/backends/memory/driver.js'
 import { sliceFor } from '../../src/plan/codec.js'
 import { evaluate } from '../../src/plan/evaluate.js'
 import { carryOver, withFlag } from '../../src/plan/flow.js'
-import type { Plan } from '../../src/plan/model.js'
+import type { LearnedGrant, Plan } from '../../src/plan/model.js'
 import { type Packet, readFrame } from '../../src/plan/packet.js'
 import { EMPTY_STATE, EXACT_ENV, type State } from '../../src/plan/state.js'
 import { egress, planOf, WS } from '../support/plans.js'
@@ -17,19 +17,30 @@ import { type Contestant, contest, NOW_MS, play, said, type Tally } from './run.
 class Memory implements Contestant {
   readonly name: string = 'memory'
   protected driver = new MemoryDriver()
+  private generation = 0
+  private nowMs = NOW_MS
 
   async begin(plan: Plan): Promise<void> {
     this.driver = new MemoryDriver()
+    this.nowMs = NOW_MS
     await this.change(plan, 1)
   }
   async change(plan: Plan, generation: number): Promise<void> {
+    this.generation = generation
     await this.driver.commit(await this.driver.stage(sliceFor(plan, 'memory', generation)))
   }
   flag(flag: 'quarantined' | 'suspended', on: boolean): Promise<void> {
     return this.driver.flag(WS, flag, on)
   }
   judge(_frame: Uint8Array<ArrayBuffer>, packet: Packet): string {
-    return said(this.driver.judge(WS, packet, NOW_MS, EXACT_ENV))
+    return said(this.driver.judge(WS, packet, this.nowMs, EXACT_ENV))
+  }
+  async learn(grant: LearnedGrant): Promise<void> {
+    await this.driver.learn(this.generation, [grant])
+  }
+  pass(ms: number): Promise<boolean> {
+    this.nowMs += ms
+    return Promise.resolve(true)
   }
 }
 
@@ -87,7 +98,18 @@ describe('conformance: memory', () => {
   })
 
   it('counts a frame that could not be asked about, and does not count it as agreement', async () => {
-    const tally: Tally = { backend: '', scenarios: 0, cases: 0, unasked: 0, allowed: 0, disagreements: 0, seed: 0 }
+    const tally: Tally = {
+      backend: '',
+      scenarios: 0,
+      cases: 0,
+      unasked: 0,
+      allowed: 0,
+      learned: 0,
+      passed: 0,
+      restarts: 0,
+      disagreements: 0,
+      seed: 0,
+    }
     const mute = Object.assign(new Memory(), { judge: () => undefined })
     const plan = planOf([egress('web', ['93.184.216.34'], 'tcp', ['443'])])
     const step = { kind: 'packet', direction: 'from', frame: new Uint8Array(14) } as const

@@ -7,11 +7,11 @@
 import fc from 'fast-check'
 import { evaluate } from '../../src/plan/evaluate.js'
 import { carryOver, withFlag } from '../../src/plan/flow.js'
-import type { Plan } from '../../src/plan/model.js'
+import type { LearnedGrant, Plan } from '../../src/plan/model.js'
 import { type Packet, readFrame } from '../../src/plan/packet.js'
 import { EMPTY_STATE, type Env, EXACT_ENV, type State, type Verdict } from '../../src/plan/state.js'
 import { WS } from '../support/plans.js'
-import { type Scenario, type Step, scenario } from './generator.js'
+import { type LongScenario, type LongStep, longScenario, NAMES } from './generator.js'
 
 /** One backend under judgement. `judge` gives undefined when it cannot be asked about this frame. */
 export interface Contestant {
@@ -21,6 +21,13 @@ export interface Contestant {
   change(plan: Plan, generation: number): Promise<void>
   flag(flag: 'quarantined' | 'suspended', on: boolean): Promise<void>
   judge(frame: Uint8Array<ArrayBuffer>, packet: Packet): Promise<string | undefined> | string | undefined
+  /** Of `expected`, what this backend has words for. */
+  spoken?(expected: string): string
+  /** The rest is left out of the scenario for whoever cannot do it. `expiresAtMs` is on the scenario's clock. */
+  learn?(grant: LearnedGrant, ttlMs: number): Promise<void>
+  /** Lets time pass; false when it cannot, here and now. */
+  pass?(ms: number): Promise<boolean>
+  restart?(): Promise<void>
 }
 
 export interface Disagreement {
@@ -38,6 +45,10 @@ export interface Tally {
   /** Frames that the backend could not be asked about. */
   unasked: number
   allowed: number
+  /** Learned grants, steps of time and restarts that were played. */
+  learned: number
+  passed: number
+  restarts: number
   disagreements: number
   readonly seed: number
 }
@@ -48,16 +59,16 @@ export const said = (verdict: Verdict): string =>
     ? `allow ${verdict.reason} ${verdict.clause ?? '-'} ${verdict.grant ?? '-'}`
     : `drop ${verdict.reason} ${verdict.refusal}`
 
-/** Time stands still in a scenario: idle timeouts and expiry have tests of their own. */
+/** When a scenario begins. */
 export const NOW_MS = 1_000_000
 
-const packetOf = (step: Step & { kind: 'packet' }, origin: Packet['origin']): Packet =>
+const packetOf = (step: LongStep & { kind: 'packet' }, origin: Packet['origin']): Packet =>
   readFrame(step.frame, step.direction, origin)
 
 /** Plays one scenario; gives the first disagreement. `origin` is who sends what goes towards the workspace. */
 export async function play(
   contestant: Contestant,
-  { plans, steps }: Scenario,
+  { plans, steps }: LongScenario,
   tally: Tally,
   origin: Packet['origin'] = 'network',
   env: Env = EXACT_ENV,
@@ -65,6 +76,7 @@ export async function play(
   let plan = plans[0] as Plan
   let state: State = EMPTY_STATE
   let generation = 1
+  let nowMs = NOW_MS
   tally.scenarios++
   await contestant.begin(plan)
   for (const [at, step] of steps.entries()) {
@@ -76,6 +88,25 @@ export async function play(
     } else if (step.kind === 'flag') {
       state = withFlag(state, step.flag, WS, step.on)
       await contestant.flag(step.flag, step.on)
+    } else if (step.kind === 'learn') {
+      const rule = NAMES[step.clause]
+      // A resolver answers for live clauses only.
+      if (!contestant.learn || !rule || !plan.workspaces[0]?.network.names.includes(rule)) continue
+      const { protocol, address, port, ttlMs } = step
+      const { clause, pattern: name } = rule
+      const expiresAtMs = nowMs + ttlMs
+      const grant = { workspace: WS, clause, name, protocol, address, port, generation, expiresAtMs }
+      state = { ...state, learned: [...state.learned, grant] }
+      await contestant.learn(grant, ttlMs)
+      tally.learned++
+    } else if (step.kind === 'time') {
+      if (!(await contestant.pass?.(step.ms))) continue
+      nowMs += step.ms
+      tally.passed++
+    } else if (step.kind === 'restart') {
+      if (!contestant.restart) continue
+      await contestant.restart()
+      tally.restarts++
     } else {
       const packet = packetOf(step, step.direction === 'to' ? origin : 'network')
       const got = await contestant.judge(step.frame, packet)
@@ -84,11 +115,12 @@ export async function play(
         tally.unasked++
         continue
       }
-      const outcome = evaluate(plan, state, WS, packet, NOW_MS, env)
+      const outcome = evaluate(plan, state, WS, packet, nowMs, env)
       state = outcome.state
       tally.cases++
       if (outcome.verdict.kind === 'allow') tally.allowed++
-      const expected = said(outcome.verdict)
+      const whole = said(outcome.verdict)
+      const expected = contestant.spoken?.(whole) ?? whole
       if (got !== expected) return { step: at, packet, expected, got }
     }
   }
@@ -115,11 +147,14 @@ export async function contest(
     cases: 0,
     unasked: 0,
     allowed: 0,
+    learned: 0,
+    passed: 0,
+    restarts: 0,
     disagreements: 0,
     seed,
   }
   for (let round = 0; tally.cases < wanted; round++) {
-    const property = fc.asyncProperty(scenario(24), fc.nat(3), async (one, sender) => {
+    const property = fc.asyncProperty(longScenario(24), fc.nat(3), async (one, sender) => {
       const scene = { ...one, plans: one.plans.map(dress) }
       const found = await play(contestant, scene, tally, sender === 0 ? 'fence' : 'network', env)
       if (!found) return
@@ -133,4 +168,4 @@ export async function contest(
 }
 
 export const report = (tally: Tally): string =>
-  `${tally.backend}: ${tally.cases} cases, ${tally.disagreements} disagreements (${tally.allowed} allowed, ${tally.scenarios} scenarios, ${tally.unasked} frames not askable, seed ${tally.seed})`
+  `${tally.backend}: ${tally.cases} cases, ${tally.disagreements} disagreements (${tally.allowed} allowed, ${tally.scenarios} scenarios, ${tally.learned} learned grants, ${tally.passed} steps of time, ${tally.restarts} restarts, ${tally.unasked} frames not askable, seed ${tally.seed})`

@@ -135,7 +135,8 @@ const BOOK_BYTES = 16 << 20
 export function readBook(fence: Fence, slot: number): Book | undefined {
   const map = openOf(fence, slot, 'book')
   if (map === undefined) return undefined
-  const text = Buffer.alloc(BOOK_BYTES)
+  // Not cleared: the kernel writes as much as the map's value has, which ends with a zero.
+  const text = Buffer.allocUnsafeSlow(BOOK_BYTES)
   const answer = fence.native.ask('mapRead', map, Buffer.alloc(4), text)
   fence.native.ask('close', map)
   if (answer < 0) return undefined

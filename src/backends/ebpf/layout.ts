@@ -11,7 +11,7 @@ export const FENCE_LAYOUT = 2
 export const SLOTS = 2
 export const MAX_TENANTS = 8192
 /** Flows that one workspace may hold, by how many there are. */
-export const FLOWS = { least: 4096, most: 262_144, all: 1_048_576 } as const
+export const FLOWS = { least: 4096, most: 65_536, all: 1_048_576 } as const
 export const LEARNED_CLAUSES = 4
 
 export const STRUCTS = {

@@ -30,8 +30,9 @@ export class Learned {
     generation: number,
   ) {
     const keySize = KEY.size + 16
-    const keys = Buffer.alloc(MAX_NOTES * keySize)
-    const values = Buffer.alloc(MAX_NOTES * NOTE.size)
+    // Not cleared: the kernel writes what there is, and no more is read.
+    const keys = Buffer.allocUnsafeSlow(MAX_NOTES * keySize)
+    const values = Buffer.allocUnsafeSlow(MAX_NOTES * NOTE.size)
     const count = fence.native.call(
       'reading learned grants',
       ...(['mapDump', fence.map('notes'), keys, values, MAX_NOTES, keySize, NOTE.size] as const),

@@ -15,7 +15,7 @@
 #define FENCE_SLOTS 2           /* generations that can exist side by side: the live one and the staged one */
 #define FENCE_TENANTS 8192      /* numbers of workspaces */
 #define FENCE_FLOWS_LEAST 4096    /* flows of one workspace, whatever the others do ... */
-#define FENCE_FLOWS_MOST 262144   /* ... and when it is nearly alone */
+#define FENCE_FLOWS_MOST 65536    /* ... and when it is nearly alone */
 #define FENCE_LEARNED 131072
 #define FENCE_CLAUSES 4         /* clauses that may have learnt one tuple */
 #define FENCE_EVENTS (1 << 20)  /* octets of the ring buffer */
