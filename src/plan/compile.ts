@@ -13,6 +13,7 @@ import {
   type FenceService,
   type Guarantee,
   type IdleTimeouts,
+  type MediatorTerms,
   type NameRule,
   PLAN_FORMAT,
   type Plan,
@@ -20,7 +21,8 @@ import {
   type WorkspaceId,
   type WorkspacePlan,
 } from './model.js'
-import { place, type Support, supports, supportsLoss, supportsNames } from './place.js'
+import { unlearnable } from './names.js'
+import { type Mediation, place, type Support, supports, supportsLoss, supportsNames } from './place.js'
 
 /** Idle timeouts: established TCP as conntrack has it, the others as RFC 4787 section 4.3 and RFC 5508 ask at least. */
 export const IDLE: IdleTimeouts = { tcpMs: 432_000_000, udpMs: 120_000, icmpMs: 30_000 }
@@ -57,7 +59,11 @@ export function compilePlan(input: CompileInput): CompileResult {
       continue
     }
     const offer = placement.capabilities
-    const compiled = compileWorkspace(entry, policy, offer, input.mediated ?? false, notes)
+    const services = input.services?.get(entry.workspace) ?? []
+    // Without a list of services the caller only asks what could be held; with one, the mediator must be in it.
+    const reachable = input.services === undefined || services.some(({ name }) => name === 'dns')
+    const mediation = input.mediated !== true ? 'none' : reachable ? 'mediated' : 'unreachable'
+    const compiled = compileWorkspace(entry, policy, offer, mediation, notes)
     const grants = compiled.grants.list()
     for (const guarantee of compiled.guarantees) guarantees.push(guarantee)
     workspaces.push({
@@ -68,7 +74,8 @@ export function compilePlan(input: CompileInput): CompileResult {
       domain: offer.trustDomain,
       onExpiry: policy?.onExpiry ?? 'suspend',
       network: {
-        services: input.services?.get(entry.workspace) ?? [],
+        ...(mediation === 'mediated' ? { dns: compiled.terms } : {}),
+        services,
         egress: grants.filter((grant) => grant.direction === 'egress'),
         ingress: grants.filter((grant) => grant.direction === 'ingress'),
         names: compiled.rules,
@@ -122,13 +129,14 @@ interface CompiledWorkspace {
   readonly grants: GrantSet
   readonly rules: NameRule[]
   readonly guarantees: Guarantee[]
+  readonly terms: MediatorTerms
 }
 
 function compileWorkspace(
   entry: InventoryEntry,
   policy: Policy | undefined,
   offer: Capabilities,
-  mediated: boolean,
+  mediation: Mediation,
   notes: Note[],
 ): CompiledWorkspace {
   const grants = new GrantSet()
@@ -136,6 +144,7 @@ function compileWorkspace(
   const guarantees: Guarantee[] = []
   const namesOf = new Map<string, Set<string>>()
   const pinnedBy: { clause: Clause; address: string }[] = []
+  const pins = new Map<string, Set<string>>()
   for (const clause of policy?.clauses ?? []) {
     const say = (support: Support, more: Partial<Guarantee> = {}): void => {
       guarantees.push({
@@ -161,12 +170,15 @@ function compileWorkspace(
     for (const grant of made.grants) grants.add(grant, clause.id)
     rules.push(...made.rules)
     for (const name of made.unresolved) {
-      const named = supportsNames(offer, mediated)
+      const within = clause.to.flatMap((to) => (to.kind === 'name' && to.pattern === name ? (to.within ?? []) : []))
+      const { protocol, ports } = clause
+      const named = supportsNames(offer, mediation, unlearnable({ pattern: name, protocol, ports, within }))
       if (named.level !== 'enforced') say({ level: named.level, why: `${quote(name)}: ${named.why}` })
     }
     for (const { address, name } of made.pinned) {
       namesOf.set(address, (namesOf.get(address) ?? new Set()).add(name))
       pinnedBy.push({ clause, address })
+      pins.set(name, (pins.get(name) ?? new Set()).add(address))
     }
   }
   if (policy) guarantees.push(...sharedAddresses(entry, policy, namesOf, pinnedBy))
@@ -180,7 +192,13 @@ function compileWorkspace(
       ),
     )
   rules.sort((a, b) => (ruleKey(a) < ruleKey(b) ? -1 : 1))
-  return { grants, rules, guarantees }
+  const terms: MediatorTerms = {
+    pins: [...pins.entries()]
+      .map(([name, addresses]) => ({ name, addresses: [...addresses].sort() }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1)),
+    sharedAddresses: policy?.delegate.includes('shared-address') ?? false,
+  }
+  return { grants, rules, guarantees, terms }
 }
 
 const guaranteeKey = (row: Guarantee): string =>

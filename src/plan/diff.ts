@@ -6,7 +6,7 @@ import { formatPorts } from '../base/ports.js'
 import type { Grant, Guarantee, NameRule, Plan, PlanSource, WorkspaceId, WorkspacePlan } from './model.js'
 
 /** Everything of a workspace's plan but its lists. */
-type Frame = Omit<WorkspacePlan, 'network'> & Pick<WorkspacePlan['network'], 'services' | 'idle'>
+type Frame = Omit<WorkspacePlan, 'network'> & Pick<WorkspacePlan['network'], 'dns' | 'services' | 'idle'>
 
 export interface ListDiff<T> {
   readonly added: readonly T[]
@@ -41,7 +41,7 @@ function diffList<T>(before: readonly T[], after: readonly T[]): ListDiff<T> {
 
 function frameOf(plan: WorkspacePlan): Frame {
   const { network, ...rest } = plan
-  return { ...rest, services: network.services, idle: network.idle }
+  return { ...rest, ...(network.dns ? { dns: network.dns } : {}), services: network.services, idle: network.idle }
 }
 
 export function diffPlans(before: Plan, after: Plan): PlanDiff {
@@ -77,10 +77,11 @@ export function applyDiff(before: Plan, diff: PlanDiff): Plan {
     .map((entry) => {
       const change = changes.get(entry.workspace)
       if (!change) return entry
-      const { services, idle, ...rest } = change.frame?.after ?? frameOf(entry)
+      const { dns, services, idle, ...rest } = change.frame?.after ?? frameOf(entry)
       return {
         ...rest,
         network: {
+          ...(dns ? { dns } : {}),
           services,
           egress: replay(entry.network.egress, change.egress, (grant) => grant.id),
           ingress: replay(entry.network.ingress, change.ingress, (grant) => grant.id),

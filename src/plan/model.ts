@@ -66,7 +66,17 @@ export interface IdleTimeouts {
   readonly icmpMs: number
 }
 
+/** What the DNS mediator needs besides the rules. */
+export interface MediatorTerms {
+  /** Names with signed addresses that clauses grant: answered from here, never asked of anybody. Sorted by name. */
+  readonly pins: readonly { readonly name: string; readonly addresses: readonly string[] }[]
+  /** The policy accepts that names which it tells apart share an address (`delegate: shared-address`). */
+  readonly sharedAddresses: boolean
+}
+
 export interface NetworkSlice {
+  /** Present exactly when a DNS mediator answers for this workspace. */
+  readonly dns?: MediatorTerms
   readonly services: readonly FenceService[]
   readonly egress: readonly Grant[]
   readonly ingress: readonly Grant[]

@@ -72,13 +72,25 @@ export function supports(clause: Clause, offer: Capabilities): Support {
   }
 }
 
-/** Names without pinned addresses need a mediator that learns them, and a backend that takes what it learns. */
-export function supportsNames(offer: Capabilities, mediated: boolean): Support {
-  if (!mediated)
+/** Whether a DNS mediator answers for a workspace: `unreachable` when one runs, and the slot has no address for it. */
+export type Mediation = 'none' | 'unreachable' | 'mediated'
+
+/**
+ * Names without pinned addresses need a mediator that learns them, and a backend that takes what it learns. `never` says why
+ * no address can be learnt for this one (names.ts).
+ */
+export function supportsNames(offer: Capabilities, mediation: Mediation, never?: string): Support {
+  if (mediation === 'none')
     return {
       level: 'refused',
       why: 'no address is known for it here and no DNS mediator runs; pin it under dns.pins, or run the mediator',
     }
+  if (mediation === 'unreachable')
+    return {
+      level: 'refused',
+      why: 'the slot names no gateway address for the DNS mediator; add one to the inventory, or pin it under dns.pins',
+    }
+  if (never !== undefined) return { level: 'refused', why: `${never}; pin it under dns.pins, or narrow the clause` }
   return offer.names
     ? { level: 'enforced', why: `${offer.backend}, addresses learnt from DNS answers` }
     : { level: 'refused', why: `${offer.backend} takes no learned addresses; pin it under dns.pins` }

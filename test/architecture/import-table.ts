@@ -21,14 +21,18 @@ const policy = /^policy\//
 const plan = /^plan\//
 const contract = /^backends\/backend$/
 
-/** The pure half of the backends is what the configuration without Node's types compiles: it is listed once, there. */
-const pureBackends = (JSON.parse(readText('tsconfig.pure.json')) as { include: string[] }).include
-  .filter((pattern) => pattern.startsWith('src/backends/'))
-  .map((pattern) =>
-    pattern
-      .replace(/^src\//, '')
-      .replace(/\.ts$/, '')
-      .replaceAll('*', '[a-z-]+'),
+/** The pure half of a folder is what the configuration without Node's types compiles: it is listed once, there. */
+const pureOf = (folder: string): RegExp =>
+  new RegExp(
+    `^(${(JSON.parse(readText('tsconfig.pure.json')) as { include: string[] }).include
+      .filter((pattern) => pattern.startsWith(`src/${folder}/`))
+      .map((pattern) =>
+        pattern
+          .replace(/^src\//, '')
+          .replace(/\.ts$/, '')
+          .replaceAll('*', '[a-z-]+'),
+      )
+      .join('|')})$`,
   )
 
 export const IMPORT_TABLE: readonly Layer[] = [
@@ -64,7 +68,7 @@ export const IMPORT_TABLE: readonly Layer[] = [
     folder: 'backends: backend, capabilities, program, lower, render, errors and their parts',
     mayText: 'base, policy, plan',
     pureText: 'yes',
-    files: new RegExp(`^(${pureBackends.join('|')})$`),
+    files: pureOf('backends'),
     may: [base, policy, plan],
     packages: [],
     pure: true,
@@ -94,7 +98,7 @@ export const IMPORT_TABLE: readonly Layer[] = [
     files: /^dns\//,
     may: [base, plan],
     packages: ['dns-packet'],
-    pure: false,
+    pure: pureOf('dns'),
   },
   {
     folder: 'audit: fact, ocsf, fold, uuid, errors',
