@@ -148,10 +148,44 @@ export type Fact =
       /** Something of the trail itself is missing: never silently. */
       readonly kind: 'audit-lost'
       /** `torn-tail`: cut from the journal's end after a crash. `unwritten`: the disk refused it. `unreported`: refusals
-       * that the backend saw and could not report. */
-      readonly cause: 'torn-tail' | 'unwritten' | 'unreported'
+       * that the backend saw and could not report. `removed`: was in the journal before and is there no more. */
+      readonly cause: 'torn-tail' | 'unwritten' | 'unreported' | 'removed'
       /** Octets for `torn-tail`, events otherwise. */
       readonly lost: number
+    })
+  | (FactBase & {
+      /** A segment of the journal is closed, and its seal lies beside it. */
+      readonly kind: 'journal-closed'
+      readonly segment: number
+      readonly events: number
+      readonly firstSequence: number
+      readonly lastSequence: number
+      /** Of its last event. */
+      readonly fingerprint: string
+    })
+  | (FactBase & {
+      /** A segment could not be sealed: from this line on, its events do not follow one another. */
+      readonly kind: 'journal-damaged'
+      readonly segment: number
+      readonly line: number
+      /** What the line says of itself; 0 when it says nothing. */
+      readonly sequence: number
+    })
+  | (FactBase & {
+      /** Closed segments that are beyond what is kept; told before they go. */
+      readonly kind: 'journal-retired'
+      readonly fromSegment: number
+      readonly toSegment: number
+      readonly lastSequence: number
+    })
+  | (FactBase & {
+      /** That the agent is there, and how far the trail has come: whoever gets later events and not these knows of a gap. */
+      readonly kind: 'heartbeat'
+      /** The last sequence number on disk. */
+      readonly lastSequence: number
+      /** Events that were lost since the agent started. */
+      readonly lost: number
+      readonly policy?: PolicyContext
     })
 
 /** The fact of one kind. `Extract` would lose the two kinds that share one shape. */

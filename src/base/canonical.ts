@@ -11,24 +11,39 @@ const PLAIN = /^[ !#-[\]-~]*$/
  * so a throw here is a bug.
  */
 export function canonicalize(value: Json): string {
-  if (value === null || typeof value === 'boolean') return String(value)
-  if (typeof value === 'number') {
-    if (!Number.isFinite(value)) throw new TypeError('canonicalize: number is not finite')
-    return JSON.stringify(value) // ECMAScript number printing is what section 3.2.2.3 asks for; -0 prints as 0
+  switch (typeof value) {
+    case 'string':
+      return quoted(value)
+    case 'number':
+      if (!Number.isFinite(value)) throw new TypeError('canonicalize: number is not finite')
+      return String(value) // ECMAScript number printing is what section 3.2.2.3 asks for; -0 prints as 0
+    case 'boolean':
+      return String(value)
+    case 'object':
+      if (value === null) return 'null'
+      return Array.isArray(value)
+        ? `[${(value as readonly Json[]).map(canonicalize).join(',')}]`
+        : members(value as { readonly [key: string]: Json | undefined })
+    default:
+      throw new TypeError(`canonicalize: ${typeof value} is not JSON`)
   }
-  if (typeof value === 'string') {
-    if (PLAIN.test(value)) return `"${value}"`
-    if (/\p{Surrogate}/u.test(value)) throw new TypeError('canonicalize: lone surrogate')
-    return JSON.stringify(value)
-  }
-  if (Array.isArray(value)) return `[${(value as readonly Json[]).map(canonicalize).join(',')}]`
-  if (typeof value !== 'object') throw new TypeError(`canonicalize: ${typeof value} is not JSON`)
-  const members = value as { readonly [key: string]: Json | undefined }
-  const parts: string[] = []
+}
+
+function quoted(text: string): string {
+  if (PLAIN.test(text)) return `"${text}"`
+  if (/\p{Surrogate}/u.test(text)) throw new TypeError('canonicalize: lone surrogate')
+  return JSON.stringify(text)
+}
+
+/** Every event of the trail passes here: no list is made that is not needed. */
+function members(value: { readonly [key: string]: Json | undefined }): string {
+  const keys = Object.keys(value)
   // Section 3.2.3: by UTF-16 code units, which is what the default sort compares.
-  for (const key of Object.keys(members).sort()) {
-    const member = members[key]
-    if (member !== undefined) parts.push(`${canonicalize(key)}:${canonicalize(member)}`)
+  if (keys.some((key, i) => i > 0 && (keys[i - 1] ?? '') >= key)) keys.sort()
+  let out = ''
+  for (const key of keys) {
+    const member = value[key]
+    if (member !== undefined) out += `${out === '' ? '' : ','}${quoted(key)}:${canonicalize(member)}`
   }
-  return `{${parts.join(',')}}`
+  return `{${out}}`
 }

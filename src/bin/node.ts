@@ -14,11 +14,12 @@ import { quarantine } from '../agent/quarantine.js'
 import { openTrustRoot } from '../agent/roots.js'
 import { livePlan, status } from '../agent/status.js'
 import { Store } from '../agent/store.js'
-import { openTrail } from '../agent/trail.js'
+import { openTrail, TRAIL_STATE, witnessed } from '../agent/trail.js'
 import type { OpenBackend } from '../agent/transaction.js'
 import { readBundle } from '../agent/transports/read.js'
 import { watch } from '../agent/watch.js'
 import type { Fact } from '../audit/fact.js'
+import { filesOfJournal } from '../audit/segment.js'
 import { isRegistered, loadBackend } from '../backends/registry.js'
 import { hex } from '../base/bytes.js'
 import type { Configured, NodeHandle, NodeOptions, Watched } from '../cli/host.js'
@@ -36,6 +37,7 @@ const STATE_NAMES = [
   'quarantine.lock',
   EVENTS_LOCK,
   APPLY_LOCK,
+  ...TRAIL_STATE,
 ] as const
 
 export interface Surroundings {
@@ -123,6 +125,7 @@ export function trailOf({ version, nowMs, random }: Surroundings, config: Config
     reporter: { uid: config.node, hostname: hostname() },
     nowMs,
     random,
+    ...witnessed(config.node, config.stateDirectory, random),
   })
 }
 
@@ -153,7 +156,7 @@ async function uninstall(node: AgentNode): Promise<{ readonly removed: readonly 
   for (const [name, { driver }] of node.backends)
     removed.push(...(await driver.uninstall()).map((what) => `${name}: ${what}`))
   const { stateDirectory, eventsFile } = node.config
-  rmSync(eventsFile, { force: true })
+  for (const file of filesOfJournal(eventsFile)) rmSync(file, { force: true })
   removed.push(eventsFile)
   for (const name of STATE_NAMES) rmSync(join(stateDirectory, name), { recursive: true, force: true })
   // Somebody else's files keep their directory.

@@ -101,10 +101,10 @@ export const IMPORT_TABLE: readonly Layer[] = [
     pure: pureOf('dns'),
   },
   {
-    folder: 'audit: fact, ocsf, fold, uuid, errors',
+    folder: 'audit: fact, ocsf, fold, uuid, errors, chain, seal',
     mayText: 'base',
     pureText: 'yes',
-    files: /^audit\/(ocsf\/|(fact|fold|uuid|errors)$)/,
+    files: /^audit\/(ocsf\/|(fact|fold|uuid|errors|chain|seal)$)/,
     may: [base],
     packages: [],
     pure: true,

@@ -151,6 +151,18 @@ export const FACTS: { readonly [K in Fact['kind']]: FactOf<K> } = {
   },
   'node-recovered': { kind: 'node-recovered', atMs: NOW, what: 'state', by: 'user:ops', reason: 'disk replaced' },
   'audit-lost': { kind: 'audit-lost', atMs: NOW, cause: 'unwritten', lost: 17 },
+  'journal-closed': {
+    kind: 'journal-closed',
+    atMs: NOW,
+    segment: 4,
+    events: 900,
+    firstSequence: 3_001,
+    lastSequence: 3_900,
+    fingerprint: '5f'.repeat(32),
+  },
+  'journal-damaged': { kind: 'journal-damaged', atMs: NOW, segment: 4, line: 17, sequence: 3_017 },
+  'journal-retired': { kind: 'journal-retired', atMs: NOW, fromSegment: 1, toSegment: 3, lastSequence: 3_000 },
+  heartbeat: { kind: 'heartbeat', atMs: NOW, lastSequence: 3_901, lost: 0, policy: POLICY },
 }
 
 const text = fc.oneof(
@@ -305,7 +317,28 @@ export const anyFact: fc.Arbitrary<Fact> = fc.oneof(
   fc.record({
     kind: fc.constant('audit-lost'),
     ...at,
-    cause: fc.constantFrom('torn-tail', 'unwritten', 'unreported'),
+    cause: fc.constantFrom('torn-tail', 'unwritten', 'unreported', 'removed'),
     lost: number,
   }),
+  fc.record({
+    kind: fc.constant('journal-closed'),
+    ...at,
+    segment: number,
+    events: number,
+    firstSequence: number,
+    lastSequence: number,
+    fingerprint: text,
+  }),
+  fc.record({ kind: fc.constant('journal-damaged'), ...at, segment: number, line: number, sequence: number }),
+  fc.record({
+    kind: fc.constant('journal-retired'),
+    ...at,
+    fromSegment: number,
+    toSegment: number,
+    lastSequence: number,
+  }),
+  fc.record(
+    { kind: fc.constant('heartbeat'), ...at, lastSequence: number, lost: number, policy },
+    { requiredKeys: ['kind', 'atMs', 'lastSequence', 'lost'] },
+  ),
 ) as fc.Arbitrary<Fact>

@@ -92,7 +92,10 @@ export function eventOf(draft: Draft, atMs: number, context: OcsfContext, index:
 /** Without the members that are undefined. */
 export function present(members: Members): Members {
   const out: { [name: string]: Json } = {}
-  for (const [name, value] of Object.entries(members)) if (value !== undefined) out[name] = value
+  for (const name of Object.keys(members)) {
+    const value = members[name]
+    if (value !== undefined) out[name] = value
+  }
   return out
 }
 

@@ -30,6 +30,7 @@ import {
 } from './event.js'
 import { breakglassDraft, recoveredDraft, standingDraft } from './standing.js'
 import { driftDraft, repairedDraft, tenureDraft } from './tenure.js'
+import { closedDraft, damagedDraft, heartbeatDraft, lostDraft, retiredDraft } from './trail.js'
 
 export const MAX_EVENTS_PER_FACT = 2
 
@@ -247,25 +248,11 @@ const DRAFTS: { readonly [K in Fact['kind']]: Mapper<K> } = {
   'breakglass-used': (fact, context) => [breakglassDraft(fact, context)],
   'node-recovered': (fact, context) => [recoveredDraft(fact, context)],
 
-  'audit-lost': (fact, context) => [
-    {
-      classUid: CLASS.eventLog,
-      activityId: 99,
-      severityId: SEVERITY.high,
-      log: 'sluice.audit',
-      profiles: [],
-      members: {
-        ...FAILURE,
-        activity_name: 'Loss',
-        status_code: fact.cause,
-        message: `${String(fact.lost)} ${fact.cause === 'torn-tail' ? 'octets' : 'events'} of the trail are missing: ${fact.cause}`,
-        log_name: 'sluice',
-        actor: agentActor(context),
-        device: nodeDevice(context),
-        unmapped: present({ cause: fact.cause, lost: whole(fact.lost) ?? 0 }),
-      },
-    },
-  ],
+  'audit-lost': (fact, context) => [lostDraft(fact, context)],
+  'journal-closed': (fact, context) => [closedDraft(fact, context)],
+  'journal-damaged': (fact, context) => [damagedDraft(fact, context)],
+  'journal-retired': (fact, context) => [retiredDraft(fact, context)],
+  heartbeat: (fact, context) => [heartbeatDraft(fact, context)],
 }
 
 /** 3004 Entity Management. */

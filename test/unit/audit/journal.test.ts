@@ -84,11 +84,13 @@ const until = async (condition: () => boolean): Promise<void> => {
 }
 
 describe('writing', () => {
-  test('one event a line, in order, as given back by emit', async () => {
+  test('one event a line, in order', async () => {
     const journal = await openJournal(path, OPTIONS)
-    const given = [...journal.emit(DENIED), ...journal.emit(FACTS['bundle-refused'], 'corr-1')]
+    journal.emit(DENIED)
+    journal.emit(FACTS['bundle-refused'], 'corr-1')
     expect(await journal.flush()).toBe(true)
-    expect(await lines()).toEqual(given)
+    const given = await lines()
+    expect(given.map((event) => event.type_uid)).toEqual([400101, 300401, 200401])
     expect(sequences(given)).toEqual([1, 2, 3])
     expect(given.map((event) => event.metadata.correlation_uid)).toEqual([undefined, 'corr-1', 'corr-1'])
     expect(new Set(given.map((event) => event.metadata.uid)).size).toBe(3)
@@ -133,7 +135,7 @@ describe('writing', () => {
     const journal = await openJournal(path, OPTIONS)
     await journal.close()
     journal.emit(DENIED)
-    expect(journal.status()).toMatchObject({ written: 0, lost: 1, sequence: 1 })
+    expect(journal.status()).toMatchObject({ written: 0, lost: 1, sequence: 0 })
     expect(await journal.close()).toMatchObject({ written: 0, lost: 0 })
     expect(await lines()).toEqual([])
   })
@@ -167,8 +169,8 @@ describe('restart', () => {
   })
 
   test.each([
-    ['the very first line', Buffer.from('{"class_uid":40')],
-    ['less than its first word', Buffer.from('{"cl')],
+    ['the very first line', Buffer.from('{"action_id":40')],
+    ['less than its first word', Buffer.from('{"ac')],
     ['zeros that a crash left', Buffer.alloc(4096)],
   ])('torn in %s', async (_name, bytes) => {
     await writeFile(path, bytes)
@@ -180,7 +182,7 @@ describe('restart', () => {
   test('the whole lines before a torn one are never touched', async () => {
     await write(50)
     const before = await readFile(path)
-    await appendFile(path, '{"class_uid":4001,"cat')
+    await appendFile(path, '{"action_id":2,"activ')
     await (await openJournal(path, OPTIONS)).close()
     expect((await readFile(path)).subarray(0, before.length).equals(before)).toBe(true)
   })
@@ -188,9 +190,9 @@ describe('restart', () => {
   test.each([
     ['some text', 'it holds no line of an event'],
     ['root:x:0:0\n', 'its last line is not JSON'],
-    ['{"metadata":{"sequence":"7"}}\n', 'its last line has no metadata.sequence'],
-    ['{"a":1}\n', 'its last line has no metadata.sequence'],
-    ['[]\n', 'its last line has no metadata.sequence'],
+    ['{"metadata":{"sequence":"7"}}\n', 'its last line is no link of a chain'],
+    ['[]\n', 'its last line is no link of a chain'],
+    [Buffer.from([0, 1, 2, 0]), 'it holds no line of an event'],
     [Buffer.from([0xff, 0x0a]), 'its last line is not UTF-8'],
   ])('a file of somebody else is refused and left as it is: %j', async (content, why) => {
     await writeFile(path, content)
@@ -225,7 +227,7 @@ describe('a disk that refuses', () => {
     expect(sequences(await lines())).toEqual([1, 2])
   })
 
-  test('full for longer than the queue holds: the gap shows, and its size is told', async () => {
+  test('full for longer than the queue holds: how much is missing is told', async () => {
     let full = true
     const journal = await open({ write: () => (full ? enospc() : undefined) }, { maxQueueBytes: 4_096 })
     for (let i = 0; i < 20; i++) journal.emit(DENIED)
@@ -237,7 +239,7 @@ describe('a disk that refuses', () => {
     expect(await journal.flush()).toBe(true)
     await journal.close()
     const events = await lines()
-    expect(sequences(events)).toEqual([...Array.from({ length: queued }, (_, i) => i + 1), 21])
+    expect(sequences(events)).toEqual(Array.from({ length: queued + 1 }, (_, i) => i + 1))
     expect(events.at(-1)).toMatchObject({ type_uid: 100899, unmapped: { cause: 'unwritten', lost } })
   })
 
@@ -269,7 +271,7 @@ describe('a disk that refuses', () => {
     await journal.flush()
     full = true
     journal.emit(DENIED)
-    expect(await journal.close()).toMatchObject({ sequence: 2, written: 1, lost: 1, queued: 0 })
+    expect(await journal.close()).toMatchObject({ sequence: 1, written: 1, lost: 1, queued: 0 })
     expect(sequences(await lines())).toEqual([1])
   })
 

@@ -34,6 +34,10 @@ describe('what each fact becomes', () => {
     'breakglass-used': [200401],
     'node-recovered': [200401],
     'audit-lost': [100899],
+    'journal-closed': [100805],
+    'journal-damaged': [200401],
+    'journal-retired': [100802],
+    heartbeat: [100899],
   }
   test.each(Object.keys(EXPECTED) as Fact['kind'][])('%s', (kind) => {
     expect(types(FACTS[kind])).toEqual(EXPECTED[kind])

@@ -84,7 +84,7 @@ describe('enrolment', () => {
     [
       'an unknown role',
       withKeys({ spare: key({ role: 'admin' }) }),
-      no('key spare has no role of author, release, inventory, freshness, breakglass, root'),
+      no('key spare has no role of author, release, inventory, freshness, breakglass, root, agent'),
     ],
     [
       'a role without a threshold',
