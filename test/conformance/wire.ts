@@ -95,7 +95,7 @@ export class Wire {
 }
 
 /** Neighbour discovery ends at the node, and what the kernel cannot read or route never reaches a counter. */
-function mayVanish({ body }: Packet, expected: Verdict): boolean {
+export function mayVanish({ body }: Packet, expected: Verdict): boolean {
   if (expected.kind === 'allow') return expected.reason === 'neighbour'
   if (body.kind === 'unreadable') return body.why === 'truncated' || body.why === 'bad-length'
   return body.kind === 'ip' && isUnrouted(body.destination)

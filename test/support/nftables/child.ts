@@ -5,11 +5,13 @@
 import { createInterface } from 'node:readline'
 import type { DenialBatch, Driver, OpenOptions, Staged } from '../../../src/backends/backend.js'
 import { nftablesBackend } from '../../../src/backends/nftables/index.js'
+import { NftContext } from '../../../src/backends/nftables/libnftables.js'
 import type { NftProgram } from '../../../src/backends/nftables/program.js'
 import { causeChain, Fault } from '../../../src/base/fault.js'
 import type { LearnedGrant, PlanSlice } from '../../../src/plan/model.js'
 
 let driver: Driver<NftProgram> | undefined
+let counters: NftContext | undefined
 let foreignChanges = 0
 let stopDenials: (() => Promise<void>) | undefined
 const batches: DenialBatch[] = []
@@ -25,6 +27,15 @@ const OPERATIONS: Readonly<Record<string, (...values: never[]) => Promise<unknow
     driver.watch?.(() => {
       foreignChanges++
     })
+  },
+  drops: async () => {
+    counters ??= new NftContext()
+    const drops: Record<string, bigint> = {}
+    for (const { counter } of await counters.list('list counters')) {
+      const reason = counter?.name.replace(/^c_/, '').replaceAll('_', '-') ?? ''
+      if (counter) drops[reason] = (drops[reason] ?? 0n) + BigInt(counter.packets)
+    }
+    return drops
   },
   foreignChanges: () => Promise.resolve(foreignChanges),
   probe: () => the().probe(),
