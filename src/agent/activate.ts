@@ -4,12 +4,19 @@
 
 import type { Plan } from '../plan/model.js'
 import { policyContext } from './context.js'
+import { bounded } from './deadline.js'
 import { agreement, intend, type Live, settled, undone } from './decide.js'
 import { agentFault } from './errors.js'
 import { type AgentNode, activationOf, type OnRecord, observeAll } from './node.js'
 import { fenceAll, reassert } from './quarantine.js'
 import type { Activation, Mark } from './record.js'
-import { backendsOf, commitAll, discardAll, type Numbered, stageAll } from './transaction.js'
+import { commitAll, discardAll, type Numbered, stageAll } from './transaction.js'
+
+/** What the node has seen once this is live; null where nothing was ever accepted. */
+export interface Marks {
+  readonly bundle: Mark | null
+  readonly inventory: Mark | null
+}
 
 /** Ends with the record saying exactly what was read back. `encoded` is the plan's byte form. */
 export async function activate(
@@ -17,13 +24,13 @@ export async function activate(
   record: OnRecord,
   next: Numbered,
   encoded: Uint8Array,
-  marks: { readonly bundle: Mark; readonly inventory: Mark },
+  marks: Marks,
   nowMs: number,
 ): Promise<void> {
   const { store, backends } = node
-  const { previous } = record
-  const prepared = await stageAll(backends, previous, next)
-  const activation = activationOf(next, backendsOf(next.plan), nowMs)
+  const previous = record.previous && bounded(node, record.previous)
+  const prepared = await stageAll(backends, previous, bounded(node, next))
+  const activation = activationOf(next, nowMs)
   const intended = intend(record.state, activation, marks)
   try {
     store.savePlan(encoded, next.digest)

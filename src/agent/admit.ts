@@ -1,4 +1,4 @@
-// The way from a channel into force: the clock, the freshness statement, the bundle, and what follows from time. It stands
+// The way from a channel into force: what stands meanwhile, the clock, the freshness statement, the bundle, and what follows from time. It stands
 // around `apply` (enforce.ts), which is the story of the bundle itself.
 
 import { Fault } from '../base/fault.js'
@@ -7,12 +7,14 @@ import type { ApplyCommand } from './command.js'
 import { type Applied, apply } from './enforce.js'
 import { confirm, readClock, rememberTime, tellRefused, tend } from './freshness.js'
 import type { AgentNode } from './node.js'
+import { stand } from './stand.js'
 
 /**
  * Applies a bundle with the freshness statement that came with it. Throws the Fault of whatever refused; what was live
  * before is live still, and suspended if it does not hold any more.
  */
 export async function admit(node: AgentNode, command: ApplyCommand, freshness?: Uint8Array): Promise<Applied> {
+  const stood = await stand(node, command.inventory)
   const nowMs = await believedNow(node)
   await relock(node)
   try {
@@ -21,7 +23,11 @@ export async function admit(node: AgentNode, command: ApplyCommand, freshness?: 
     const applied = await apply({ ...node, nowMs: () => Math.max(node.nowMs(), nowMs) }, command)
     rememberTime(node, nowMs)
     await tend(node)
-    return applied
+    const { decision, generation } = applied
+    // It was put back before the bundle was looked at, and then there was nothing left to do.
+    return stood === 'restored' && decision.kind === 'keep'
+      ? { ...applied, decision: { kind: 'restore', generation } }
+      : applied
   } catch (error) {
     // What was live before may have lapsed all the same. Its own trouble must not hide why the bundle was refused.
     await tend(node).catch(() => undefined)

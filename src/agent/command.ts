@@ -31,6 +31,12 @@ export interface ApplyCommand extends CommandBase {
   readonly freshness?: Uint8Array
 }
 
+/** What is on record stands, or everything is denied: before anything else is done (stand.ts). */
+export interface StandCommand extends CommandBase {
+  readonly kind: 'stand'
+  readonly inventory?: InventoryBytes
+}
+
 /** Does what time asks for: lifts that are over, expiry, staleness. */
 export interface TendCommand extends CommandBase {
   readonly kind: 'tend'
@@ -72,6 +78,7 @@ export interface QuarantineCommand extends CommandBase {
 
 export type Command =
   | ApplyCommand
+  | StandCommand
   | TendCommand
   | RepairCommand
   | RootsCommand

@@ -34,6 +34,8 @@ export interface AgentConfig {
 export interface ConfigResult {
   /** Present exactly when no note is an error. */
   readonly config?: AgentConfig
+  /** Whose trail is told of a configuration that is refused: present when these keys could be read. */
+  readonly trail?: Pick<AgentConfig, 'node' | 'eventsFile' | 'stateDirectory'>
   readonly notes: readonly Note[]
 }
 
@@ -82,8 +84,13 @@ export function parseConfig(
   const reader = new Reader(file, { directory, known }, [...notes])
   const found = reader.section(root, KEYS, '')
   reader.notes.sort(compareNotes)
-  if (hasErrors(reader.notes)) return { notes: reader.notes }
+  if (hasErrors(reader.notes)) return { ...trailOf(found), notes: reader.notes }
   return { config: found as unknown as AgentConfig, notes: reader.notes }
+}
+
+function trailOf({ node, eventsFile, stateDirectory }: Partial<AgentConfig>): Pick<ConfigResult, 'trail'> {
+  if (node === undefined || eventsFile === undefined || stateDirectory === undefined) return {}
+  return { trail: { node, eventsFile, stateDirectory } }
 }
 
 class Reader {

@@ -12,7 +12,7 @@ export const policyContext = (at: Activation): PolicyContext => ({
 })
 
 /** One live attachment per workspace until leases come: its id is the slot's interface. */
-export function workspaceContext(plan: Plan, workspace: string): WorkspaceContext {
-  const slot = plan.workspaces.find((entry) => entry.workspace === workspace)?.slot
+export function workspaceContext(plan: Plan | undefined, workspace: string): WorkspaceContext {
+  const slot = plan?.workspaces.find((entry) => entry.workspace === workspace)?.slot
   return { workspace, attachmentId: slot?.vuid ?? slot?.interface ?? '', interface: slot?.interface ?? '' }
 }

@@ -83,7 +83,7 @@ export function decideActivation(
 export function intend(
   state: AgentState,
   next: Activation,
-  marks: { readonly bundle: Mark; readonly inventory: Mark },
+  marks: { readonly bundle: Mark | null; readonly inventory: Mark | null },
 ): AgentState {
   return {
     ...state,

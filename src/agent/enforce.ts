@@ -17,7 +17,7 @@ import type { Guarantee, Plan } from '../plan/model.js'
 import { parseInventory } from '../plan/parse-inventory.js'
 import { normalizePolicies } from '../policy/normalize.js'
 import { activate } from './activate.js'
-import type { ApplyCommand } from './command.js'
+import type { ApplyCommand, InventoryBytes } from './command.js'
 import { type ActivationDecision, decideActivation, decideOffer } from './decide.js'
 import { agentFault } from './errors.js'
 import { requireConfirmed } from './freshness.js'
@@ -25,7 +25,7 @@ import { type AgentNode, settle } from './node.js'
 import { claims, digestOffered, type Offer, refuse } from './offer.js'
 import { reassert } from './quarantine.js'
 import type { AgentState, Mark } from './record.js'
-import type { Numbered } from './transaction.js'
+import { backendsOf, type Numbered } from './transaction.js'
 
 export interface Applied {
   readonly decision: ActivationDecision
@@ -52,13 +52,13 @@ export async function apply(node: AgentNode, command: ApplyCommand): Promise<App
     decideOffer(record.state, offer.digest, command.retry)
     const bundle = await verify(node, bytes, record.state, startMs)
     requireConfirmed(node, bundle, startMs)
-    const inventory = await verifySlots(node, command, record.state, startMs)
+    const inventory = await verifySlots(node, command.inventory, record.state, startMs)
     const { plan, notes } = compile(node, command, bundle, inventory)
     const encoded = encodePlan(plan)
     const digest = digestOf(encoded)
     const decision = decideActivation(record.state, digest, record.agreement)
     if (decision.kind !== 'keep') {
-      const next = { plan, digest, generation: decision.generation }
+      const next = { plan, digest, generation: decision.generation, backends: backendsOf(plan) }
       const marks = { bundle: markOf(bundle.mark), inventory: inventoryMarkOf(inventory.mark) }
       await activate(node, record, next, encoded, marks, startMs)
     } else await reassert(node, plan)
@@ -82,9 +82,10 @@ async function verify(node: AgentNode, bytes: BundleBytes, state: AgentState, no
   return bundle
 }
 
-function verifySlots(
+/** Throws BUNDLE_* for what is wrong with the statement of an inventory, or older than what is held. */
+export function verifySlots(
   node: AgentNode,
-  { inventory }: ApplyCommand,
+  inventory: InventoryBytes,
   state: AgentState,
   nowMs: number,
 ): Promise<VerifiedInventory> {
@@ -97,12 +98,7 @@ function verifySlots(
 function compile(node: AgentNode, command: ApplyCommand, bundle: VerifiedBundle, verified: VerifiedInventory) {
   const read = normalizePolicies(bundle.members)
   if (!read.policies) throw planFault('PLAN_POLICY_INVALID', { errors: errorsOf(read.notes) }, { notes: read.notes })
-  const slots = parseInventory(verified.bytes, command.inventory.file)
-  const differs = slots.inventory ? statementNotes(slots.inventory, verified, command.inventory.file) : []
-  if (!slots.inventory || differs.length > 0) {
-    const notes = [...slots.notes, ...differs]
-    throw planFault('PLAN_INVENTORY_INVALID', { errors: errorsOf(notes) }, { notes })
-  }
+  const slots = readSlots(verified, command.inventory.file)
   const source = { ...bundle.source, inventoryRevision: verified.revision }
   const capabilities = [...node.backends.values()].map((open) => open.capabilities)
   const made = compilePlan({
@@ -117,6 +113,15 @@ function compile(node: AgentNode, command: ApplyCommand, bundle: VerifiedBundle,
   const checked = checkPlan(made.plan)
   if (hasErrors(checked)) throw agentFault('AGENT_PLAN_CHECK', { errors: errorsOf(checked) }, { notes: checked })
   return { plan: made.plan, notes: [...notes, ...checked] }
+}
+
+/** The meaning of a verified inventory. Throws PLAN_INVENTORY_INVALID. */
+export function readSlots(verified: VerifiedInventory, file: string): { inventory: Inventory; notes: readonly Note[] } {
+  const { inventory, notes } = parseInventory(verified.bytes, file)
+  const found = [...notes, ...(inventory ? statementNotes(inventory, verified, file) : [])]
+  if (!inventory || hasErrors(found))
+    throw planFault('PLAN_INVENTORY_INVALID', { errors: errorsOf(found) }, { notes: found })
+  return { inventory, notes }
 }
 
 /** The document says what its signed statement says: one meaning, whichever of the two is read. */
@@ -149,7 +154,7 @@ const heldOf = (mark: Mark): HeldMark => ({
   policyRevision: BigInt(mark.revision),
   payloadDigest: mark.digest,
 })
-const inventoryMarkOf = (mark: InventoryMark): Mark => ({
+export const inventoryMarkOf = (mark: InventoryMark): Mark => ({
   epoch: mark.epoch,
   revision: String(mark.revision),
   digest: mark.digest,

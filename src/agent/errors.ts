@@ -109,7 +109,7 @@ export const AGENT_FAULTS = {
     remedy: 'Mend the state directory, then set it again: without a record the next attachment is not fenced.',
   },
   AGENT_STORE_DENIED: {
-    reaction: 'reject',
+    reaction: 'retry',
     say: (d: { file: string }) => `this user may not read ${d.file}`,
     remedy: 'Run the command as root, or as the user that runs the agent.',
   },

@@ -4,11 +4,14 @@
 
 import {
   closeSync,
+  constants,
+  fstatSync,
   fsyncSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
+  readSync,
   renameSync,
   rmSync,
   writeSync,
@@ -37,6 +40,26 @@ function syncDirectory(path: string): void {
     fsyncSync(directory)
   } finally {
     closeSync(directory)
+  }
+}
+
+/**
+ * The octets of a file that somebody named. Never waits (a FIFO without a writer), never reads a device, never more than
+ * `maxBytes`. Throws what the system says when it cannot be opened or read.
+ */
+export function readRegular(path: string, maxBytes: number): Uint8Array | 'not-regular' | 'too-large' {
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY)
+  try {
+    const status = fstatSync(file)
+    if (!status.isFile()) return 'not-regular'
+    if (status.size > maxBytes) return 'too-large'
+    // One more octet than it had, so that a file that grows meanwhile is noticed.
+    const bytes = new Uint8Array(Math.min(status.size, maxBytes) + 1)
+    let at = 0
+    for (let got = 1; got > 0 && at < bytes.length; at += got) got = readSync(file, bytes, at, bytes.length - at, null)
+    return at > maxBytes ? 'too-large' : bytes.subarray(0, at)
+  } finally {
+    closeSync(file)
   }
 }
 

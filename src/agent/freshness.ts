@@ -6,20 +6,15 @@
 
 import { Fault } from '../base/fault.js'
 import { bundleFault } from '../bundle/errors.js'
-import {
-  CLOCK_TOLERANCE_MS,
-  confirms,
-  type FreshnessMark,
-  needsFreshness,
-  verifyFreshness,
-} from '../bundle/freshness.js'
+import { CLOCK_TOLERANCE_MS, type FreshnessMark, needsFreshness, verifyFreshness } from '../bundle/freshness.js'
 import type { HeldMark, VerifiedBundle } from '../bundle/model.js'
-import type { WorkspaceId } from '../plan/model.js'
+import type { PlanSource, WorkspaceId } from '../plan/model.js'
 import { policyContext, workspaceContext } from './context.js'
+import { holdsUntil, staleAt } from './deadline.js'
 import { isAttack } from './decide.js'
 import { agentFault } from './errors.js'
 import type { AgentNode } from './node.js'
-import type { Mark } from './record.js'
+import { rearm } from './rearm.js'
 import type { TrustMemory } from './trust-memory.js'
 
 /**
@@ -53,6 +48,9 @@ export async function confirm(node: AgentNode, statement: Uint8Array): Promise<F
     const { freshness } = node.store.trustMemory()
     const held = freshness === null ? {} : { held: freshness }
     const { mark } = await verifyFreshness(statement, node.trust, { nowMs, audience, channel, ...held })
+    // First the fence, then the record: a crash between the two leaves an earlier limit on record, and the next
+    // statement moves both.
+    await rearm(node, mark)
     rememberTime(node, nowMs, { freshness: mark })
     return mark
   } catch (error) {
@@ -88,22 +86,15 @@ export function requireConfirmed(node: AgentNode, { mark, release }: VerifiedBun
 const isNewer = (fresh: FreshnessMark, mark: HeldMark): boolean =>
   fresh.epoch > mark.epoch || (fresh.epoch === mark.epoch && fresh.policyRevision > mark.policyRevision)
 
-/** Until when the held statement confirms this content; undefined when it does not. */
-const staleAt = (fresh: FreshnessMark | null, mark: HeldMark): number | undefined =>
-  fresh !== null && confirms(fresh, mark) ? fresh.expiresAtMs : undefined
-
 export interface Tended {
   readonly suspended: readonly WorkspaceId[]
   readonly resumed: readonly WorkspaceId[]
 }
 
 /** Why the active bundle no longer holds; undefined while it does. */
-export function lapse(node: AgentNode, mark: Mark | null, expiresAtMs: number, nowMs: number): string | undefined {
-  if (nowMs >= expiresAtMs) return 'expired'
-  if (!needsFreshness(node.trust) || mark === null) return undefined
-  const held = { epoch: mark.epoch, policyRevision: BigInt(mark.revision), payloadDigest: mark.digest }
-  const staleAtMs = staleAt(node.store.trustMemory().freshness, held)
-  return staleAtMs === undefined || nowMs >= staleAtMs ? 'stale' : undefined
+export function lapse(node: AgentNode, source: PlanSource, nowMs: number): string | undefined {
+  if (nowMs >= source.expiresAtMs) return 'expired'
+  return nowMs >= holdsUntil(node, source) ? 'stale' : undefined
 }
 
 /**
@@ -112,14 +103,14 @@ export function lapse(node: AgentNode, mark: Mark | null, expiresAtMs: number, n
  */
 export async function tend(node: AgentNode): Promise<Tended> {
   const state = node.store.load()
-  const { live, mark } = state
+  const { live } = state
   if (!live) return { suspended: [], resumed: [] }
   const plan = node.store.loadPlan(live.planDigest)
   let why: string | undefined
   try {
     const nowMs = readClock(node)
     rememberTime(node, nowMs)
-    why = lapse(node, mark, live.source.expiresAtMs, nowMs)
+    why = lapse(node, live.source, nowMs)
   } catch (error) {
     if (!(error instanceof Fault && error.code === 'AGENT_CLOCK_BACK')) throw error
     // Nobody knows whether the bundle still holds: leave every flag as it is.

@@ -10,10 +10,12 @@ import { type Repaired, repair } from './loop-repair.js'
 import type { AgentNode } from './node.js'
 import { type Quarantined, quarantine } from './quarantine.js'
 import { followRoots } from './roots.js'
+import { type Stood, stand } from './stand.js'
 
 /** What each command answers with. */
 export interface Answers {
   readonly apply: Applied
+  readonly stand: Stood
   readonly tend: Tended & { readonly relocked: readonly string[] }
   readonly repair: Repaired
   /** The version that is trusted now. */
@@ -30,6 +32,7 @@ type Carriers = {
 
 const CARRIERS: Carriers = {
   apply: (node, command) => admit(node, command, command.freshness),
+  stand: (node, { inventory }) => stand(node, inventory),
   tend: async (node, { freshness }) => {
     const relocked = await relock(node)
     if (freshness) await confirm(node, freshness)

@@ -46,17 +46,23 @@ export async function observeAll(backends: OpenBackends): Promise<Live> {
   return live
 }
 
+/** Numbers that a backend shows are taken, also when the record was begun anew: the kernel goes forward only. */
+function pastAll(state: AgentState, live: Live): AgentState {
+  const seen = [...live.values()].map((backend) => backend.live?.generation ?? 0)
+  return { ...state, lastGeneration: Math.max(state.lastGeneration, ...seen) }
+}
+
 /** Reads record and kernel. Writes nothing: `finish` tells whether an earlier run was cut short. */
 export async function lookUp(node: AgentNode): Promise<OnRecord & { readonly finished: boolean }> {
-  const found = node.store.load()
   const live = await observeAll(node.backends)
+  const found = pastAll(node.store.load(), live)
   const state = found.next ? decideUnfinished(found, node.store.loadPlan(found.next.planDigest), live) : found
   const finished = found.next === null
   if (!state.live) return { state, live, finished }
   const plan = node.store.loadPlan(state.live.planDigest)
   return {
     state,
-    previous: { plan, digest: state.live.planDigest, generation: state.live.generation },
+    previous: { plan, digest: state.live.planDigest, generation: state.live.generation, backends: state.live.backends },
     agreement: agreement(state.live, plan, live),
     live,
     finished,
@@ -70,10 +76,10 @@ export async function settle(node: AgentNode): Promise<OnRecord> {
   return found
 }
 
-export const activationOf = (next: Numbered, backends: readonly BackendName[], nowMs: number): Activation => ({
+export const activationOf = (next: Numbered, nowMs: number): Activation => ({
   generation: next.generation,
   planDigest: next.digest,
-  backends,
+  backends: next.backends,
   source: next.plan.source,
   decidedAtMs: nowMs,
 })

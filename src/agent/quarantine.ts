@@ -1,10 +1,12 @@
 // Quarantine: a durable flag of a workspace, beside every plan and stronger than all of them, until an operator lifts it
 // (design section 3). Setting it fences first and records after, because the fence is what is urgent; lifting records
-// first and opens after, so that a crash between the two always leaves the workspace fenced.
+// first and opens after, so that a crash between the two always leaves the workspace fenced. A workspace that no plan knows
+// yet is recorded and fenced when one does; a state that cannot be read gives way to what the kernel says is attached.
 
 import { join } from 'node:path'
 import { Fault } from '../base/fault.js'
 import type { Plan, WorkspaceId } from '../plan/model.js'
+import { isWorkspaceId } from '../policy/workspace-id.js'
 import type { QuarantineCommand } from './command.js'
 import { policyContext, workspaceContext } from './context.js'
 import { withoutQuarantine, withQuarantine } from './decide.js'
@@ -18,32 +20,54 @@ export interface Quarantined {
   readonly workspace: WorkspaceId
   /** False when the record said so already. */
   readonly changed: boolean
+  /** 0 while nothing is live. */
   readonly generation: number
+  /** False: nothing here carries the workspace; what was recorded is in force when something does. */
+  readonly attached: boolean
+  /** What is wrong with the state of this node, in whose place the kernel was asked; undefined when nothing is. */
+  readonly damage?: string
   /** From the command's acceptance to the fence read back. */
   readonly elapsedMs: number
 }
 
 interface Target {
-  readonly plan: Plan
-  readonly live: Activation
-  readonly open: OpenBackend
+  readonly plan?: Plan
+  readonly live?: Activation
+  readonly carriers: readonly OpenBackend[]
+  readonly damage?: Fault
 }
 
-/** The backend that carries the workspace. Throws AGENT_NOTHING_LIVE, AGENT_WORKSPACE_UNKNOWN, AGENT_BACKEND_UNKNOWN. */
-function target(node: AgentNode, workspace: WorkspaceId): Target {
+/** What the record says about the workspace; nothing when it knows no such one. Throws AGENT_STORE_*, AGENT_BACKEND_UNKNOWN. */
+function onRecord(node: AgentNode, workspace: WorkspaceId): Target | undefined {
   const { live, next } = node.store.load()
-  const recorded = [live, next].filter((activation) => activation !== null)
-  if (recorded.length === 0) throw agentFault('AGENT_NOTHING_LIVE', { directory: node.store.directory })
   // An activation that was cut short may be what the kernel has: its workspaces can be fenced like any other.
-  for (const activation of recorded) {
+  for (const activation of [live, next].filter((one) => one !== null)) {
     const plan = node.store.loadPlan(activation.planDigest)
     const entry = plan.workspaces.find((candidate) => candidate.workspace === workspace)
     if (!entry) continue
     const open = node.backends.get(entry.backend)
     if (!open) throw agentFault('AGENT_BACKEND_UNKNOWN', { backend: entry.backend })
-    return { plan, live: activation, open }
+    return { plan, live: activation, carriers: [open] }
   }
-  throw agentFault('AGENT_WORKSPACE_UNKNOWN', { workspace })
+  return undefined
+}
+
+/** The backends that carry the workspace: by the record, and by the kernel where the record does not know it or cannot be read. */
+async function target(node: AgentNode, workspace: WorkspaceId, fencing: boolean): Promise<Target> {
+  let damage: Fault | undefined
+  try {
+    const recorded = onRecord(node, workspace)
+    if (recorded) return recorded
+  } catch (error) {
+    // A state that cannot be read must not keep a workspace open. Letting one out waits until it can.
+    if (!fencing || !(error instanceof Fault)) throw error
+    damage = error
+  }
+  const carriers: OpenBackend[] = []
+  for (const open of node.backends.values())
+    if (open.capabilities.usable && (await open.driver.observe()).live?.workspaces.includes(workspace))
+      carriers.push(open)
+  return { carriers, ...(damage ? { damage } : {}) }
 }
 
 /** Two changes of the list never overlap; each takes milliseconds. It is not the lock of apply. */
@@ -69,22 +93,63 @@ export const quarantine = (node: AgentNode, command: QuarantineCommand): Promise
 
 async function change(node: AgentNode, command: QuarantineCommand): Promise<Quarantined> {
   const startMs = node.nowMs()
-  const { kind, workspace, reason, by, commandId } = command
-  const { plan, live, open } = target(node, workspace)
-  const before = node.store.quarantines()
+  const { kind, workspace } = command
   const on = kind === 'quarantine-set'
-  const after = on
-    ? withQuarantine(before, { workspace, reason, by, commandId, atMs: startMs })
-    : withoutQuarantine(before, workspace)
-  if (!on) node.store.saveQuarantines(after)
-  await open.driver.flag(workspace, 'quarantined', on)
+  const found = await target(node, workspace, on)
+  const changed = await (on ? set(node, command, found, startMs) : lift(node, workspace, found))
   const elapsedMs = node.nowMs() - startMs
-  if (on && after !== before) node.store.saveQuarantines(after)
-  await node.emit([
+  await tell(node, command, found, elapsedMs)
+  const { live, carriers, damage } = found
+  return {
+    workspace,
+    changed,
+    generation: live?.generation ?? 0,
+    attached: carriers.length > 0,
+    ...(damage ? { damage: damage.message } : {}),
+    elapsedMs,
+  }
+}
+
+/** Fences, then records. Throws AGENT_WORKSPACE_UNKNOWN for what can be no workspace, AGENT_FENCED_UNRECORDED. */
+async function set(node: AgentNode, command: QuarantineCommand, found: Target, atMs: number): Promise<boolean> {
+  const { workspace, reason, by, commandId } = command
+  const { carriers } = found
+  if (carriers.length === 0 && !isWorkspaceId(workspace)) throw agentFault('AGENT_WORKSPACE_UNKNOWN', { workspace })
+  for (const { driver } of carriers) await driver.flag(workspace, 'quarantined', true)
+  try {
+    const before = node.store.quarantines()
+    const after = withQuarantine(before, { workspace, reason, by, commandId, atMs })
+    if (after !== before) node.store.saveQuarantines(after)
+    return after !== before
+  } catch (cause) {
+    if (carriers.length === 0) throw cause
+    await tell(node, command, found, node.nowMs() - atMs)
+    throw agentFault('AGENT_FENCED_UNRECORDED', { workspace }, { cause })
+  }
+}
+
+/** Records, then opens. One that only the kernel knows is lifted there. Throws AGENT_NOT_QUARANTINED. */
+async function lift(node: AgentNode, workspace: WorkspaceId, { carriers }: Target): Promise<boolean> {
+  const before = node.store.quarantines()
+  const recorded = before.some((entry) => entry.workspace === workspace)
+  const seen = async ({ driver }: OpenBackend) =>
+    (await driver.observe()).live?.quarantined.includes(workspace) ?? false
+  if (!recorded) {
+    // A command that was cut short after it fenced leaves a flag that no record speaks of.
+    const flagged = await Promise.all(carriers.map(seen))
+    if (!flagged.includes(true)) throw agentFault('AGENT_NOT_QUARANTINED', { workspace })
+  } else node.store.saveQuarantines(withoutQuarantine(before, workspace))
+  for (const { driver } of carriers) await driver.flag(workspace, 'quarantined', false)
+  return recorded
+}
+
+function tell(node: AgentNode, command: QuarantineCommand, { plan, live }: Target, elapsedMs: number): Promise<void> {
+  const { kind, workspace, reason, by, commandId } = command
+  return node.emit([
     {
-      kind: on ? 'quarantine-set' : 'quarantine-lifted',
+      kind: kind === 'quarantine-set' ? kind : 'quarantine-lifted',
       atMs: node.nowMs(),
-      policy: policyContext(live),
+      ...(live ? { policy: policyContext(live) } : {}),
       workspace: workspaceContext(plan, workspace),
       by,
       reason,
@@ -92,7 +157,6 @@ async function change(node: AgentNode, command: QuarantineCommand): Promise<Quar
       elapsedMs,
     },
   ])
-  return { workspace, changed: after !== before, generation: live.generation, elapsedMs }
 }
 
 /**

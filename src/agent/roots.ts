@@ -1,7 +1,7 @@
 // The trust root of a node, and following signed roots: one by one, each verified by the root before it and by itself, each on stable storage
 // before the next is looked at (TUF 1.0.34 section 5.3). The file is the operator's pin at first and follows from there.
 
-import { readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { concat } from '../base/bytes.js'
 import { type Digest, digestOf } from '../base/digest.js'
 import { LIMITS } from '../base/limits.js'
@@ -9,17 +9,26 @@ import type { TrustRoot } from '../bundle/model.js'
 import { parseTrustRoot, requireLiveRoot, rotateRoot, writeTrustRoot } from '../bundle/root.js'
 import { crlFileOf, hasChains, withChains } from '../bundle/x509/enrol.js'
 import { agentFault } from './errors.js'
-import { NODE_FILES, replaceFile, type StateFiles } from './files.js'
+import { NODE_FILES, readRegular, replaceFile, type StateFiles } from './files.js'
 
 /** Throws AGENT_CONFIG_READ, BUNDLE_ROOT. */
 export function readTrustRoot(file: string): { readonly root: TrustRoot; readonly bytes: Uint8Array } {
-  let bytes: Uint8Array
-  try {
-    bytes = readFileSync(file)
-  } catch (error) {
-    throw agentFault('AGENT_CONFIG_READ', { what: 'trust root', file }, { cause: error })
-  }
+  const bytes = readNamed(file, 'trust root', LIMITS.rootBytes)
   return { root: parseTrustRoot(bytes), bytes }
+}
+
+const CRLS_BYTES = LIMITS.crls * LIMITS.crlBytes
+
+/** Throws AGENT_CONFIG_READ, also for what is no regular file and for more than `maxBytes`. */
+function readNamed(file: string, what: string, maxBytes: number): Uint8Array {
+  try {
+    const bytes = readRegular(file, maxBytes)
+    if (bytes === 'not-regular') throw new TypeError('it is not a regular file')
+    if (bytes === 'too-large') throw new RangeError(`it has more than ${maxBytes} octets`)
+    return bytes
+  } catch (cause) {
+    throw agentFault('AGENT_CONFIG_READ', { what, file }, { cause })
+  }
 }
 
 /**
@@ -29,17 +38,11 @@ export function readTrustRoot(file: string): { readonly root: TrustRoot; readonl
 export async function openTrustRoot(
   file: string,
   nowMs: number,
-  files: StateFiles = NODE_FILES,
 ): Promise<{ readonly root: TrustRoot; readonly digest: Digest }> {
   const { root, bytes } = readTrustRoot(file)
   if (!hasChains(root)) return { root, digest: digestOf(bytes) }
   const list = crlFileOf(file)
-  let crls: Uint8Array | undefined
-  try {
-    crls = files.read(list)
-  } catch (error) {
-    throw agentFault('AGENT_CONFIG_READ', { what: 'revocation lists', file: list }, { cause: error })
-  }
+  const crls = existsSync(list) ? readNamed(list, 'revocation lists', CRLS_BYTES) : undefined
   const judged = await withChains(root, { nowMs, ...(crls === undefined ? {} : { crls }) })
   return { root: judged, digest: digestOf(concat([bytes, crls ?? new Uint8Array(0)])) }
 }

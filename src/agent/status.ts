@@ -2,11 +2,13 @@
 // asked while an apply is under way. `active` is said only of what was read back (design section 7).
 
 import type { Digest } from '../base/digest.js'
+import { isClosed } from '../plan/closed.js'
 import type { BackendName, Plan, PlanSource, WorkspaceId } from '../plan/model.js'
 import type { TrustDomain } from '../policy/model.js'
+import type { Agreement } from './decide.js'
 import { agentFault } from './errors.js'
 import { type AgentNode, lookUp } from './node.js'
-import type { Quarantine, RefusedBundle } from './record.js'
+import type { Activation, Quarantine, RefusedBundle } from './record.js'
 
 export interface WorkspaceStatus {
   readonly workspace: WorkspaceId
@@ -26,7 +28,8 @@ export interface AgentStatus {
     readonly source: PlanSource
     readonly decidedAtMs: number
   } | null
-  readonly state: 'nothing' | 'active' | 'absent' | 'drifted'
+  /** `closed`: live and read back, and no bundle: everything is denied. */
+  readonly state: 'nothing' | 'closed' | 'active' | 'absent' | 'drifted'
   readonly drift: readonly string[]
   /** An apply was cut short; the next one settles it. */
   readonly unfinished: boolean
@@ -59,7 +62,7 @@ export async function status(node: AgentNode): Promise<AgentStatus> {
       source: state.live.source,
       decidedAtMs: state.live.decidedAtMs,
     },
-    state: agreed === undefined ? 'nothing' : agreed.kind === 'as-planned' ? 'active' : agreed.kind,
+    state: wordFor(state.live, agreed),
     drift: agreed?.kind === 'drifted' ? agreed.drift : [],
     unfinished: !found.finished,
     workspaces: (previous?.plan.workspaces ?? []).map((entry) => ({
@@ -78,6 +81,12 @@ export async function status(node: AgentNode): Promise<AgentStatus> {
     refused: state.refused,
     drops: Object.fromEntries([...drops].filter(([, count]) => count > 0n).map(([reason, n]) => [reason, String(n)])),
   }
+}
+
+function wordFor(live: Activation | null, agreed: Agreement | undefined): AgentStatus['state'] {
+  if (live === null || agreed === undefined) return 'nothing'
+  if (agreed.kind !== 'as-planned') return agreed.kind
+  return isClosed(live.source) ? 'closed' : 'active'
 }
 
 /** The plan on record and who is in quarantine, for questions about packets. Throws AGENT_NOTHING_LIVE. */

@@ -48,7 +48,7 @@ export class Store {
     return this.bytes(STATE) !== undefined
   }
 
-  /** Throws AGENT_STORE_MISSING, AGENT_STORE_DAMAGED, AGENT_STORE_FORMAT. */
+  /** Throws AGENT_STORE_MISSING, AGENT_STORE_DENIED, AGENT_STORE_DAMAGED, AGENT_STORE_FORMAT. */
   load(): AgentState {
     return this.decode(STATE, decodeState)
   }
@@ -113,6 +113,8 @@ export class Store {
     try {
       return this.files.read(this.path(name))
     } catch (error) {
+      const denied = ['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')
+      if (denied) throw agentFault('AGENT_STORE_DENIED', { file: this.path(name) }, { cause: error })
       throw this.damaged(name, 'it cannot be read', error)
     }
   }

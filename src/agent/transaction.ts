@@ -8,7 +8,7 @@ import type { Digest } from '../base/digest.js'
 import type { Capabilities } from '../plan/capabilities.js'
 import { sliceFor } from '../plan/codec.js'
 import { diffPlans } from '../plan/diff.js'
-import type { BackendName, Plan, WorkspaceId } from '../plan/model.js'
+import type { BackendName, Plan, PlanSlice, WorkspaceId } from '../plan/model.js'
 import { agentFault } from './errors.js'
 
 /** One backend of this node, opened and asked what it can do here. */
@@ -23,6 +23,20 @@ export interface Numbered {
   readonly plan: Plan
   readonly digest: Digest
   readonly generation: number
+  /** Where it is put: the backends of its workspaces, and for a plan without any, where the node is closed. */
+  readonly backends: readonly BackendName[]
+}
+
+/** With the moment until which it holds at most: the end of the bundle, or of its freshness if that comes first. */
+export interface Bounded extends Numbered {
+  readonly untilMs: number
+}
+
+/** What a backend gets: its deadline is in the source of the slice, so that it holds with the agent dead. */
+function sliceOf({ plan, digest, generation, untilMs }: Bounded, name: BackendName): PlanSlice {
+  const slice = sliceFor(plan, name, generation, digest)
+  const { source } = slice
+  return { ...slice, source: { ...source, expiresAtMs: Math.min(source.expiresAtMs, untilMs) } }
 }
 
 interface Prepared {
@@ -36,7 +50,7 @@ export const backendsOf = (plan: Plan): BackendName[] =>
 
 /** Backends concerned by going from one plan to the next; those that grant nothing new come first. */
 export function switchOrder(previous: Numbered | undefined, next: Numbered): BackendName[] {
-  const names = new Set([...backendsOf(next.plan), ...(previous ? backendsOf(previous.plan) : [])])
+  const names = new Set([...next.backends, ...(previous?.backends ?? [])])
   // One backend has one order, and comparing large plans costs.
   if (!previous || names.size < 2) return [...names].sort()
   const diff = diffPlans(previous.plan, next.plan)
@@ -53,15 +67,15 @@ export function switchOrder(previous: Numbered | undefined, next: Numbered): Bac
 /** Lowers and stages on every backend concerned; on a failure nothing is left staged. */
 export async function stageAll(
   backends: OpenBackends,
-  previous: Numbered | undefined,
-  next: Numbered,
+  previous: Bounded | undefined,
+  next: Bounded,
 ): Promise<readonly Prepared[]> {
   const prepared: Prepared[] = []
   for (const name of switchOrder(previous, next)) {
     const open = backends.get(name)
     try {
       if (!open) throw agentFault('AGENT_BACKEND_UNKNOWN', { backend: name })
-      const program = open.backend.lower(sliceFor(next.plan, name, next.generation, next.digest))
+      const program = open.backend.lower(sliceOf(next, name))
       prepared.push({ open, staged: await open.driver.stage(program) })
     } catch (error) {
       await discardAll(prepared)
@@ -78,7 +92,7 @@ export async function discardAll(prepared: readonly Prepared[]): Promise<void> {
 /** Switches every backend. On a failure everything is as before, or quarantined where that was not possible. */
 export async function commitAll(
   prepared: readonly Prepared[],
-  previous: Numbered | undefined,
+  previous: Bounded | undefined,
   quarantine: (workspaces: readonly WorkspaceId[], why: string) => Promise<void>,
 ): Promise<void> {
   for (const [i, { open, staged }] of prepared.entries()) {
@@ -101,7 +115,7 @@ export async function commitAll(
 /** Puts the old plan back, last switched first. Answers with the backends where that failed. */
 async function rollBack(
   switched: readonly Prepared[],
-  previous: Numbered | undefined,
+  previous: Bounded | undefined,
   quarantine: (workspaces: readonly WorkspaceId[], why: string) => Promise<void>,
 ): Promise<readonly BackendName[]> {
   const stuck: BackendName[] = []
@@ -114,8 +128,7 @@ async function rollBack(
       here = [...(live?.workspaces ?? here)]
       // Without an old plan, taking ours away would leave the workspaces unfenced: quarantine is the way back.
       if (!previous) throw new TypeError('there is no earlier plan')
-      const slice = sliceFor(previous.plan, name, previous.generation, previous.digest)
-      await open.driver.commit(await open.driver.stage(open.backend.lower(slice)))
+      await open.driver.commit(await open.driver.stage(open.backend.lower(sliceOf(previous, name))))
     } catch (error) {
       stuck.push(name)
       await quarantine(here, `rolling back ${name} failed: ${error instanceof Error ? error.message : String(error)}`)

@@ -34,6 +34,10 @@ export const LIMITS = {
   crlBytes: 1 << 20,
   crls: 16,
   inventoryBytes: 4 << 20,
+  /** Any file that an operator names and that has no limit of its own. */
+  operatorFileBytes: 4 << 20,
+  /** A plan that `sluice plan --out` wrote. */
+  planBytes: 1 << 30,
   workspaces: 4_096,
   sandboxRules: 10_000,
   sandboxEndpoints: 100_000,

@@ -4,6 +4,7 @@
 import { follow } from '../agent/follow.js'
 import { followRoots, readTrustRoot } from '../agent/roots.js'
 import { NODE_POLL, POLL } from '../agent/transports/poll.js'
+import { Fault } from '../base/fault.js'
 import type { Configured, FollowRequest, NodeHandle } from '../cli/host.js'
 import { openNode, type Surroundings } from './node.js'
 
@@ -20,6 +21,7 @@ export async function followChannel(around: Surroundings, config: Configured, re
   }
   const tendWith = (freshness?: Uint8Array) =>
     withNode(async (node) => {
+      await node.stand(inventory)
       const { suspended, resumed } = await node.tend(freshness)
       if (suspended.length > 0) tell({ kind: 'suspended', workspaces: suspended })
       if (resumed.length > 0) tell({ kind: 'resumed', workspaces: resumed })
@@ -44,6 +46,14 @@ export async function followChannel(around: Surroundings, config: Configured, re
     failed: (fault: { code: string; message: string }, waitMs: number) => {
       tell({ kind: 'failed', code: fault.code, say: fault.message, waitMs })
     },
+  }
+  try {
+    // Whatever the source does, and however long it takes: what must be closed is closed first.
+    await tendWith()
+  } catch (error) {
+    // Told, and tried again with every pass.
+    if (!(error instanceof Fault)) throw error
+    followed.failed(error, 0)
   }
   await follow(source, followed, signal, { ...POLL, intervalMs }, NODE_POLL)
 }

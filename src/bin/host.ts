@@ -8,19 +8,23 @@ import { dirname, join, resolve } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { parseConfig } from '../agent/config.js'
 import { agentFault } from '../agent/errors.js'
+import { readRegular } from '../agent/files.js'
 import { followRoots } from '../agent/roots.js'
 import { Store } from '../agent/store.js'
 import { writeBundleArchive } from '../agent/transports/archive.js'
 import { openTransport } from '../agent/transports/open.js'
 import { readBundle } from '../agent/transports/read.js'
 import { isRegistered, loadBackend, REGISTERED_BACKENDS, type RegisteredBackend } from '../backends/registry.js'
-import { causeChain } from '../base/fault.js'
-import type { Host, Surveyed } from '../cli/host.js'
+import { causeChain, Fault } from '../base/fault.js'
+import { cliFault } from '../cli/errors.js'
+import type { ConfigBytes, Host, Surveyed } from '../cli/host.js'
 import type { BackendName } from '../plan/model.js'
+import { runAgent } from './agent.js'
 import { followChannel } from './follow.js'
 import { readMembers } from './members.js'
-import { openBackend, openNode } from './node.js'
+import { openBackend, openNode, tellTrail } from './node.js'
 import { recover } from './recover.js'
+import { openRemote } from './remote.js'
 
 /** What differs between a terminal, a pipe and a test. */
 export interface Surface {
@@ -43,25 +47,46 @@ export const VERSION = (
 export function composeHost(surface: Surface): Host {
   const at = (path: string): string => resolve(surface.cwd, path)
   const around = { ...surface, version: VERSION, resolve: at }
+  const read = ({ path, bytes }: ConfigBytes) => parseConfig(bytes, path, dirname(at(path)), REGISTERED_BACKENDS)
+  const trailPlace = (config: ConfigBytes) => read(config).trail
   return {
     ...surface,
     version: VERSION,
+    readFile: (path, what, maxBytes) => readOperatorFile(at(path), { what, path }, maxBytes),
+    tellRefused: (config, fault) => tellTrail(around, 'path' in config ? trailPlace(config) : config, fault),
     readBundle: (path) => readBundle(at(path)),
     readMembers: (directory) => readMembers(at(directory)),
     packBundle: writeBundleArchive,
     survey,
     configure: (path, bytes) => {
-      const { config, notes } = parseConfig(bytes, path, dirname(at(path)), REGISTERED_BACKENDS)
+      const { config, notes } = read({ path, bytes })
       const errors = notes.filter((note) => note.severity === 'error').length
       if (!config) throw agentFault('AGENT_CONFIG', { file: path, errors }, { notes })
       return { ...config, file: path }
     },
     openSource: (source, terms) => openTransport(source, { ...terms, cwd: surface.cwd }),
     followRoots: async (file, statements) => (await followRoots(at(file), statements, surface.nowMs())).version,
-    openNode: (config, options) => openNode(around, config, options),
+    openNode: async (config, options) =>
+      (await openRemote(around, config, options)) ?? openNode(around, config, options),
     recover: (config, request) => recover(around, config, request),
     follow: (config, request) => followChannel(around, config, request),
-    createState: async (config) => new Store(config.stateDirectory).create(),
+    createState: async (config, options) => {
+      const store = new Store(config.stateDirectory)
+      if (!(options?.unlessThere && store.exists())) store.create()
+    },
+    runAgent: (config, request) => runAgent(around, config, request),
+  }
+}
+
+/** Throws CLI_FILE_UNREADABLE, CLI_FILE_KIND, CLI_FILE_TOO_LARGE. */
+function readOperatorFile(absolute: string, named: { what: string; path: string }, maxBytes: number): Uint8Array {
+  try {
+    const found = readRegular(absolute, maxBytes)
+    if (found === 'not-regular') throw cliFault('CLI_FILE_KIND', named)
+    if (found === 'too-large') throw cliFault('CLI_FILE_TOO_LARGE', { ...named, limit: maxBytes })
+    return found
+  } catch (cause) {
+    throw cause instanceof Fault ? cause : cliFault('CLI_FILE_UNREADABLE', named, { cause })
   }
 }
 

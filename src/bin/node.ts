@@ -6,12 +6,15 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { admit } from '../agent/admit.js'
 import { breakGlass, relock } from '../agent/breakglass.js'
+import { isAttack } from '../agent/decide.js'
 import { agentFault } from '../agent/errors.js'
 import { confirm, tellRefused, tend } from '../agent/freshness.js'
 import { takeLock } from '../agent/lock.js'
 import type { AgentNode } from '../agent/node.js'
 import { quarantine } from '../agent/quarantine.js'
+import type { AgentState } from '../agent/record.js'
 import { openTrustRoot } from '../agent/roots.js'
+import { stand } from '../agent/stand.js'
 import { livePlan, status } from '../agent/status.js'
 import { Store } from '../agent/store.js'
 import { openTrail, TRAIL_STATE, witnessed } from '../agent/trail.js'
@@ -22,6 +25,7 @@ import type { Fact } from '../audit/fact.js'
 import { filesOfJournal } from '../audit/segment.js'
 import { isRegistered, loadBackend } from '../backends/registry.js'
 import { hex } from '../base/bytes.js'
+import { Fault } from '../base/fault.js'
 import type { Configured, NodeHandle, NodeOptions, Watched } from '../cli/host.js'
 import type { BackendName } from '../plan/model.js'
 
@@ -52,17 +56,30 @@ export interface Surroundings {
 export interface OpenedNode {
   readonly node: AgentNode
   readonly trail: ReturnType<typeof openTrail>
-  close(): Promise<void>
+  readonly close: () => Promise<void>
 }
 
-/** Throws AGENT_STORE_*, AGENT_BUSY, AGENT_CONFIG_READ, BUNDLE_ROOT and what a backend says when it cannot open. */
+/**
+ * Throws AGENT_STORE_*, AGENT_BUSY, AGENT_CONFIG_READ, BUNDLE_ROOT and what a backend says when it cannot open. What it refuses
+ * is told to the trail.
+ */
 export async function openAgentNode(
   around: Surroundings,
   config: Configured,
   options: NodeOptions,
 ): Promise<OpenedNode> {
+  try {
+    return await openParts(around, config, options)
+  } catch (error) {
+    // A busy lock or a full disk is a reason to try again, and no refusal.
+    if (error instanceof Fault && error.reaction !== 'retry') await tellTrail(around, config, error)
+    throw error
+  }
+}
+
+async function openParts(around: Surroundings, config: Configured, options: NodeOptions): Promise<OpenedNode> {
   const store = new Store(config.stateDirectory)
-  const before = store.load() // a missing or damaged store is told before anything is made or opened
+  const before = recorded(store, options.fencing ?? false) // a missing store is told before anything is made or opened
   const unlock = options.exclusive ? takeLock(join(config.stateDirectory, APPLY_LOCK)) : () => undefined
   const opened = new Map<BackendName, OpenBackend>()
   const close = async (): Promise<void> => {
@@ -72,7 +89,7 @@ export async function openAgentNode(
   try {
     const { root, digest } = await openTrustRoot(config.trustRoot, around.nowMs())
     const order = options.backends ?? config.backends
-    const used = [before.live, before.next].flatMap((at) => at?.backends ?? [])
+    const used = [before?.live, before?.next].flatMap((at) => at?.backends ?? [])
     for (const name of new Set([...order, ...used])) opened.set(name, await openBackend(name, config))
     const { nowMs } = around
     const trail = trailOf(around, config)
@@ -85,12 +102,23 @@ export async function openAgentNode(
   }
 }
 
+function recorded(store: Store, fencing: boolean): AgentState | undefined {
+  try {
+    return store.load()
+  } catch (error) {
+    // Fencing a workspace asks the kernel instead; a node that never was one has nothing to fence.
+    if (fencing && error instanceof Fault && error.code !== 'AGENT_STORE_MISSING') return undefined
+    throw error
+  }
+}
+
 /** Throws as `openAgentNode`. */
 export async function openNode(around: Surroundings, config: Configured, options: NodeOptions): Promise<NodeHandle> {
   const { node, trail, close } = await openAgentNode(around, config, options)
   const commandId = newCommandId(around)
   const by = around.operator
   return {
+    stand: (inventory) => stand(node, inventory),
     apply: ({ bundle, inventory, freshness, once }) => {
       const fetch = async () => (typeof bundle === 'string' ? readBundle(around.resolve(bundle)) : bundle)
       return admit(node, { kind: 'apply', fetch, inventory, retry: once !== true, commandId, by }, freshness)
@@ -118,8 +146,22 @@ export async function openNode(around: Surroundings, config: Configured, options
 /** Identifies a command in events and receipts. */
 export const newCommandId = ({ random }: Surroundings): string => `cmd-${hex(random(8))}`
 
+export type TrailPlace = Pick<Configured, 'node' | 'eventsFile' | 'stateDirectory'>
+
+/** Tells the trail of a refusal by which the node was not even opened. Where there never was a node, nobody is told. */
+export async function tellTrail(
+  around: Surroundings,
+  place: TrailPlace | undefined,
+  { code, message: say }: { readonly code: string; readonly message: string },
+): Promise<void> {
+  if (!place || !(existsSync(place.stateDirectory) || existsSync(place.eventsFile))) return
+  const atMs = around.nowMs()
+  const { emit } = trailOf(around, place)
+  await emit([{ kind: 'bundle-refused', atMs, code, say, offered: {}, attack: isAttack(code) }])
+}
+
 /** The trail of this node. */
-export function trailOf({ version, nowMs, random }: Surroundings, config: Configured): ReturnType<typeof openTrail> {
+export function trailOf({ version, nowMs, random }: Surroundings, config: TrailPlace): ReturnType<typeof openTrail> {
   return openTrail(config.eventsFile, join(config.stateDirectory, EVENTS_LOCK), {
     product: { name: 'sluice', version },
     reporter: { uid: config.node, hostname: hostname() },
@@ -148,7 +190,7 @@ export async function openBackend(
 }
 
 /** What watching can see; the agent's own deeds are told by whoever did them. */
-const isWatched = (fact: Fact): fact is Fact & Watched =>
+export const isWatched = (fact: Fact): fact is Fact & Watched =>
   fact.kind === 'flow-denied' || fact.kind === 'flow-allowed' || fact.kind === 'audit-lost'
 
 async function uninstall(node: AgentNode): Promise<{ readonly removed: readonly string[] }> {
@@ -156,14 +198,18 @@ async function uninstall(node: AgentNode): Promise<{ readonly removed: readonly 
   for (const [name, { driver }] of node.backends)
     removed.push(...(await driver.uninstall()).map((what) => `${name}: ${what}`))
   const { stateDirectory, eventsFile } = node.config
-  for (const file of filesOfJournal(eventsFile)) rmSync(file, { force: true })
-  removed.push(eventsFile)
-  for (const name of STATE_NAMES) rmSync(join(stateDirectory, name), { recursive: true, force: true })
-  // Somebody else's files keep their directory.
-  const left = existsSync(stateDirectory) ? readdirSync(stateDirectory) : []
-  if (left.length === 0) rmSync(stateDirectory, { recursive: true, force: true })
-  removed.push(
-    left.length === 0 ? stateDirectory : `what was ours in ${stateDirectory} (${left.length} other files stay)`,
-  )
-  return { removed }
+  try {
+    for (const file of filesOfJournal(eventsFile)) rmSync(file, { force: true })
+    removed.push(eventsFile)
+    for (const name of STATE_NAMES) rmSync(join(stateDirectory, name), { recursive: true, force: true })
+    // Somebody else's files keep their directory.
+    const left = existsSync(stateDirectory) ? readdirSync(stateDirectory) : []
+    if (left.length === 0) rmSync(stateDirectory, { recursive: true, force: true })
+    removed.push(
+      left.length === 0 ? stateDirectory : `what was ours in ${stateDirectory} (${left.length} other files stay)`,
+    )
+    return { removed }
+  } catch (cause) {
+    throw agentFault('AGENT_STORE_WRITE', { file: stateDirectory }, { cause })
+  }
 }

@@ -9,6 +9,17 @@ export const CLI_FAULTS = {
     say: (d: { what: string; path: string }) => `cannot read the ${d.what} ${d.path}`,
     remedy: 'Check the path, and that this user may read it.',
   },
+  CLI_FILE_KIND: {
+    reaction: 'reject',
+    say: (d: { what: string; path: string }) => `the ${d.what} ${d.path} is not a regular file`,
+    remedy: 'Give the path of a file; a pipe or a device is not read.',
+  },
+  CLI_FILE_TOO_LARGE: {
+    reaction: 'reject',
+    say: (d: { what: string; path: string; limit: number }) =>
+      `the ${d.what} ${d.path} is larger than ${d.limit} octets`,
+    remedy: 'Check that it is the right file.',
+  },
   CLI_FILE_EXISTS: {
     reaction: 'reject',
     say: (d: { path: string }) => `${d.path} exists already; nothing was written over`,
@@ -35,6 +46,11 @@ export const CLI_FAULTS = {
     say: (d: { path: string }) => `${d.path} is a bundle, and a plan of it needs an inventory`,
     remedy: 'Add --inventory FILE, or give a plan file that `sluice plan --out` wrote.',
   },
+  CLI_VERIFY_TERMS: {
+    reaction: 'reject',
+    say: (d: { missing: string }) => `verifying needs ${d.missing}`,
+    remedy: 'Name the trust root and the audience, or give --config FILE to judge as that node would.',
+  },
   CLI_SIGN_TERMS: {
     reaction: 'reject',
     say: (d: { missing: string }) => `signing as the author needs ${d.missing}`,
@@ -49,6 +65,11 @@ export const CLI_FAULTS = {
     reaction: 'reject',
     say: (d: { path: string }) => `${d.path} has no release statement`,
     remedy: 'Release it first with `sluice publish release`.',
+  },
+  CLI_NOT_DELIVERED: {
+    reaction: 'reject',
+    say: (d: { source: string }) => `${d.source} delivered no bundle`,
+    remedy: 'Look at the log of the source: it answered as if this node had the bundle already.',
   },
   CLI_PUSH_TERMS: {
     reaction: 'reject',

@@ -1,20 +1,20 @@
 // Files that the operator names: read whole, written only where nothing stands unless the command owns them. Paths resolve
 // against the host's working directory and are shown as they were typed.
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { utf8 } from '../base/bytes.js'
+import { LIMITS } from '../base/limits.js'
 import { cliFault } from './errors.js'
 import type { Host } from './host.js'
 
-/** Throws CLI_FILE_UNREADABLE. */
-export function readFile(host: Host, path: string, what: string): Uint8Array {
-  try {
-    return readFileSync(resolve(host.cwd, path))
-  } catch (error) {
-    throw cliFault('CLI_FILE_UNREADABLE', { what, path }, { cause: error })
-  }
-}
+/** Throws CLI_FILE_UNREADABLE, CLI_FILE_KIND, CLI_FILE_TOO_LARGE. */
+export const readFile = (
+  host: Host,
+  path: string,
+  what: string,
+  maxBytes: number = LIMITS.operatorFileBytes,
+): Uint8Array => host.readFile(path, what, maxBytes)
 
 export interface WriteOptions {
   /** 0644 when absent; keys are 0600. */

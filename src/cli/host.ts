@@ -27,6 +27,8 @@ export interface Host {
   /** `user:NAME`, for the trail. */
   readonly operator: string
   readonly version: string
+  /** The octets of a regular file; throws CLI_FILE_KIND for anything else and CLI_FILE_TOO_LARGE. Never waits for a writer. */
+  readonly readFile: (path: string, what: string, maxBytes: number) => Uint8Array
   /** A directory or a `.tgz`. */
   readonly readBundle: (path: string) => Promise<BundleBytes>
   /** The members of a directory that is not signed yet. */
@@ -37,13 +39,17 @@ export interface Host {
   readonly survey: (backends: readonly BackendName[]) => Promise<readonly Surveyed[]>
   /** Reads the octets of `agent.yaml`; throws with every finding. `path` is as it was typed. */
   readonly configure: (path: string, bytes: Uint8Array) => Configured
+  /** Tells the trail of a node what was refused without opening it: by its configuration, or by as much of it as can be read. */
+  readonly tellRefused: (config: Configured | ConfigBytes, fault: Refused) => Promise<void>
   /** Opens what a source names: a published folder, https, git or oci. Throws TRANSPORT_SOURCE. */
   readonly openSource: (source: string, terms: SourceTerms) => Source
   /** Follows signed roots from the trust root in `file`, which is replaced step by step; gives the version it has then. */
   readonly followRoots: (file: string, statements: readonly Uint8Array[]) => Promise<number>
   readonly openNode: (config: Configured, options: NodeOptions) => Promise<NodeHandle>
   /** Makes the state of a node that never held a bundle; throws when there is one. */
-  readonly createState: (config: Configured) => Promise<void>
+  readonly createState: (config: Configured, options?: { readonly unlessThere: boolean }) => Promise<void>
+  /** Runs the agent of this node in this process, until the signal is aborted. */
+  readonly runAgent: (config: Configured, request: AgentRequest) => Promise<void>
   /** Gives up one protection on an operator's word, and tells the trail. */
   readonly recover: (config: Configured, request: RecoverRequest) => Promise<Recovered>
   /** Polls a source and keeps the node at what it says, until the signal is aborted. */
@@ -89,6 +95,18 @@ export interface Source {
   close(): void
 }
 
+export interface AgentRequest {
+  readonly signal: AbortSignal
+  readonly tell: (line: AgentLine) => void
+}
+/** One thing that a running agent did or found. */
+export interface AgentLine {
+  readonly atMs: number
+  readonly level: 'info' | 'warning' | 'error'
+  readonly event: string
+  readonly detail: Readonly<Record<string, string | number | null | readonly string[]>>
+}
+
 export interface RecoverRequest {
   readonly what: 'clock' | 'state'
   readonly reason: string
@@ -119,6 +137,11 @@ export interface Surveyed {
   readonly probes: readonly Probe[]
 }
 
+export interface ConfigBytes {
+  readonly path: string
+  readonly bytes: Uint8Array
+}
+
 export interface Configured {
   readonly file: string
   readonly node: string
@@ -129,6 +152,19 @@ export interface Configured {
   readonly eventsFile: string
   readonly backends: readonly BackendName[]
   readonly attachInterfaces: readonly string[]
+  /** Where a running agent gets releases. Paths are absolute. */
+  readonly source?: {
+    readonly from: string
+    readonly inventory: string
+    readonly intervalMs: number
+    readonly caFile?: string
+    readonly pins: readonly string[]
+    readonly tokenFile?: string
+    readonly sshKey?: string
+    readonly knownHosts?: string
+  }
+  /** Of a running agent; `agent.sock` in the state directory when absent. */
+  readonly socket?: string
 }
 
 export interface NodeOptions {
@@ -136,6 +172,8 @@ export interface NodeOptions {
   readonly backends?: readonly BackendName[]
   /** Takes the lock of apply; without it the node may only be looked at, or a workspace quarantined. */
   readonly exclusive: boolean
+  /** Only to fence a workspace: a state that cannot be read does not keep the node from being opened. */
+  readonly fencing?: boolean
 }
 
 export interface ApplyRequest {
@@ -168,6 +206,10 @@ export interface Quarantined {
   readonly workspace: WorkspaceId
   readonly changed: boolean
   readonly generation: number
+  /** False: no plan here carries the workspace yet. */
+  readonly attached: boolean
+  /** What is wrong with the state of this node. */
+  readonly damage?: string
   readonly elapsedMs: number
 }
 
@@ -179,8 +221,8 @@ export interface NodeStatus {
     readonly source: PlanSource
     readonly decidedAtMs: number
   } | null
-  /** `active` is said only of what was read back. */
-  readonly state: 'nothing' | 'active' | 'absent' | 'drifted'
+  /** `active` is said only of what was read back; `closed` likewise, of a node without a bundle. */
+  readonly state: 'nothing' | 'closed' | 'active' | 'absent' | 'drifted'
   readonly drift: readonly string[]
   /** An apply was cut short and the next one will settle it. */
   readonly unfinished: boolean
@@ -246,6 +288,8 @@ export interface Tended {
 }
 
 export interface NodeHandle {
+  /** Closes a node that holds no bundle, and puts back what is on record and gone. Never throws for what it cannot close. */
+  stand(inventory?: ApplyRequest['inventory']): Promise<unknown>
   apply(request: ApplyRequest): Promise<Applied>
   quarantine(request: QuarantineRequest): Promise<Quarantined>
   /** Carries out a break-glass statement. */

@@ -2,6 +2,7 @@
 // usage is 64; the other codes follow from the reaction of the fault (STYLE, "Errors").
 
 import { Command, CommanderError } from 'commander'
+import { agentCommand } from './commands/agent.js'
 import { applyCommand } from './commands/apply.js'
 import { quarantineBreakglass } from './commands/breakglass.js'
 import { bundleInit } from './commands/bundle-init.js'
@@ -81,6 +82,7 @@ const SINGLE = [
   status,
   watchCommand,
   followCommand,
+  agentCommand,
   explainCommand,
   diffCommand,
   doctor,

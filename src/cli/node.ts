@@ -2,6 +2,8 @@
 
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { Fault } from '../base/fault.js'
+import { LIMITS } from '../base/limits.js'
 import type { BackendName } from '../plan/model.js'
 import { cliFault } from './errors.js'
 import { readFile } from './files.js'
@@ -20,17 +22,37 @@ export function findConfig(host: Host, named: string | undefined): string {
   return found
 }
 
-/** The configuration with its findings remembered for the error output. */
-export function configure(context: Context, named: string | undefined): Configured {
-  const file = findConfig(context.host, named)
-  const bytes = readFile(context.host, file, 'configuration')
-  context.remember(file, bytes)
-  return context.host.configure(file, bytes)
+/**
+ * The configuration, with its findings remembered for the error output. One that is refused is told to the trail, where it says
+ * where that is.
+ */
+export async function configure(context: Context, named: string | undefined): Promise<Configured> {
+  const { host } = context
+  const path = findConfig(host, named)
+  const bytes = readFile(host, path, 'configuration', LIMITS.manifestBytes)
+  context.remember(path, bytes)
+  try {
+    return host.configure(path, bytes)
+  } catch (error) {
+    if (error instanceof Fault) await host.tellRefused({ path, bytes }, error)
+    throw error
+  }
+}
+
+/** Does something for a node without opening it, and tells its trail when that is refused. */
+export async function telling<T>(host: Host, config: Configured | undefined, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act()
+  } catch (error) {
+    if (config && error instanceof Fault && error.reaction === 'reject') await host.tellRefused(config, error)
+    throw error
+  }
 }
 
 export interface NodeWanted {
   readonly config: string | undefined
   readonly exclusive: boolean
+  readonly fencing?: boolean
   readonly backends?: readonly BackendName[]
 }
 
@@ -40,9 +62,9 @@ export async function withNode(
   wanted: NodeWanted,
   run: (node: NodeHandle, config: Configured) => Promise<Outcome>,
 ): Promise<Outcome> {
-  const config = configure(context, wanted.config)
-  const { exclusive, backends } = wanted
-  const node = await context.host.openNode(config, { exclusive, ...(backends ? { backends } : {}) })
+  const config = await configure(context, wanted.config)
+  const { exclusive, fencing = false, backends } = wanted
+  const node = await context.host.openNode(config, { exclusive, fencing, ...(backends ? { backends } : {}) })
   try {
     const outcome = await run(node, config)
     const unwritten = node.unwritten()

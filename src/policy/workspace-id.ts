@@ -2,6 +2,9 @@
 
 const MAX_LENGTH = 2_048
 
+/** One id, and no pattern. */
+export const isWorkspaceId = (text: string): boolean => !text.endsWith('/*') && isWorkspacePattern(text)
+
 /** `spiffe://trust-domain/path`, or with a last segment `*` for every id below that path. */
 export function isWorkspacePattern(text: string): boolean {
   if (text.length > MAX_LENGTH) return false

@@ -115,7 +115,7 @@ describe('every call fails in turn', () => {
       async ({ node, code }) => {
         expect((await node.backends.get('memory')?.driver.observe())?.live?.quarantined).toEqual([ALPHA])
         const list = restarted(node).store.quarantines()
-        expect([undefined, 'AGENT_STORE_WRITE']).toContain(code)
+        expect([undefined, 'AGENT_FENCED_UNRECORDED']).toContain(code)
         expect(list.length).toBeLessThanOrEqual(1)
         if (code === undefined) expect(list).toHaveLength(1)
         await quarantine(restarted(node), command)

@@ -39,7 +39,7 @@ test('takes the root, then the bundle', async () => {
   fleet.published.set('roots/2.jws.json', fleet.read('2.jws.json'))
   expect(await followed(2)).toEqual([
     { kind: 'root', version: 2 },
-    { kind: 'active', generation: 1, revision: '7' },
+    { kind: 'active', generation: 2, revision: '7' },
   ])
   expect(await fleet.live()).toBe('7')
   expect(fleet.json('root.json')).toMatchObject({ version: 2 })

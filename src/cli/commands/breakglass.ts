@@ -13,8 +13,8 @@ export const quarantineBreakglass: Declared = {
   examples: ['sluice quarantine breakglass lift.jws.json --config agent.yaml'],
   declare: (command) => command.option('--config <file>', 'agent.yaml of this node'),
   run: (context, [file = ''], options) => {
-    const statement = readFile(context.host, file, 'statement')
     const config = options.config as string | undefined
+    const statement = readFile(context.host, file, 'statement')
     return withNode(context, { config, exclusive: false }, async (node) => {
       const { order, workspace, generation, elapsedMs } = await node.breakGlass(statement)
       const until = order.action === 'lift' ? formatInstant(order.expiresAtMs) : null

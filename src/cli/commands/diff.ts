@@ -3,6 +3,7 @@
 
 import { FENCING_BACKENDS } from '../../backends/registry.js'
 import { digestOf } from '../../base/digest.js'
+import { LIMITS } from '../../base/limits.js'
 import { decodePlan } from '../../plan/codec.js'
 import { diffPlans, type PlanDiff, renderDiff } from '../../plan/diff.js'
 import { planFault } from '../../plan/errors.js'
@@ -56,7 +57,7 @@ async function planOf(
   backends: readonly BackendName[],
 ): Promise<Plan> {
   if (path.endsWith('.json')) {
-    const bytes = readFile(context.host, path, 'plan')
+    const bytes = readFile(context.host, path, 'plan', LIMITS.planBytes)
     return decodePlan(bytes, digestOf(bytes))
   }
   if (inventory === undefined) throw cliFault('CLI_NEEDS_INVENTORY', { path })

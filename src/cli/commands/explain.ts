@@ -2,6 +2,7 @@
 // that is live on this node or on a plan file, so that it is never a second opinion.
 
 import { digestOf } from '../../base/digest.js'
+import { LIMITS } from '../../base/limits.js'
 import { decodePlan } from '../../plan/codec.js'
 import { explain, parsePacketQuestion } from '../../plan/explain.js'
 import type { Plan, WorkspaceId } from '../../plan/model.js'
@@ -35,7 +36,7 @@ export const explainCommand: Declared = {
         const live = await node.live()
         return answer(context, live.plan, live.quarantined, workspace, packet, `generation ${live.generation}`)
       })
-    const bytes = readFile(context.host, plan, 'plan')
+    const bytes = readFile(context.host, plan, 'plan', LIMITS.planBytes)
     return answer(context, decodePlan(bytes, digestOf(bytes)), [], workspace, packet, plan)
   },
 }

@@ -4,7 +4,7 @@
 import { counting, type Declared } from '../frame.js'
 import type { FollowLine } from '../host.js'
 import { readInventory } from '../inventory.js'
-import { configure } from '../node.js'
+import { configure, telling } from '../node.js'
 import { withSource, withSourceOptions } from '../source.js'
 
 export const followCommand: Declared = {
@@ -22,8 +22,8 @@ export const followCommand: Declared = {
   run: async (context, [address = ''], options) => {
     const { host } = context
     const given = options as unknown as { inventory: string; config?: string; interval: number; for?: number }
-    const config = configure(context, given.config)
-    const inventory = readInventory(host, given.inventory)
+    const config = await configure(context, given.config)
+    const inventory = await telling(host, config, async () => readInventory(host, given.inventory))
     const lines: FollowLine[] = []
     const { interval } = given
     const signal = host.interrupted(given.for === undefined ? undefined : given.for * 1000)

@@ -35,7 +35,7 @@ export const planCommand: Declared = {
       config?: string
       out?: string
     }
-    const node = config === undefined ? undefined : configure(context, config)
+    const node = config === undefined ? undefined : await configure(context, config)
     const trust = node ? { trust: { file: node.trustRoot, audience: node.audience, channel: node.channel } } : {}
     const backends = backend ?? node?.backends ?? FENCING_BACKENDS
     const made = await compileOffline(context, { bundle, inventory, backends, ...trust })

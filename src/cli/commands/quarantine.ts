@@ -2,6 +2,7 @@
 // works while an apply is under way; the answer comes when the fence has been read back.
 
 import type { Declared } from '../frame.js'
+import type { Quarantined } from '../host.js'
 import { withNode } from '../node.js'
 import { facts } from '../print.js'
 
@@ -20,20 +21,29 @@ const declared = (
       .option('--config <file>', 'agent.yaml of this node'),
   run: (context, [workspace = ''], options) => {
     const { reason, config } = options as { reason: string; config?: string }
-    return withNode(context, { config, exclusive: false }, async (node) => {
+    const wanted = { config, exclusive: false, fencing: kind === 'quarantine-set' }
+    return withNode(context, wanted, async (node) => {
       const result = await node.quarantine({ kind, workspace, reason })
       return {
         json: { state: done, ...result },
         text: facts([
           ['workspace', workspace],
-          ['state', result.changed ? done : `${done} already; the fence was set again and read back`],
-          ['generation', String(result.generation)],
-          ['fence read back after', `${result.elapsedMs} ms`],
+          ['state', stateOf(done, result)],
+          ...(result.generation > 0 ? ([['generation', String(result.generation)]] as const) : []),
+          ...(result.attached ? ([['fence read back after', `${result.elapsedMs} ms`]] as const) : []),
         ]),
+        ...(result.damage === undefined
+          ? {}
+          : { remarks: `${context.paint('yellow', 'warning')}: ${result.damage}; the kernel was asked instead\n` }),
       }
     })
   },
 })
+
+function stateOf(done: string, { attached, changed }: Quarantined): string {
+  if (!attached) return `${done} on record; nothing here carries it now, and it is in force when something does`
+  return changed ? done : `${done} already; the fence was set again and read back`
+}
 
 export const quarantineSet = declared(
   'quarantine-set',

@@ -25,7 +25,7 @@ const declared = (what: RecoverRequest['what'], summary: string): Declared => ({
       .option('--yes', 'do not ask'),
   run: async (context, _positional, options) => {
     const { reason, config, yes } = options as { reason: string; config?: string; yes?: boolean }
-    const node = configure(context, config)
+    const node = await configure(context, config)
     if (!yes && !(await context.host.confirm(QUESTION[what])))
       throw cliFault('CLI_NOT_CONFIRMED', { what: `recover ${what}` })
     const { moved, quarantines } = await context.host.recover(node, { what, reason })

@@ -1,6 +1,8 @@
 // `sluice status`: what is on record and what was read back, side by side. `active` is said only of what the kernel shows.
 
 import { formatInstant } from '../../bundle/instant.js'
+import { isClosed } from '../../plan/closed.js'
+import type { PlanSource } from '../../plan/model.js'
 import type { Context, Declared } from '../frame.js'
 import type { NodeStatus } from '../host.js'
 import { withNode } from '../node.js'
@@ -8,6 +10,7 @@ import { facts, type Ink, table } from '../print.js'
 
 const STATES = {
   nothing: ['yellow', 'nothing was ever active on this node'],
+  closed: ['yellow', 'no bundle is active: everything is denied, read back just now'],
   active: ['green', 'active, read back just now'],
   absent: ['red', 'on record, but nothing of it is there; apply the bundle again'],
   drifted: ['red', 'what is there differs from the record; apply the bundle again'],
@@ -25,6 +28,9 @@ export const status: Declared = {
     }),
 }
 
+const bundleOf = ({ bundleId, policyRevision, channel }: PlanSource): string =>
+  `${bundleId}, revision ${policyRevision}, channel ${channel}`
+
 function describe({ host, paint }: Context, node: string, seen: NodeStatus): string {
   const [ink, words] = STATES[seen.state]
   const { live } = seen
@@ -34,11 +40,11 @@ function describe({ host, paint }: Context, node: string, seen: NodeStatus): str
     ['state', seen.state],
     ...(live
       ? ([
-          ['bundle', `${live.source.bundleId}, revision ${live.source.policyRevision}, channel ${live.source.channel}`],
+          ['bundle', isClosed(live.source) ? '(none)' : bundleOf(live.source)],
           ['generation', String(live.generation)],
           ['plan', live.planDigest],
           ['since', formatInstant(live.decidedAtMs)],
-          ['valid until', formatInstant(live.source.expiresAtMs)],
+          ['valid until', isClosed(live.source) ? 'a bundle is applied' : formatInstant(live.source.expiresAtMs)],
         ] as const)
       : []),
   ])

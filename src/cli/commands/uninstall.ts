@@ -12,7 +12,7 @@ export const uninstall: Declared = {
   declare: (command) => command.option('--config <file>', 'agent.yaml of this node').option('--yes', 'do not ask'),
   run: async (context, _positional, options) => {
     const { config, yes } = options as { config?: string; yes?: boolean }
-    const { stateDirectory, eventsFile, backends } = configure(context, config)
+    const { stateDirectory, eventsFile, backends } = await configure(context, config)
     const question =
       `This removes the fence of ${backends.join(', ')}, ${stateDirectory} and ${eventsFile}. ` +
       'Workspaces that still run are not fenced after it. Go on?'

@@ -67,8 +67,9 @@ describe('apply', () => {
       `memory: ${ALPHA} is not attached`,
     ])
     const { decision } = await apply(node, await offer())
-    expect(decision).toMatchObject({ kind: 'repair', generation: 2 })
-    expect(await liveOf(node)).toMatchObject({ state: 'active', generation: 2 })
+    // Past every number that the kernel has seen: backends refuse to go back.
+    expect(decision).toMatchObject({ kind: 'repair', generation: 10 })
+    expect(await liveOf(node)).toMatchObject({ state: 'active', generation: 10 })
   })
 
   it('makes a new generation of a higher revision and names the one that it replaced', async () => {
@@ -285,9 +286,10 @@ describe('quarantine', () => {
 
   it('refuses what it cannot mean', async () => {
     const node = makeNode()
-    expect(await codeOf(quarantine(node, command('quarantine-set')))).toBe('AGENT_NOTHING_LIVE')
     await apply(node, await offer())
-    expect(await codeOf(quarantine(node, command('quarantine-set', BETA)))).toBe('AGENT_WORKSPACE_UNKNOWN')
+    for (const none of ['alpha', 'spiffe://fleet.example/ws/*', 'spiffe://fleet.example/ws/../x'])
+      expect(await codeOf(quarantine(node, command('quarantine-set', none)))).toBe('AGENT_WORKSPACE_UNKNOWN')
+    expect(node.store.quarantines()).toEqual([])
     expect(await codeOf(quarantine(node, command('quarantine-lift')))).toBe('AGENT_NOT_QUARANTINED')
   })
 })

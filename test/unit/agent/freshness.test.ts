@@ -48,14 +48,14 @@ describe('admitting', () => {
   test('without a statement, with one, and with one for a newer bundle', async () => {
     const node = strictNode()
     expect(await codeOf(admit(node, await offer()))).toBe('BUNDLE_STALE')
-    expect((await admit(node, await offer(), await statementFor({}, NOW))).generation).toBe(1)
+    expect((await admit(node, await offer(), await statementFor({}, NOW))).generation).toBe(2)
     await confirm(node, await statementFor({ revision: 2n }, NOW + 1_000))
     expect(await codeOf(admit(node, await offer()))).toBe('BUNDLE_SUPERSEDED')
-    expect((await admit(node, await offer({ revision: 2n }))).generation).toBe(2)
+    expect((await admit(node, await offer({ revision: 2n }))).generation).toBe(3)
   })
 
   test('a root without freshness keys asks for none', async () => {
-    expect((await admit(makeNode(), await offer())).generation).toBe(1)
+    expect((await admit(makeNode(), await offer())).generation).toBe(2)
   })
 
   test('staleness is not held against the bytes', async () => {
@@ -165,7 +165,7 @@ describe('the clock', () => {
     expect(await suspendedOf(node)).toBe(1)
     expect(await codeOf(admit(node, await offer({ revision: 2n })))).toBe('AGENT_CLOCK_BACK')
     expect(node.facts.at(-1)).toMatchObject({ kind: 'bundle-refused', code: 'AGENT_CLOCK_BACK', attack: true })
-    expect(node.store.load().live?.generation).toBe(1)
+    expect(node.store.load().live?.generation).toBe(2)
   })
 
   test('the floor outlives the run and is bound to the state: a lost file is damage', async () => {

@@ -134,7 +134,8 @@ describe('a disk that refuses', () => {
     const command = { workspace: ALPHA, reason: 'x', by: 'user:test', commandId: 'c' }
     files.left = 0
     await expect(quarantine(node, { ...command, kind: 'quarantine-set' })).rejects.toMatchObject({
-      code: 'AGENT_STORE_WRITE',
+      code: 'AGENT_FENCED_UNRECORDED',
+      cause: { code: 'AGENT_STORE_WRITE' },
     })
     expect((await driver.observe()).live?.quarantined).toEqual([ALPHA])
   })

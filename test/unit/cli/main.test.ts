@@ -41,6 +41,7 @@ const COMMANDS = [
   'recover clock',
   'recover state',
   'plan',
+  'agent',
   'apply',
   'status',
   'watch',
@@ -110,12 +111,18 @@ describe('exit codes', () => {
     for (const line of [
       'status',
       'apply bundle --inventory inventory.yaml',
-      "quarantine set spiffe://fleet.example/ws/ws0 --reason 'x'",
+      "quarantine lift spiffe://fleet.example/ws/ws0 --reason 'x'",
     ]) {
       const { exit, error } = await operator.sluice(line)
       expect([line, exit]).toEqual([line, 70])
       expect(error).toContain('AGENT_STORE_DAMAGED')
     }
+    // Fencing goes on without it, and says what is wrong.
+    const fenced = await operator.sluice("quarantine set spiffe://fleet.example/ws/ws0 --reason 'x'")
+    expect(fenced.exit).toBe(0)
+    expect(fenced.error).toMatch(
+      /^warning: .*state\.json is damaged or was changed by hand.*; the kernel was asked instead\n$/,
+    )
   })
 })
 
