@@ -129,7 +129,7 @@ export const living = (of: fc.Arbitrary<Scenario>, lessons: number): fc.Arbitrar
       const plans = scene.plans.map((plan, i) =>
         naming(
           plan,
-          (known[i % known.length] ?? []).map((n) => NAMES[n] as Name),
+          (known[i % known.length] ?? []).map((n) => NAMES[n]),
         ),
       )
       const steps: Life[] = [...scene.steps]

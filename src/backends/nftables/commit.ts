@@ -9,15 +9,17 @@ import { nftablesFault } from './errors.js'
 import { moveFlags, raiseFlags } from './flag.js'
 import { cutFlows, flowJudge } from './flows.js'
 import { pruneLearned } from './learn.js'
+import { commentOf } from './lower.js'
 import { listLinks } from './native.js'
 import { addPairs, keepPairs, pairsOf } from './places.js'
 import { type NftProgram, namePrefix } from './program.js'
 import { elementsOf } from './readback.js'
-import { type LiveRecord, livePattern, structureDigest, type WorkspaceRecord } from './record.js'
+import { type LiveRecord, livePattern, structureDigest } from './record.js'
 import { TABLE } from './scaffold.js'
 import { dropChain, hookScript, linkChain, linkScript, scaffoldScript, switchScript } from './script.js'
-import { reasonOf, type Session, type StagedProgram } from './session.js'
+import { type Place, reasonOf, type Session, type StagedProgram } from './session.js'
 import { removeObjects } from './stage.js'
+import { readJudged, readStanding } from './standing.js'
 
 export const LOOSE = '/proc/sys/net/netfilter/nf_conntrack_tcp_loose'
 
@@ -28,21 +30,24 @@ export async function commit(session: Session, staged: Staged): Promise<void> {
   const { program } = held
   session.tending = true
   await strictConntrack(session)
-  const before = session.live
-  const deadlines = before ? await readDeadlines(session) : new Map<string, number>()
+  const record = session.live
+  const before = await placesBefore(session)
+  // What cannot be written down afterwards is not begun.
+  await session.remember({})
+  const deadlines = await readDeadlines(session, before)
   // While the deadline holds them no packet of these flows passes: destroyed now, none can revive at the switch.
-  await cutSuspended(before?.workspaces ?? [], expiredOf(deadlines))
+  await cutSuspended(before, expiredOf(deadlines))
   // Wider first: between the two calls the floor guards what was and what will be.
-  session.floor.guard([...(before?.workspaces ?? []), ...program.workspaces])
-  await raiseFlags(session, before?.workspaces ?? [], program.workspaces)
-  await switchOver(session, held, before)
+  session.floor.guard([...before, ...program.workspaces])
+  await raiseFlags(session, before, program.workspaces)
+  await switchOver(session, held, record, before)
   session.staged.delete(staged.generation)
   session.assume(recordOf(held))
   await readBack(session, program)
-  await cut(program, before?.workspaces ?? [])
-  await cutSuspended(before?.workspaces ?? [], expiredOf(deadlines))
-  await moveFlags(session, before?.workspaces ?? [], program.workspaces)
-  await pruneLearned(session, before?.workspaces ?? [])
+  await cut(program, before)
+  await cutSuspended(before, expiredOf(deadlines))
+  await moveFlags(session, before, program.workspaces)
+  await pruneLearned(session, record?.workspaces)
   session.floor.guard(program.workspaces)
   const structure = structureDigest(await session.writer.structure('inet'), livePattern(program.generation, held.tag))
   await session.remember({ live: { ...recordOf(held), structure } })
@@ -50,13 +55,45 @@ export async function commit(session: Session, staged: Staged): Promise<void> {
   void session.lane.run(() => removeOldObjects(session, held)).catch(() => undefined)
 }
 
-async function switchOver(session: Session, held: StagedProgram, before: LiveRecord | null): Promise<void> {
+/**
+ * Who is attached until now. Where the record and the kernel differ, an agent ended between a switch and its cut: what the live
+ * generation does not grant is cut first, or a grant that comes back with this commit would revive it.
+ */
+async function placesBefore(session: Session): Promise<readonly Place[]> {
+  const record = session.live
+  const standing = await readStanding(session)
+  const agree = record?.generation === standing?.generation && record?.planDigest === standing?.planDigest
+  if (!standing || agree) return record?.workspaces ?? []
+  const live = await readJudged(session)
+  const gone = (record?.workspaces ?? [])
+    .filter((old) => !live.some((one) => one.interface === old.interface))
+    .map((old) => ({ ...old, ...NOTHING }))
+  const all = [...live, ...gone]
+  await cutFlows(
+    all.flatMap(({ addresses }) => addresses),
+    flowJudge(all),
+  )
+  const named = (place: Place): Place => ({
+    ...place,
+    workspace:
+      record?.workspaces.find((one) => commentOf(one.workspace) === place.workspace)?.workspace ?? place.workspace,
+  })
+  return all.map(named)
+}
+const NOTHING = { clauses: [], flowGrants: [], services: [] } as const
+
+async function switchOver(
+  session: Session,
+  held: StagedProgram,
+  record: LiveRecord | null,
+  before: readonly Place[],
+): Promise<void> {
   const { program, tag } = held
   // A second try when an interface went away between the listing and the transaction that hooks it.
   for (let attempt = 0; ; attempt++) {
     try {
       const names = program.workspaces.map(({ interface: name }) => name)
-      const intact = await isIntact(session, before)
+      const intact = await isIntact(session, record)
       if (!intact) await session.writer.run(scaffoldScript(session.options.attachInterfaces))
       addPairs(pairsOf(names))
       const links = await linkChanges(session, names)
@@ -66,7 +103,7 @@ async function switchOver(session: Session, held: StagedProgram, before: LiveRec
       return
     } catch (error) {
       if (attempt === 0) continue
-      session.floor.guard(before?.workspaces ?? [])
+      session.floor.guard(before)
       throw nftablesFault('NFT_COMMIT', { generation: program.generation, why: reasonOf(error) }, { cause: error })
     }
   }
@@ -106,10 +143,10 @@ async function readBack(session: Session, program: NftProgram): Promise<void> {
 }
 
 /** Interface to the time, on the clock of performance.now(), at which the plan before suspends it. */
-async function readDeadlines(session: Session): Promise<Map<string, number>> {
+async function readDeadlines(session: Session, before: readonly Place[]): Promise<Map<string, number>> {
   const listed = elementsOf(await session.writer.list(`list set inet ${TABLE} live`).catch(() => []))
   const now = performance.now()
-  const deadlines = new Map((session.live?.workspaces ?? []).map(({ interface: name }) => [name, now]))
+  const deadlines = new Map(before.map(({ interface: name }) => [name, now]))
   for (const { key, expiresS } of listed)
     if (expiresS === undefined) deadlines.delete(key)
     else deadlines.set(key, now + expiresS * 1000)
@@ -120,7 +157,7 @@ const expiredOf = (deadlines: ReadonlyMap<string, number>): ReadonlySet<string> 
   new Set([...deadlines].filter(([, atMs]) => atMs <= performance.now()).map(([name]) => name))
 
 /** Suspending cuts everything, also when nobody but the clock did it. */
-async function cutSuspended(before: readonly WorkspaceRecord[], expired: ReadonlySet<string>): Promise<void> {
+async function cutSuspended(before: readonly Place[], expired: ReadonlySet<string>): Promise<void> {
   const suspended = before.filter(({ interface: name }) => expired.has(name))
   await cutFlows(
     suspended.flatMap(({ addresses }) => addresses),
@@ -129,9 +166,9 @@ async function cutSuspended(before: readonly WorkspaceRecord[], expired: Readonl
 }
 
 /** Flows without a grant, and every flow of a workspace that is attached no longer. */
-async function cut(program: NftProgram, before: readonly WorkspaceRecord[]): Promise<void> {
+async function cut(program: NftProgram, before: readonly Place[]): Promise<void> {
   const gone = before.filter((old) => !program.workspaces.some(({ workspace }) => workspace === old.workspace))
-  const nothing = gone.map(({ addresses }) => ({ addresses, clauses: [], flowGrants: [], services: [] }))
+  const nothing = gone.map(({ addresses }) => ({ addresses, ...NOTHING }))
   const keep = flowJudge([...nothing, ...program.workspaces])
   await cutFlows(
     [...program.workspaces, ...gone].flatMap(({ addresses }) => addresses),
@@ -170,12 +207,12 @@ export const elementsDigest = (elements: readonly string[]): string => digestOfT
 
 /** Without this, conntrack adopts packets from the middle of a connection, and a destroyed flow comes back by itself. */
 async function strictConntrack(session: Session): Promise<void> {
-  try {
-    const now = (await readFile(LOOSE, 'utf8')).trim()
-    if (now === '0') return
-    await writeFile(LOOSE, '0\n')
-    if (session.looseBefore === null) await session.remember({ looseBefore: now })
-  } catch (cause) {
+  const failed = (cause: unknown): never => {
     throw nftablesFault('NFT_CUT', { why: 'nf_conntrack_tcp_loose cannot be set to 0' }, { cause })
   }
+  const now = (await readFile(LOOSE, 'utf8').catch(failed)).trim()
+  if (now === '0') return
+  // Written down first, so that `uninstall` can set it back whatever happens in between.
+  if (session.looseBefore === null) await session.remember({ looseBefore: now })
+  await writeFile(LOOSE, '0\n').catch(failed)
 }

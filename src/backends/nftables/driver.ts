@@ -4,23 +4,24 @@
 import type { Driver, OpenOptions } from '../backend.js'
 import { commit } from './commit.js'
 import { readDenials } from './denials.js'
-import { adoptFlags, adoptPlaces, setFlag } from './flag.js'
+import { adoptFlags, setFlag } from './flag.js'
 import { adoptLearned, learn } from './learn.js'
 import { observe } from './observe.js'
 import { probe } from './probe.js'
 import type { NftProgram } from './program.js'
 import { Session } from './session.js'
 import { discard, stage } from './stage.js'
+import { readPlaces } from './standing.js'
 import { uninstall } from './uninstall.js'
 import { watch } from './watch.js'
 
 /** Throws NFT_UNAVAILABLE, NFT_ATTACH_PATTERN. */
 export async function openDriver(options: OpenOptions): Promise<Driver<NftProgram>> {
   const session = await Session.open(options)
-  await adoptPlaces(session)
+  session.found = await readPlaces(session)
   await adoptFlags(session)
   await adoptLearned(session)
-  session.floor.adopt(session.live?.workspaces ?? [])
+  session.floor.adopt(session.live?.workspaces ?? session.found)
   const listeners = new Set<() => void>()
   const unwatch = watch(session, () => {
     for (const changed of listeners) changed()

@@ -44,6 +44,12 @@ export const NFTABLES_FAULTS = {
     say: (d: { generation: number; why: string }) => `generation ${d.generation} could not be staged: ${d.why}`,
     remedy: 'Nothing changed. See the cause; `sluice doctor` says what this machine can do.',
   },
+  NFT_STATE: {
+    reaction: 'retry',
+    say: (d: { file: string; why: string }) => `${d.file} cannot be written: ${d.why}`,
+    remedy:
+      'Give the state directory space and the right to be written. What is live stays live, and quarantine works.',
+  },
   NFT_STALE: {
     reaction: 'stale',
     say: (d: { generation: number; live: number }) =>

@@ -155,25 +155,11 @@ async function carry(
   }
 }
 
-/**
- * Who is attached where, as the kernel has it. After a crash between a switch and its record the two differ, and a flag must
- * reach both. No table yet: nobody is.
- */
-export async function adoptPlaces(session: Session): Promise<void> {
-  const elements = await session.reader.list(`list set inet ${TABLE} attached`).then(elementsOf, () => [])
-  session.found = elements.flatMap(({ key, comment }) => {
-    const recorded = session.live?.workspaces.find((one) => commentOf(one.workspace) === comment)
-    return comment === undefined
-      ? []
-      : [{ workspace: recorded?.workspace ?? comment, interface: key, addresses: recorded?.addresses ?? [] }]
-  })
-}
-
 /** After a restart the kernel knows the flags, by interface. */
 export async function adoptFlags(session: Session): Promise<void> {
   for (const flag of ['quarantined', 'suspended'] as const) {
     const names = await readFlag(session, flag).catch((): string[] => []) // no table yet: nothing is flagged
-    for (const { workspace, interface: name } of session.live?.workspaces ?? [])
+    for (const { workspace, interface: name } of session.live?.workspaces ?? session.found)
       if (names.includes(name)) session.flags[flag].add(workspace)
   }
 }

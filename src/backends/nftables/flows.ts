@@ -17,7 +17,9 @@ export interface LiveFlow {
   readonly mark: number
 }
 
-type Judged = Pick<NftWorkspace, 'addresses' | 'clauses' | 'flowGrants' | 'services'>
+type Judged = Pick<NftWorkspace, 'addresses' | 'flowGrants' | 'services'> & {
+  readonly clauses: readonly { readonly mark: number }[]
+}
 
 /** Grants of one workspace, exact ones by hash; indexed when the first flow asks, because most have none. */
 class Judge {

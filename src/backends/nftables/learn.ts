@@ -18,9 +18,12 @@ type MapName = 'learned4' | 'learned6'
 const MAPS: readonly MapName[] = ['learned4', 'learned6']
 const mapOf = (key: string): MapName => ((key.split(' . ')[1] ?? '').includes(':') ? 'learned6' : 'learned4')
 
-/** False when the generation is not live, a clause is not the workspace's, or what was written is not there afterwards. */
+/**
+ * False when the generation is not live, a clause is not the workspace's, or what was written is not there afterwards. The kernel
+ * is asked for its generation before and after: another process may have switched, and then what was written goes again.
+ */
 export async function learn(session: Session, generation: number, grants: readonly LearnedGrant[]): Promise<boolean> {
-  if (session.live?.generation !== generation) return false
+  if (session.live?.generation !== generation || !isStanding(generation)) return false
   const nowMs = Date.now()
   const lines: Record<MapName, { remove: string[]; add: string[] }> = {
     learned4: { remove: [], add: [] },
@@ -29,11 +32,13 @@ export async function learn(session: Session, generation: number, grants: readon
   const touched = new Map<string, LearnedGrant[]>()
   for (const grant of grants) {
     const at = session.live.workspaces.find(({ workspace }) => workspace === grant.workspace)
-    if (!at?.clauses.some(({ clause }) => clause === grant.clause)) return false
-    if (grant.expiresAtMs <= nowMs) continue
+    const known = at?.clauses.some(({ clause }) => clause === grant.clause) === true
+    if (grant.expiresAtMs > 0 && !known) return false
+    if (!at || (grant.expiresAtMs > 0 && grant.expiresAtMs <= nowMs)) continue
     const key = `${at.interface} . ${grant.address} . ${grant.protocol} . ${grant.port}`
     const held = touched.get(key) ?? (session.learned.get(key) ?? []).filter((one) => one.expiresAtMs > nowMs)
-    touched.set(key, [...held.filter(({ clause }) => clause !== grant.clause), grant])
+    const others = held.filter(({ clause }) => clause !== grant.clause)
+    touched.set(key, grant.expiresAtMs > 0 ? [...others, grant] : others)
   }
   for (const [key, held] of touched) {
     const winner = lastOf(held)
@@ -49,9 +54,23 @@ export async function learn(session: Session, generation: number, grants: readon
   ).join('')
   if (script === '') return true
   if (!(await taken(session, script))) return false
-  for (const [key, held] of touched) session.learned.set(key, held)
+  for (const [key, held] of touched)
+    if (held.length > 0) session.learned.set(key, held)
+    else session.learned.delete(key)
   forgetExpired(session, nowMs)
-  return readBack([...touched.keys()])
+  if (!isStanding(generation)) {
+    const added = MAPS.map((name) => removeElements('inet', name, lines[name].add)).join('')
+    // Its clauses may be live no more; what the other process took away already needs no taking away.
+    await taken(session, added)
+    return false
+  }
+  return readBack([...touched].flatMap(([key, held]) => (held.length > 0 ? [key] : [])))
+}
+
+/** The generation as the kernel has it: a mark, in the machine's own order. */
+function isStanding(generation: number): boolean {
+  const key = new Uint8Array(Uint32Array.of(generation).buffer)
+  return native().elementHas(TABLE, 'gen', key, key.length) === 1
 }
 
 /** What the kernel has let go by itself need not be remembered; looked for whenever the memory has doubled. */
@@ -109,6 +128,8 @@ async function taken(session: Session, script: string): Promise<boolean> {
 
 /** After a commit: what belongs to no live clause of the workspace at its interface goes, so that no later plan revives it. */
 export async function pruneLearned(session: Session, before: readonly WorkspaceRecord[]): Promise<void> {
+  // Another process may have learnt since this one looked.
+  await adoptLearned(session, before)
   const nowMs = Date.now()
   const stale: Record<MapName, string[]> = { learned4: [], learned6: [] }
   const fresh: Record<MapName, string[]> = { learned4: [], learned6: [] }
@@ -142,20 +163,30 @@ function staleText(key: string, old: LearnedGrant, before: readonly WorkspaceRec
   return `"${name}" . ${rest.join(' . ')} timeout 1s : 0x${mark.toString(16)}`
 }
 
-/** After a restart the kernel knows them: name, clause and generation stand in the comment. */
-export async function adoptLearned(session: Session): Promise<void> {
+/** The kernel knows them: name, clause and generation stand in the comment. `places` say whose interface is whose. */
+export async function adoptLearned(
+  session: Session,
+  places: readonly WorkspaceRecord[] = session.live?.workspaces ?? [],
+): Promise<void> {
   for (const name of MAPS) {
     const elements = elementsOf(await session.reader.list(`list map inet ${TABLE} ${name}`).catch(() => [])) // no table yet
     for (const element of elements) {
-      const grant = grantOf(session, element)
-      if (grant) session.learned.set(element.key, [grant])
+      const grant = grantOf(session, places, element)
+      const held = session.learned.get(element.key) ?? []
+      const same = held.find(({ clause }) => clause === grant?.clause)
+      if (grant && (!same || same.expiresAtMs < grant.expiresAtMs - 1000))
+        session.learned.set(element.key, [...held.filter((one) => one !== same), grant])
     }
   }
 }
 
-function grantOf(session: Session, { key, comment = '', expiresS = 0 }: ReadElement): LearnedGrant | undefined {
+function grantOf(
+  session: Session,
+  places: readonly WorkspaceRecord[],
+  { key, comment = '', expiresS = 0 }: ReadElement,
+): LearnedGrant | undefined {
   const [link, address = '', protocol, port] = key.split(' . ')
-  const at = session.live?.workspaces.find((one) => one.interface === link)
+  const at = places.find((one) => one.interface === link)
   const said = /^g(\d+) (sha256:[0-9a-f]{64}) (.*)$/.exec(comment)
   if (!at || !said || (protocol !== 'tcp' && protocol !== 'udp')) return undefined
   return {

@@ -16,7 +16,7 @@ import type { NftObject } from './libnftables.js'
 import { listLinks } from './native.js'
 import { placeDrift } from './places.js'
 import { elementsOf, type ReadElement } from './readback.js'
-import { type LiveRecord, livePattern, structureDigest } from './record.js'
+import { type LiveRecord, livePattern, STATE_NAME, structureDigest } from './record.js'
 import { counterName, TABLE } from './scaffold.js'
 import { linkChain, TABLE_FAMILIES, type TableFamily } from './script.js'
 import { reasonOf, type Session } from './session.js'
@@ -62,18 +62,21 @@ async function look(session: Session): Promise<Observed> {
     drift.push(...placeDrift(record.workspaces.map((one) => one.interface)))
     drift.push(...floorDrift(session), ...(await conntrackDrift()))
   } else if (gen) drift.push('nothing on record vouches for what is live')
+  if (session.damaged !== undefined)
+    drift.push(`${STATE_NAME} cannot be used, and what is live is read from the kernel: ${session.damaged}`)
   if (!gen?.comment || !isDigest(gen.comment)) {
     if (record) drift.push('the generation is not in the kernel')
     return { live: null, drift, counters, drops }
   }
   if (record && (Number(gen.key) !== record.generation || gen.comment !== record.planDigest))
     drift.push(`generation ${gen.key} is live, and ${record.generation} was put there`)
-  const flagged = async (flag: string): Promise<string[]> => workspacesAt(record, await read(flag))
+  const attached = await read('attached')
+  const flagged = async (flag: string): Promise<string[]> => workspacesAt(record, await read(flag), attached)
   return {
     live: {
       generation: Number(gen.key),
       planDigest: gen.comment,
-      workspaces: attachedWorkspaces(record, await read('attached')),
+      workspaces: workspacesAt(record, attached, attached),
       quarantined: await flagged('quarantined'),
       suspended: [...new Set([...(await flagged('suspended')), ...pastDeadline(record, await read('live'))])].sort(),
       learned: learnedOf(session),
@@ -97,13 +100,17 @@ async function readStructures({ reader }: Session): Promise<Record<TableFamily, 
   }
 }
 
-const workspacesAt = (record: LiveRecord | null, elements: readonly ReadElement[]): string[] =>
-  elements.map(({ key }) => record?.workspaces.find((one) => one.interface === key)?.workspace ?? key).sort()
-
-/** By the record where there is one, else by the comment of the element. */
-const attachedWorkspaces = (record: LiveRecord | null, elements: readonly ReadElement[]): string[] =>
+/** By the record where there is one, else by the comment of the attached element. */
+const workspacesAt = (
+  record: LiveRecord | null,
+  elements: readonly ReadElement[],
+  attached: readonly ReadElement[],
+): string[] =>
   elements
-    .map(({ key, comment }) => record?.workspaces.find((one) => one.interface === key)?.workspace ?? comment ?? key)
+    .map(({ key }) => {
+      const recorded = record?.workspaces.find((one) => one.interface === key)?.workspace
+      return recorded ?? attached.find((one) => one.key === key)?.comment ?? key
+    })
     .sort()
 
 /** A workspace whose `live` element has run out is suspended, though nobody flagged it. */

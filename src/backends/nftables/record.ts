@@ -6,6 +6,7 @@ import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { canonicalize, type Json } from '../../base/canonical.js'
 import { type Digest, digestOfText } from '../../base/digest.js'
+import { nftablesFault } from './errors.js'
 import type { NftObject } from './libnftables.js'
 import type { ClauseMark } from './program.js'
 
@@ -35,22 +36,62 @@ export interface StateFile {
 }
 
 const EMPTY: StateFile = { format: 1, live: null, looseBefore: null }
-const NAME = 'nftables.json'
+export const STATE_NAME = 'nftables.json'
 
-export async function readState(directory: string): Promise<StateFile> {
+export interface ReadState {
+  readonly state: StateFile
+  /** Why the file that is there cannot be used; then what is live is read from the kernel. */
+  readonly damage?: string
+}
+
+/** Never throws: a fence must be able to quarantine without its record. */
+export async function readState(directory: string): Promise<ReadState> {
   try {
-    const state = JSON.parse(await readFile(join(directory, NAME), 'utf8')) as StateFile
-    return state.format === 1 ? state : EMPTY
-  } catch {
-    // No file, or not ours: what is live is read from the kernel, and observe reports that nothing vouches for it.
-    return EMPTY
+    const state = JSON.parse(await readFile(join(directory, STATE_NAME), 'utf8')) as unknown
+    return isState(state) ? { state } : { state: EMPTY, damage: 'it is not in the form that this version writes' }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { state: EMPTY }
+    return { state: EMPTY, damage: error instanceof Error ? error.message : String(error) }
   }
 }
 
-/** Whole or not at all: written beside, synced, renamed. */
+/** What the rest of the driver relies on; the content of a field that only drift is judged by may be wrong. */
+function isState(value: unknown): value is StateFile {
+  const state = value as Partial<StateFile> | null
+  if (typeof state !== 'object' || state === null || state.format !== 1) return false
+  const { live, looseBefore } = state
+  if (looseBefore !== null && typeof looseBefore !== 'string') return false
+  if (live === null) return true
+  const texts = (list: unknown): boolean => Array.isArray(list) && list.every((one) => typeof one === 'string')
+  const isWorkspace = (one: Partial<WorkspaceRecord> | null): boolean =>
+    typeof one?.workspace === 'string' &&
+    typeof one.interface === 'string' &&
+    texts(one.addresses) &&
+    Array.isArray(one.clauses)
+  return (
+    typeof live === 'object' &&
+    [live.planDigest, live.tag, live.structure].every((text) => typeof text === 'string') &&
+    Number.isInteger(live.generation) &&
+    Array.isArray(live.workspaces) &&
+    live.workspaces.every(isWorkspace) &&
+    typeof live.elements === 'object' &&
+    live.elements !== null
+  )
+}
+
+/** Whole or not at all: written beside, synced, renamed. Throws NFT_STATE. */
 export async function writeState(directory: string, state: StateFile): Promise<void> {
+  try {
+    await write(directory, state)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    throw nftablesFault('NFT_STATE', { file: join(directory, STATE_NAME), why }, { cause: error })
+  }
+}
+
+async function write(directory: string, state: StateFile): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
-  const path = join(directory, NAME)
+  const path = join(directory, STATE_NAME)
   const file = await open(`${path}.new`, 'w', 0o600)
   try {
     await file.writeFile(JSON.stringify(state))
@@ -61,7 +102,7 @@ export async function writeState(directory: string, state: StateFile): Promise<v
   await rename(`${path}.new`, path)
 }
 
-export const removeState = (directory: string): Promise<void> => rm(join(directory, NAME), { force: true })
+export const removeState = (directory: string): Promise<void> => rm(join(directory, STATE_NAME), { force: true })
 
 /** Handles and counts differ between equal rulesets; interfaces come and go. */
 const CHANGING: ReadonlySet<string> = new Set(['handle', 'packets', 'bytes', 'elem'])

@@ -7,6 +7,7 @@ import type { Flag, OpenOptions } from '../backend.js'
 import { DenyFloor } from './denyfloor.js'
 import { Lane } from './lane.js'
 import { NftContext, NftError } from './libnftables.js'
+import { commentOf } from './lower.js'
 import type { NftProgram } from './program.js'
 import { type LiveRecord, readState, type StateFile, type WorkspaceRecord, writeState } from './record.js'
 import { patternOf } from './scaffold.js'
@@ -47,17 +48,24 @@ export class Session {
   private constructor(
     readonly options: OpenOptions,
     private state: StateFile,
+    private damage: string | undefined,
   ) {
     for (const pattern of options.attachInterfaces) patternOf(pattern)
     this.floor = new DenyFloor(options.attachInterfaces)
   }
 
   static async open(options: OpenOptions): Promise<Session> {
-    return new Session(options, await readState(options.stateDirectory))
+    const { state, damage } = await readState(options.stateDirectory)
+    return new Session(options, state, damage)
   }
 
   get live(): LiveRecord | null {
     return this.state.live
+  }
+
+  /** Why the record could not be read; undefined when it could, or was written since. */
+  get damaged(): string | undefined {
+    return this.damage
   }
 
   get looseBefore(): string | null {
@@ -73,6 +81,7 @@ export class Session {
   async remember(change: Partial<Omit<StateFile, 'format'>>): Promise<void> {
     this.state = { ...this.state, ...change }
     await writeState(this.options.stateDirectory, this.state)
+    this.damage = undefined
   }
 
   forget(): void {
@@ -90,8 +99,10 @@ export class Session {
       ...this.found,
       ...[...this.staged.values()].flatMap(({ program }) => program.workspaces),
     ]
-    const found = known.filter(({ workspace }) => workspace === id)
-    return found.filter((place, i) => found.findIndex((one) => one.interface === place.interface) === i)
+    // The kernel's own word for a workspace is a comment, which may have been cut.
+    const found = known.filter(({ workspace }) => workspace === id || workspace === commentOf(id))
+    const spelt = ({ interface: name, addresses }: Place): string => [name, ...addresses].join(' ')
+    return found.filter((place, i) => found.findIndex((one) => spelt(one) === spelt(place)) === i)
   }
 
   async close(): Promise<void> {

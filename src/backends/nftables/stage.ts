@@ -8,10 +8,11 @@ import type { NftProgram } from './program.js'
 import { TABLE } from './scaffold.js'
 import { dropChain, dropSet, loadScripts, scaffoldScript } from './script.js'
 import { reasonOf, type Session } from './session.js'
+import { readStanding } from './standing.js'
 
 /** Throws NFT_STALE, NFT_BRIDGED, NFT_STAGE. */
 export async function stage(session: Session, program: NftProgram): Promise<Staged> {
-  const live = session.live?.generation ?? 0
+  const live = session.live?.generation ?? (await readStanding(session))?.generation ?? 0
   if (program.generation < live) throw nftablesFault('NFT_STALE', { generation: program.generation, live })
   refuseBridged(program)
   const tag = tagOf(++session.loads)

@@ -2,6 +2,7 @@
 // a line ({id, op, args}), one JSON answer a line ({id, result, tookMs} or {id, fault}). Big integers travel as text. Ends when
 // its input ends, and leaves the fence as it is: that is what an agent's death looks like.
 
+import { spawnSync } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { DenialBatch, Driver, OpenOptions, Staged } from '../../../src/backends/backend.js'
 import { nftablesBackend } from '../../../src/backends/nftables/index.js'
@@ -15,6 +16,24 @@ let counters: NftContext | undefined
 let foreignChanges = 0
 let stopDenials: (() => Promise<void>) | undefined
 const batches: DenialBatch[] = []
+
+/** Commands to run, once, right before and right after the transaction that switches generations; and what they said. */
+const atSwitch: { before?: readonly string[]; after?: readonly string[] } = {}
+const saidAtSwitch: string[] = []
+const run = NftContext.prototype.run
+NftContext.prototype.run = async function (script: string): Promise<string> {
+  const around = script.includes('add element inet sluice gen ')
+  const act = (when: 'before' | 'after'): void => {
+    const [command, ...values] = (around && atSwitch[when]) || []
+    if (command === undefined) return
+    delete atSwitch[when]
+    saidAtSwitch.push(spawnSync(command, values, { encoding: 'utf8' }).stdout)
+  }
+  act('before')
+  const done = await run.call(this, script)
+  act('after')
+  return done
+}
 
 const the = (): Driver<NftProgram> => {
   if (!driver) throw new Error('no driver is open')
@@ -37,6 +56,11 @@ const OPERATIONS: Readonly<Record<string, (...values: never[]) => Promise<unknow
     }
     return drops
   },
+  atSwitch: (when: 'before' | 'after', argv: readonly string[]) => {
+    atSwitch[when] = argv
+    return Promise.resolve()
+  },
+  saidAtSwitch: () => Promise.resolve(saidAtSwitch.splice(0)),
   foreignChanges: () => Promise.resolve(foreignChanges),
   probe: () => the().probe(),
   capabilities: async () => nftablesBackend.capabilities(await the().probe()),

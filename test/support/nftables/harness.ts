@@ -99,6 +99,9 @@ export class NftHarness {
   deafen = (): Promise<void> => this.value('deafen')
   /** The counters of refused packets by reason, and nothing else: what `observe` says, at a hundredth of its cost. */
   drops = (): Promise<Readonly<Record<string, bigint>>> => this.value('drops')
+  /** Runs a command in the driver's process, once, right before or after the next switch of generations. */
+  atSwitch = (when: 'before' | 'after', argv: readonly string[]): Promise<void> => this.value('atSwitch', when, argv)
+  saidAtSwitch = (): Promise<string[]> => this.value('saidAtSwitch')
   /** How often the driver was told that somebody else changed the ruleset. */
   foreignChanges = (): Promise<number> => this.value('foreignChanges')
   uninstall = (): Promise<string[]> => this.value('uninstall')
