@@ -75,7 +75,10 @@ export interface Driver<Program> {
    * the workspace is attached waits for it, and is in force when it appears. Never waits behind a load.
    */
   flag(workspace: WorkspaceId, flag: Flag, on: boolean): Promise<void>
-  /** Adds learned grants if `generation` is still live (compare-and-set); resolves when read back, false when stale. */
+  /**
+   * Adds learned grants if `generation` is still live (compare-and-set); resolves when read back, false when stale. Of
+   * grants of one clause and tuple the longest counts; one that expires at 0 takes away what its clause learnt for that tuple: no new flow begins by it, live ones go on.
+   */
   learn(generation: number, grants: readonly LearnedGrant[]): Promise<boolean>
   /** Delivers refused packets until the returned function is called. */
   denials(deliver: (batch: DenialBatch) => void): Promise<() => Promise<void>>

@@ -3,7 +3,7 @@
 import { parseIp } from '../base/ip.js'
 import { addressClass } from '../base/reserved.js'
 import { grantIndex } from './lookup.js'
-import type { IdleTimeouts, Plan, WorkspaceId } from './model.js'
+import type { IdleTimeouts, LearnedGrant, Plan, WorkspaceId } from './model.js'
 import type { Flow, State } from './state.js'
 
 export const flowKey = (flow: Omit<Flow, 'basis' | 'clause' | 'grant' | 'lastSeenMs'>): string =>
@@ -63,4 +63,17 @@ export function withFlag(state: State, flag: 'quarantined' | 'suspended', worksp
   else set.delete(workspace)
   const flows = on ? new Map([...state.flows].filter(([, flow]) => flow.workspace !== workspace)) : state.flows
   return { ...state, [flag]: set, flows }
+}
+
+/** Of learned grants of one clause and tuple the longest counts; one that expires at 0 takes it away. */
+export function withLearned(state: State, grants: readonly LearnedGrant[]): State {
+  const keyOf = ({ workspace, clause, protocol, address, port }: LearnedGrant): string =>
+    `${workspace} ${clause} ${protocol} ${address} ${port}`
+  const learned = new Map(state.learned.map((grant) => [keyOf(grant), grant]))
+  for (const grant of grants) {
+    const key = keyOf(grant)
+    if (grant.expiresAtMs <= 0) learned.delete(key)
+    else if ((learned.get(key)?.expiresAtMs ?? 0) <= grant.expiresAtMs) learned.set(key, grant)
+  }
+  return { ...state, learned: [...learned.values()] }
 }

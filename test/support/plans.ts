@@ -90,7 +90,11 @@ export const policy = (clauses: readonly Clause[], more: Partial<Policy> = {}): 
   ...more,
 })
 
-export const MEMORY: Capabilities = memoryCapabilities({ backend: 'memory', trustDomain: 'host', probes: [] })
+/** Without names, which most plans here have no mediator for. */
+export const MEMORY: Capabilities = {
+  ...memoryCapabilities({ backend: 'memory', trustDomain: 'host', probes: [] }),
+  names: false,
+}
 
 export function compile(
   policies: readonly Policy[],

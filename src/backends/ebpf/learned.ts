@@ -29,13 +29,19 @@ export class Learned {
     private readonly tenants: Tenants,
     generation: number,
   ) {
+    this.reload(generation)
+  }
+
+  /** The kernel's notes are the authority: another process may have learnt, renewed or taken away since this one looked. */
+  private reload(generation: number): void {
+    this.entries.clear()
     const keySize = KEY.size + 16
     // Not cleared: the kernel writes what there is, and no more is read.
     const keys = Buffer.allocUnsafeSlow(MAX_NOTES * keySize)
     const values = Buffer.allocUnsafeSlow(MAX_NOTES * NOTE.size)
-    const count = fence.native.call(
+    const count = this.fence.native.call(
       'reading learned grants',
-      ...(['mapDump', fence.map('notes'), keys, values, MAX_NOTES, keySize, NOTE.size] as const),
+      ...(['mapDump', this.fence.map('notes'), keys, values, MAX_NOTES, keySize, NOTE.size] as const),
     )
     for (let i = 0; i < count; i++) {
       const key = Buffer.from(keys.subarray(i * keySize, i * keySize + KEY.size))
@@ -44,11 +50,15 @@ export class Learned {
     }
   }
 
-  /** Adds grants; each is in the kernel when this returns. */
+  /** Adds grants; each is in the kernel when this returns. One that expires at 0 is taken away. */
   add(grants: readonly LearnedGrant[]): void {
     for (const grant of grants) {
       const key = this.keyOf(grant)
       if (!key) continue
+      if (grant.expiresAtMs <= 0) {
+        this.takeBack(key, grant)
+        continue
+      }
       const entry = this.entryOf(key)
       const same = entry.grants.findIndex((held) => held.clause === grant.clause)
       if (same >= 0) {
@@ -64,12 +74,28 @@ export class Learned {
         }
       }
       this.write(entry)
-      this.note(key, grant)
+      const kept = entry.grants.find((one) => one.clause === grant.clause)
+      if (kept) this.note(key, kept)
+    }
+  }
+
+  private takeBack(key: Buffer, grant: LearnedGrant): void {
+    const name = key.toString('hex')
+    const entry = this.entries.get(name)
+    const at = entry?.grants.findIndex((held) => held.clause === grant.clause) ?? -1
+    if (!entry || at < 0) return
+    entry.grants.splice(at, 1)
+    this.forget(key, grant)
+    if (entry.grants.length > 0) this.write(entry)
+    else {
+      this.fence.native.ask('mapDelete', this.fence.map('learned'), entry.key)
+      this.entries.delete(name)
     }
   }
 
   /** After a change of plan: drops what its clause no longer carries, and what has expired; the rest gets the new number. */
   carryOver(clauses: ReadonlyMap<WorkspaceId, ReadonlySet<string>>, generation: number, nowMs: number): void {
+    this.reload(generation)
     for (const [name, entry] of this.entries) {
       const kept = entry.grants.filter(
         (grant) => clauses.get(grant.workspace)?.has(grant.clause) && grant.expiresAtMs > nowMs,

@@ -11,7 +11,7 @@ export const memoryCapabilities = (probed: Probed): Capabilities => ({
   protocols: ['tcp', 'udp', 'icmp-echo'],
   egress: true,
   ingress: true,
-  names: false,
+  names: true,
   quotas: false,
   storage: false,
   process: false,

@@ -1,7 +1,7 @@
 // The live half of `memory`: generation, flags and learned grants as values, and `judge`, which puts a packet to `evaluate`.
 
 import { evaluate } from '../../plan/evaluate.js'
-import { carryOver, withFlag } from '../../plan/flow.js'
+import { carryOver, withFlag, withLearned } from '../../plan/flow.js'
 import { type LearnedGrant, PLAN_FORMAT, type Plan, type PlanSlice, type WorkspaceId } from '../../plan/model.js'
 import type { Packet } from '../../plan/packet.js'
 import { EMPTY_STATE, type Env, type State, type Verdict } from '../../plan/state.js'
@@ -62,7 +62,7 @@ export class MemoryDriver implements Driver<PlanSlice> {
 
   learn(generation: number, grants: readonly LearnedGrant[]): Promise<boolean> {
     if (this.live?.generation !== generation) return Promise.resolve(false)
-    this.state = { ...this.state, learned: [...this.state.learned, ...grants] }
+    this.state = withLearned(this.state, grants)
     return Promise.resolve(true)
   }
 

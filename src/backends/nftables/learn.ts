@@ -126,8 +126,16 @@ async function taken(session: Session, script: string): Promise<boolean> {
   }
 }
 
-/** After a commit: what belongs to no live clause of the workspace at its interface goes, so that no later plan revives it. */
-export async function pruneLearned(session: Session, before: readonly WorkspaceRecord[]): Promise<void> {
+/**
+ * After a commit: what belongs to no live clause of the workspace at its interface goes, so that no later plan revives it.
+ * `before` is the record of the plan before; without one nobody can say what belongs to whom, and all of it goes.
+ */
+export async function pruneLearned(session: Session, before: readonly WorkspaceRecord[] | undefined): Promise<void> {
+  if (!before) {
+    session.learned.clear()
+    await session.writer.run(MAPS.map((name) => `flush map inet ${TABLE} ${name}\n`).join(''))
+    return
+  }
   // Another process may have learnt since this one looked.
   await adoptLearned(session, before)
   const nowMs = Date.now()
