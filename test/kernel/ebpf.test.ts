@@ -176,7 +176,8 @@ labSuite('ebpf on a veth', () => {
     await scene.restart()
     const after = programs(fence)
     fence.close()
-    expect(after).toHaveLength(4)
+    // Two interfaces in two directions, and the floor of two families at two hooks.
+    expect(after).toHaveLength(8)
     expect(after.filter((id) => before.includes(id))).toEqual([])
     expect((await scene.driver.observe()).live?.generation).toBe(generation)
     const [seen] = await ws.downloads([flow.number])

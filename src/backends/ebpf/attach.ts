@@ -6,6 +6,7 @@ import { unlinkSync } from 'node:fs'
 import { groupAttachment, groupPath } from './cgroup.js'
 import { ebpfFault } from './errors.js'
 import type { Fence } from './fence.js'
+import type { Native } from './native.js'
 import type { EbpfWorkspace } from './program.js'
 
 const DIRECTIONS = ['from', 'to'] as const
@@ -58,15 +59,15 @@ function linksByName(fence: Fence): Set<string> {
   const held = new Set<string>()
   for (const name of fence.links()) {
     if (!/^\d+-(from|to)$/.test(name)) continue
-    if (linkedTo(fence, name) === Number(name.split('-')[0])) held.add(name)
+    if (linkedTo(fence.native, `${fence.pins}/links/${name}`) === Number(name.split('-')[0])) held.add(name)
     else unlinkSync(`${fence.pins}/links/${name}`)
   }
   return held
 }
 
-function linkedTo(fence: Fence, name: string): number {
-  const { native } = fence
-  const link = native.call(`opening the link ${name}`, 'get', `${fence.pins}/links/${name}`)
+/** What a pinned link hangs on: the number of an interface, the lower half of a cgroup's id; 0 when that is gone. */
+export function linkedTo(native: Native, path: string): number {
+  const link = native.call(`opening the link ${path}`, 'get', path)
   const index = Buffer.alloc(4)
   const program = Buffer.alloc(4)
   const answer = native.ask('linkInfo', link, index, program)

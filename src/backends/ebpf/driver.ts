@@ -14,6 +14,7 @@ import { attachGroup, detachGroup, groupPath, renewGroups } from './cgroup.js'
 import { drainDenials } from './denials.js'
 import { ebpfFault } from './errors.js'
 import { Fence, isStanding, removeIfEmpty, removePins } from './fence.js'
+import { layFloor, nameFenced, nameSlots } from './floor.js'
 import { addFlowTables, dropFlowTable, flowsFor } from './flows.js'
 import { type Book, buildGeneration, clearSlot, readBook } from './generation.js'
 import { Learned } from './learned.js'
@@ -21,9 +22,11 @@ import { Native } from './native.js'
 import { observe } from './observe.js'
 import { probeEbpf } from './probe.js'
 import type { EbpfProgram } from './program.js'
+import { pruneNamespaces, signNamespace } from './prune.js'
 import { rehang } from './rehang.js'
 import { sweepAll } from './sweep.js'
 import { Tenants } from './tenants.js'
+import { watchInterfaces } from './watch.js'
 
 const SWEEP_MS = 1000
 /** How long flows that both ends have closed may stay when a workspace's table is more than half full. */
@@ -54,6 +57,8 @@ export class EbpfDriver implements Driver<EbpfProgram> {
   private tail: Promise<void> = Promise.resolve()
   private timer: NodeJS.Timeout | undefined
   private readonly stops: (() => Promise<void>)[] = []
+  private readonly watchers = new Set<() => void>()
+  private unwatch: (() => void) | undefined
   private sweeping: Promise<void> = Promise.resolve()
   /** Workspaces whose table is more than half full. */
   private pressed: ReadonlySet<number> = new Set()
@@ -102,6 +107,10 @@ export class EbpfDriver implements Driver<EbpfProgram> {
       fence,
       onInterfaces.map((one) => one.attachment),
     )
+    for (const [i, { attachment }] of placements.entries()) {
+      const one = program.workspaces[i]
+      if (one && one.kind !== 'cgroup') nameFenced(fence, one.interface, attachment)
+    }
     const groups = program.workspaces.flatMap((one, i) => {
       const { tenant = 0 } = placements[i] ?? {}
       return one.kind === 'cgroup' && attachGroup(fence, groupPath(one), tenant) ? [tenant] : []
@@ -129,6 +138,7 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     // An interface that is fenced by an earlier generation stays as it is; one that this stage closed is opened again.
     detachAll(fence, ready.added)
     for (const tenant of ready.groups) detachGroup(fence, tenant)
+    nameSlots(fence, this.book, this.options.attachInterfaces)
     await clearSlot(fence, ready.slot)
   }
 
@@ -150,6 +160,11 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     const stop = drainDenials(fence, tenants, deliver)
     this.stops.push(stop)
     return Promise.resolve(stop)
+  }
+
+  watch(changed: () => void): () => void {
+    this.watchers.add(changed)
+    return () => void this.watchers.delete(changed)
   }
 
   async uninstall(): Promise<readonly string[]> {
@@ -189,8 +204,15 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     this.book = word === 0n ? undefined : readBook(fence, slot)
     if (this.book) this.follow(this.held, this.book, slot)
     this.closeUnattached(fence)
+    layFloor(fence, !fence.adopted)
+    nameSlots(fence, this.book, this.options.attachInterfaces)
     this.timer = setInterval(() => this.housekeep(fence), SWEEP_MS)
     this.timer.unref()
+    const base = fence.pins.slice(0, fence.pins.lastIndexOf('/'))
+    signNamespace(base)
+    pruneNamespaces(this.native, base)
+    this.unwatch = watchInterfaces(this.native, () => this.lookAround(fence))
+    this.lookAround(fence)
     return this.held
   }
 
@@ -214,7 +236,10 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     // Packets that began under the old word may still make flows by it: wait for them, then look at every flow.
     await clearSlot(fence, 1 - slot)
     for (const tenant of tenants.others(book.workspaces)) dropFlowTable(fence, tenant)
+    tenants.forgetOthers(book.workspaces)
     await sweepAll(fence, book)
+    // Interfaces may have been made anew meanwhile.
+    nameSlots(fence, this.book, this.options.attachInterfaces)
     for (const other of fence.otherLayouts()) removePins(other)
   }
 
@@ -225,36 +250,45 @@ export class EbpfDriver implements Driver<EbpfProgram> {
   }
 
   /** Interfaces that may carry fenced traffic only are closed, plan or no plan. */
-  private closeUnattached(fence: Fence): void {
+  private closeUnattached(fence: Fence): readonly number[] {
     const { attachInterfaces } = this.options
     const indexes = interfacesOf(fence)
       .filter(({ name }) => matches(name, attachInterfaces))
       .map(({ index }) => index)
-    attachAll(fence, indexes)
+    return attachAll(fence, indexes)
   }
 
   /** Ends what runs beside: the timer, the drains, the tail of the last commit. */
   private async rest(): Promise<void> {
     clearInterval(this.timer)
+    this.unwatch?.()
+    this.unwatch = undefined
     await Promise.all(this.stops.splice(0).map((stop) => stop()))
     await this.sweeping
     await this.tail
   }
 
   /**
-   * Forgets flows that are over, and fences interfaces that came meanwhile. What fails here shows as drift, and at the next
-   * commit, which does the same.
+   * Fences interfaces that came meanwhile: at the kernel's word, and once a second for what was not heard. What fails here shows
+   * as drift, and at the next commit, which does the same.
    */
-  private housekeep(fence: Fence): void {
+  private lookAround(fence: Fence): void {
+    const before = this.book
+    let closed: readonly number[] = []
     try {
-      this.closeUnattached(fence)
+      closed = this.closeUnattached(fence)
       const word = fence.word()
-      if (this.book && word >> 1n === BigInt(this.book.generation)) {
-        this.book = rehang(fence, this.book, Number(word & 1n))
-      }
+      if (before && word >> 1n === BigInt(before.generation)) this.book = rehang(fence, before, Number(word & 1n))
     } catch (error) {
       if (!(error instanceof Fault)) throw error
     }
+    if (closed.length > 0 || this.book !== before) for (const changed of this.watchers) changed()
+  }
+
+  /** Forgets flows that are over. */
+  private housekeep(fence: Fence): void {
+    this.lookAround(fence)
+    this.held?.learned.forgetExpired(Date.now(), this.book?.generation ?? 0)
     const { book } = this
     if (!book) return
     const half = flowsFor(book.workspaces.length) / 2

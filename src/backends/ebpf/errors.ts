@@ -45,8 +45,8 @@ export const EBPF_FAULTS = {
   },
   EBPF_TENANTS_FULL: {
     reaction: 'unsupported',
-    say: (d: { limit: number }) => `this node has had ${d.limit} workspaces, which is all that the fence can number`,
-    remedy: 'Lift quarantines of workspaces that are gone, or uninstall and apply again.',
+    say: (d: { limit: number }) => `${d.limit} workspaces are live or flagged, which is all that the fence can number`,
+    remedy: 'Lift quarantines of workspaces that are gone.',
   },
   EBPF_NOT_READ_BACK: {
     reaction: 'bug',

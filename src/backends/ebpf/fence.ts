@@ -29,7 +29,8 @@ const OWN = {
   roster: { key: 4, value: 2056 },
   notes: { key: 40, value: 384 },
 } as const
-export type MapName = OuterName | (typeof LASTING)[number] | keyof typeof OWN
+/** `names` is there where the kernel has room for a floor (floor.ts). */
+export type MapName = OuterName | (typeof LASTING)[number] | keyof typeof OWN | 'names'
 
 export class Fence {
   private readonly descriptors = new Map<string, number>()
@@ -49,7 +50,7 @@ export class Fence {
     const pins = pinsOf(native)
     for (const folder of ['maps', 'programs', 'links', 'cgroups', 'generations/0', 'generations/1'])
       mkdirSync(`${pins}/${folder}`, { recursive: true, mode: 0o700 })
-    const digest = createHash('sha256').update(readObject()).digest()
+    const digest = digestOfObjects()
     const held = readAbout(native, pins)
     const same = held?.layout === FENCE_LAYOUT && held.digest.equals(digest)
     const complete = same && PROGRAMS.every((name) => existsSync(`${pins}/programs/${name}`))
@@ -151,12 +152,16 @@ export function pinsOf(native: Native): string {
   return `${root}/sluice/net-${cookie.readBigUInt64LE()}/v${FENCE_LAYOUT}`
 }
 
-function readObject(): Buffer {
-  try {
-    return readFileSync(nativePath(OBJECT))
-  } catch (cause) {
-    throw ebpfFault('EBPF_UNAVAILABLE', { library: OBJECT, why: 'it was not built' }, { cause })
-  }
+/** Of every object that stands pinned: when one is new, all are loaded anew. */
+function digestOfObjects(): Buffer {
+  const hash = createHash('sha256')
+  for (const object of [OBJECT, 'fence_cgroup.bpf.o', 'fence_floor.bpf.o'])
+    try {
+      hash.update(readFileSync(nativePath(object)))
+    } catch (cause) {
+      throw ebpfFault('EBPF_UNAVAILABLE', { library: object, why: 'it was not built' }, { cause })
+    }
+  return hash.digest()
 }
 
 interface About {

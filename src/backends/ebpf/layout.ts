@@ -85,6 +85,7 @@ export const STRUCTS = {
       destination: 48,
     },
   },
+  fence_name: { size: 20, fields: { bits: 0, name: 4 } },
   fence_about: { size: 48, fields: { layout: 0, mark: 4, made_ns: 8, object_digest: 16 } },
   sluice_ebpf_run: { size: 44, fields: { ifindex: 0, verdict: 20, cb: 28, mark_out: 40 } },
 } as const

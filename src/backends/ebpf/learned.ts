@@ -13,15 +13,20 @@ const KEY = STRUCTS.fence_learned_key
 const ROW = STRUCTS.fence_learned
 const MS = 1_000_000n
 const MAX_NOTES = 131_072
+/** Tuples that one workspace may have learnt: what it asks for next makes room among its own. */
+const MOST_EACH = 8192
+const ROOM = MOST_EACH / 16
 
 /** Every grant under one tuple, oldest first. */
 interface Entry {
   readonly key: Buffer
+  readonly workspace: WorkspaceId
   readonly grants: LearnedGrant[]
 }
 
 export class Learned {
   private readonly entries = new Map<string, Entry>()
+  private readonly held = new Map<WorkspaceId, number>()
 
   /** Reads what an earlier agent left. */
   constructor(
@@ -35,6 +40,7 @@ export class Learned {
   /** The kernel's notes are the authority: another process may have learnt, renewed or taken away since this one looked. */
   private reload(generation: number): void {
     this.entries.clear()
+    this.held.clear()
     const keySize = KEY.size + 16
     // Not cleared: the kernel writes what there is, and no more is read.
     const keys = Buffer.allocUnsafeSlow(MAX_NOTES * keySize)
@@ -46,7 +52,7 @@ export class Learned {
     for (let i = 0; i < count; i++) {
       const key = Buffer.from(keys.subarray(i * keySize, i * keySize + KEY.size))
       const grant = this.grantOf(key, values.subarray(i * NOTE.size, (i + 1) * NOTE.size), generation)
-      if (grant) this.entryOf(key).grants.push(grant)
+      if (grant) this.entryOf(key, grant.workspace).grants.push(grant)
     }
   }
 
@@ -59,7 +65,8 @@ export class Learned {
         this.takeBack(key, grant)
         continue
       }
-      const entry = this.entryOf(key)
+      if ((this.held.get(grant.workspace) ?? 0) >= MOST_EACH) this.makeRoom(grant.workspace)
+      const entry = this.entryOf(key, grant.workspace)
       const same = entry.grants.findIndex((held) => held.clause === grant.clause)
       if (same >= 0) {
         const held = entry.grants[same] as LearnedGrant
@@ -87,10 +94,7 @@ export class Learned {
     entry.grants.splice(at, 1)
     this.forget(key, grant)
     if (entry.grants.length > 0) this.write(entry)
-    else {
-      this.fence.native.ask('mapDelete', this.fence.map('learned'), entry.key)
-      this.entries.delete(name)
-    }
+    else this.drop(name, entry)
   }
 
   /** After a change of plan: drops what its clause no longer carries, and what has expired; the rest gets the new number. */
@@ -104,8 +108,7 @@ export class Learned {
         for (const grant of entry.grants) if (!kept.includes(grant)) this.forget(entry.key, grant)
         entry.grants.splice(0, entry.grants.length, ...kept)
         if (kept.length === 0) {
-          this.fence.native.ask('mapDelete', this.fence.map('learned'), entry.key)
-          this.entries.delete(name)
+          this.drop(name, entry)
           continue
         }
         this.write(entry)
@@ -118,12 +121,42 @@ export class Learned {
     return [...this.entries.values()].flatMap((entry) => entry.grants)
   }
 
-  private entryOf(key: Buffer): Entry {
+  /** Takes away what no packet can use any more, so that the table has room. */
+  forgetExpired(nowMs: number, generation: number): void {
+    const isOver = (entry: Entry): boolean => entry.grants.every((grant) => grant.expiresAtMs <= nowMs)
+    if (![...this.entries.values()].some(isOver)) return
+    this.reload(generation)
+    for (const [name, entry] of this.entries)
+      if (isOver(entry)) {
+        for (const grant of entry.grants) this.forget(entry.key, grant)
+        this.drop(name, entry)
+      }
+  }
+
+  /** Drops those of a workspace that would end first. */
+  private makeRoom(workspace: WorkspaceId): void {
+    const ends = (entry: Entry): number => Math.max(...entry.grants.map((grant) => grant.expiresAtMs))
+    const own = [...this.entries].filter(([, entry]) => entry.workspace === workspace)
+    for (const [name, entry] of own.sort(([, a], [, b]) => ends(a) - ends(b)).slice(0, ROOM)) {
+      for (const grant of entry.grants) this.forget(entry.key, grant)
+      this.drop(name, entry)
+    }
+  }
+
+  private drop(name: string, entry: Entry): void {
+    // Gone already is what is wanted.
+    this.fence.native.ask('mapDelete', this.fence.map('learned'), entry.key)
+    this.entries.delete(name)
+    this.held.set(entry.workspace, (this.held.get(entry.workspace) ?? 1) - 1)
+  }
+
+  private entryOf(key: Buffer, workspace: WorkspaceId): Entry {
     const name = key.toString('hex')
     let entry = this.entries.get(name)
     if (!entry) {
-      entry = { key, grants: [] }
+      entry = { key, workspace, grants: [] }
       this.entries.set(name, entry)
+      this.held.set(workspace, (this.held.get(workspace) ?? 0) + 1)
     }
     return entry
   }

@@ -8,7 +8,7 @@ import { getSystemErrorName } from 'node:util'
 import koffi, { type LibraryHandle } from 'koffi'
 import { ebpfFault } from './errors.js'
 
-const ABI = 1
+const ABI = 2
 const LIBRARY = 'libsluice_ebpf.so'
 
 /** `build/native` beside the package root, or SLUICE_NATIVE_DIR. */
@@ -25,12 +25,15 @@ const SIGNATURES = {
   bootNs: 'uint64_t sluice_ebpf_boot_ns()',
   ifindex: 'int sluice_ebpf_ifindex(const char *name)',
   interfaces: 'int sluice_ebpf_interfaces(void *text, uint32_t capacity)',
+  watch: 'int sluice_ebpf_watch(void *reader)',
   load: 'int sluice_ebpf_load(const char *object, const char *maps, const char *programs, uint32_t attachment, void *log, uint32_t log_capacity)',
   programInfo: 'int sluice_ebpf_program_info(int program, void *info)',
   attach: 'int sluice_ebpf_attach(int program, uint32_t ifindex, uint32_t egress, const char *pin, uint32_t only)',
   detachClsact: 'int sluice_ebpf_detach_clsact(uint32_t ifindex, uint32_t egress)',
   clsactProgram: 'int sluice_ebpf_clsact_program(uint32_t ifindex, uint32_t egress)',
   attachCgroup: 'int sluice_ebpf_attach_cgroup(int program, const char *cgroup, uint32_t attach_type, const char *pin)',
+  attachNetfilter:
+    'int sluice_ebpf_attach_netfilter(int program, uint32_t family, uint32_t hook, int32_t priority, const char *pin)',
   linkInfo: 'int sluice_ebpf_link_info(int link, void *ifindex, void *program_id)',
   linkUpdate: 'int sluice_ebpf_link_update(int link, int program)',
   run: 'int sluice_ebpf_run(int program, void *frame, uint32_t length, void *run, void *out, uint32_t out_capacity)',

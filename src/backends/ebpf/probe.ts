@@ -44,6 +44,14 @@ export function probeEbpf(native: Native): Probed {
       : no('tcx', 'clsact filters are used: whoever may change tc filters can remove them'),
   )
   probes.push(
+    kernelAtLeast(6, 4)
+      ? yes('floor', 'an interface of a slot that is made anew is closed before the agent hears of it')
+      : no(
+          'floor',
+          'an interface that is made anew is open until the running agent has fenced it: bring it up afterwards',
+        ),
+  )
+  probes.push(
     cgroupRoot() === undefined
       ? no('cgroup', 'no unified cgroup hierarchy is mounted here: processes of the host itself cannot be workspaces')
       : yes('cgroup', 'packets, connect and sendmsg of the sockets of a cgroup'),

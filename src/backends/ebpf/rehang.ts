@@ -1,9 +1,10 @@
 // Interfaces that come and go while a generation is live: a slot whose interface was made anew is fenced again under its new
-// number, in the live generation. Until it is seen here, at most one sweep later, nothing hangs on it: whoever makes interfaces
-// while the agent runs brings them up only after the fence hangs (`observe` says so), or names them in attach.interfaces.
+// number, in the live generation, as soon as the kernel tells of it. Until then the floor drops what it carries (floor.ts); a
+// port of a bridge has no floor, so whoever makes one brings it up only after the fence hangs, which `observe` says.
 
 import { attachAll } from './attach.js'
 import type { Fence } from './fence.js'
+import { nameFenced } from './floor.js'
 import { type Book, openOf, writeBook } from './generation.js'
 import { STRUCTS } from './layout.js'
 
@@ -37,6 +38,7 @@ export function rehang(fence: Fence, book: Book, slot: number): Book {
     native.call('moving a workspace', 'mapWrite', records, to, record, 1, 4, size)
   }
   native.ask('close', records)
+  for (const one of changed) nameFenced(fence, one.interface, one.attachment)
   const now = { ...book, workspaces: moved }
   writeBook(fence, slot, now)
   return now

@@ -1,6 +1,6 @@
-// Numbers of workspaces, and the flags that stand beside and above every generation. A number is given once and kept with the
-// workspace's name in a pinned map, because flows and flags are kept under it; setting a flag starts a new epoch, which cuts
-// every flow of the workspace with the same write.
+// Numbers of workspaces, and the flags that stand beside and above every generation. A number is kept with the workspace's name
+// in a pinned map, because flows and flags are kept under it, until the workspace is neither in the live plan nor flagged; it is
+// given again as late as can be. Setting a flag starts a new epoch, which cuts every flow of the workspace with one write.
 
 import type { WorkspaceId } from '../../plan/model.js'
 import type { Flag } from '../backend.js'
@@ -21,6 +21,8 @@ interface Tenant {
 export class Tenants {
   private readonly byWorkspace = new Map<WorkspaceId, Tenant>()
   private readonly byNumber = new Map<number, Tenant>()
+  /** The number that was given last. */
+  private last = 0
 
   /** Reads what an earlier agent gave. */
   constructor(private readonly fence: Fence) {
@@ -33,6 +35,7 @@ export class Tenants {
       const length = values.readUInt32LE(i * ROW)
       const workspace = values.toString('utf8', i * ROW + 8, i * ROW + 8 + length)
       const number = keys.readUInt32LE(i * 4)
+      this.last = Math.max(this.last, number)
       this.keep({ number, workspace, ...this.read(number) })
     }
   }
@@ -79,14 +82,32 @@ export class Tenants {
     return [...this.byNumber.keys()].filter((number) => !held.has(number))
   }
 
+  /** Gives back the numbers of workspaces that are not among these and have no flag. Before: their flows are gone. */
+  forgetOthers(these: readonly { readonly tenant: number }[]): void {
+    const { fence } = this
+    for (const number of this.others(these)) {
+      const tenant = this.byNumber.get(number)
+      if (tenant?.flags !== 0) continue
+      const key = Buffer.alloc(4)
+      key.writeUInt32LE(number)
+      // Whatever is learnt or opened under the number from here on belongs to somebody else.
+      this.write(number, tenant.epoch + 1n, 0)
+      fence.native.call('forgetting a workspace', 'mapDelete', fence.map('roster'), key)
+      this.byNumber.delete(number)
+      this.byWorkspace.delete(tenant.workspace)
+    }
+  }
+
   private tenantOf(workspace: WorkspaceId): Tenant {
     const held = this.byWorkspace.get(workspace)
     if (held) return held
     const { fence } = this
-    // 0 is nobody's, so that a record that was not filled in names no workspace.
-    let number = 1
-    while (this.byNumber.has(number)) number++
-    if (number >= MAX_TENANTS) throw ebpfFault('EBPF_TENANTS_FULL', { limit: MAX_TENANTS - 1 })
+    if (this.byNumber.size >= MAX_TENANTS - 1) throw ebpfFault('EBPF_TENANTS_FULL', { limit: MAX_TENANTS - 1 })
+    // 0 is nobody's, so that a record that was not filled in names no workspace. Round and round, so that an event that still
+    // waits to be read under an old number is not laid at a new workspace's door.
+    do this.last = (this.last % (MAX_TENANTS - 1)) + 1
+    while (this.byNumber.has(this.last))
+    const number = this.last
     const key = Buffer.alloc(4)
     key.writeUInt32LE(number)
     const row = Buffer.alloc(ROW)

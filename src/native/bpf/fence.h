@@ -268,6 +268,12 @@ struct fence_event {
     __u32 destination[4];
 };
 
+/* The name of an interface, or how it begins. */
+struct fence_name {
+    __u32 bits;
+    char name[16];
+};
+
 /* Who made the pins, for the next agent. */
 struct fence_about {
     __u32 layout;

@@ -107,6 +107,36 @@ int sluice_ebpf_attach_cgroup(int program, const char *cgroup, uint32_t attach_t
     return error;
 }
 
+/* The kernel's words for it; this distribution's header is older. */
+#define NETFILTER 45
+struct netfilter_link {
+    uint32_t program, target, attach_type, flags;
+    uint32_t family, hook;
+    int32_t priority;
+    uint32_t netfilter_flags;
+};
+
+int sluice_ebpf_attach_netfilter(int program, uint32_t family, uint32_t hook, int32_t priority, const char *pin)
+{
+    /* As large as the kernel of today knows it, so that none is missed; what follows is zero. */
+    union {
+        struct netfilter_link link;
+        char room[64];
+    } attr = {.link = {.program = (uint32_t)program,
+                       .attach_type = NETFILTER,
+                       .family = family,
+                       .hook = hook,
+                       .priority = priority}};
+    int link = (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr)), error = 0;
+
+    if (link < 0)
+        return -errno;
+    if (bpf_obj_pin(link, pin))
+        error = -errno;
+    close(link);
+    return error;
+}
+
 /* As the kernel lays out struct bpf_link_info; its union is older in this distribution's header. */
 struct link_info {
     uint32_t type, id, program, padding;

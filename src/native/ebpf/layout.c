@@ -140,6 +140,9 @@ int sluice_ebpf_layout(char *text, uint32_t capacity)
     FIELD(fence_event, destination_port);
     FIELD(fence_event, source);
     FIELD(fence_event, destination);
+    STRUCT(fence_name);
+    FIELD(fence_name, bits);
+    FIELD(fence_name, name);
     STRUCT(fence_about);
     FIELD(fence_about, layout);
     FIELD(fence_about, mark);

@@ -99,6 +99,23 @@ static int set_attachment(struct bpf_object *object, uint32_t attachment)
     return 0;
 }
 
+/* The library of this distribution is older than programs on netfilter hooks: it is told by number what they are. */
+#define NETFILTER_PROGRAM 32
+#define NETFILTER_ATTACH 45
+
+static void name_types(struct bpf_object *object)
+{
+    struct bpf_program *program;
+
+    bpf_object__for_each_program(program, object)
+    {
+        if (strcmp(bpf_program__section_name(program), "netfilter"))
+            continue;
+        bpf_program__set_type(program, NETFILTER_PROGRAM);
+        bpf_program__set_expected_attach_type(program, NETFILTER_ATTACH);
+    }
+}
+
 int sluice_ebpf_load(const char *path, const char *maps, const char *programs, uint32_t attachment, char *log,
                      uint32_t log_capacity)
 {
@@ -117,6 +134,7 @@ int sluice_ebpf_load(const char *path, const char *maps, const char *programs, u
     if (!object) {
         error = -errno;
     } else {
+        name_types(object);
         error = pin_maps(object, maps);
         if (!error)
             error = set_attachment(object, attachment);

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* Raised with every change of a signature; the binding refuses any other number. */
-#define SLUICE_EBPF_ABI 1u
+#define SLUICE_EBPF_ABI 2u
 
 uint32_t sluice_ebpf_abi(void);
 
@@ -35,6 +35,12 @@ uint64_t sluice_ebpf_boot_ns(void);
 int sluice_ebpf_ifindex(const char *name);
 /* Lines of `index name`. Gives the length. */
 int sluice_ebpf_interfaces(char *text, uint32_t capacity);
+
+/*
+ * Gives the reading end of a pipe that becomes readable when interfaces of this network namespace come, change or go. The
+ * caller closes it, which ends the watch.
+ */
+int sluice_ebpf_watch(int32_t *reader);
 
 /* ---- programs ------------------------------------------------------------------------------------------------------- */
 
@@ -70,6 +76,9 @@ int sluice_ebpf_clsact_program(uint32_t ifindex, uint32_t egress);
 
 /* attach_type as in linux/bpf.h; `pin` as above. */
 int sluice_ebpf_attach_cgroup(int program, const char *cgroup, uint32_t attach_type, const char *pin);
+
+/* Hangs a program on a netfilter hook (NF_INET_*) of a family (NFPROTO_*) in this network namespace; `pin` as above. */
+int sluice_ebpf_attach_netfilter(int program, uint32_t family, uint32_t hook, int32_t priority, const char *pin);
 
 /* What a pinned link hangs on: *ifindex is 0 when the interface is gone. */
 int sluice_ebpf_link_info(int link, uint32_t *ifindex, uint32_t *program_id);
