@@ -1,6 +1,7 @@
 // The one command type behind every interface (design section 7): command line, socket, gRPC, channels and timers. Whoever made a command says who asked, and gives it an id for the trail.
 
 import type { BundleBytes } from '../bundle/model.js'
+import type { SlotKind } from '../plan/inventory.js'
 import type { WorkspaceId } from '../plan/model.js'
 
 /** The signed inventory as it was read. */
@@ -76,6 +77,24 @@ export interface QuarantineCommand extends CommandBase {
   readonly reason: string
 }
 
+export interface AttachCommand extends CommandBase {
+  readonly kind: 'attach'
+  readonly workspace: WorkspaceId
+  /** What the caller says that the slot is; the inventory decides. */
+  readonly slot: { readonly kind: SlotKind; readonly interface: string }
+  /** Absent: one more than the last. */
+  readonly leaseGeneration?: number
+  /** Path of the workspace's network namespace, for a veth pair that the agent makes. */
+  readonly netns?: string
+}
+
+export interface DetachCommand extends CommandBase {
+  readonly kind: 'detach'
+  readonly workspace: WorkspaceId
+  /** Absent: the one that is attached. */
+  readonly leaseGeneration?: number
+}
+
 export type Command =
   | ApplyCommand
   | StandCommand
@@ -85,6 +104,8 @@ export type Command =
   | BreakglassCommand
   | RefusedCommand
   | QuarantineCommand
+  | AttachCommand
+  | DetachCommand
 
 /** The command of one kind. `Extract` would lose the two kinds that share one shape. */
 export type CommandOf<K extends Command['kind'], C = Command> = C extends { readonly kind: infer J }

@@ -71,6 +71,8 @@ export const interfacePattern: Read<string> = (node) => {
     : new Wrong('an interface name or a pattern such as "ws*" (not every interface: the node has its own)')
 }
 
+export const flag: Read<boolean> = (node) =>
+  node.kind === 'scalar' && typeof node.value === 'boolean' ? node.value : new Wrong('true or false')
 /** A whole number of seconds, given in milliseconds. */
 export const seconds =
   (least: number, most: number): Read<number> =>

@@ -9,7 +9,7 @@ import { nearest } from '../base/suggest.js'
 import { type Place, readYaml, type YamlNode } from '../base/yaml.js'
 import type { BackendName } from '../plan/model.js'
 import { SOURCE_KEYS, type SourceConfig } from './config-sections.js'
-import { backend, interfacePattern, listOf, path, type Read, spiffeUri, Wrong, word } from './config-values.js'
+import { backend, flag, interfacePattern, listOf, path, type Read, spiffeUri, Wrong, word } from './config-values.js'
 
 export interface AgentConfig {
   /** SPIFFE URI of this node: the reporter of every event. */
@@ -25,6 +25,8 @@ export interface AgentConfig {
   readonly backends: readonly BackendName[]
   /** Shell patterns of interface names that may only ever carry fenced traffic. */
   readonly attachInterfaces: readonly string[]
+  /** True: a workspace is denied until it is attached. Otherwise the inventory alone attaches it. */
+  readonly attachRequired?: boolean
   /** Where `sluice agent` gets releases; absent: it holds what was applied by hand. */
   readonly source?: SourceConfig
   /** The Unix socket of a running agent; `agent.sock` in the state directory when absent. */
@@ -62,6 +64,7 @@ const KEYS = {
     read: listOf('a list of interface names or patterns', 0, interfacePattern),
     otherwise: [],
   },
+  attach_required: { field: 'attachRequired', read: flag, otherwise: undefined },
   source: { field: 'source', section: SOURCE_KEYS, otherwise: undefined },
   socket: { field: 'socket', read: path, otherwise: undefined },
 } as const satisfies Keys

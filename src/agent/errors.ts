@@ -51,6 +51,38 @@ export const AGENT_FAULTS = {
     say: (d: { file: string }) => `another sluice command holds ${d.file}`,
     remedy: 'Wait for it to end, then run the command again.',
   },
+  AGENT_SLOT_MISMATCH: {
+    reaction: 'reject',
+    say: (d: { workspace: string; found: string; inventory: string }) =>
+      `the inventory binds ${d.workspace} to ${d.inventory}, not to ${d.found}`,
+    remedy: 'Attach it to the slot that the signed inventory names, or sign a new inventory.',
+  },
+  AGENT_SLOT_ABSENT: {
+    reaction: 'retry',
+    say: (d: { slot: string }) => `there is no ${d.slot} on this node yet`,
+    remedy: 'Make it, then attach again; for a veth pair name the network namespace and the agent makes it.',
+  },
+  AGENT_SLOT_TAKEN: {
+    reaction: 'reject',
+    say: (d: { slot: string }) => `${d.slot} is there already, and the agent did not make it`,
+    remedy: 'Leave out the network namespace to attach what is there, or remove it first.',
+  },
+  AGENT_LEASE_STALE: {
+    reaction: 'stale',
+    say: (d: { workspace: string; given: number; held: number }) =>
+      `lease ${d.given} of ${d.workspace} is not the newest: ${d.held} is`,
+    remedy: 'Somebody else attached the workspace since; read its attachments and decide anew.',
+  },
+  AGENT_NOT_ATTACHED: {
+    reaction: 'stale',
+    say: (d: { workspace: string }) => `${d.workspace} is not attached`,
+    remedy: 'Nothing is left to detach; run `sluice status`.',
+  },
+  AGENT_ATTACH_FAILED: {
+    reaction: 'retry',
+    say: (d: { workspace: string; step: string }) => `${d.workspace} could not be attached: ${d.step}; it stays denied`,
+    remedy: 'Look at the cause, then attach it again.',
+  },
   AGENT_QUEUE_FULL: {
     reaction: 'retry',
     say: (d: { lane: string; waiting: number }) => `${d.waiting} commands wait already (${d.lane})`,
@@ -134,6 +166,58 @@ export const AGENT_FAULTS = {
     say: (d: { version: number; held: number }) =>
       `the trust root has version ${d.version}, and this node has followed version ${d.held} already`,
     remedy: 'Put the newer root back. An older one may hold keys that were revoked.',
+  },
+  AGENT_KEYS: {
+    reaction: 'reject',
+    say: (d: { file: string; why: string }) => `${d.file} has no keys of agents: ${d.why}`,
+    remedy: 'Give a trust root that has keys of role agent, or the agent.pub.json of the node.',
+  },
+  AGENT_SIGNED_TYPE: {
+    reaction: 'reject',
+    say: (d: { expected: string; found: string }) => `it is signed as ${d.found}, and ${d.expected} is expected`,
+    remedy: 'Check that this is the file you mean: each kind of statement is signed as what it is.',
+  },
+  AGENT_RECEIPT: {
+    reaction: 'reject',
+    say: (d: { why: string }) => `this is no receipt: ${d.why}`,
+    remedy: 'Take the receipt from the state directory of the node again.',
+  },
+  AGENT_EVIDENCE: {
+    reaction: 'reject',
+    say: (d: { why: string }) => `this is no evidence: ${d.why}`,
+    remedy: 'Let the node make it again with `sluice evidence make`.',
+  },
+  AGENT_EVIDENCE_EXPIRED: {
+    reaction: 'reject',
+    say: (d: { expiresAtMs: number; nowMs: number }) =>
+      `the evidence held until ${new Date(d.expiresAtMs).toISOString()}, and it is ${new Date(d.nowMs).toISOString()}`,
+    remedy: 'Ask the node for new evidence.',
+  },
+  AGENT_EVIDENCE_EARLY: {
+    reaction: 'reject',
+    say: (d: { madeAtMs: number; nowMs: number }) =>
+      `the evidence was made at ${new Date(d.madeAtMs).toISOString()}, and it is ${new Date(d.nowMs).toISOString()}`,
+    remedy: 'Set the clocks of the node and of this machine.',
+  },
+  AGENT_EVIDENCE_NONCE: {
+    reaction: 'reject',
+    say: () => 'the evidence answers another question: its nonce is not the one that was asked with',
+    remedy: 'Ask again with a new nonce; evidence that answers an old one may be replayed.',
+  },
+  AGENT_EVIDENCE_AUDIENCE: {
+    reaction: 'reject',
+    say: (d: { expected: string; found: string }) => `the evidence is for ${d.found}, not for ${d.expected}`,
+    remedy: 'Ask for evidence in your own name: it says who it was made for.',
+  },
+  AGENT_EVIDENCE_UNPROVED: {
+    reaction: 'reject',
+    say: (d: { guarantee: string; why: string }) => `the evidence does not establish ${d.guarantee}: ${d.why}`,
+    remedy: 'Look at the findings in the evidence, mend the node, and ask for new evidence.',
+  },
+  AGENT_CANARY: {
+    reaction: 'retry',
+    say: (d: { step: string }) => `the canary attachment failed at ${d.step}`,
+    remedy: 'Look at the cause; `sluice doctor` tells what the machine lacks. The workspaces are not touched by it.',
   },
 } as const satisfies FaultTable
 

@@ -9,6 +9,7 @@ import { bundleFault } from '../bundle/errors.js'
 import { CLOCK_TOLERANCE_MS, type FreshnessMark, needsFreshness, verifyFreshness } from '../bundle/freshness.js'
 import type { HeldMark, VerifiedBundle } from '../bundle/model.js'
 import type { PlanSource, WorkspaceId } from '../plan/model.js'
+import { isHeld } from './attach-record.js'
 import { policyContext, workspaceContext } from './context.js'
 import { holdsUntil, staleAt } from './deadline.js'
 import { isAttack } from './decide.js'
@@ -118,11 +119,15 @@ export async function tend(node: AgentNode): Promise<Tended> {
   }
   const suspended: WorkspaceId[] = []
   const resumed: WorkspaceId[] = []
+  const tenures = node.store.tenures()
+  const away: WorkspaceId[] = []
   for (const [name, { driver }] of node.backends) {
     const seen = (await driver.observe()).live
-    for (const { workspace, backend, onExpiry } of plan.workspaces) {
+    for (const { workspace, backend, onExpiry, slot } of plan.workspaces) {
       if (backend !== name || !seen?.workspaces.includes(workspace)) continue
-      const wanted = why !== undefined && onExpiry === 'suspend'
+      const held = isHeld(tenures, workspace, slot, node.config.attachRequired ?? false)
+      if (!held) away.push(workspace)
+      const wanted = !held || (why !== undefined && onExpiry === 'suspend')
       if (wanted === seen.suspended.includes(workspace)) continue
       await driver.flag(workspace, 'suspended', wanted)
       ;(wanted ? suspended : resumed).push(workspace)
@@ -133,7 +138,7 @@ export async function tend(node: AgentNode): Promise<Tended> {
     atMs: node.nowMs(),
     policy: policyContext(live),
     workspace: workspaceContext(plan, workspace),
-    reason: why ?? 'confirmed',
+    reason: away.includes(workspace) ? 'detached' : (why ?? 'confirmed'),
   }))
   if (facts.length > 0) await node.emit(facts)
   return { suspended, resumed }

@@ -2,6 +2,7 @@
 // function that the command line has always called; nothing is decided here.
 
 import { admit } from './admit.js'
+import { type Attached, attach, detach } from './attach.js'
 import { breakGlass, relock } from './breakglass.js'
 import type { Command, CommandOf } from './command.js'
 import type { Applied } from './enforce.js'
@@ -24,6 +25,8 @@ export interface Answers {
   readonly refused: undefined
   readonly 'quarantine-set': Quarantined
   readonly 'quarantine-lift': Quarantined
+  readonly attach: Attached
+  readonly detach: Attached
 }
 
 type Carriers = {
@@ -49,6 +52,8 @@ const CARRIERS: Carriers = {
   },
   'quarantine-set': quarantine,
   'quarantine-lift': quarantine,
+  attach,
+  detach,
 }
 
 /** Commands that narrow one workspace at once: they have a lane of their own. A lift waits its turn with the rest. */

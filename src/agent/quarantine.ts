@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { Fault } from '../base/fault.js'
 import type { Plan, WorkspaceId } from '../plan/model.js'
 import { isWorkspaceId } from '../policy/workspace-id.js'
+import { isHeld } from './attach-record.js'
 import type { QuarantineCommand } from './command.js'
 import { policyContext, workspaceContext } from './context.js'
 import { withoutQuarantine, withQuarantine } from './decide.js'
@@ -166,8 +167,14 @@ function tell(node: AgentNode, command: QuarantineCommand, { plan, live }: Targe
 export const reassert = (node: AgentNode, plan: Plan): Promise<void> =>
   alone(node, true, async () => {
     const recorded = new Set(node.store.quarantines().map((entry) => entry.workspace))
-    for (const { workspace, backend } of plan.workspaces)
-      if (recorded.has(workspace)) await node.backends.get(backend)?.driver.flag(workspace, 'quarantined', true)
+    const tenures = node.store.tenures()
+    for (const { workspace, backend, slot } of plan.workspaces) {
+      const driver = node.backends.get(backend)?.driver
+      if (recorded.has(workspace)) await driver?.flag(workspace, 'quarantined', true)
+      // Whoever has no tenure is not let in by a new generation; `tend` lets in who has one.
+      if (!isHeld(tenures, workspace, slot, node.config.attachRequired ?? false))
+        await driver?.flag(workspace, 'suspended', true)
+    }
   })
 
 /** The last resort of a failed activation: every one of these workspaces is fenced and stays so until an operator looks. */

@@ -9,6 +9,7 @@ import { utf8 } from '../base/bytes.js'
 import type { Digest } from '../base/digest.js'
 import { decodePlan } from '../plan/codec.js'
 import type { Plan } from '../plan/model.js'
+import { decodeTenures, encodeTenures, type Tenure } from './attach-record.js'
 import { agentFault } from './errors.js'
 import { NODE_FILES, replaceFile, type StateFiles } from './files.js'
 import {
@@ -26,6 +27,7 @@ import { decodeTrustMemory, EMPTY_TRUST_MEMORY, encodeTrustMemory, type TrustMem
 const STATE = 'state.json'
 const QUARANTINES = 'quarantines.json'
 const TRUST = 'trust.json'
+const TENURES = 'tenures.json'
 const PLANS = 'plans'
 
 export class Store {
@@ -73,6 +75,15 @@ export class Store {
 
   saveTrustMemory(memory: TrustMemory): void {
     this.replace(TRUST, encodeTrustMemory(memory))
+  }
+
+  /** Empty where nobody ever attached. Throws as `load`. */
+  tenures(): readonly Tenure[] {
+    return this.bytes(TENURES) === undefined ? [] : this.decode(TENURES, decodeTenures)
+  }
+
+  saveTenures(list: readonly Tenure[]): void {
+    this.replace(TENURES, encodeTenures(list))
   }
 
   /** Writes an encoded plan under its digest; free to be removed until a saved state names it. */

@@ -36,6 +36,8 @@ const STATE_NAMES = [
   'state.json',
   'quarantines.json',
   'trust.json',
+  'tenures.json',
+  'agent.sock',
   'plans',
   'backends',
   'quarantine.lock',

@@ -152,6 +152,7 @@ export interface Configured {
   readonly eventsFile: string
   readonly backends: readonly BackendName[]
   readonly attachInterfaces: readonly string[]
+  readonly attachRequired?: boolean
   /** Where a running agent gets releases. Paths are absolute. */
   readonly source?: {
     readonly from: string
