@@ -84,8 +84,7 @@ export function nameSlots(fence: Fence, book: Book | undefined, patterns: readon
     if (begin !== '' && rest.join('') === '') want(begin, rest.length === 0, 0)
   }
   for (const one of book?.workspaces ?? []) if (one.kind !== 'cgroup') want(one.interface, true, one.attachment)
-  const keys = Buffer.alloc(MAX_NAMES * KEY)
-  const count = native.call('reading names', 'mapDump', map, keys, Buffer.alloc(MAX_NAMES * 4), MAX_NAMES, KEY, 4)
+  const { keys, count } = native.dump('reading names', map, KEY, 4, MAX_NAMES)
   for (const { key, index } of wanted.values()) write(fence, key, index)
   for (let i = 0; i < count; i++) {
     const key = keys.subarray(i * KEY, (i + 1) * KEY)

@@ -129,14 +129,11 @@ export function openOf(fence: Fence, slot: number, name: string): number | undef
   return existsSync(path) ? fence.native.call(`opening ${name}`, 'get', path) : undefined
 }
 
-const BOOK_BYTES = 16 << 20
-
 /** What the kernel says about the generation in a slot; undefined when there is none. */
 export function readBook(fence: Fence, slot: number): Book | undefined {
   const map = openOf(fence, slot, 'book')
   if (map === undefined) return undefined
-  // Not cleared: the kernel writes as much as the map's value has, which ends with a zero.
-  const text = Buffer.allocUnsafeSlow(BOOK_BYTES)
+  const text = Buffer.alloc(fence.native.call('measuring the book', 'mapValueSize', map))
   const answer = fence.native.ask('mapRead', map, Buffer.alloc(4), text)
   fence.native.ask('close', map)
   if (answer < 0) return undefined
@@ -147,8 +144,7 @@ export function readBook(fence: Fence, slot: number): Book | undefined {
 export function writeBook(fence: Fence, slot: number, book: Book): void {
   const map = openOf(fence, slot, 'book')
   if (map === undefined) return
-  // The kernel takes as much as the map's value has; the rest is zero.
-  const page = Buffer.alloc(BOOK_BYTES)
+  const page = Buffer.alloc(fence.native.call('measuring the book', 'mapValueSize', map))
   page.write(JSON.stringify(book), 'utf8')
   fence.native.call('writing the book', 'arrayWrite', map, 0, page, 1, page.length)
   fence.native.ask('close', map)

@@ -42,13 +42,9 @@ export class Learned {
     this.entries.clear()
     this.held.clear()
     const keySize = KEY.size + 16
-    // Not cleared: the kernel writes what there is, and no more is read.
-    const keys = Buffer.allocUnsafeSlow(MAX_NOTES * keySize)
-    const values = Buffer.allocUnsafeSlow(MAX_NOTES * NOTE.size)
-    const count = this.fence.native.call(
-      'reading learned grants',
-      ...(['mapDump', this.fence.map('notes'), keys, values, MAX_NOTES, keySize, NOTE.size] as const),
-    )
+    const { native } = this.fence
+    const map = this.fence.map('notes')
+    const { keys, values, count } = native.dump('reading learned grants', map, keySize, NOTE.size, MAX_NOTES)
     for (let i = 0; i < count; i++) {
       const key = Buffer.from(keys.subarray(i * keySize, i * keySize + KEY.size))
       const grant = this.grantOf(key, values.subarray(i * NOTE.size, (i + 1) * NOTE.size), generation)

@@ -8,7 +8,7 @@ import { getSystemErrorName } from 'node:util'
 import koffi, { type LibraryHandle } from 'koffi'
 import { ebpfFault } from './errors.js'
 
-const ABI = 2
+const ABI = 3
 const LIBRARY = 'libsluice_ebpf.so'
 
 /** `build/native` beside the package root, or SLUICE_NATIVE_DIR. */
@@ -42,6 +42,7 @@ const SIGNATURES = {
   close: 'int sluice_ebpf_close(int descriptor)',
   mapCreate:
     'int sluice_ebpf_map_create(uint32_t type, uint32_t key, uint32_t value, uint32_t entries, uint32_t flags, const char *name)',
+  mapValueSize: 'int sluice_ebpf_map_value_size(int map)',
   mapWrite:
     'int sluice_ebpf_map_write(int map, void *keys, void *values, uint32_t count, uint32_t key_size, uint32_t value_size)',
   arrayWrite: 'int sluice_ebpf_array_write(int map, uint32_t first, void *values, uint32_t count, uint32_t value_size)',
@@ -59,6 +60,12 @@ const SIGNATURES = {
 type CFunction = ReturnType<LibraryHandle['func']>
 type Name = keyof typeof SIGNATURES
 type Argument = number | string | bigint | Uint8Array | Int32Array | unknown[] | object
+
+export interface Dump {
+  readonly keys: Buffer
+  readonly values: Buffer
+  readonly count: number
+}
 
 export class Native {
   private readonly functions: Readonly<Record<Name, CFunction>>
@@ -105,6 +112,16 @@ export class Native {
 
   async callAsync(what: string, name: Name, ...args: Argument[]): Promise<number> {
     return checked(what, await this.askAsync(name, ...args))
+  }
+
+  /** Every key and value of a hash that has at most `most`, one after another. */
+  dump(what: string, map: number, keySize: number, valueSize: number, most: number): Dump {
+    for (let room = 256; ; room *= 8) {
+      const keys = Buffer.allocUnsafe(room * keySize)
+      const values = Buffer.allocUnsafe(room * valueSize)
+      const count = this.call(what, 'mapDump', map, keys, values, room, keySize, valueSize)
+      if (count < room || room >= most) return { keys, values, count }
+    }
   }
 
   bootNs(): bigint {

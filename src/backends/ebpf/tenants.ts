@@ -26,11 +26,7 @@ export class Tenants {
 
   /** Reads what an earlier agent gave. */
   constructor(private readonly fence: Fence) {
-    // Not cleared: the kernel writes what there is, and no more is read.
-    const keys = Buffer.allocUnsafeSlow(MAX_TENANTS * 4)
-    const values = Buffer.allocUnsafeSlow(MAX_TENANTS * ROW)
-    const { native } = fence
-    const count = native.call('reading the roster', 'mapDump', fence.map('roster'), keys, values, MAX_TENANTS, 4, ROW)
+    const { keys, values, count } = fence.native.dump('reading the roster', fence.map('roster'), 4, ROW, MAX_TENANTS)
     for (let i = 0; i < count; i++) {
       const length = values.readUInt32LE(i * ROW)
       const workspace = values.toString('utf8', i * ROW + 8, i * ROW + 8 + length)

@@ -40,6 +40,14 @@ int sluice_ebpf_map_create(uint32_t type, uint32_t key, uint32_t value, uint32_t
     return map < 0 ? -errno : map;
 }
 
+int sluice_ebpf_map_value_size(int map)
+{
+    struct bpf_map_info info = {};
+    uint32_t size = sizeof(info);
+
+    return bpf_obj_get_info_by_fd(map, &info, &size) ? -errno : (int)info.value_size;
+}
+
 static int write_singly(int map, const uint8_t *keys, const uint8_t *values, uint32_t count, uint32_t key_size,
                         uint32_t value_size)
 {

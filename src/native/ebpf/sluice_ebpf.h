@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* Raised with every change of a signature; the binding refuses any other number. */
-#define SLUICE_EBPF_ABI 2u
+#define SLUICE_EBPF_ABI 3u
 
 uint32_t sluice_ebpf_abi(void);
 
@@ -108,6 +108,8 @@ int sluice_ebpf_pin(int descriptor, const char *path);
 int sluice_ebpf_close(int descriptor);
 int sluice_ebpf_map_create(uint32_t type, uint32_t key, uint32_t value, uint32_t entries, uint32_t flags,
                            const char *name);
+/* Octets of one value. */
+int sluice_ebpf_map_value_size(int map);
 /* `count` keys and values, one after another. Gives how many were written. */
 int sluice_ebpf_map_write(int map, const uint8_t *keys, const uint8_t *values, uint32_t count, uint32_t key_size,
                           uint32_t value_size);
