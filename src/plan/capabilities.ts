@@ -43,5 +43,10 @@ export interface Capabilities {
   readonly replies: 'stateful' | 'stateless'
   readonly icmpErrors: 'exact' | 'lagging'
   readonly flowState: 'exact' | 'conntrack'
+  /**
+   * Where the node itself translates a workspace's addresses: fragments of replies are put together before they can be told for
+   * replies, and judged as one packet. Absent: nothing is translated, or fragments are refused all the same.
+   */
+  readonly translated?: 'reassembled'
   readonly deadline: 'exact' | 'element-timeout' | 'none'
 }

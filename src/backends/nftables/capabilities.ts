@@ -34,6 +34,7 @@ export function capabilities(probed: Probed): Capabilities {
     // Errors are judged by conntrack's `related`: one about a flow just cut may pass until its entry is gone.
     icmpErrors: 'lagging',
     flowState: 'conntrack',
+    translated: 'reassembled',
     deadline: 'element-timeout',
   }
 }

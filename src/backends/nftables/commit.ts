@@ -9,6 +9,7 @@ import { nftablesFault } from './errors.js'
 import { moveFlags, raiseFlags } from './flag.js'
 import { cutFlows, flowJudge } from './flows.js'
 import { pruneLearned } from './learn.js'
+import type { NftObject } from './libnftables.js'
 import { commentOf } from './lower.js'
 import { listLinks } from './native.js'
 import { addPairs, keepPairs, pairsOf } from './places.js'
@@ -49,10 +50,11 @@ export async function commit(session: Session, staged: Staged): Promise<void> {
   await moveFlags(session, before, program.workspaces)
   await pruneLearned(session, record?.workspaces)
   session.floor.guard(program.workspaces)
-  const structure = structureDigest(await session.writer.structure('inet'), livePattern(program.generation, held.tag))
+  const objects = await session.writer.structure('inet')
+  const structure = structureDigest(objects, livePattern(program.generation, held.tag))
   await session.remember({ live: { ...recordOf(held), structure } })
   // Nothing reaches the generation before any more. What cannot be removed now is removed after the next commit.
-  void session.lane.run(() => removeOldObjects(session, held)).catch(() => undefined)
+  void session.lane.run(() => removeOldObjects(session, held, objects)).catch(() => undefined)
 }
 
 /**
@@ -96,7 +98,7 @@ async function switchOver(
       const intact = await isIntact(session, record)
       if (!intact) await session.writer.run(scaffoldScript(session.options.attachInterfaces))
       addPairs(pairsOf(names))
-      const links = await linkChanges(session, names)
+      const links = await linkChanges(session, names, intact ? before.map(({ interface: name }) => name) : undefined)
       const nowMs = Date.now()
       await session.writer.run((intact ? '' : hookScript()) + links + switchScript(program, tag, nowMs))
       keepPairs(pairsOf(names))
@@ -117,10 +119,18 @@ async function isIntact(session: Session, before: LiveRecord | null): Promise<bo
   return hooked && structureDigest(objects, livePattern(before.generation, before.tag)) === before.structure
 }
 
-/** Link-layer chains for the interfaces that exist, none for the ones that are no longer attached. */
-export async function linkChanges(session: Session, names: readonly string[]): Promise<string> {
+/**
+ * Link-layer chains for the interfaces that exist, none for the ones that are no longer attached. `before`: who was attached
+ * until now; when nobody goes, or nobody knows, there is nothing to look for or everything.
+ */
+export async function linkChanges(
+  session: Session,
+  names: readonly string[],
+  before?: readonly string[],
+): Promise<string> {
   const present = new Set(listLinks().map(({ name }) => name))
-  const objects = await session.writer.structure('netdev')
+  const stays = before?.every((name) => names.includes(name)) === true
+  const objects = stays ? [] : await session.writer.structure('netdev')
   const there = objects.flatMap(({ chain }) => (chain?.name.startsWith('l2_') ? [chain.name] : []))
   const wanted = new Set(names.map(linkChain))
   return (
@@ -176,9 +186,9 @@ async function cut(program: NftProgram, before: readonly Place[]): Promise<void>
   )
 }
 
-async function removeOldObjects(session: Session, held: StagedProgram): Promise<void> {
+async function removeOldObjects(session: Session, held: StagedProgram, objects: readonly NftObject[]): Promise<void> {
   const keep = [held, ...session.staged.values()].map(({ program, tag }) => livePattern(program.generation, tag))
-  await removeObjects(session, (name) => /^w\d+_g/.test(name) && !keep.some((pattern) => pattern.test(name)))
+  await removeObjects(session, (name) => /^w\d+_g/.test(name) && !keep.some((pattern) => pattern.test(name)), objects)
 }
 
 /** Without the structure, which is read back when everything is done: until then any commit writes the scaffold again. */

@@ -251,6 +251,9 @@ export function inetChains(patterns: readonly string[]): NftChain[] {
       name: 'forward_to',
       rules: [
         'jump gate_to',
+        // Where the node translates, a reply was not known for one before routing (capability `translated`).
+        'ip hdrlength != 5 goto t_malformed',
+        `ip6 nexthdr ${EXTENSIONS} goto t_malformed`,
         'meta nfproto ipv4 oifname . ip daddr != @dst4 goto t_spoof',
         `${V6} oifname . ip6 daddr != @dst6 goto t_spoof`,
       ],

@@ -3,6 +3,7 @@
 
 import type { Staged } from '../backend.js'
 import { nftablesFault } from './errors.js'
+import type { NftObject } from './libnftables.js'
 import { listLinks } from './native.js'
 import type { NftProgram } from './program.js'
 import { TABLE } from './scaffold.js'
@@ -17,8 +18,7 @@ export async function stage(session: Session, program: NftProgram): Promise<Stag
   refuseBridged(program)
   const tag = tagOf(++session.loads)
   try {
-    if (!(await hasHooks(session))) await session.writer.run(scaffoldScript(session.options.attachInterfaces))
-    for (const script of loadScripts(program, tag)) await session.writer.run(script)
+    await load(session, program, tag)
   } catch (error) {
     await removeObjects(session, (name) => name.includes(`_g${program.generation}${tag}_`))
     throw nftablesFault('NFT_STAGE', { generation: program.generation, why: reasonOf(error) }, { cause: error })
@@ -27,6 +27,20 @@ export async function stage(session: Session, program: NftProgram): Promise<Stag
   session.staged.set(program.generation, { program, tag })
   if (before) await removeObjects(session, (name) => name.includes(`_g${program.generation}${before.tag}_`))
   return { generation: program.generation, planDigest: program.planDigest }
+}
+
+/** Tried without asking first whether the scaffold is there: listing a ruleset costs more than loading a small plan. */
+async function load(session: Session, program: NftProgram, tag: string): Promise<void> {
+  const run = async (): Promise<void> => {
+    for (const script of loadScripts(program, tag)) await session.writer.run(script)
+  }
+  try {
+    await run()
+  } catch (error) {
+    if (await hasHooks(session)) throw error
+    await session.writer.run(scaffoldScript(session.options.attachInterfaces))
+    await run()
+  }
 }
 
 /** Letters only, so that it cannot run into the generation's digits. */
@@ -67,9 +81,16 @@ export async function discard(session: Session, staged: Staged): Promise<void> {
 const prefixOf = (name: string): string => /^w\d+_g\d+[a-z]*_/.exec(name)?.[0] ?? ''
 const PREFIXES_A_PIECE = 16
 
-/** Removes workspace objects that `unwanted` names: a workspace's chains, then the sets that they used, a few at a time. */
-export async function removeObjects(session: Session, unwanted: (name: string) => boolean): Promise<void> {
-  const objects = await session.writer.structure('inet')
+/**
+ * Removes workspace objects that `unwanted` names: a workspace's chains, then the sets that they used, a few at a time. `known`:
+ * a listing that holds them all.
+ */
+export async function removeObjects(
+  session: Session,
+  unwanted: (name: string) => boolean,
+  known?: readonly NftObject[],
+): Promise<void> {
+  const objects = known ?? (await session.writer.structure('inet'))
   const names = (list: readonly (string | undefined)[]): string[] =>
     list.filter((name) => name !== undefined && prefixOf(name) !== '' && unwanted(name)) as string[]
   const chains = names(objects.map(({ chain }) => chain?.name))
