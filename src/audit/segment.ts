@@ -2,7 +2,7 @@
 // `PATH.00000001.seal` is the seal of each. Names only, and the order of steps that moves one to the next so that a crash
 // between any two is seen at the next opening.
 
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { syncDirectory } from './file.js'
@@ -51,6 +51,8 @@ function namesIn(folder: string): readonly string[] {
 }
 
 export const isThere = (path: string): boolean => existsSync(path)
+/** True for a file without octets, and for none. */
+export const isEmpty = (path: string): boolean => !existsSync(path) || statSync(path).size === 0
 export const readSealFile = (path: string): string => readFileSync(path, 'utf8')
 
 /** Closes the live segment: on return its new name is on stable storage, and there is no live file. */
