@@ -1,6 +1,7 @@
 // What must hold whatever happens to the agent: killed at random moments of changes of plan, nothing passes that neither the old
-// nor the new plan allows; a thousand changes leave no handle, pin or memory behind; a damaged frame is dropped for the
-// reason that `evaluate` gives. Needs root, and the compiled sources for the process that is killed.
+// nor the new plan allows; changes leave no handle, pin or memory behind; a damaged frame is dropped for the reason that
+// `evaluate` gives. Needs root, and the compiled sources for the process that is killed. EBPF_KILL_CHANGES and EBPF_APPLIES set
+// how many changes are made: 500 and 1000 for a record.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -85,7 +86,10 @@ labSuite('the eBPF fence holds', () => {
     expect(reasons.sort()).toEqual(expected.sort())
   })
 
-  it('leaves nothing behind after a thousand changes of plan', async () => {
+  // A map of the kernel is held by a descriptor, a pin, or a slot of an outer map, of which there are two: the first two are
+  // counted, so nothing can be left that is not seen.
+  it('leaves nothing behind after many changes of plan', async () => {
+    const applies = Number(process.env.EBPF_APPLIES ?? 200)
     const descriptors = (): number => readdirSync('/proc/self/fd').length
     const pinned = (path: string): number =>
       readdirSync(path, { withFileTypes: true }).reduce(
@@ -99,15 +103,19 @@ labSuite('the eBPF fence holds', () => {
     }
     await round(30)
     const start = { descriptors: descriptors(), pinned: pinned(pins), resident: process.memoryUsage().rss }
-    await round(1000)
+    await round(applies)
     expect(pinned(pins)).toBe(start.pinned)
     expect(descriptors()).toBeLessThanOrEqual(start.descriptors + 2)
-    expect(process.memoryUsage().rss - start.resident).toBeLessThan(96 << 20)
-  }, 240_000)
+    const grown = process.memoryUsage().rss - start.resident
+    console.log(
+      `${applies} changes of plan: ${(grown / 2 ** 20).toFixed(1)} MiB more, ${start.pinned} pins before and after`,
+    )
+    expect(grown).toBeLessThan(96 << 20)
+  }, 1_200_000)
 
   it('never lets through what neither plan allows, with the agent killed at any moment', async (context) => {
     if (!existsSync(repositoryPath('dist/backends/ebpf/index.js'))) context.skip('make build has not been run')
-    const changes = Number(process.env.EBPF_KILL_CHANGES ?? 500)
+    const changes = Number(process.env.EBPF_KILL_CHANGES ?? 60)
     const folder = mkdtempSync(join(tmpdir(), 'slu-ebpf-'))
     const file = join(folder, 'slices.json')
     writeFileSync(file, JSON.stringify(PLANS.map((plan) => sliceFor(plan, 'memory', 1))))
@@ -135,7 +143,7 @@ labSuite('the eBPF fence holds', () => {
         { stdio: ['ignore', 'pipe', 'inherit'] },
       )
       const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })
-      let left = 1 + Math.floor(Math.random() * 40)
+      let left = 1 + Math.floor(Math.random() * 12)
       lines.on('line', (line) => {
         const [at, word, n] = line.split(' ')
         const plan = Number(n)
@@ -181,7 +189,7 @@ labSuite('the eBPF fence holds', () => {
       `killed ${kills} times in ${last - begin} changes; ${judged} packets seen outside, ${wrong.length} wrong`,
     )
     expect(wrong).toEqual([])
-    expect(judged).toBeGreaterThan(1000)
-    expect(kills).toBeGreaterThan(5)
-  }, 300_000)
+    expect(judged).toBeGreaterThan(changes)
+    expect(kills).toBeGreaterThan(changes / 100)
+  }, 1_800_000)
 })
