@@ -32,7 +32,60 @@ export interface FlowEnds {
   readonly destinationPort?: number
 }
 
+/** Of the DNS mediator. untrusted: name and type. */
+interface NameBase extends FactBase {
+  /** Absent while nothing is held. */
+  readonly policy?: PolicyContext
+  readonly workspace: WorkspaceContext
+  readonly name: string
+  /** Like events folded into this one, itself included; `mixed`: they were about several names, of which this is the first. */
+  readonly count: number
+  readonly firstAtMs: number
+  readonly mixed?: true
+}
+
+/** Both ends of a question. */
+export interface QuestionEnds {
+  readonly source: string
+  readonly sourcePort: number
+  /** The fence's address that was asked. */
+  readonly destination: string
+  readonly transport: 'udp' | 'tcp'
+}
+
+export type NameFact =
+  | (NameBase & {
+      readonly kind: 'name-refused'
+      readonly ends: QuestionEnds
+      readonly type: string
+      readonly reason: string
+      readonly rcode: 'REFUSED' | 'SERVFAIL'
+      /** Addresses of an answer that were kept back. */
+      readonly withheld: readonly string[]
+      /** The name that has such an address already, where two may not share one. */
+      readonly other?: string
+    })
+  | (NameBase & {
+      readonly kind: 'name-granted'
+      readonly ends: QuestionEnds
+      readonly type: string
+      readonly clauses: readonly string[]
+      readonly addresses: readonly { readonly address: string; readonly ttlSeconds: number }[]
+      /** Names that the policy tells apart and that have one of these addresses too, as it accepts. */
+      readonly sharedWith: readonly string[]
+      readonly upstream: string
+      readonly validated: boolean
+      /** From the upstream's answer to the grant read back. */
+      readonly heldMs: number
+    })
+  | (NameBase & {
+      readonly kind: 'name-evicted'
+      readonly clauses: readonly string[]
+      readonly address: string
+    })
+
 export type Fact =
+  | NameFact
   | (FactBase & {
       readonly kind: 'bundle-verified'
       readonly policy: Omit<PolicyContext, 'generation'>

@@ -35,6 +35,7 @@ const FLOW = {
   destination: '93.184.216.34',
   destinationPort: 443,
 } as const
+const ASKED = { source: '10.9.0.2', sourcePort: 53111, destination: '10.9.0.1', transport: 'udp' } as const
 const HELD: PolicyContext = { ...POLICY, policyRevision: '7', generation: 30 }
 
 export const FACTS: { readonly [K in Fact['kind']]: FactOf<K> } = {
@@ -150,6 +151,49 @@ export const FACTS: { readonly [K in Fact['kind']]: FactOf<K> } = {
     untilMs: NOW + 3_600_000,
   },
   'node-recovered': { kind: 'node-recovered', atMs: NOW, what: 'state', by: 'user:ops', reason: 'disk replaced' },
+  'name-refused': {
+    kind: 'name-refused',
+    atMs: NOW,
+    policy: POLICY,
+    workspace: WORKSPACE,
+    name: 'k7.exfil.example',
+    type: 'A',
+    ends: ASKED,
+    reason: 'not-granted',
+    rcode: 'REFUSED',
+    withheld: [],
+    count: 40,
+    firstAtMs: NOW - 900,
+    mixed: true,
+  },
+  'name-granted': {
+    kind: 'name-granted',
+    atMs: NOW,
+    policy: POLICY,
+    workspace: WORKSPACE,
+    name: 'files.example.com',
+    type: 'A',
+    ends: ASKED,
+    clauses: [digestOfText('clause')],
+    addresses: [{ address: '45.76.10.10', ttlSeconds: 60 }],
+    sharedWith: [],
+    upstream: 'udp://45.76.9.1',
+    validated: false,
+    heldMs: 0.7,
+    count: 1,
+    firstAtMs: NOW,
+  },
+  'name-evicted': {
+    kind: 'name-evicted',
+    atMs: NOW,
+    policy: POLICY,
+    workspace: WORKSPACE,
+    name: 'files.example.com',
+    clauses: [digestOfText('clause')],
+    address: '45.76.10.10',
+    count: 1,
+    firstAtMs: NOW,
+  },
   'audit-lost': { kind: 'audit-lost', atMs: NOW, cause: 'unwritten', lost: 17 },
   'journal-closed': {
     kind: 'journal-closed',
@@ -217,8 +261,57 @@ const quarantine = (kind: 'quarantine-set' | 'quarantine-lifted') =>
   )
 const reason = fc.oneof(text, fc.constantFrom('spoof', 'fragment', 'malformed', 'link-layer', 'no-grant', 'reserved'))
 
+const asked = fc.record({
+  source: address,
+  sourcePort: number,
+  destination: address,
+  transport: fc.constantFrom('udp', 'tcp'),
+})
+const told = { ...at, policy, workspace, name: text, count: number, firstAtMs: number, mixed: fc.constant(true) }
+const TOLD = ['kind', 'atMs', 'workspace', 'name', 'count', 'firstAtMs'] as const
+const nameFacts = [
+  fc.record(
+    {
+      kind: fc.constant('name-refused'),
+      ...told,
+      ends: asked,
+      type: text,
+      reason,
+      rcode: fc.constantFrom('REFUSED', 'SERVFAIL'),
+      withheld: fc.array(address),
+      other: text,
+    },
+    { requiredKeys: [...TOLD, 'ends', 'type', 'reason', 'rcode', 'withheld'] },
+  ),
+  fc.record(
+    {
+      kind: fc.constant('name-granted'),
+      ...told,
+      ends: asked,
+      type: text,
+      clauses: fc.array(text),
+      addresses: fc.array(fc.record({ address, ttlSeconds: number })),
+      sharedWith: fc.array(text),
+      upstream: text,
+      validated: fc.boolean(),
+      heldMs: number,
+    },
+    {
+      requiredKeys: [
+        ...TOLD,
+        ...(['ends', 'type', 'clauses', 'addresses', 'sharedWith', 'upstream', 'validated', 'heldMs'] as const),
+      ],
+    },
+  ),
+  fc.record(
+    { kind: fc.constant('name-evicted'), ...told, clauses: fc.array(text), address },
+    { requiredKeys: [...TOLD, 'clauses', 'address'] },
+  ),
+]
+
 /** Any fact, with values that the types promise and the world does not. */
 export const anyFact: fc.Arbitrary<Fact> = fc.oneof(
+  ...nameFacts,
   fc.record({ kind: fc.constant('bundle-verified'), ...at, policy, channel: text, signers: fc.array(text) }),
   fc.record(
     {

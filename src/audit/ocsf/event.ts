@@ -12,6 +12,7 @@ export const CLASS = {
   detectionFinding: 2004,
   entityManagement: 3004,
   networkActivity: 4001,
+  dnsActivity: 4003,
   configState: 5019,
   networkRemediation: 7004,
 } as const

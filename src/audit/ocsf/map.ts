@@ -28,6 +28,7 @@ import {
   whole,
   words,
 } from './event.js'
+import { evictedNameDraft, grantedNameDraft, refusedNameDraft } from './names.js'
 import { breakglassDraft, recoveredDraft, standingDraft } from './standing.js'
 import { driftDraft, repairedDraft, tenureDraft } from './tenure.js'
 import { closedDraft, damagedDraft, heartbeatDraft, lostDraft, retiredDraft } from './trail.js'
@@ -247,6 +248,10 @@ const DRAFTS: { readonly [K in Fact['kind']]: Mapper<K> } = {
   'workspace-detached': (fact, context) => [tenureDraft(fact, context)],
   'breakglass-used': (fact, context) => [breakglassDraft(fact, context)],
   'node-recovered': (fact, context) => [recoveredDraft(fact, context)],
+
+  'name-refused': (fact) => [refusedNameDraft(fact)],
+  'name-granted': (fact) => [grantedNameDraft(fact)],
+  'name-evicted': (fact) => [evictedNameDraft(fact)],
 
   'audit-lost': (fact, context) => [lostDraft(fact, context)],
   'journal-closed': (fact, context) => [closedDraft(fact, context)],
