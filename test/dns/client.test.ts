@@ -87,7 +87,7 @@ resolverSuite('upstream client and unbound', (start) => {
     })
     it(`${way}: validated where the zone is signed, AD was said, and the way is authenticated`, async () => {
       open(to(way))
-      // This resolver is on loopback, so that all three ways are; see the next suite for one that is not.
+      // This resolver is on loopback, so that all three ways are.
       expect((await ask('www.signed.example')).validated).toBe(true)
       expect((await ask('alias.signed.example')).validated).toBe(true)
       expect((await ask('git.lab.example')).validated).toBe(false)

@@ -7,8 +7,6 @@
 
 import { randomBytes } from 'node:crypto'
 import type { Fault } from '../../base/fault.js'
-import { parseIp } from '../../base/ip.js'
-import { reservedRow } from '../../base/reserved.js'
 import { dnsFault } from '../errors.js'
 import type { Answer, Question, Upstream } from '../model.js'
 import { orAborted } from './abort.js'
@@ -17,7 +15,7 @@ import type { Destination } from './connect.js'
 import { newCounters, type UpstreamCounters } from './counters.js'
 import { askDatagram } from './datagram.js'
 import { failed, HEALTHY, type Health, orderOf, tried } from './health.js'
-import { printUpstream } from './parse.js'
+import { isAuthenticated, printUpstream } from './parse.js'
 import { isPlainName, scrambleCase } from './query.js'
 import { StreamUpstream } from './stream.js'
 
@@ -103,7 +101,7 @@ class Client implements UpstreamClient {
     this.servers = destinations.map((to) => ({
       to,
       from: printUpstream(to),
-      authenticated: to.transport === 'dot' || isLoopback(to.address),
+      authenticated: isAuthenticated(to),
       stream: new StreamUpstream(to, this.count, () => this.random16()),
       health: HEALTHY,
     }))
@@ -148,8 +146,7 @@ class Client implements UpstreamClient {
   async close(): Promise<void> {
     this.closed = true
     const waiting = [...this.running.values()]
-    for (const { stop } of waiting)
-      stop.abort(dnsFault('DNS_UPSTREAM_LINK', { from: 'the client', why: 'it is closed' }))
+    for (const { question, stop } of waiting) stop.abort(this.unanswered(question, CLOSED))
     for (const { stream } of this.servers) stream.close()
     this.cache.clear()
     await Promise.allSettled(waiting.map(({ answer }) => answer))
@@ -274,8 +271,3 @@ class Client implements UpstreamClient {
 const CLOSED = 'the mediator is ending'
 
 const keyOf = ({ name, type }: Question): string => `${type} ${name}`
-
-const isLoopback = (address: string): boolean => {
-  const ip = parseIp(address)
-  return ip !== undefined && reservedRow(ip)?.why === 'loopback'
-}

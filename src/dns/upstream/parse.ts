@@ -11,6 +11,7 @@ import { decodeBase64 } from '../../base/bytes.js'
 import { formatIp, parseIp } from '../../base/ip.js'
 import type { Note } from '../../base/note.js'
 import { quote } from '../../base/quote.js'
+import { reservedRow } from '../../base/reserved.js'
 import { nearest } from '../../base/suggest.js'
 import type { YamlNode } from '../../base/yaml.js'
 
@@ -46,6 +47,12 @@ export function printUpstream({ transport, address, port, name }: UpstreamAddres
   return `${transport}://${host}${port === PORTS[transport] ? '' : `:${port}`}${name === undefined ? '' : `#${name}`}`
 }
 
+/** Nobody between can change what it says: the other end proves itself, or is this machine's own loopback. */
+export function isAuthenticated({ transport, address }: Pick<UpstreamAddress, 'transport' | 'address'>): boolean {
+  const ip = parseIp(address)
+  return transport === 'dot' || (ip !== undefined && reservedRow(ip)?.why === 'loopback')
+}
+
 /** `TRANSPORT://ADDRESS[:PORT][#NAME]`, or a sentence about what is wrong with it. */
 export function parseUpstreamUrl(text: string): UpstreamAddress | string {
   const match = /^([a-z]+):\/\/(?:\[([0-9a-fA-F:.]+)\]|([^[\]:#/]+))(?::(\d{1,5}))?(?:#(.*))?$/.exec(text)
@@ -74,7 +81,7 @@ export function parseUpstreamUrl(text: string): UpstreamAddress | string {
 }
 
 const isHostName = (name: string): boolean =>
-  name.length <= 253 && /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}\.)*[A-Za-z0-9-]{1,63}$/.test(name) && !/^[\d.]+$/.test(name)
+  name.length <= 253 && /^[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*$/.test(name) && !/^[\d.]+$/.test(name)
 
 /** Reads the list. `file` names the document and `path` the node in it, for the notes. All findings at once; never throws. */
 export function parseUpstreams(node: YamlNode, file: string, path: string): UpstreamsResult {
