@@ -82,10 +82,22 @@ export async function openBench() {
   )
     throw new Error(`${log}`)
   const empty = native.call('opening', 'get', `${emptyPins}/programs/fence_empty`)
+  const lookup = native.call('opening', 'get', `${emptyPins}/programs/fence_lookup`)
+  const table = native.call('opening', 'get', `${emptyPins}/maps/table`)
   return {
     driver,
     fence,
     empty,
+    lookup,
+    /** Makes the map that `lookup` looks into: `count` addresses under the fence's own key and value sizes. */
+    async fillTable(count) {
+      const map = await native.callAsync('making', 'mapCreate', 1, 24, 4, count, 0, 'table')
+      const keys = Buffer.alloc(count * 24)
+      for (let n = 0; n < count; n++) keys.set([45, (n >> 16) & 255, (n >> 8) & 255, n & 255], n * 24)
+      await native.callAsync('filling', 'mapWrite', map, keys, Buffer.alloc(count * 4), count, 24, 4)
+      await native.callAsync('publishing', 'publish', Int32Array.of(table), Int32Array.of(map), 1, 0)
+      native.ask('close', map)
+    },
     ifindex: native.ask('ifindex', 'bench0'),
     workspace: WORKSPACE,
     lower: (generation, count, kind, clauses) => lower(slice(generation, count, kind, clauses)),
@@ -109,7 +121,7 @@ export async function openBench() {
       for (const egress of [0, 1]) unlinkSync(`${emptyPins}/maps/link${egress}`)
     },
     async close() {
-      native.ask('close', empty)
+      for (const one of [empty, lookup, table]) native.ask('close', one)
       removePins(emptyPins)
       fence.close()
       await driver.uninstall()

@@ -91,7 +91,7 @@ describe('conformance: memory', () => {
     expect(tally.cases).toBeGreaterThanOrEqual(20_000)
     // A generator whose packets were all refused would prove nothing.
     expect(tally.allowed / tally.cases).toBeGreaterThan(0.05)
-  })
+  }, 7_200_000)
 
   it('finds a backend that does not cut', async () => {
     await expect(contest(new Forgetful(), 20_000)).rejects.toThrow(/Property failed/)
