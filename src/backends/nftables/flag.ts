@@ -17,15 +17,36 @@ import { elementsOf } from './readback.js'
 import { TABLE } from './scaffold.js'
 import { addElements, flagScript, hookScript, linkScript, removeElements, scaffoldScript } from './script.js'
 import { type Place, reasonOf, type Session } from './session.js'
+import { isStanding, readPlaces } from './standing.js'
 
 /** A workspace that is nowhere yet is flagged by name, and fenced when it appears. Throws NFT_FLAG, NFT_READ_BACK, NFT_CUT. */
 export async function setFlag(session: Session, workspace: string, flag: Flag, on: boolean): Promise<void> {
+  const key = `${flag} ${workspace}`
+  const order = ++session.orders
+  session.ordered.set(key, order)
+  // The last word counts: what was asked before and is still at it gives way.
+  const stands = (): boolean => session.ordered.get(key) === order
+  await flagPlaces(session, workspace, flag, on, stands)
+  if (!session.live || isStanding(session.live.generation)) return
+  // Another process has switched since this one looked: the workspace may be somewhere else by now.
+  session.found = await readPlaces(session)
+  if (stands()) await flagPlaces(session, workspace, flag, on, stands)
+}
+
+async function flagPlaces(
+  session: Session,
+  workspace: string,
+  flag: Flag,
+  on: boolean,
+  stands: () => boolean,
+): Promise<void> {
   const places = session.places(workspace)
   const addresses = places.flatMap((place) => place.addresses)
   if (on) session.flags[flag].add(workspace)
   else {
     await session.cutting
     await cutFlows(addresses, () => false)
+    if (!stands()) return
     session.flags[flag].delete(workspace)
   }
   const change = on ? addElements : removeElements
@@ -42,6 +63,7 @@ export async function setFlag(session: Session, workspace: string, flag: Flag, o
   } catch (error) {
     throw nftablesFault('NFT_FLAG', { workspace, flag, on, why: reasonOf(error) }, { cause: error })
   }
+  if (!stands()) return
   const read = [isNamed(flag, workspace), ...places.map((place) => isFlagged(flag, place.interface))]
   for (const found of read) {
     if (found !== on)

@@ -13,6 +13,7 @@ import { refreshesTimeouts } from './refresh.js'
 import { TABLE } from './scaffold.js'
 import { addElements, durationOf, removeElements } from './script.js'
 import type { Session } from './session.js'
+import { isStanding } from './standing.js'
 
 type MapName = 'learned4' | 'learned6'
 const MAPS: readonly MapName[] = ['learned4', 'learned6']
@@ -65,12 +66,6 @@ export async function learn(session: Session, generation: number, grants: readon
     return false
   }
   return readBack([...touched].flatMap(([key, held]) => (held.length > 0 ? [key] : [])))
-}
-
-/** The generation as the kernel has it: a mark, in the machine's own order. */
-function isStanding(generation: number): boolean {
-  const key = new Uint8Array(Uint32Array.of(generation).buffer)
-  return native().elementHas(TABLE, 'gen', key, key.length) === 1
 }
 
 /** What the kernel has let go by itself need not be remembered; looked for whenever the memory has doubled. */

@@ -55,7 +55,7 @@ async function look(session: Session): Promise<Observed> {
     for (const name of Object.keys(record.elements)) {
       const elements = await list(name)
       if (!elements) continue
-      if (elementsDigest(elements.map(({ key }) => key)) !== record.elements[name])
+      if (elementsDigest(elements.map(({ key }) => writtenAs(name, key))) !== record.elements[name])
         drift.push(`set ${name} does not hold the elements that were put there`)
       counters.push(...countersOf(record, name, elements))
     }
@@ -86,6 +86,9 @@ async function look(session: Session): Promise<Observed> {
     drops,
   }
 }
+
+/** Marks are written in hexadecimal and listed in decimal. */
+const writtenAs = (set: string, key: string): string => (set.endsWith('_c') ? `0x${Number(key).toString(16)}` : key)
 
 async function readStructures({ reader }: Session): Promise<Record<TableFamily, readonly NftObject[]>> {
   try {

@@ -34,6 +34,9 @@ export class Session {
   learnedLimit = 1024
   /** What was asked for, by workspace; the kernel's sets are by interface. */
   readonly flags: Readonly<Record<Flag, Set<string>>> = { quarantined: new Set(), suspended: new Set() }
+  /** Which order about a flag of a workspace is the last one. */
+  readonly ordered = new Map<string, number>()
+  orders = 0
   /** What the kernel says is attached, read when the session opened: it may be ahead of the record after a crash. */
   found: readonly Place[] = []
   /** Flows being destroyed behind a flag that is already read back. */

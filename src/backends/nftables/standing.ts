@@ -6,6 +6,7 @@ import { type Digest, isDigest } from '../../base/digest.js'
 import { parsePrefix, prefixRange } from '../../base/ip.js'
 import { parsePorts } from '../../base/ports.js'
 import type { Protocol } from '../../policy/model.js'
+import { native } from './native.js'
 import type { FlowGrant } from './program.js'
 import { elementsOf, type ReadElement } from './readback.js'
 import { TABLE } from './scaffold.js'
@@ -33,6 +34,13 @@ export async function readStanding(session: Session): Promise<Standing | null> {
   if (!gen) return null
   const { comment = '' } = gen
   return { generation: Number(gen.key), planDigest: isDigest(comment) ? comment : null }
+}
+
+/** Whether this generation is the live one, asked of the kernel by itself: another process may have switched. */
+export function isStanding(generation: number): boolean {
+  // A mark, in the machine's own order.
+  const key = new Uint8Array(Uint32Array.of(generation).buffer)
+  return native().elementHas(TABLE, 'gen', key, key.length) === 1
 }
 
 /** Who is attached where, with own addresses. */
