@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 bin := node_modules/.bin
 
-.PHONY: help setup build native check lint format test demo bench conformance corpus vectors errors clean
+.PHONY: help setup build native check lint format test demo bench conformance corpus vectors errors proto clean
 
 help: ## Print this manual
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,9 @@ vectors: build ## Run the public test vectors that SLUICE_VECTORS names; print c
 
 errors: build ## Write src/ERRORS.md from the tables of codes
 	@node scripts/errors.mjs --write
+
+proto: setup ## Write src/api/gen from src/api/sluice.proto
+	@node scripts/proto.mjs --write
 
 clean: ## Remove everything that was built
 	@rm -rf dist build coverage

@@ -1,8 +1,10 @@
 // The sections of `agent.yaml` that only a running agent needs, as tables of keys. What a section leaves out is either an
 // error or the narrow choice, as in config.ts.
 
+import { WILDCARD_NAMES } from '../dns/mediator.js'
+import { parseUpstreams, type UpstreamAddress } from '../dns/upstream/parse.js'
 import type { Keys } from './config.js'
-import { listOf, path, pin, seconds, sourceAddress } from './config-values.js'
+import { callerPattern, listenAddress, listOf, path, pin, seconds, sourceAddress, whole } from './config-values.js'
 
 /** Where releases come from, and how to know that it is that place. */
 export interface SourceConfig {
@@ -27,4 +29,48 @@ export const SOURCE_KEYS = {
   token_file: { field: 'tokenFile', read: path, otherwise: undefined },
   ssh_key: { field: 'sshKey', read: path, otherwise: undefined },
   known_hosts: { field: 'knownHosts', read: path, otherwise: undefined },
+} as const satisfies Keys
+
+/** Where gRPC is served, and to whom. */
+export interface ApiConfig {
+  readonly listen: string
+  readonly certificate: string
+  readonly key: string
+  readonly clientCa: string
+  readonly operators: readonly string[]
+  readonly companions: readonly string[]
+  readonly runtimes: readonly string[]
+  readonly auditors: readonly string[]
+}
+
+const callers = { read: listOf('a list of SPIFFE URIs', 0, callerPattern), otherwise: [] }
+
+export const API_KEYS = {
+  listen: { field: 'listen', read: listenAddress },
+  certificate: { field: 'certificate', read: path },
+  key: { field: 'key', read: path },
+  client_ca: { field: 'clientCa', read: path },
+  operators: { field: 'operators', ...callers },
+  companions: { field: 'companions', ...callers },
+  runtimes: { field: 'runtimes', ...callers },
+  auditors: { field: 'auditors', ...callers },
+} as const satisfies Keys
+
+/** The DNS mediator: whom it asks, and how freely. */
+export interface DnsConfig {
+  /** By preference. */
+  readonly upstreams: readonly UpstreamAddress[]
+  /** Different names that a workspace may ask under one wildcard, as long as its clause lives. */
+  readonly wildcardNames: number
+}
+
+export const DNS_KEYS = {
+  upstreams: {
+    field: 'upstreams',
+    parse: (node, file, path) => {
+      const { upstreams: value, notes } = parseUpstreams(node, file, path)
+      return { ...(value ? { value } : {}), notes }
+    },
+  },
+  wildcard_names: { field: 'wildcardNames', read: whole(1, 10_000), otherwise: WILDCARD_NAMES },
 } as const satisfies Keys

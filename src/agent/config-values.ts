@@ -2,6 +2,7 @@
 // keys that use them are tables (config.ts, config-sections.ts).
 
 import { resolve } from 'node:path'
+import { parseIp } from '../base/ip.js'
 import { nearest } from '../base/suggest.js'
 import type { YamlNode } from '../base/yaml.js'
 import type { BackendName } from '../plan/model.js'
@@ -71,8 +72,32 @@ export const interfacePattern: Read<string> = (node) => {
     : new Wrong('an interface name or a pattern such as "ws*" (not every interface: the node has its own)')
 }
 
+/** A caller of the API: one identity, or with `/*` every identity below a path. */
+export const callerPattern: Read<string> = (node) => {
+  const value = text(node)
+  return value !== undefined && value.length <= 2048 && SPIFFE.test(value.replace(/\/\*$/, ''))
+    ? value
+    : new Wrong('a SPIFFE URI, or one that ends in /* for all below it')
+}
+/** An address of this machine with a port, as a server binds it. */
+export const listenAddress: Read<string> = (node) => {
+  const value = text(node)
+  const [, v4, v6, port] = /^(?:([0-9.]+)|\[([0-9a-fA-F:.]+)\]):(\d{1,5})$/.exec(value ?? '') ?? []
+  const good = parseIp(v4 ?? v6 ?? '') !== undefined && Number(port) <= 65_535
+  return value !== undefined && good ? value : new Wrong('an address and a port, such as 127.0.0.1:7443 or [::1]:7443')
+}
 export const flag: Read<boolean> = (node) =>
   node.kind === 'scalar' && typeof node.value === 'boolean' ? node.value : new Wrong('true or false')
+export const whole =
+  (least: number, most: number): Read<number> =>
+  (node) =>
+    node.kind === 'scalar' &&
+    typeof node.value === 'number' &&
+    Number.isInteger(node.value) &&
+    node.value >= least &&
+    node.value <= most
+      ? node.value
+      : new Wrong(`a whole number from ${least} to ${most}`)
 /** A whole number of seconds, given in milliseconds. */
 export const seconds =
   (least: number, most: number): Read<number> =>

@@ -8,7 +8,14 @@ import { quote } from '../base/quote.js'
 import { nearest } from '../base/suggest.js'
 import { type Place, readYaml, type YamlNode } from '../base/yaml.js'
 import type { BackendName } from '../plan/model.js'
-import { SOURCE_KEYS, type SourceConfig } from './config-sections.js'
+import {
+  API_KEYS,
+  type ApiConfig,
+  DNS_KEYS,
+  type DnsConfig,
+  SOURCE_KEYS,
+  type SourceConfig,
+} from './config-sections.js'
 import { backend, flag, interfacePattern, listOf, path, type Read, spiffeUri, Wrong, word } from './config-values.js'
 
 export interface AgentConfig {
@@ -29,6 +36,10 @@ export interface AgentConfig {
   readonly attachRequired?: boolean
   /** Where `sluice agent` gets releases; absent: it holds what was applied by hand. */
   readonly source?: SourceConfig
+  /** Absent: no gRPC. */
+  readonly api?: ApiConfig
+  /** The DNS mediator of this node; absent: there is none, and a name needs a pin. */
+  readonly dns?: DnsConfig
   /** The Unix socket of a running agent; `agent.sock` in the state directory when absent. */
   readonly socket?: string
 }
@@ -46,6 +57,12 @@ export interface Key {
   readonly field: string
   readonly read?: Read<unknown>
   readonly section?: Keys
+  /** Reads a value that makes findings of its own; no value when one of them is an error. */
+  readonly parse?: (
+    node: YamlNode,
+    file: string,
+    path: string,
+  ) => { readonly value?: unknown; readonly notes: readonly Note[] }
   /** What stands when the key is left out; absent: it must be there. */
   readonly otherwise?: unknown
 }
@@ -66,6 +83,8 @@ const KEYS = {
   },
   attach_required: { field: 'attachRequired', read: flag, otherwise: undefined },
   source: { field: 'source', section: SOURCE_KEYS, otherwise: undefined },
+  api: { field: 'api', section: API_KEYS, otherwise: undefined },
+  dns: { field: 'dns', section: DNS_KEYS, otherwise: undefined },
   socket: { field: 'socket', read: path, otherwise: undefined },
 } as const satisfies Keys
 
@@ -118,7 +137,11 @@ class Reader {
         const hint = near === undefined ? '' : `; did you mean ${near}?`
         this.error('unknown-key', at, below(key), `unknown key ${quote(key)}${hint}`, near)
       } else if (row.section) found[row.field] = this.section(value, row.section, below(key))
-      else if (row.read) {
+      else if (row.parse) {
+        const { value: parsed, notes } = row.parse(value, this.file, below(key))
+        this.notes.push(...notes)
+        found[row.field] = parsed
+      } else if (row.read) {
         const result = row.read(value, this.context)
         if (!(result instanceof Wrong)) found[row.field] = result
         else {

@@ -29,6 +29,36 @@ export const API_FAULTS = {
     say: (d: { who: string; what: string }) => `${d.who} may not ${d.what}`,
     remedy: 'Use an identity with a role that may, or ask somebody who has one.',
   },
+  API_IDENTITY: {
+    reaction: 'reject',
+    say: (d: { why: string }) => `the caller cannot be named: ${d.why}`,
+    remedy: 'Use a certificate with exactly one SPIFFE URI as its subject alternative name.',
+  },
+  API_FIELD: {
+    reaction: 'reject',
+    say: (d: { field: string; expected: string }) => `${d.field} must be ${d.expected}`,
+    remedy: 'Correct the request.',
+  },
+  API_TOO_OFTEN: {
+    reaction: 'retry',
+    say: (d: { who: string }) => `${d.who} asks too often`,
+    remedy: 'Ask again later, and less often.',
+  },
+  API_DEADLINE: {
+    reaction: 'retry',
+    say: (d: { method: string; ms: number }) => `${d.method} took longer than ${d.ms} ms`,
+    remedy: 'Ask for the status: what was asked for either happened, or will when its turn comes.',
+  },
+  API_UNIMPLEMENTED: {
+    reaction: 'unsupported',
+    say: (d: { method: string }) => `this agent does not answer ${d.method}`,
+    remedy: 'Ask an agent of a release or a configuration that does.',
+  },
+  API_CERTIFICATE: {
+    reaction: 'reject',
+    say: (d: { file: string; why: string }) => `${d.file} cannot be used: ${d.why}`,
+    remedy: 'Put a certificate, its key and the authority of the callers there, in PEM.',
+  },
 } as const satisfies FaultTable
 
 export const apiFault = faultsOf(API_FAULTS)

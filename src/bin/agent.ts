@@ -6,10 +6,12 @@ import { Loop } from '../agent/loop.js'
 import { openTrustRoot } from '../agent/roots.js'
 import { serveAgent } from '../agent/serve.js'
 import { openTransport } from '../agent/transports/open.js'
+import { type ApiServer, type ApiTerms, serveApi } from '../api/server.js'
 import { type SocketServer, serveSocket } from '../api/socket-server.js'
 import type { Fact } from '../audit/fact.js'
 import { causeChain } from '../base/fault.js'
 import type { AgentLine, AgentRequest, Configured } from '../cli/host.js'
+import { portsOf } from './api.js'
 import { callsOf } from './calls.js'
 import { newCommandId, openAgentNode, type Surroundings } from './node.js'
 import { socketOf } from './remote.js'
@@ -28,12 +30,16 @@ export async function runAgent(around: Surroundings, config: Configured, request
     tell({ atMs: around.nowMs(), level, event, detail })
   }
   const commandId = () => newCommandId(around)
+  let api: ApiServer | undefined
   const loop = new Loop({
     node: current,
     monotonicMs: () => performance.now(),
     sleep,
     commandId,
     tell: (line) => {
+      // Ready means that the fence is read back: not while it differs, and again once it was put right.
+      if (line.kind === 'drift') api?.setReady(false)
+      if (line.kind === 'carried' && line.command === 'repair') api?.setReady(true)
       if (line.kind === 'failed')
         say('error', 'failed', { during: line.during, why: causeChain(line.error).join(': ') })
       else if (line.kind === 'drift') say('warning', 'drift', { findings: line.drift })
@@ -55,6 +61,7 @@ export async function runAgent(around: Surroundings, config: Configured, request
       tell: (line: Parameters<Parameters<typeof serveAgent>[0]['tell']>[0]) => {
         switch (line.kind) {
           case 'stands':
+            api?.setReady(line.stood !== 'open')
             return say('info', 'stands', { state: line.stood, generation: line.generation })
           case 'active':
             return say('info', 'active', { generation: line.generation, revision: line.revision })
@@ -74,8 +81,19 @@ export async function runAgent(around: Surroundings, config: Configured, request
     }
     const calls = callsOf({ loop, node: current, commandId, unwritten: trail.unwritten, onlookers })
     socket = await serveSocket(socketOf(config), calls, process.getuid?.() ?? 0)
+    if (config.api) {
+      api = await serveApi(portsOf({ loop, node: current, commandId, name: config.node }), apiTerms(config.api), {
+        nowMs: around.nowMs,
+        monotonicMs: () => performance.now(),
+        failed: (error) => {
+          say('warning', 'api-failed', { why: causeChain(error).join(': ') })
+        },
+      })
+      say('info', 'api', { port: api.port })
+    }
     await serveAgent(served, signal)
   } finally {
+    await api?.close()
     await socket?.close()
     transport?.close()
     await close()
@@ -84,6 +102,17 @@ export async function runAgent(around: Surroundings, config: Configured, request
     say('info', 'stopped')
   }
 }
+
+const apiTerms = (config: NonNullable<Configured['api']>): ApiTerms => ({
+  listen: config.listen,
+  files: { certificate: config.certificate, key: config.key, clientCa: config.clientCa },
+  callers: {
+    operator: config.operators,
+    companion: config.companions,
+    runtime: config.runtimes,
+    auditor: config.auditors,
+  },
+})
 
 async function sleep(ms: number, wake: AbortSignal): Promise<void> {
   try {

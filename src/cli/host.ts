@@ -153,6 +153,17 @@ export interface Configured {
   readonly backends: readonly BackendName[]
   readonly attachInterfaces: readonly string[]
   readonly attachRequired?: boolean
+  /** Where gRPC is served, and to whom. */
+  readonly api?: {
+    readonly listen: string
+    readonly certificate: string
+    readonly key: string
+    readonly clientCa: string
+    readonly operators: readonly string[]
+    readonly companions: readonly string[]
+    readonly runtimes: readonly string[]
+    readonly auditors: readonly string[]
+  }
   /** Where a running agent gets releases. Paths are absolute. */
   readonly source?: {
     readonly from: string

@@ -1,0 +1,787 @@
+// Generated from src/api/sluice.proto by `make proto`; not to be edited.
+import * as $protobuf from "protobufjs";
+
+export namespace sluice {
+
+    namespace v1alpha1 {
+
+        interface IGetStatusRequest extends sluice.v1alpha1.GetStatusRequest.$Properties {
+        }
+
+        class GetStatusRequest {
+            constructor(properties?: sluice.v1alpha1.GetStatusRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            static create(properties: sluice.v1alpha1.GetStatusRequest.$Shape): sluice.v1alpha1.GetStatusRequest & sluice.v1alpha1.GetStatusRequest.$Shape;
+            static create(properties?: sluice.v1alpha1.GetStatusRequest.$Properties): sluice.v1alpha1.GetStatusRequest;
+            static encode(message: sluice.v1alpha1.GetStatusRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.GetStatusRequest & sluice.v1alpha1.GetStatusRequest.$Shape;
+        }
+
+        namespace GetStatusRequest {
+            interface $Properties {
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.GetStatusRequest.$Properties;
+        }
+
+        interface IGetStatusResponse extends sluice.v1alpha1.GetStatusResponse.$Properties {
+        }
+
+        class GetStatusResponse {
+            constructor(properties?: sluice.v1alpha1.GetStatusResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            node: string;
+            state: sluice.v1alpha1.State;
+            live?: (sluice.v1alpha1.Activation.$Properties|null);
+            drift: string[];
+            workspaces: sluice.v1alpha1.WorkspaceStatus.$Properties[];
+            quarantines: sluice.v1alpha1.QuarantineRecord.$Properties[];
+            drops: { [k: string]: number };
+            unfinished: boolean;
+            static create(properties: sluice.v1alpha1.GetStatusResponse.$Shape): sluice.v1alpha1.GetStatusResponse & sluice.v1alpha1.GetStatusResponse.$Shape;
+            static create(properties?: sluice.v1alpha1.GetStatusResponse.$Properties): sluice.v1alpha1.GetStatusResponse;
+            static encode(message: sluice.v1alpha1.GetStatusResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.GetStatusResponse & sluice.v1alpha1.GetStatusResponse.$Shape;
+        }
+
+        namespace GetStatusResponse {
+            interface $Properties {
+                node?: (string|null);
+                state?: (sluice.v1alpha1.State|null);
+                live?: (sluice.v1alpha1.Activation.$Properties|null);
+                drift?: (string[]|null);
+                workspaces?: (sluice.v1alpha1.WorkspaceStatus.$Properties[]|null);
+                quarantines?: (sluice.v1alpha1.QuarantineRecord.$Properties[]|null);
+                drops?: ({ [k: string]: number }|null);
+                unfinished?: (boolean|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.GetStatusResponse.$Properties;
+        }
+
+        enum State {
+            STATE_UNSPECIFIED = 0,
+            STATE_NOTHING = 1,
+            STATE_CLOSED = 2,
+            STATE_ACTIVE = 3,
+            STATE_ABSENT = 4,
+            STATE_DRIFTED = 5
+        }
+
+        interface IActivation extends sluice.v1alpha1.Activation.$Properties {
+        }
+
+        class Activation {
+            constructor(properties?: sluice.v1alpha1.Activation.$Properties);
+            $unknowns?: Uint8Array[];
+            generation: number;
+            planDigest: string;
+            bundleId: string;
+            bundleDigest: string;
+            policyRevision: string;
+            epoch: number;
+            channel: string;
+            decidedAtMs: number;
+            expiresAtMs: number;
+            static create(properties: sluice.v1alpha1.Activation.$Shape): sluice.v1alpha1.Activation & sluice.v1alpha1.Activation.$Shape;
+            static create(properties?: sluice.v1alpha1.Activation.$Properties): sluice.v1alpha1.Activation;
+            static encode(message: sluice.v1alpha1.Activation.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.Activation & sluice.v1alpha1.Activation.$Shape;
+        }
+
+        namespace Activation {
+            interface $Properties {
+                generation?: (number|null);
+                planDigest?: (string|null);
+                bundleId?: (string|null);
+                bundleDigest?: (string|null);
+                policyRevision?: (string|null);
+                epoch?: (number|null);
+                channel?: (string|null);
+                decidedAtMs?: (number|null);
+                expiresAtMs?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.Activation.$Properties;
+        }
+
+        interface IWorkspaceStatus extends sluice.v1alpha1.WorkspaceStatus.$Properties {
+        }
+
+        class WorkspaceStatus {
+            constructor(properties?: sluice.v1alpha1.WorkspaceStatus.$Properties);
+            $unknowns?: Uint8Array[];
+            workspace: string;
+            interface: string;
+            backend: string;
+            domain: string;
+            policy: string;
+            grants: number;
+            quarantined: boolean;
+            suspended: boolean;
+            static create(properties: sluice.v1alpha1.WorkspaceStatus.$Shape): sluice.v1alpha1.WorkspaceStatus & sluice.v1alpha1.WorkspaceStatus.$Shape;
+            static create(properties?: sluice.v1alpha1.WorkspaceStatus.$Properties): sluice.v1alpha1.WorkspaceStatus;
+            static encode(message: sluice.v1alpha1.WorkspaceStatus.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.WorkspaceStatus & sluice.v1alpha1.WorkspaceStatus.$Shape;
+        }
+
+        namespace WorkspaceStatus {
+            interface $Properties {
+                workspace?: (string|null);
+                "interface"?: (string|null);
+                backend?: (string|null);
+                domain?: (string|null);
+                policy?: (string|null);
+                grants?: (number|null);
+                quarantined?: (boolean|null);
+                suspended?: (boolean|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.WorkspaceStatus.$Properties;
+        }
+
+        interface IQuarantineRecord extends sluice.v1alpha1.QuarantineRecord.$Properties {
+        }
+
+        class QuarantineRecord {
+            constructor(properties?: sluice.v1alpha1.QuarantineRecord.$Properties);
+            $unknowns?: Uint8Array[];
+            workspace: string;
+            reason: string;
+            by: string;
+            atMs: number;
+            static create(properties: sluice.v1alpha1.QuarantineRecord.$Shape): sluice.v1alpha1.QuarantineRecord & sluice.v1alpha1.QuarantineRecord.$Shape;
+            static create(properties?: sluice.v1alpha1.QuarantineRecord.$Properties): sluice.v1alpha1.QuarantineRecord;
+            static encode(message: sluice.v1alpha1.QuarantineRecord.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.QuarantineRecord & sluice.v1alpha1.QuarantineRecord.$Shape;
+        }
+
+        namespace QuarantineRecord {
+            interface $Properties {
+                workspace?: (string|null);
+                reason?: (string|null);
+                by?: (string|null);
+                atMs?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.QuarantineRecord.$Properties;
+        }
+
+        interface IGetPlanRequest extends sluice.v1alpha1.GetPlanRequest.$Properties {
+        }
+
+        class GetPlanRequest {
+            constructor(properties?: sluice.v1alpha1.GetPlanRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            static create(properties: sluice.v1alpha1.GetPlanRequest.$Shape): sluice.v1alpha1.GetPlanRequest & sluice.v1alpha1.GetPlanRequest.$Shape;
+            static create(properties?: sluice.v1alpha1.GetPlanRequest.$Properties): sluice.v1alpha1.GetPlanRequest;
+            static encode(message: sluice.v1alpha1.GetPlanRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.GetPlanRequest & sluice.v1alpha1.GetPlanRequest.$Shape;
+        }
+
+        namespace GetPlanRequest {
+            interface $Properties {
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.GetPlanRequest.$Properties;
+        }
+
+        interface IGetPlanResponse extends sluice.v1alpha1.GetPlanResponse.$Properties {
+        }
+
+        class GetPlanResponse {
+            constructor(properties?: sluice.v1alpha1.GetPlanResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            generation: number;
+            planDigest: string;
+            plan: Uint8Array;
+            static create(properties: sluice.v1alpha1.GetPlanResponse.$Shape): sluice.v1alpha1.GetPlanResponse & sluice.v1alpha1.GetPlanResponse.$Shape;
+            static create(properties?: sluice.v1alpha1.GetPlanResponse.$Properties): sluice.v1alpha1.GetPlanResponse;
+            static encode(message: sluice.v1alpha1.GetPlanResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.GetPlanResponse & sluice.v1alpha1.GetPlanResponse.$Shape;
+        }
+
+        namespace GetPlanResponse {
+            interface $Properties {
+                generation?: (number|null);
+                planDigest?: (string|null);
+                plan?: (Uint8Array|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.GetPlanResponse.$Properties;
+        }
+
+        interface IExplainRequest extends sluice.v1alpha1.ExplainRequest.$Properties {
+        }
+
+        class ExplainRequest {
+            constructor(properties?: sluice.v1alpha1.ExplainRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            workspace: string;
+            packet: string;
+            static create(properties: sluice.v1alpha1.ExplainRequest.$Shape): sluice.v1alpha1.ExplainRequest & sluice.v1alpha1.ExplainRequest.$Shape;
+            static create(properties?: sluice.v1alpha1.ExplainRequest.$Properties): sluice.v1alpha1.ExplainRequest;
+            static encode(message: sluice.v1alpha1.ExplainRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.ExplainRequest & sluice.v1alpha1.ExplainRequest.$Shape;
+        }
+
+        namespace ExplainRequest {
+            interface $Properties {
+                workspace?: (string|null);
+                packet?: (string|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.ExplainRequest.$Properties;
+        }
+
+        interface IExplainResponse extends sluice.v1alpha1.ExplainResponse.$Properties {
+        }
+
+        class ExplainResponse {
+            constructor(properties?: sluice.v1alpha1.ExplainResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            allowed: boolean;
+            say: string;
+            clause: string;
+            grant: string;
+            ways: string[];
+            generation: number;
+            static create(properties: sluice.v1alpha1.ExplainResponse.$Shape): sluice.v1alpha1.ExplainResponse & sluice.v1alpha1.ExplainResponse.$Shape;
+            static create(properties?: sluice.v1alpha1.ExplainResponse.$Properties): sluice.v1alpha1.ExplainResponse;
+            static encode(message: sluice.v1alpha1.ExplainResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.ExplainResponse & sluice.v1alpha1.ExplainResponse.$Shape;
+        }
+
+        namespace ExplainResponse {
+            interface $Properties {
+                allowed?: (boolean|null);
+                say?: (string|null);
+                clause?: (string|null);
+                grant?: (string|null);
+                ways?: (string[]|null);
+                generation?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.ExplainResponse.$Properties;
+        }
+
+        interface IQuarantineRequest extends sluice.v1alpha1.QuarantineRequest.$Properties {
+        }
+
+        class QuarantineRequest {
+            constructor(properties?: sluice.v1alpha1.QuarantineRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            workspace: string;
+            reason: string;
+            static create(properties: sluice.v1alpha1.QuarantineRequest.$Shape): sluice.v1alpha1.QuarantineRequest & sluice.v1alpha1.QuarantineRequest.$Shape;
+            static create(properties?: sluice.v1alpha1.QuarantineRequest.$Properties): sluice.v1alpha1.QuarantineRequest;
+            static encode(message: sluice.v1alpha1.QuarantineRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.QuarantineRequest & sluice.v1alpha1.QuarantineRequest.$Shape;
+        }
+
+        namespace QuarantineRequest {
+            interface $Properties {
+                workspace?: (string|null);
+                reason?: (string|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.QuarantineRequest.$Properties;
+        }
+
+        interface IQuarantineResponse extends sluice.v1alpha1.QuarantineResponse.$Properties {
+        }
+
+        class QuarantineResponse {
+            constructor(properties?: sluice.v1alpha1.QuarantineResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            changed: boolean;
+            generation: number;
+            elapsedMs: number;
+            static create(properties: sluice.v1alpha1.QuarantineResponse.$Shape): sluice.v1alpha1.QuarantineResponse & sluice.v1alpha1.QuarantineResponse.$Shape;
+            static create(properties?: sluice.v1alpha1.QuarantineResponse.$Properties): sluice.v1alpha1.QuarantineResponse;
+            static encode(message: sluice.v1alpha1.QuarantineResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.QuarantineResponse & sluice.v1alpha1.QuarantineResponse.$Shape;
+        }
+
+        namespace QuarantineResponse {
+            interface $Properties {
+                changed?: (boolean|null);
+                generation?: (number|null);
+                elapsedMs?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.QuarantineResponse.$Properties;
+        }
+
+        interface ILiftRequest extends sluice.v1alpha1.LiftRequest.$Properties {
+        }
+
+        class LiftRequest {
+            constructor(properties?: sluice.v1alpha1.LiftRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            workspace: string;
+            reason: string;
+            static create(properties: sluice.v1alpha1.LiftRequest.$Shape): sluice.v1alpha1.LiftRequest & sluice.v1alpha1.LiftRequest.$Shape;
+            static create(properties?: sluice.v1alpha1.LiftRequest.$Properties): sluice.v1alpha1.LiftRequest;
+            static encode(message: sluice.v1alpha1.LiftRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.LiftRequest & sluice.v1alpha1.LiftRequest.$Shape;
+        }
+
+        namespace LiftRequest {
+            interface $Properties {
+                workspace?: (string|null);
+                reason?: (string|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.LiftRequest.$Properties;
+        }
+
+        interface ILiftResponse extends sluice.v1alpha1.LiftResponse.$Properties {
+        }
+
+        class LiftResponse {
+            constructor(properties?: sluice.v1alpha1.LiftResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            generation: number;
+            elapsedMs: number;
+            static create(properties: sluice.v1alpha1.LiftResponse.$Shape): sluice.v1alpha1.LiftResponse & sluice.v1alpha1.LiftResponse.$Shape;
+            static create(properties?: sluice.v1alpha1.LiftResponse.$Properties): sluice.v1alpha1.LiftResponse;
+            static encode(message: sluice.v1alpha1.LiftResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.LiftResponse & sluice.v1alpha1.LiftResponse.$Shape;
+        }
+
+        namespace LiftResponse {
+            interface $Properties {
+                generation?: (number|null);
+                elapsedMs?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.LiftResponse.$Properties;
+        }
+
+        interface ICheckDriftRequest extends sluice.v1alpha1.CheckDriftRequest.$Properties {
+        }
+
+        class CheckDriftRequest {
+            constructor(properties?: sluice.v1alpha1.CheckDriftRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            static create(properties: sluice.v1alpha1.CheckDriftRequest.$Shape): sluice.v1alpha1.CheckDriftRequest & sluice.v1alpha1.CheckDriftRequest.$Shape;
+            static create(properties?: sluice.v1alpha1.CheckDriftRequest.$Properties): sluice.v1alpha1.CheckDriftRequest;
+            static encode(message: sluice.v1alpha1.CheckDriftRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.CheckDriftRequest & sluice.v1alpha1.CheckDriftRequest.$Shape;
+        }
+
+        namespace CheckDriftRequest {
+            interface $Properties {
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.CheckDriftRequest.$Properties;
+        }
+
+        interface ICheckDriftResponse extends sluice.v1alpha1.CheckDriftResponse.$Properties {
+        }
+
+        class CheckDriftResponse {
+            constructor(properties?: sluice.v1alpha1.CheckDriftResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            asPlanned: boolean;
+            drift: string[];
+            repairs: number;
+            static create(properties: sluice.v1alpha1.CheckDriftResponse.$Shape): sluice.v1alpha1.CheckDriftResponse & sluice.v1alpha1.CheckDriftResponse.$Shape;
+            static create(properties?: sluice.v1alpha1.CheckDriftResponse.$Properties): sluice.v1alpha1.CheckDriftResponse;
+            static encode(message: sluice.v1alpha1.CheckDriftResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.CheckDriftResponse & sluice.v1alpha1.CheckDriftResponse.$Shape;
+        }
+
+        namespace CheckDriftResponse {
+            interface $Properties {
+                asPlanned?: (boolean|null);
+                drift?: (string[]|null);
+                repairs?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.CheckDriftResponse.$Properties;
+        }
+
+        interface IAttachRequest extends sluice.v1alpha1.AttachRequest.$Properties {
+        }
+
+        class AttachRequest {
+            constructor(properties?: sluice.v1alpha1.AttachRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            workspace: string;
+            kind: sluice.v1alpha1.SlotKind;
+            interface: string;
+            leaseGeneration: number;
+            netns: string;
+            static create(properties: sluice.v1alpha1.AttachRequest.$Shape): sluice.v1alpha1.AttachRequest & sluice.v1alpha1.AttachRequest.$Shape;
+            static create(properties?: sluice.v1alpha1.AttachRequest.$Properties): sluice.v1alpha1.AttachRequest;
+            static encode(message: sluice.v1alpha1.AttachRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.AttachRequest & sluice.v1alpha1.AttachRequest.$Shape;
+        }
+
+        namespace AttachRequest {
+            interface $Properties {
+                workspace?: (string|null);
+                kind?: (sluice.v1alpha1.SlotKind|null);
+                "interface"?: (string|null);
+                leaseGeneration?: (number|null);
+                netns?: (string|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.AttachRequest.$Properties;
+        }
+
+        enum SlotKind {
+            SLOT_KIND_UNSPECIFIED = 0,
+            SLOT_KIND_VETH = 1,
+            SLOT_KIND_TAP = 2,
+            SLOT_KIND_REPRESENTOR = 3,
+            SLOT_KIND_BRIDGE_PORT = 4,
+            SLOT_KIND_CGROUP = 5
+        }
+
+        interface IAttachResponse extends sluice.v1alpha1.AttachResponse.$Properties {
+        }
+
+        class AttachResponse {
+            constructor(properties?: sluice.v1alpha1.AttachResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            attachment?: (sluice.v1alpha1.Attachment.$Properties|null);
+            generation: number;
+            elapsedMs: number;
+            static create(properties: sluice.v1alpha1.AttachResponse.$Shape): sluice.v1alpha1.AttachResponse & sluice.v1alpha1.AttachResponse.$Shape;
+            static create(properties?: sluice.v1alpha1.AttachResponse.$Properties): sluice.v1alpha1.AttachResponse;
+            static encode(message: sluice.v1alpha1.AttachResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.AttachResponse & sluice.v1alpha1.AttachResponse.$Shape;
+        }
+
+        namespace AttachResponse {
+            interface $Properties {
+                attachment?: (sluice.v1alpha1.Attachment.$Properties|null);
+                generation?: (number|null);
+                elapsedMs?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.AttachResponse.$Properties;
+        }
+
+        interface IAttachment extends sluice.v1alpha1.Attachment.$Properties {
+        }
+
+        class Attachment {
+            constructor(properties?: sluice.v1alpha1.Attachment.$Properties);
+            $unknowns?: Uint8Array[];
+            workspace: string;
+            attachmentId: string;
+            leaseGeneration: number;
+            kind: sluice.v1alpha1.SlotKind;
+            interface: string;
+            by: string;
+            atMs: number;
+            attached: boolean;
+            static create(properties: sluice.v1alpha1.Attachment.$Shape): sluice.v1alpha1.Attachment & sluice.v1alpha1.Attachment.$Shape;
+            static create(properties?: sluice.v1alpha1.Attachment.$Properties): sluice.v1alpha1.Attachment;
+            static encode(message: sluice.v1alpha1.Attachment.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.Attachment & sluice.v1alpha1.Attachment.$Shape;
+        }
+
+        namespace Attachment {
+            interface $Properties {
+                workspace?: (string|null);
+                attachmentId?: (string|null);
+                leaseGeneration?: (number|null);
+                kind?: (sluice.v1alpha1.SlotKind|null);
+                "interface"?: (string|null);
+                by?: (string|null);
+                atMs?: (number|null);
+                attached?: (boolean|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.Attachment.$Properties;
+        }
+
+        interface IDetachRequest extends sluice.v1alpha1.DetachRequest.$Properties {
+        }
+
+        class DetachRequest {
+            constructor(properties?: sluice.v1alpha1.DetachRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            workspace: string;
+            leaseGeneration: number;
+            static create(properties: sluice.v1alpha1.DetachRequest.$Shape): sluice.v1alpha1.DetachRequest & sluice.v1alpha1.DetachRequest.$Shape;
+            static create(properties?: sluice.v1alpha1.DetachRequest.$Properties): sluice.v1alpha1.DetachRequest;
+            static encode(message: sluice.v1alpha1.DetachRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.DetachRequest & sluice.v1alpha1.DetachRequest.$Shape;
+        }
+
+        namespace DetachRequest {
+            interface $Properties {
+                workspace?: (string|null);
+                leaseGeneration?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.DetachRequest.$Properties;
+        }
+
+        interface IDetachResponse extends sluice.v1alpha1.DetachResponse.$Properties {
+        }
+
+        class DetachResponse {
+            constructor(properties?: sluice.v1alpha1.DetachResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            generation: number;
+            elapsedMs: number;
+            static create(properties: sluice.v1alpha1.DetachResponse.$Shape): sluice.v1alpha1.DetachResponse & sluice.v1alpha1.DetachResponse.$Shape;
+            static create(properties?: sluice.v1alpha1.DetachResponse.$Properties): sluice.v1alpha1.DetachResponse;
+            static encode(message: sluice.v1alpha1.DetachResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.DetachResponse & sluice.v1alpha1.DetachResponse.$Shape;
+        }
+
+        namespace DetachResponse {
+            interface $Properties {
+                generation?: (number|null);
+                elapsedMs?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.DetachResponse.$Properties;
+        }
+
+        interface IListAttachmentsRequest extends sluice.v1alpha1.ListAttachmentsRequest.$Properties {
+        }
+
+        class ListAttachmentsRequest {
+            constructor(properties?: sluice.v1alpha1.ListAttachmentsRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            static create(properties: sluice.v1alpha1.ListAttachmentsRequest.$Shape): sluice.v1alpha1.ListAttachmentsRequest & sluice.v1alpha1.ListAttachmentsRequest.$Shape;
+            static create(properties?: sluice.v1alpha1.ListAttachmentsRequest.$Properties): sluice.v1alpha1.ListAttachmentsRequest;
+            static encode(message: sluice.v1alpha1.ListAttachmentsRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.ListAttachmentsRequest & sluice.v1alpha1.ListAttachmentsRequest.$Shape;
+        }
+
+        namespace ListAttachmentsRequest {
+            interface $Properties {
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.ListAttachmentsRequest.$Properties;
+        }
+
+        interface IListAttachmentsResponse extends sluice.v1alpha1.ListAttachmentsResponse.$Properties {
+        }
+
+        class ListAttachmentsResponse {
+            constructor(properties?: sluice.v1alpha1.ListAttachmentsResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            attachments: sluice.v1alpha1.Attachment.$Properties[];
+            static create(properties: sluice.v1alpha1.ListAttachmentsResponse.$Shape): sluice.v1alpha1.ListAttachmentsResponse & sluice.v1alpha1.ListAttachmentsResponse.$Shape;
+            static create(properties?: sluice.v1alpha1.ListAttachmentsResponse.$Properties): sluice.v1alpha1.ListAttachmentsResponse;
+            static encode(message: sluice.v1alpha1.ListAttachmentsResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.ListAttachmentsResponse & sluice.v1alpha1.ListAttachmentsResponse.$Shape;
+        }
+
+        namespace ListAttachmentsResponse {
+            interface $Properties {
+                attachments?: (sluice.v1alpha1.Attachment.$Properties[]|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.ListAttachmentsResponse.$Properties;
+        }
+
+        interface ICheckFlowRequest extends sluice.v1alpha1.CheckFlowRequest.$Properties {
+        }
+
+        class CheckFlowRequest {
+            constructor(properties?: sluice.v1alpha1.CheckFlowRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            workspace: string;
+            protocol: sluice.v1alpha1.Protocol;
+            source: string;
+            sourcePort: number;
+            destination: string;
+            destinationPort: number;
+            static create(properties: sluice.v1alpha1.CheckFlowRequest.$Shape): sluice.v1alpha1.CheckFlowRequest & sluice.v1alpha1.CheckFlowRequest.$Shape;
+            static create(properties?: sluice.v1alpha1.CheckFlowRequest.$Properties): sluice.v1alpha1.CheckFlowRequest;
+            static encode(message: sluice.v1alpha1.CheckFlowRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.CheckFlowRequest & sluice.v1alpha1.CheckFlowRequest.$Shape;
+        }
+
+        namespace CheckFlowRequest {
+            interface $Properties {
+                workspace?: (string|null);
+                protocol?: (sluice.v1alpha1.Protocol|null);
+                source?: (string|null);
+                sourcePort?: (number|null);
+                destination?: (string|null);
+                destinationPort?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.CheckFlowRequest.$Properties;
+        }
+
+        enum Protocol {
+            PROTOCOL_UNSPECIFIED = 0,
+            PROTOCOL_TCP = 1,
+            PROTOCOL_UDP = 2,
+            PROTOCOL_ICMP_ECHO = 3
+        }
+
+        interface ICheckFlowResponse extends sluice.v1alpha1.CheckFlowResponse.$Properties {
+        }
+
+        class CheckFlowResponse {
+            constructor(properties?: sluice.v1alpha1.CheckFlowResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            allowed: boolean;
+            reason: string;
+            clause: string;
+            generation: number;
+            static create(properties: sluice.v1alpha1.CheckFlowResponse.$Shape): sluice.v1alpha1.CheckFlowResponse & sluice.v1alpha1.CheckFlowResponse.$Shape;
+            static create(properties?: sluice.v1alpha1.CheckFlowResponse.$Properties): sluice.v1alpha1.CheckFlowResponse;
+            static encode(message: sluice.v1alpha1.CheckFlowResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.CheckFlowResponse & sluice.v1alpha1.CheckFlowResponse.$Shape;
+        }
+
+        namespace CheckFlowResponse {
+            interface $Properties {
+                allowed?: (boolean|null);
+                reason?: (string|null);
+                clause?: (string|null);
+                generation?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.CheckFlowResponse.$Properties;
+        }
+
+        interface ICheckActionRequest extends sluice.v1alpha1.CheckActionRequest.$Properties {
+        }
+
+        class CheckActionRequest {
+            constructor(properties?: sluice.v1alpha1.CheckActionRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            workspace: string;
+            action: string;
+            static create(properties: sluice.v1alpha1.CheckActionRequest.$Shape): sluice.v1alpha1.CheckActionRequest & sluice.v1alpha1.CheckActionRequest.$Shape;
+            static create(properties?: sluice.v1alpha1.CheckActionRequest.$Properties): sluice.v1alpha1.CheckActionRequest;
+            static encode(message: sluice.v1alpha1.CheckActionRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.CheckActionRequest & sluice.v1alpha1.CheckActionRequest.$Shape;
+        }
+
+        namespace CheckActionRequest {
+            interface $Properties {
+                workspace?: (string|null);
+                action?: (string|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.CheckActionRequest.$Properties;
+        }
+
+        interface ICheckActionResponse extends sluice.v1alpha1.CheckActionResponse.$Properties {
+        }
+
+        class CheckActionResponse {
+            constructor(properties?: sluice.v1alpha1.CheckActionResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            allowed: boolean;
+            static create(properties: sluice.v1alpha1.CheckActionResponse.$Shape): sluice.v1alpha1.CheckActionResponse & sluice.v1alpha1.CheckActionResponse.$Shape;
+            static create(properties?: sluice.v1alpha1.CheckActionResponse.$Properties): sluice.v1alpha1.CheckActionResponse;
+            static encode(message: sluice.v1alpha1.CheckActionResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.CheckActionResponse & sluice.v1alpha1.CheckActionResponse.$Shape;
+        }
+
+        namespace CheckActionResponse {
+            interface $Properties {
+                allowed?: (boolean|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.CheckActionResponse.$Properties;
+        }
+
+        interface IMakeEvidenceRequest extends sluice.v1alpha1.MakeEvidenceRequest.$Properties {
+        }
+
+        class MakeEvidenceRequest {
+            constructor(properties?: sluice.v1alpha1.MakeEvidenceRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            nonce: Uint8Array;
+            audience: string;
+            static create(properties: sluice.v1alpha1.MakeEvidenceRequest.$Shape): sluice.v1alpha1.MakeEvidenceRequest & sluice.v1alpha1.MakeEvidenceRequest.$Shape;
+            static create(properties?: sluice.v1alpha1.MakeEvidenceRequest.$Properties): sluice.v1alpha1.MakeEvidenceRequest;
+            static encode(message: sluice.v1alpha1.MakeEvidenceRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.MakeEvidenceRequest & sluice.v1alpha1.MakeEvidenceRequest.$Shape;
+        }
+
+        namespace MakeEvidenceRequest {
+            interface $Properties {
+                nonce?: (Uint8Array|null);
+                audience?: (string|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.MakeEvidenceRequest.$Properties;
+        }
+
+        interface IMakeEvidenceResponse extends sluice.v1alpha1.MakeEvidenceResponse.$Properties {
+        }
+
+        class MakeEvidenceResponse {
+            constructor(properties?: sluice.v1alpha1.MakeEvidenceResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            evidence: Uint8Array;
+            static create(properties: sluice.v1alpha1.MakeEvidenceResponse.$Shape): sluice.v1alpha1.MakeEvidenceResponse & sluice.v1alpha1.MakeEvidenceResponse.$Shape;
+            static create(properties?: sluice.v1alpha1.MakeEvidenceResponse.$Properties): sluice.v1alpha1.MakeEvidenceResponse;
+            static encode(message: sluice.v1alpha1.MakeEvidenceResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.MakeEvidenceResponse & sluice.v1alpha1.MakeEvidenceResponse.$Shape;
+        }
+
+        namespace MakeEvidenceResponse {
+            interface $Properties {
+                evidence?: (Uint8Array|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.MakeEvidenceResponse.$Properties;
+        }
+
+        interface IStreamEventsRequest extends sluice.v1alpha1.StreamEventsRequest.$Properties {
+        }
+
+        class StreamEventsRequest {
+            constructor(properties?: sluice.v1alpha1.StreamEventsRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            afterSequence: number;
+            static create(properties: sluice.v1alpha1.StreamEventsRequest.$Shape): sluice.v1alpha1.StreamEventsRequest & sluice.v1alpha1.StreamEventsRequest.$Shape;
+            static create(properties?: sluice.v1alpha1.StreamEventsRequest.$Properties): sluice.v1alpha1.StreamEventsRequest;
+            static encode(message: sluice.v1alpha1.StreamEventsRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.StreamEventsRequest & sluice.v1alpha1.StreamEventsRequest.$Shape;
+        }
+
+        namespace StreamEventsRequest {
+            interface $Properties {
+                afterSequence?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.StreamEventsRequest.$Properties;
+        }
+
+        interface IStreamEventsResponse extends sluice.v1alpha1.StreamEventsResponse.$Properties {
+        }
+
+        class StreamEventsResponse {
+            constructor(properties?: sluice.v1alpha1.StreamEventsResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            sequence: number;
+            event: Uint8Array;
+            static create(properties: sluice.v1alpha1.StreamEventsResponse.$Shape): sluice.v1alpha1.StreamEventsResponse & sluice.v1alpha1.StreamEventsResponse.$Shape;
+            static create(properties?: sluice.v1alpha1.StreamEventsResponse.$Properties): sluice.v1alpha1.StreamEventsResponse;
+            static encode(message: sluice.v1alpha1.StreamEventsResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.StreamEventsResponse & sluice.v1alpha1.StreamEventsResponse.$Shape;
+        }
+
+        namespace StreamEventsResponse {
+            interface $Properties {
+                sequence?: (number|null);
+                event?: (Uint8Array|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.StreamEventsResponse.$Properties;
+        }
+    }
+}

@@ -1,0 +1,111 @@
+// What the gRPC server needs of the agent, as an interface of its own: the composition root fills it in, tests give a small
+// one. Views carry what a message shows, in the words of the agent; conversion to messages is convert.ts.
+
+import type { Caller } from './roles.js'
+
+/** Who asks, for commands and the trail. */
+export interface Asker extends Pick<Caller, 'id'> {
+  /** Aborted when the caller went away or the deadline passed; a command that has begun comes to its end all the same. */
+  readonly signal: AbortSignal
+}
+
+export interface StatusView {
+  readonly live: {
+    readonly generation: number
+    readonly planDigest: string
+    readonly source: {
+      readonly bundleId: string
+      readonly bundleDigest: string
+      readonly policyRevision: string
+      readonly epoch: number
+      readonly channel: string
+      readonly expiresAtMs: number
+    }
+    readonly decidedAtMs: number
+  } | null
+  readonly state: 'nothing' | 'closed' | 'active' | 'absent' | 'drifted'
+  readonly drift: readonly string[]
+  readonly unfinished: boolean
+  readonly workspaces: readonly {
+    readonly workspace: string
+    readonly interface: string
+    readonly backend: string
+    readonly domain: string
+    readonly policy: string | null
+    readonly grants: number
+    readonly flags: readonly ('quarantined' | 'suspended')[]
+  }[]
+  readonly quarantines: readonly {
+    readonly workspace: string
+    readonly reason: string
+    readonly by: string
+    readonly atMs: number
+  }[]
+  readonly drops: Readonly<Record<string, string>>
+}
+
+export type SlotKind = 'veth' | 'tap' | 'representor' | 'bridge-port' | 'cgroup'
+
+export interface TenureView {
+  readonly workspace: string
+  readonly attachmentId: string
+  readonly leaseGeneration: number
+  readonly kind: SlotKind
+  readonly interface: string
+  readonly by: string
+  readonly atMs: number
+  readonly attached: boolean
+}
+
+export interface Explained {
+  readonly allowed: boolean
+  readonly reason: string
+  readonly say: string
+  readonly clause: string
+  readonly grant: string
+  readonly ways: readonly string[]
+  readonly generation: number
+}
+
+export interface Flow {
+  readonly protocol: 'tcp' | 'udp' | 'icmp-echo'
+  /** '' for the workspace's own of the destination's family. */
+  readonly source: string
+  readonly sourcePort: number
+  readonly destination: string
+  readonly destinationPort: number
+}
+
+export interface AgentPorts {
+  /** SPIFFE URI. */
+  readonly node: string
+  status(): Promise<StatusView>
+  plan(): Promise<{ readonly generation: number; readonly digest: string; readonly encoded: Uint8Array }>
+  explain(workspace: string, packet: string): Promise<Explained>
+  checkFlow(workspace: string, flow: Flow): Promise<Explained>
+  quarantine(
+    asker: Asker,
+    kind: 'quarantine-set' | 'quarantine-lift',
+    workspace: string,
+    reason: string,
+  ): Promise<{ readonly changed: boolean; readonly generation: number; readonly elapsedMs: number }>
+  drift(): Promise<{ readonly asPlanned: boolean; readonly drift: readonly string[]; readonly repairs: number }>
+  attach(
+    asker: Asker,
+    given: {
+      readonly workspace: string
+      readonly slot: { readonly kind: SlotKind; readonly interface: string }
+      readonly leaseGeneration: number
+      readonly netns?: string
+    },
+  ): Promise<{ readonly tenure: TenureView; readonly generation: number; readonly elapsedMs: number }>
+  detach(
+    asker: Asker,
+    given: { readonly workspace: string; readonly leaseGeneration: number },
+  ): Promise<{ readonly generation: number; readonly elapsedMs: number }>
+  attachments(): Promise<readonly TenureView[]>
+  /** Absent where the node makes none. */
+  readonly evidence?: (asker: Asker, nonce: Uint8Array, audience: string) => Promise<Uint8Array>
+  /** Events after a number, then new ones, until the signal; absent where there is no journal to read. */
+  readonly events?: (after: number, signal: AbortSignal) => AsyncIterable<{ sequence: number; line: Uint8Array }>
+}
