@@ -5,10 +5,10 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 bin := node_modules/.bin
 
-.PHONY: help setup build native check lint format test demo bench conformance corpus vectors errors proto clean
+.PHONY: help setup build native shims shims-arm64 check lint format test demo bench conformance corpus vectors errors proto clean
 
 help: ## Print this manual
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Install what is missing: Debian packages (as root), npm packages
 	@scripts/setup.sh
@@ -20,6 +20,13 @@ build: setup ## Compile TypeScript into dist/
 native: setup ## Compile the C and BPF parts into build/native/
 	@$(MAKE) -f src/native/Makefile
 	@$(MAKE) -f src/native/ebpf/Makefile
+
+shims: setup ## Build the DOCA shim: on the emulator, or SDK=/opt/mellanox/doca
+	@$(MAKE) -f doca-shims/Makefile
+
+shims-arm64: ## Cross-build the shim for the DPU, and run its C tests under qemu-user
+	@scripts/setup.sh tests
+	@$(MAKE) -f doca-shims/Makefile arm64
 
 check: setup ## Check types: the whole project, then the pure files alone, without Node's types
 	@$(bin)/tsc -p tsconfig.json

@@ -22,7 +22,9 @@ PACKAGES=(
 # `setup.sh tests` also installs what only the suites talk to.
 [ "${1:-}" != tests ] || PACKAGES+=(
   qemu-system-x86 busybox-static cpio kmod  # a guest with a kernel of its own
+  gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static  # the DOCA shim as on the DPU's Arm cores
   docker-registry openssl               # registries and TLS servers
+  openssh-server                        # Git over ssh
   unbound ldnsutils bind9-dnsutils      # a real resolver, signed zones, dig
   iodine dns2tcp                        # tunnels that must not get through
 )
