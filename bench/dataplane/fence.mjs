@@ -25,10 +25,10 @@ const SLOT = {
 /** Public addresses only: 45.0.0.0 and on has no reserved range within two million of it. */
 export const address = (n) => `45.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}`
 
-const grant = (prefix) => ({
-  id: `egress/tcp/${prefix}/443`,
+const grant = (prefix, protocol) => ({
+  id: `egress/${protocol}/${prefix}/443`,
   direction: 'egress',
-  protocol: 'tcp',
+  protocol,
   prefix,
   ports: { from: 443, to: 443 },
   opens: false,
@@ -36,7 +36,7 @@ const grant = (prefix) => ({
 })
 
 /** `count` grants: exact addresses, or /24 networks. */
-export const slice = (generation, count, kind, clauses = []) => ({
+export const slice = (generation, count, kind, clauses = [], protocol = 'tcp') => ({
   generation,
   planDigest: `sha256:${'0'.repeat(64)}`,
   source: { expiresAtMs: Date.now() + 1e9 },
@@ -50,7 +50,7 @@ export const slice = (generation, count, kind, clauses = []) => ({
       network: {
         services: [],
         egress: Array.from({ length: count }, (_, n) =>
-          grant(kind === 'exact' ? `${address(n)}/32` : `${address(n << 8)}/24`),
+          grant(kind === 'exact' ? `${address(n)}/32` : `${address(n << 8)}/24`, protocol),
         ),
         ingress: [],
         names: clauses.map((clause) => ({ clause })),
@@ -100,7 +100,7 @@ export async function openBench() {
     },
     ifindex: native.ask('ifindex', 'bench0'),
     workspace: WORKSPACE,
-    lower: (generation, count, kind, clauses) => lower(slice(generation, count, kind, clauses)),
+    lower: (generation, count, kind, clauses, protocol) => lower(slice(generation, count, kind, clauses, protocol)),
     /** Takes the fence off; a commit hangs it on again. */
     async detach() {
       detachAll(fence, [native.ask('ifindex', 'bench0')])
