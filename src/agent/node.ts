@@ -6,6 +6,7 @@ import type { Fact } from '../audit/fact.js'
 import type { Observed } from '../backends/backend.js'
 import type { Digest } from '../base/digest.js'
 import type { TrustRoot } from '../bundle/model.js'
+import type { Signer } from '../bundle/sign.js'
 import type { BackendName } from '../plan/model.js'
 import type { AgentConfig } from './config.js'
 import { type Agreement, agreement, decideUnfinished, type Live } from './decide.js'
@@ -27,6 +28,8 @@ export interface AgentNode {
   readonly emit: (facts: readonly Fact[]) => Promise<void>
   /** Milliseconds since 1970. */
   readonly nowMs: () => number
+  /** The agent's own key, for receipts; a node without one gives none. */
+  readonly signer?: Signer
 }
 
 export interface OnRecord {

@@ -4,6 +4,7 @@
 // yet is recorded and fenced when one does; a state that cannot be read gives way to what the kernel says is attached.
 
 import { join } from 'node:path'
+import type { Digest } from '../base/digest.js'
 import { Fault } from '../base/fault.js'
 import type { Plan, WorkspaceId } from '../plan/model.js'
 import { isWorkspaceId } from '../policy/workspace-id.js'
@@ -14,6 +15,7 @@ import { withoutQuarantine, withQuarantine } from './decide.js'
 import { agentFault } from './errors.js'
 import { waitForLock } from './lock.js'
 import type { AgentNode } from './node.js'
+import { issueReceipt } from './receipt.js'
 import type { Activation, Quarantine } from './record.js'
 import type { OpenBackend } from './transaction.js'
 
@@ -29,6 +31,8 @@ export interface Quarantined {
   readonly damage?: string
   /** From the command's acceptance to the fence read back. */
   readonly elapsedMs: number
+  /** The signed receipt. Absent where the node has no key, or could not keep one: the fence does not wait for it. */
+  readonly receipt?: string
 }
 
 interface Target {
@@ -89,19 +93,27 @@ async function alone<T>(node: AgentNode, fencing: boolean, action: () => Promise
 }
 
 /** Carries out `quarantine-set` or `quarantine-lift`, also while an apply is under way. */
-export const quarantine = (node: AgentNode, command: QuarantineCommand): Promise<Quarantined> =>
-  alone(node, command.kind === 'quarantine-set', () => change(node, command))
+export async function quarantine(node: AgentNode, command: QuarantineCommand): Promise<Quarantined> {
+  const { found, result, askedAtMs } = await alone(node, command.kind === 'quarantine-set', () => change(node, command))
+  // The next quarantine does not wait for this one's receipt.
+  const fencedAtMs = askedAtMs + result.elapsedMs
+  const receipt = await issueReceipt(node, command, { ...found, askedAtMs, fencedAtMs }).catch(() => undefined) // see Quarantined.receipt
+  await tell(node, command, found, result.elapsedMs, receipt?.digest)
+  return receipt ? { ...result, receipt: receipt.token } : result
+}
 
-async function change(node: AgentNode, command: QuarantineCommand): Promise<Quarantined> {
+async function change(
+  node: AgentNode,
+  command: QuarantineCommand,
+): Promise<{ readonly found: Target; readonly result: Quarantined; readonly askedAtMs: number }> {
   const startMs = node.nowMs()
   const { kind, workspace } = command
   const on = kind === 'quarantine-set'
   const found = await target(node, workspace, on)
   const changed = await (on ? set(node, command, found, startMs) : lift(node, workspace, found))
   const elapsedMs = node.nowMs() - startMs
-  await tell(node, command, found, elapsedMs)
   const { live, carriers, damage } = found
-  return {
+  const result = {
     workspace,
     changed,
     generation: live?.generation ?? 0,
@@ -109,6 +121,7 @@ async function change(node: AgentNode, command: QuarantineCommand): Promise<Quar
     ...(damage ? { damage: damage.message } : {}),
     elapsedMs,
   }
+  return { found, result, askedAtMs: startMs }
 }
 
 /** Fences, then records. Throws AGENT_WORKSPACE_UNKNOWN for what can be no workspace, AGENT_FENCED_UNRECORDED. */
@@ -144,7 +157,13 @@ async function lift(node: AgentNode, workspace: WorkspaceId, { carriers }: Targe
   return recorded
 }
 
-function tell(node: AgentNode, command: QuarantineCommand, { plan, live }: Target, elapsedMs: number): Promise<void> {
+function tell(
+  node: AgentNode,
+  command: QuarantineCommand,
+  { plan, live }: Target,
+  elapsedMs: number,
+  receipt?: Digest,
+): Promise<void> {
   const { kind, workspace, reason, by, commandId } = command
   return node.emit([
     {
@@ -156,6 +175,7 @@ function tell(node: AgentNode, command: QuarantineCommand, { plan, live }: Targe
       reason,
       commandId,
       elapsedMs,
+      ...(receipt ? { receipt } : {}),
     },
   ])
 }

@@ -146,6 +146,8 @@ export type Fact =
       readonly commandId: string
       /** From the command's acceptance to the fence read back. */
       readonly elapsedMs: number
+      /** Of the signed receipt. */
+      readonly receipt?: Digest
     })
   | (FactBase & {
       /** `expired` or `stale`: the active bundle no longer holds; `confirmed`: it does again, or a newer one. */

@@ -9,10 +9,12 @@ import { breakGlass, relock } from '../agent/breakglass.js'
 import { isAttack } from '../agent/decide.js'
 import { agentFault } from '../agent/errors.js'
 import { confirm, tellRefused, tend } from '../agent/freshness.js'
+import { agentSigner } from '../agent/key.js'
 import { takeLock } from '../agent/lock.js'
 import type { AgentNode } from '../agent/node.js'
 import { quarantine } from '../agent/quarantine.js'
 import type { AgentState } from '../agent/record.js'
+import { RECEIPTS } from '../agent/receipt.js'
 import { openTrustRoot } from '../agent/roots.js'
 import { stand } from '../agent/stand.js'
 import { livePlan, status } from '../agent/status.js'
@@ -44,6 +46,7 @@ const STATE_NAMES = [
   EVENTS_LOCK,
   APPLY_LOCK,
   ...TRAIL_STATE,
+  RECEIPTS,
 ] as const
 
 export interface Surroundings {
@@ -93,10 +96,11 @@ async function openParts(around: Surroundings, config: Configured, options: Node
     const order = options.backends ?? config.backends
     const used = [before?.live, before?.next].flatMap((at) => at?.backends ?? [])
     for (const name of new Set([...order, ...used])) opened.set(name, await openBackend(name, config))
-    const { nowMs } = around
+    const { nowMs, random } = around
+    const signer = agentSigner(config.stateDirectory, random)
     const trail = trailOf(around, config)
     const { emit } = trail
-    const node = { config, trust: root, trustDigest: digest, store, backends: opened, order, emit, nowMs }
+    const node = { config, trust: root, trustDigest: digest, store, backends: opened, order, emit, nowMs, signer }
     return { node, trail, close }
   } catch (error) {
     await close()

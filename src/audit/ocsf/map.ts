@@ -338,7 +338,7 @@ function quarantineDrafts(fact: FactOf<'quarantine-set' | 'quarantine-lifted'>, 
         policy,
         remediation: { desc: words(fact.reason) ?? 'no reason given' },
         duration: whole(fact.elapsedMs),
-        unmapped: unmapped(numbers),
+        unmapped: unmapped({ ...numbers, receipt: words(fact.receipt) }),
       },
     },
     {

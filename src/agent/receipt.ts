@@ -1,0 +1,206 @@
+// Receipts: one signed record for each quarantine and each lift (design section 3). It says who asked, when the fence was read
+// back, that no packet passed any more once the queues were drained, how long it took, and under which plan. It is made after
+// the fence, never before, and a receipt that cannot be made keeps no workspace open: the command succeeds without it.
+//
+// Kept in the state directory, a file each, the oldest going first; the trail has the digest of each.
+
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { signCompact } from '../audit/seal.js'
+import { decodeUtf8, utf8 } from '../base/bytes.js'
+import { canonicalize, type Json } from '../base/canonical.js'
+import { type Digest, digestOfText } from '../base/digest.js'
+import { isObject, JsonError, parseJson } from '../base/json.js'
+import type { JwsKey } from '../bundle/jwk.js'
+import type { Signer } from '../bundle/sign.js'
+import type { Plan, WorkspaceId } from '../plan/model.js'
+import type { QuarantineCommand } from './command.js'
+import { workspaceContext } from './context.js'
+import { agentFault } from './errors.js'
+import { NODE_FILES, replaceFile } from './files.js'
+import type { AgentNode } from './node.js'
+import type { Activation } from './record.js'
+import { openSigned } from './signed.js'
+import type { OpenBackend } from './transaction.js'
+
+export const RECEIPT_FORMAT = 'sluice-receipt/1'
+export const RECEIPT_TYPE = 'application/vnd.sluice.receipt+json'
+export const RECEIPTS = 'receipts'
+const KEPT = 1_000
+
+/** Times are milliseconds since 1970, by the clock of the node. */
+export interface Receipt {
+  readonly format: typeof RECEIPT_FORMAT
+  readonly node: string
+  readonly action: 'quarantine-set' | 'quarantine-lift'
+  readonly workspace: WorkspaceId
+  readonly attachmentId: string
+  readonly interface: string
+  /** 0 for a workspace that the inventory alone attaches. */
+  readonly leaseGeneration: number
+  readonly commandId: string
+  readonly by: string
+  readonly reason: string
+  /** When the command was accepted. */
+  readonly askedAtMs: number
+  /** When every backend had read the fence back. */
+  readonly fencedAtMs: number
+  readonly elapsedMs: number
+  /** From then on the counters of the workspace stood still; null for a lift, and where counting would take too long. */
+  readonly quietFromMs: number | null
+  /** Packets that were still counted between the fence and then: they were in queues. */
+  readonly drainedPackets: number
+  /** Live when it was done; 0 and null while there was none. */
+  readonly generation: number
+  readonly planDigest: Digest | null
+  readonly bundleDigest: Digest | null
+  /** Backends that hold the fence; none when it is on record only. */
+  readonly backends: readonly string[]
+}
+
+/** What the command knows when the fence stands. */
+export interface Done {
+  readonly plan?: Plan
+  readonly live?: Activation
+  readonly carriers: readonly OpenBackend[]
+  readonly askedAtMs: number
+  readonly fencedAtMs: number
+}
+
+export interface SignedReceipt {
+  readonly token: string
+  readonly digest: Digest
+}
+
+/** Counting every grant of a large plan would hold up the next quarantine. */
+const COUNTED_GRANTS = 2_000
+const QUIET_MS = 3
+const ROUNDS = 20
+
+/** Signs and keeps the receipt of a command. Undefined where this node has no key; throws what the disk and the key throw. */
+export async function issueReceipt(
+  node: AgentNode,
+  command: QuarantineCommand,
+  done: Done,
+): Promise<SignedReceipt | undefined> {
+  const { signer } = node
+  if (!signer) return undefined
+  const token = await signReceipt(await receiptOf(node, command, done), signer)
+  keep(node.store.directory, done.askedAtMs, command, token)
+  return { token, digest: digestOfText(token) }
+}
+
+async function receiptOf(node: AgentNode, command: QuarantineCommand, done: Done): Promise<Receipt> {
+  const { kind, workspace, commandId, by, reason } = command
+  const { plan, live, carriers, askedAtMs, fencedAtMs } = done
+  const { attachmentId, interface: name } = workspaceContext(plan, workspace)
+  const tenure = node.store.tenures().find((entry) => entry.workspace === workspace)
+  const quiet = kind === 'quarantine-set' ? await drained(node, workspace, done) : undefined
+  return {
+    format: RECEIPT_FORMAT,
+    node: node.config.node,
+    action: kind,
+    workspace,
+    attachmentId: tenure?.attachmentId ?? attachmentId,
+    interface: name,
+    leaseGeneration: tenure?.leaseGeneration ?? 0,
+    commandId,
+    by,
+    reason,
+    askedAtMs,
+    fencedAtMs,
+    elapsedMs: fencedAtMs - askedAtMs,
+    quietFromMs: quiet?.atMs ?? null,
+    drainedPackets: quiet?.packets ?? 0,
+    generation: live?.generation ?? 0,
+    planDigest: live?.planDigest ?? null,
+    bundleDigest: live?.source.bundleDigest ?? null,
+    backends: carriers.map(({ backend }) => backend.name).sort(),
+  }
+}
+
+/** Waits until the counters of the workspace stand still. Undefined when they never did, or are too many to read. */
+async function drained(node: AgentNode, workspace: WorkspaceId, { plan, carriers }: Done) {
+  const grants = plan?.workspaces.reduce((sum, { network }) => sum + network.egress.length + network.ingress.length, 0)
+  if (carriers.length === 0 || (grants ?? 0) > COUNTED_GRANTS) return undefined
+  const count = async (): Promise<bigint> => {
+    let packets = 0n
+    for (const { driver } of carriers)
+      for (const counter of (await driver.observe()).counters)
+        if (counter.workspace === workspace) packets += counter.packets
+    return packets
+  }
+  const first = await count()
+  let before = first
+  for (let round = 0; round < ROUNDS; round++) {
+    const atMs = node.nowMs()
+    await sleep(QUIET_MS)
+    const now = await count()
+    if (now === before) return { atMs, packets: Number(now - first) }
+    before = now
+  }
+  return undefined
+}
+
+/** A compact JWS with a line feed. */
+export const signReceipt = async (receipt: Receipt, signer: Signer): Promise<string> =>
+  `${await signCompact(RECEIPT_TYPE, utf8(canonicalize(receipt as unknown as Json)), signer)}\n`
+
+function keep(directory: string, atMs: number, { kind, commandId }: QuarantineCommand, token: string): void {
+  const folder = join(directory, RECEIPTS)
+  // Command ids of statements are other people's words, so they make no file names.
+  const name = `${String(atMs).padStart(15, '0')}-${kind}-${digestOfText(commandId).slice(7, 15)}.jws`
+  NODE_FILES.makeDirectory(folder)
+  replaceFile(NODE_FILES, join(folder, name), utf8(token))
+  const old = [...NODE_FILES.list(folder)].sort().slice(0, -KEPT)
+  for (const gone of old) NODE_FILES.remove(join(folder, gone))
+}
+
+// untrusted: `token`, until a key of `keys` is found to have signed it
+/** Throws AGENT_RECEIPT, AGENT_SIGNED_TYPE, BUNDLE_JWS. */
+export async function verifyReceipt(token: string, keys: readonly JwsKey[]): Promise<Receipt> {
+  const payload = await openSigned(token, RECEIPT_TYPE, keys)
+  const no = (why: string, cause?: unknown) => agentFault('AGENT_RECEIPT', { why }, { cause })
+  const text = decodeUtf8(payload)
+  if (text === undefined) throw no('it is not UTF-8')
+  try {
+    const value = parseJson(text)
+    if (!isObject(value) || value.format !== RECEIPT_FORMAT) throw no(`its format is not ${RECEIPT_FORMAT}`)
+    const wrong = (Object.keys(SHAPE) as (keyof Receipt)[]).find((name) => !SHAPE[name](value[name]))
+    if (wrong !== undefined) throw no(`${wrong} is missing or of another type`)
+    return value as unknown as Receipt
+  } catch (error) {
+    if (error instanceof JsonError) throw no('it is not strict JSON', error)
+    throw error
+  }
+}
+
+type Is = (value: Json | undefined) => boolean
+const text: Is = (value) => typeof value === 'string'
+const count: Is = (value) => Number.isSafeInteger(value) && Number(value) >= 0
+const orNull =
+  (is: Is): Is =>
+  (value) =>
+    value === null || is(value)
+
+const SHAPE = {
+  format: text,
+  node: text,
+  action: (value) => value === 'quarantine-set' || value === 'quarantine-lift',
+  workspace: text,
+  attachmentId: text,
+  interface: text,
+  leaseGeneration: count,
+  commandId: text,
+  by: text,
+  reason: text,
+  askedAtMs: count,
+  fencedAtMs: count,
+  elapsedMs: Number.isSafeInteger,
+  quietFromMs: orNull(count),
+  drainedPackets: count,
+  generation: count,
+  planDigest: orNull(text),
+  bundleDigest: orNull(text),
+  backends: (value) => Array.isArray(value) && value.every(text),
+} as const satisfies Record<keyof Receipt, Is>
