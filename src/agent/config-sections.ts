@@ -1,6 +1,7 @@
 // The sections of `agent.yaml` that only a running agent needs, as tables of keys. What a section leaves out is either an
 // error or the narrow choice, as in config.ts.
 
+import { resolve } from 'node:path'
 import { WILDCARD_NAMES } from '../dns/mediator.js'
 import { parseUpstreams, type UpstreamAddress } from '../dns/upstream/parse.js'
 import type { Keys } from './config.js'
@@ -67,8 +68,11 @@ export interface DnsConfig {
 export const DNS_KEYS = {
   upstreams: {
     field: 'upstreams',
-    parse: (node, file, path) => {
-      const { upstreams: value, notes } = parseUpstreams(node, file, path)
+    parse: (node, file, path, directory) => {
+      const { upstreams, notes } = parseUpstreams(node, file, path)
+      const value = upstreams?.map(({ caFile, ...one }) =>
+        caFile === undefined ? one : { ...one, caFile: resolve(directory, caFile) },
+      )
       return { ...(value ? { value } : {}), notes }
     },
   },

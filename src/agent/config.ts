@@ -62,6 +62,7 @@ export interface Key {
     node: YamlNode,
     file: string,
     path: string,
+    directory: string,
   ) => { readonly value?: unknown; readonly notes: readonly Note[] }
   /** What stands when the key is left out; absent: it must be there. */
   readonly otherwise?: unknown
@@ -138,7 +139,7 @@ class Reader {
         this.error('unknown-key', at, below(key), `unknown key ${quote(key)}${hint}`, near)
       } else if (row.section) found[row.field] = this.section(value, row.section, below(key))
       else if (row.parse) {
-        const { value: parsed, notes } = row.parse(value, this.file, below(key))
+        const { value: parsed, notes } = row.parse(value, this.file, below(key), this.context.directory)
         this.notes.push(...notes)
         found[row.field] = parsed
       } else if (row.read) {

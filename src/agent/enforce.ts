@@ -13,6 +13,7 @@ import { encodePlan } from '../plan/codec.js'
 import { compilePlan } from '../plan/compile.js'
 import { planFault } from '../plan/errors.js'
 import type { Inventory } from '../plan/inventory.js'
+import { dnsServices } from '../plan/mediation.js'
 import type { Guarantee, Plan } from '../plan/model.js'
 import { parseInventory } from '../plan/parse-inventory.js'
 import { normalizePolicies } from '../policy/normalize.js'
@@ -107,6 +108,7 @@ function compile(node: AgentNode, command: ApplyCommand, bundle: VerifiedBundle,
     inventory: slots.inventory,
     capabilities,
     order: node.order,
+    ...(node.config.dns ? { mediated: true, services: dnsServices(slots.inventory) } : {}),
   })
   const notes = [...bundle.notes, ...read.notes, ...slots.notes, ...made.notes]
   if (!made.plan) throw refusedPlan(made.notes, made.guarantees)

@@ -161,6 +161,11 @@ export const AGENT_FAULTS = {
       `the clock says ${new Date(d.nowMs).toISOString()}, and this node has acted at ${new Date(d.clockFloorMs).toISOString()} already`,
     remedy: 'Set the clock. Nothing new is accepted while it lies in the past; what is live stays enforced.',
   },
+  AGENT_NO_MEDIATOR: {
+    reaction: 'reject',
+    say: (d: { file: string }) => `${d.file} has no section dns, so there is nobody to ask`,
+    remedy: 'Add `dns: { upstreams: [udp://ADDRESS] }` to it, then apply the bundle again.',
+  },
   AGENT_ROOT_ROLLED_BACK: {
     reaction: 'reject',
     say: (d: { version: number; held: number }) =>

@@ -21,6 +21,7 @@ import type { ConfigBytes, Host, Surveyed } from '../cli/host.js'
 import type { BackendName } from '../plan/model.js'
 import { runAgent } from './agent.js'
 import { followChannel } from './follow.js'
+import { mediate } from './mediate.js'
 import { readMembers } from './members.js'
 import { openBackend, openNode, tellTrail } from './node.js'
 import { recover } from './recover.js'
@@ -69,6 +70,7 @@ export function composeHost(surface: Surface): Host {
     openNode: async (config, options) =>
       (await openRemote(around, config, options)) ?? openNode(around, config, options),
     recover: (config, request) => recover(around, config, request),
+    mediate: (config, request) => mediate(around, config, request),
     follow: (config, request) => followChannel(around, config, request),
     createState: async (config, options) => {
       const store = new Store(config.stateDirectory)

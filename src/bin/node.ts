@@ -43,6 +43,8 @@ const STATE_NAMES = [
   'plans',
   'backends',
   'quarantine.lock',
+  'names.json',
+  'mediate.lock',
   EVENTS_LOCK,
   APPLY_LOCK,
   ...TRAIL_STATE,

@@ -54,6 +54,8 @@ export interface Host {
   readonly recover: (config: Configured, request: RecoverRequest) => Promise<Recovered>
   /** Polls a source and keeps the node at what it says, until the signal is aborted. */
   readonly follow: (config: Configured, request: FollowRequest) => Promise<void>
+  /** Answers the names of the workspaces until the signal is aborted. */
+  readonly mediate: (config: Configured, request: MediateRequest) => Promise<Mediated>
 }
 
 /** How to reach a source; files are paths as the operator typed them. */
@@ -117,6 +119,34 @@ export interface Recovered {
   readonly quarantines: number | null
 }
 
+export interface MediateRequest {
+  readonly signal: AbortSignal
+  /** Something to say to people: where it listens, what failed. */
+  readonly tell: (line: MediateLine) => void
+}
+export type MediateLine =
+  | { readonly kind: 'listening'; readonly places: readonly string[]; readonly generation: number | null }
+  | { readonly kind: 'missing'; readonly place: string; readonly why: string }
+  | { readonly kind: 'failed'; readonly say: string }
+export interface Mediated {
+  readonly replies: Readonly<Record<string, number>>
+  readonly refused: Readonly<Record<string, number>>
+  readonly learned: number
+  readonly shared: readonly {
+    readonly workspace: WorkspaceId
+    readonly address: string
+    readonly names: readonly string[]
+  }[]
+  readonly labels: readonly {
+    readonly workspace: WorkspaceId
+    readonly pattern: string
+    readonly names: number
+    readonly limit: number
+    readonly octets: number
+  }[]
+  readonly holds: { readonly count: number; readonly sumMs: number }
+}
+
 export interface FollowRequest {
   readonly source: Source
   readonly inventory: { readonly yaml: Uint8Array; readonly signature: Uint8Array; readonly file: string }
@@ -152,6 +182,8 @@ export interface Configured {
   readonly eventsFile: string
   readonly backends: readonly BackendName[]
   readonly attachInterfaces: readonly string[]
+  /** Absent: no DNS mediator. */
+  readonly dns?: { readonly upstreams: readonly ConfiguredUpstream[]; readonly wildcardNames: number }
   readonly attachRequired?: boolean
   /** Where gRPC is served, and to whom. */
   readonly api?: {
@@ -177,6 +209,16 @@ export interface Configured {
   }
   /** Of a running agent; `agent.sock` in the state directory when absent. */
   readonly socket?: string
+}
+
+/** One resolver that the mediator may ask. */
+export interface ConfiguredUpstream {
+  readonly transport: 'udp' | 'tcp' | 'dot'
+  readonly address: string
+  readonly port: number
+  readonly name?: string
+  readonly pins: readonly string[]
+  readonly caFile?: string
 }
 
 export interface NodeOptions {

@@ -19,6 +19,7 @@ import { explainCommand } from './commands/explain.js'
 import { followCommand } from './commands/follow.js'
 import { initCommand } from './commands/init.js'
 import { inventorySign } from './commands/inventory-sign.js'
+import { mediateCommand } from './commands/mediate.js'
 import { planCommand } from './commands/plan.js'
 import { policyCheck } from './commands/policy-check.js'
 import { publishCosign } from './commands/publish-cosign.js'
@@ -82,6 +83,7 @@ const SINGLE = [
   status,
   watchCommand,
   followCommand,
+  mediateCommand,
   agentCommand,
   explainCommand,
   diffCommand,
