@@ -76,16 +76,16 @@ export class Wire {
       const reason = moved(this.counted, now)
       this.counted = now
       if (reason !== undefined)
-        return { kind: 'dropped', reason, answer: outward ? await this.answered(resets) : 'silent' }
+        return { kind: 'dropped', reason, answer: outward ? await this.answered(resets, sent) : 'silent' }
       if (performance.now() > deadline) return { kind: 'vanished' }
     }
   }
 
   /** What came back. A refusal leaves before its counter can be read, but has a way to go on a busy machine. */
-  private async answered(expected: boolean): Promise<Answer> {
+  private async answered(expected: boolean, sent: Uint8Array): Promise<Answer> {
     const deadline = performance.now() + (expected ? SURE_MS : ANSWER_IN_VAIN_MS)
     for (;;) {
-      const answer = this.atWorkspace.frames.filter(({ way }) => way === 'in').map(answerOf)
+      const answer = this.atWorkspace.frames.filter(({ way }) => way === 'in').map((seen) => answerOf(seen, sent))
       const found = answer.find((one) => one !== 'silent')
       if (found !== undefined) return found
       if (performance.now() > deadline) return 'silent'
@@ -101,14 +101,37 @@ export function mayVanish({ body }: Packet, expected: Verdict): boolean {
   return body.kind === 'ip' && isUnrouted(body.destination)
 }
 
-function answerOf({ bytes }: SeenFrame): Answer {
+/** The answer that a frame is to what was sent. On a busy machine the answer to another frame may come as late as now. */
+function answerOf({ bytes }: SeenFrame, sent: Uint8Array): Answer {
   const v6 = bytes[12] === 0x86
   const protocol = bytes[v6 ? 20 : 23]
   const at = v6 ? 54 : 34
-  if (protocol === 6 && ((bytes[at + 13] ?? 0) & 0x04) !== 0) return 'tcp-reset'
-  if (!v6 && protocol === 1 && bytes[at] === 3 && bytes[at + 1] === 13) return 'icmp-prohibited'
-  if (v6 && protocol === 58 && bytes[at] === 1 && bytes[at + 1] === 1) return 'icmp-prohibited'
-  return 'silent'
+  if (protocol === 6 && ((bytes[at + 13] ?? 0) & 0x04) !== 0)
+    return sameEnds(bytes, 14, sent, true) ? 'tcp-reset' : 'silent'
+  const prohibits = v6
+    ? protocol === 58 && bytes[at] === 1 && bytes[at + 1] === 1
+    : protocol === 1 && bytes[at] === 3 && bytes[at + 1] === 13
+  return prohibits && sameEnds(bytes, at + 8, sent, false) ? 'icmp-prohibited' : 'silent'
+}
+
+/** Whether the packet at an offset has the protocol, addresses and ports of the frame that was sent, or those turned round. */
+function sameEnds(bytes: Uint8Array, at: number, sent: Uint8Array, turned: boolean): boolean {
+  const v6 = (bytes[at] ?? 0) >> 4 === 6
+  const [protocol, from, length] = v6 ? [6, 8, 16] : [9, 12, 4]
+  const part = (frame: Uint8Array, start: number, size: number): string =>
+    Buffer.from(frame.subarray(start, start + size)).toString('hex')
+  const ends = (frame: Uint8Array, ip: number): readonly string[] => {
+    const ports = ip + (v6 ? 40 : 20)
+    const address = ip + from
+    return [address, address + length].map(
+      (start, i) => `${part(frame, start, length)} ${part(frame, ports + 2 * i, 2)}`,
+    )
+  }
+  const [one, two] = ends(bytes, at)
+  const wanted = ends(sent, 14)
+  const tcp = sent[14 + protocol] === 6
+  const same = turned ? wanted[0] === two && wanted[1] === one : wanted[0] === one && wanted[1] === two
+  return same && (turned ? tcp : bytes[at + protocol] === sent[14 + protocol])
 }
 
 /** What hosts and the node say at times of their own is counted too, under reasons that a frame of an attached slot rarely has. */
