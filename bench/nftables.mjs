@@ -1,0 +1,156 @@
+// The nftables fence beside nothing, a ruleset written by hand and the eBPF fence, for 10 to 100,000 grants: large-packet
+// streams, connections a second, the cost of a small packet with keys cycled over every grant; then what one learned grant
+// costs, how long a quarantine takes under 1,000 live flows and while a plan of 100,000 grants is loaded, and what a million
+// grants are in time and memory. Columns alternate, so that a busy machine is busy for all. Needs root and a build.
+// BENCH_GRANTS names other sizes, BENCH_ROUNDS other rounds.
+
+import { execFileSync } from 'node:child_process'
+import { median, openBench } from './dataplane/fence.mjs'
+import { openLink } from './dataplane/link.mjs'
+import { blast, ebpfProgram, kernelMegabytes, openNftables, percentile, program } from './dataplane/nftables.mjs'
+
+export const promise =
+  'nftables: throughput with 100,000 grants; quarantine p99, 1,000 flows; one learned grant, median'
+export const target = '>= 0.95 of nothing, <= 5 ms, <= 0.3 ms'
+
+const SIZES = (process.env.BENCH_GRANTS ?? '10,1000,10000,100000').split(',').map(Number)
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3)
+const MS = 800
+const PACKETS = 50_000
+const FLOWS = 1000
+const COLUMNS = ['none', 'hand', 'nftables', 'ebpf']
+const CLAUSE = `sha256:${'ab'.repeat(32)}`
+
+export async function measure() {
+  const bench = await openBench()
+  const link = await openLink()
+  const nft = await openNftables()
+  let generation = 0
+  const commit = async (count, clauses) => {
+    const memory = kernelMegabytes()
+    const began = performance.now()
+    const staged = await nft.driver.stage(program(++generation, count, clauses))
+    const loaded = performance.now()
+    await nft.driver.commit(staged)
+    return { stage: loaded - began, commit: performance.now() - loaded, memory: kernelMegabytes() - memory }
+  }
+  try {
+    await bench.detach()
+    const rows = []
+    for (const grants of SIZES) rows.push(await compare(grants, { bench, link, nft, commit, next: () => ++generation }))
+    print(rows)
+    const learned = await learning(nft, commit, () => generation)
+    const flagged = await quarantines(nft, link, commit, bench.workspace)
+    const loading = await whileLoading(nft, bench.workspace, () => ++generation)
+    const last = rows.at(-1)
+    const ratio = last.nftables.stream / last.none.stream
+    const figure = `${ratio.toFixed(3)}; quarantine p50 ${percentile(flagged, 0.5).toFixed(2)} ms, p99 ${percentile(flagged, 0.99).toFixed(2)} ms, while loading 100,000 grants p50 ${percentile(loading, 0.5).toFixed(2)} ms, longest ${percentile(loading, 1).toFixed(2)} ms; learned p50 ${median(learned).toFixed(3)} ms, p99 ${percentile(learned, 0.99).toFixed(3)} ms`
+    return { figure, met: ratio >= 0.95 && percentile(flagged, 0.99) <= 5 && median(learned) <= 0.3 }
+  } finally {
+    link.close()
+    await nft.close()
+    await bench.close()
+  }
+}
+
+async function compare(grants, { bench, link, nft, commit, next }) {
+  const seen = Object.fromEntries(COLUMNS.map((name) => [name, []]))
+  const look = async (name) => {
+    await link.run('crr', 100)
+    seen[name].push({
+      stream: await link.run('stream', MS),
+      crr: await link.run('crr', MS),
+      packet: blast(link.client, grants, PACKETS),
+    })
+  }
+  let load
+  for (let round = 0; round < ROUNDS; round++) {
+    await look('none')
+    const unload = await nft.hand(grants)
+    await look('hand')
+    await unload()
+    load = await commit(grants)
+    await look('nftables')
+    await nft.driver.uninstall()
+    await bench.driver.commit(await bench.driver.stage(ebpfProgram(next(), grants)))
+    await bench.driver.observe()
+    await look('ebpf')
+    await bench.detach()
+  }
+  const middle = (name, what) => median(seen[name].map((one) => one[what]))
+  const columns = COLUMNS.map((name) => [
+    name,
+    Object.fromEntries(['stream', 'crr', 'packet'].map((what) => [what, middle(name, what)])),
+  ])
+  return { grants, load, ...Object.fromEntries(columns) }
+}
+
+function print(rows) {
+  console.log(`  ${'grants'.padStart(8)}  ${COLUMNS.map((name) => name.padStart(30)).join('')}`)
+  for (const row of rows) {
+    const cell = ({ stream, crr, packet }) =>
+      `${stream.toFixed(2)} Gbit/s ${crr.toFixed(0)}/s ${packet.toFixed(0)} ns`.padStart(30)
+    console.log(`  ${String(row.grants).padStart(8)}  ${COLUMNS.map((name) => cell(row[name])).join('')}`)
+    const { stage, commit, memory } = row.load
+    console.log(
+      `            nftables: stage ${stage.toFixed(0)} ms, commit ${commit.toFixed(0)} ms, kernel memory ${memory.toFixed(0)} MB more`,
+    )
+  }
+}
+
+/** One at a time, each read back, with 100,000 grants of the plan present. */
+async function learning(nft, commit, generationOf) {
+  await commit(SIZES.at(-1), [CLAUSE])
+  const generation = generationOf()
+  const took = []
+  for (let i = 0; i < 2000; i++) {
+    const grant = {
+      workspace: 'spiffe://example.org/workspace/bench/one',
+      clause: CLAUSE,
+      name: 'api.example',
+      protocol: 'tcp',
+      address: `93.184.${i >> 8}.${i & 255}`,
+      port: 443,
+      generation,
+      expiresAtMs: Date.now() + 600_000,
+    }
+    const began = performance.now()
+    if (!(await nft.driver.learn(generation, [grant]))) throw new Error('stale')
+    took.push(performance.now() - began)
+  }
+  return took
+}
+
+/** From the order to the fence read back, with 1,000 flows alive; they are made anew for each. */
+async function quarantines(nft, link, commit, workspace) {
+  await commit(SIZES.at(-1))
+  const took = []
+  for (let i = 0; i < 100; i++) {
+    blast(link.client, FLOWS, FLOWS)
+    const flows = Number(execFileSync('conntrack', ['-C'], { encoding: 'utf8' }))
+    if (flows < FLOWS) throw new Error(`${flows} of ${FLOWS} flows are there`)
+    const began = performance.now()
+    await nft.driver.flag(workspace, 'quarantined', true)
+    took.push(performance.now() - began)
+    await nft.driver.flag(workspace, 'quarantined', false)
+  }
+  return took
+}
+
+/** Orders all the while a plan of many grants is being loaded. */
+async function whileLoading(nft, workspace, next) {
+  const took = []
+  const staging = nft.driver.stage(program(next(), SIZES.at(-1)))
+  let loaded = false
+  const done = staging.finally(() => {
+    loaded = true
+  })
+  for (let i = 0; !loaded; i++) {
+    const began = performance.now()
+    await nft.driver.flag(workspace, 'quarantined', i % 2 === 0)
+    took.push(performance.now() - began)
+  }
+  await nft.driver.discard(await done)
+  await nft.driver.flag(workspace, 'quarantined', false)
+  return took
+}
