@@ -1,10 +1,11 @@
 // The other places where the fence hangs: a tap, whose answers must be right without any offload, and a port of a bridge; and
 // the clsact hook of kernels that have no tcx. Each in a network namespace of this process. Needs root.
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { EbpfDriver } from '../../src/backends/ebpf/driver.js'
 import { Fence } from '../../src/backends/ebpf/fence.js'
 import { lower } from '../../src/backends/ebpf/lower.js'
+import { Native } from '../../src/backends/ebpf/native.js'
 import { sliceFor } from '../../src/plan/codec.js'
 import type { Slot } from '../../src/plan/inventory.js'
 import type { Plan } from '../../src/plan/model.js'
@@ -221,6 +222,39 @@ labSuite('ebpf at other slots', () => {
   })
 
   describe('clsact', () => {
+    it('carries a whole plan where the kernel has no tcx', async () => {
+      const { call } = Native.prototype
+      const spy = vi.spyOn(Native.prototype, 'call').mockImplementation(function (this: Native, what, name, ...args) {
+        return call.apply(this, [what, name, ...(name === 'attach' ? [...args.slice(0, 4), 2] : args)])
+      })
+      const tap = Tap.open('tap6')
+      ip('link', 'set', 'tap6', 'up')
+      const plan = planAt({ kind: 'tap', interface: 'tap6' })
+      await driver.commit(await driver.stage(lower(sliceFor(plan, 'memory', 4))))
+      spy.mockRestore()
+      const index = Number(/^(\d+):/.exec(ip('link', 'show', 'tap6'))?.[1])
+      const fence = Fence.open()
+      expect(fence.links().filter((name) => name.startsWith(`${index}-`))).toEqual([])
+      expect([0, 1].map((egress) => fence.native.ask('clsactProgram', index, egress) > 0)).toEqual([true, true])
+      fence.close()
+      const { live, drift } = await driver.observe()
+      expect([live?.generation, drift]).toEqual([4, []])
+      tap.received()
+      tap.send(ipFrame({ sourceMac: WS_MAC, ...spec('8.8.8.8', { kind: 'tcp', from: 40_000, to: 443 }) }))
+      expect((await arriving(tap, 1)).map((frame) => frame[47])).toEqual([0x14])
+      // A new agent finds it where it is, and hangs nothing beside it.
+      await driver.close()
+      driver = await EbpfDriver.open({ attachInterfaces: [], stateDirectory: '' })
+      await driver.commit(await driver.stage(lower(sliceFor(plan, 'memory', 5))))
+      expect(
+        Fence.open()
+          .links()
+          .filter((name) => name.startsWith(`${index}-`)),
+      ).toEqual([])
+      expect((await driver.observe()).drift).toEqual([])
+      tap.close()
+    })
+
     it('takes the place of tcx, is found again, and is taken away', () => {
       const fence = Fence.open()
       const { native } = fence

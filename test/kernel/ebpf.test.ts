@@ -11,7 +11,7 @@ import { digestOfText } from '../../src/base/digest.js'
 import type { NameRule } from '../../src/plan/model.js'
 import { labPlan, ONE, openScene, type Scene, TWO } from '../support/ebpf/scene.js'
 import { ipFrame } from '../support/frames.js'
-import { OUT, WS } from '../support/lab/addresses.js'
+import { OUT, UPLINK, WS } from '../support/lab/addresses.js'
 import { labSuite } from '../support/lab/suite.js'
 import { egress, ingress } from '../support/plans.js'
 
@@ -316,6 +316,37 @@ labSuite('ebpf on a veth', () => {
     expect(denials.find((one) => one.source === '10.9.0.3')).toMatchObject({ reason: 'spoof', workspace: ONE })
     for (const one of denials) expect(one.atMs).toBeLessThan(Date.now() + 5)
   })
+
+  for (const offload of ['on', 'off'])
+    it(`judges a stream whole and in pieces, segmentation offload ${offload}`, async () => {
+      const { lab } = scene
+      for (const [namespace, name] of [
+        ['ws', WS.inside],
+        ['node', WS.slot],
+        ['node', UPLINK.node.interface],
+        ['out', UPLINK.out.interface],
+      ] as const) {
+        const features = ['tso', 'gso', 'gro'].flatMap((feature) => [feature, offload])
+        expect((await lab.exec(namespace, ['ethtool', '-K', name, ...features])).status).toBe(0)
+      }
+      await scene.apply(labPlan(CLAUSES))
+      const flow = await lab.ws.download({ host: OUT.git, port: 443, rate: 50_000_000 })
+      const bytesOf = async (): Promise<{ bytes: bigint; packets: bigint }> =>
+        (await scene.driver.observe()).counters.find((one) => one.grant === `egress/tcp/${OUT.git}/32/443`) ?? {
+          bytes: 0n,
+          packets: 1n,
+        }
+      for (let i = 0; i < 400 && (await bytesOf()).bytes < 5_000_000n; i++) await wait(10)
+      const { bytes, packets } = await bytesOf()
+      expect(bytes).toBeGreaterThan(5_000_000n)
+      const [seen] = await lab.ws.downloads([flow.number])
+      expect(seen?.state).toBe('open')
+      // Acknowledgements of the workspace are in it too, so a mean above one frame is the work of large packets.
+      const mean = Number(bytes / packets)
+      if (offload === 'on') expect(mean).toBeGreaterThan(1514)
+      else expect(mean).toBeLessThanOrEqual(1514)
+      await lab.ws.stopDownload([flow.number])
+    })
 
   it('counts every grant', async () => {
     await scene.apply(labPlan(CLAUSES))
