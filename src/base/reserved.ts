@@ -2,17 +2,7 @@
 // upstream leaves open. `never` is opened by nothing; `reserved` only by a signed prefix that lies wholly inside one
 // row, or by a signed `dns.pins` entry for exactly its addresses (design section 5, step 6).
 
-import {
-  covers,
-  formatPrefix,
-  type Ip,
-  type IpRange,
-  inRange,
-  overlaps,
-  type Prefix,
-  parsePrefix,
-  prefixRange,
-} from './ip.js'
+import { covers, formatPrefix, type Ip, type IpRange, inRange, type Prefix, parsePrefix, prefixRange } from './ip.js'
 
 export type AddressClass = 'public' | 'reserved' | 'never'
 
@@ -100,10 +90,6 @@ export function prefixClass(prefix: Prefix): 'public' | 'opens' | 'never' {
   if (NEVER.some((row) => covers(row.range, range))) return 'never'
   return RESERVED.some((row) => covers(row.range, range)) ? 'opens' : 'public'
 }
-
-/** The rows that a prefix touches, for reports. */
-export const touchedRows = (prefix: Prefix): ReservedRange[] =>
-  [...NEVER, ...RESERVED].filter((row) => overlaps(row.range, prefixRange(prefix)))
 
 export const printRow = (row: ReservedRange): string => `${formatPrefix(row.prefix)} (${row.why})`
 

@@ -10,8 +10,6 @@ import { type Decomposed, decomposeYaml } from './decompose.js'
 import { type MetadataResult, readCarrier, SIGIL_ALGORITHMS, type SigilMetadata } from './metadata.js'
 import { decomposeProtobuf, readSubmessage } from './protobuf.js'
 
-export const SIGIL_PROFILE = 'Strict'
-
 /** Bound to a source by configuration, never guessed from bytes. */
 export type SigilForm = 'yaml' | 'protobuf'
 

@@ -201,6 +201,18 @@ describe('the release', () => {
     const author = { ...KEYS.author, role: 'release' as const }
     expect((await refused(await makeBundle({ releasers: [KEYS.release1, author] }))).code).toBe('BUNDLE_THRESHOLD')
   })
+  it('of more members than the manifest has, each of them right', async () => {
+    const { manifest, members } = await makeBundle()
+    const right = makeRelease(manifest, members, RELEASE_TERMS)
+    const surplus = { path: 'zzz.yaml', size: 1, sha256: '0'.repeat(64) }
+    const statement = { ...right, members: [...right.members, surplus] }
+    let release: Uint8Array | undefined
+    for (const pair of [KEYS.release1, KEYS.release2]) release = await signRelease(statement, signerOf(pair), release)
+    expect(await refused({ manifest, members, ...(release ? { release } : {}) })).toMatchObject({
+      code: 'BUNDLE_RELEASE_MISMATCH',
+      say: expect.stringContaining('the number of members'),
+    })
+  })
   it('of another bundle (mix-and-match)', async () => {
     const one = await makeBundle()
     const other = await makeBundle({ manifest: { description: 'another' } })

@@ -68,6 +68,17 @@ describe('grants', () => {
     const plan = planOf([within], { dns: { pins } })
     expect(plan.workspaces[0]?.network.egress.map((grant) => grant.prefix)).toEqual(['10.1.2.3/32'])
   })
+
+  it.each([
+    ['0.0.0.0/0', '93.184.216.34/32'],
+    ['::/0', '2a05:9:9::10/128'],
+  ])('allowed_ips of one family, %s, admits no pin of the other', (within, granted) => {
+    const clause = egress('db', ['db.example.com'], 'tcp', ['5432'])
+    const to = [{ kind: 'name', pattern: 'db.example.com', wildcard: false, within: [within] } as const]
+    const pins = new Map([['db.example.com', ['93.184.216.34', '2a05:9:9::10']]])
+    const plan = planOf([{ ...clause, to }], { dns: { pins } })
+    expect(plan.workspaces[0]?.network.egress.map((grant) => grant.prefix)).toEqual([granted])
+  })
 })
 
 describe('refusals', () => {

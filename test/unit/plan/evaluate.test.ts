@@ -308,6 +308,24 @@ describe('flows', () => {
     expect(said(judge(tcp(WEB, 443, { flags: 0x10 }), kept, T0 + 5, other).verdict)).toBe('allow flow')
   })
 
+  it('ingress: a flow that lost its grant is destroyed by its next packet, and its grant given again revives nothing', () => {
+    const inbound = (flags: number) => {
+      const payload = { kind: 'tcp', from: 50_000, to: 22, flags } as const
+      const macs = { sourceMac: GATEWAY_MAC, destinationMac: WS_MAC }
+      return readFrame(ipFrame({ source: '10.60.0.1', destination: V4, ...macs, payload }), 'to')
+    }
+    const opened = evaluate(PLAN, EMPTY_STATE, WS, inbound(0x02), T0, EXACT_ENV)
+    expect(opened.state.flows.size).toBe(1)
+    const without = planOf(CLAUSES.filter((clause) => clause.kind !== 'ingress'))
+    const answer = { kind: 'tcp', from: 22, to: 50_000, flags: 0x10 } as const
+    const reply = readFrame(ipFrame({ source: V4, destination: '10.60.0.1', payload: answer }), 'from')
+    expect(evaluate(PLAN, opened.state, WS, reply, T0, EXACT_ENV).verdict.kind).toBe('allow')
+    const cut = evaluate(without, opened.state, WS, reply, T0, EXACT_ENV)
+    expect(cut.verdict).toMatchObject({ kind: 'drop', reason: 'no-grant' })
+    expect(cut.state.flows.size).toBe(0)
+    expect(evaluate(PLAN, cut.state, WS, inbound(0x10), T0, EXACT_ENV).verdict.kind).toBe('drop')
+  })
+
   it('ingress: granted sources come in, their replies go out, others do not', () => {
     const knock = (source: string, to: number, flags = 0x02): Packet =>
       readFrame(
