@@ -3,15 +3,28 @@
 // let out, and `relock` sets the quarantine again when its time is over, whoever runs next.
 
 import { digestOf } from '../base/digest.js'
+import { Fault } from '../base/fault.js'
 import { type Breakglass, verifyBreakglass } from '../bundle/breakglass.js'
 import { policyContext, workspaceContext } from './context.js'
 import { agentFault } from './errors.js'
-import { readClock, rememberTime } from './freshness.js'
+import { readClock, rememberTime, tellRefused } from './freshness.js'
 import type { AgentNode } from './node.js'
 import { type Quarantined, quarantine } from './quarantine.js'
 
-/** Carries out a statement. Throws BUNDLE_* for what is wrong with it, AGENT_NOT_QUARANTINED for a lift of another one. */
+/**
+ * Carries out a statement. Throws BUNDLE_* for what is wrong with it, AGENT_NOT_QUARANTINED for a lift of another one, after
+ * telling the trail.
+ */
 export async function breakGlass(node: AgentNode, statement: Uint8Array): Promise<Quarantined & { order: Breakglass }> {
+  try {
+    return await carryOut(node, statement)
+  } catch (error) {
+    if (error instanceof Fault) await tellRefused(node, error)
+    throw error
+  }
+}
+
+async function carryOut(node: AgentNode, statement: Uint8Array): Promise<Quarantined & { order: Breakglass }> {
   const nowMs = readClock(node)
   const { audience } = node.config
   const { order, signers } = await verifyBreakglass(statement, node.trust, { nowMs, audience })

@@ -118,7 +118,7 @@ export class Fleet {
   }
   /** Pulls and applies; the first refusal is the answer. `first` makes the node's state. */
   async take(more = ''): Promise<{ readonly exit: number; readonly code: string; readonly say: string }> {
-    const pulled = await this.pull()
+    const pulled = await this.pull('--config agent.yaml')
     if (pulled.exit !== 0) return { exit: pulled.exit, ...pulled.json.error }
     const fresh = pulled.json.freshness ? `--freshness ${pulled.json.freshness}` : ''
     const applied = await this.ask(`apply got.tgz --inventory inventory.yaml ${fresh} ${more}`)

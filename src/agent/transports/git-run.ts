@@ -102,7 +102,10 @@ function sshCommand(ssh: NonNullable<GitTerms['ssh']>, deadlines: Deadlines): st
     'IdentitiesOnly=yes',
     'StrictHostKeyChecking=yes',
     'ForwardAgent=no',
-    `UserKnownHostsFile=${ssh.knownHostsFile}`,
+    // Inner quotes are ssh's own, which would take a space for the end of the name; the list of the machine counts for nothing.
+    `UserKnownHostsFile="${ssh.knownHostsFile}"`,
+    'GlobalKnownHostsFile=/dev/null',
+    'UpdateHostKeys=no',
     `ConnectTimeout=${Math.ceil(deadlines.connectMs / 1000)}`,
     'ServerAliveInterval=5',
     'ServerAliveCountMax=2',
