@@ -28,9 +28,9 @@ function blaster() {
 }
 
 /** Nanoseconds a packet, sent by the process whose namespace `pid` names: UDP to `grants` addresses in turn. */
-export function blast(pid, grants, packets) {
+export function blast(pid, grants, packets, anew = true) {
   // Every flow is a new one, and none finds the table full.
-  run('conntrack', '-F')
+  if (anew) run('conntrack', '-F')
   const argv = ['-t', String(pid), '-n', blaster(), 'bench1', String(grants), String(packets)]
   const { status, stdout, stderr } = spawnSync('nsenter', argv, { encoding: 'utf8' })
   if (status !== 0) throw new Error(`blast: ${stderr}`)
