@@ -133,9 +133,16 @@ describe('what is refused, and changes nothing', () => {
     const node = await started()
     await fence(node)
     const before = node.facts.length
-    expect(await codeOf(make().then((statement) => breakGlass(node, statement)))).toBe(code)
+    let made = false
+    const carried = make().then((statement) => {
+      made = true
+      return breakGlass(node, statement)
+    })
+    expect(await codeOf(carried)).toBe(code)
     expect(await quarantined(node)).toBe(1)
-    expect(node.facts).toHaveLength(before)
+    // The refusal is told, and nothing else happened; what cannot even be signed never comes to a node.
+    const told = node.facts.slice(before).map((fact) => [fact.kind, fact.kind === 'bundle-refused' ? fact.code : ''])
+    expect(told).toEqual(made ? [['bundle-refused', code]] : [])
     expect(node.store.trustMemory().lifts).toEqual([])
   })
 })
