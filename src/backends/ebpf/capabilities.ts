@@ -1,6 +1,7 @@
 // What the eBPF backend can enforce on this machine, from what was probed. `place` alone decides from it.
 
 import type { Capabilities, Probed } from '../backend.js'
+import { FLOWS } from './layout.js'
 
 /** Without these there is no fence. Everything else only costs something, which the probe's `why` says. */
 const NEEDED: readonly string[] = ['program', 'bpffs', 'library']
@@ -13,7 +14,7 @@ export function ebpfCapabilities(probed: Probed): Capabilities {
     usable: missing === undefined,
     why: missing
       ? `${missing.feature}: ${missing.why}`
-      : 'the fence program loads; interfaces are judged in both directions at tc',
+      : `the fence program loads; interfaces are judged in both directions at tc; a workspace has ${FLOWS.least} to ${FLOWS.most} flows, by how many there are, and what finds no room is refused`,
     trustDomain: probed.trustDomain,
     slots: cgroup ? ['veth', 'tap', 'bridge-port', 'cgroup'] : ['veth', 'tap', 'bridge-port'],
     protocols: ['tcp', 'udp', 'icmp-echo'],
