@@ -34,6 +34,8 @@ export async function measure() {
     await nft.driver.commit(staged)
     return { stage: loaded - began, commit: performance.now() - loaded, memory: kernelMegabytes() - memory }
   }
+  // Every granted address is beyond the server, which drops what is not its own.
+  execFileSync('ip', ['route', 'replace', '45.0.0.0/8', 'via', '45.0.0.1'])
   try {
     await bench.detach()
     const rows = []
