@@ -36,10 +36,10 @@ export async function attach(node: AgentNode, command: AttachCommand): Promise<A
   const startMs = node.nowMs()
   const { workspace, slot, netns, by } = command
   const { entry, generation, before } = await find(node, workspace)
-  const named = `${slot.kind} ${slot.interface}`
+  const named = `${slot.kind ?? entry.slot.kind} ${slot.interface ?? entry.slot.interface}`
   const bound = `${entry.slot.kind} ${entry.slot.interface}`
   if (named !== bound) throw agentFault('AGENT_SLOT_MISMATCH', { workspace, found: named, inventory: bound })
-  if (netns !== undefined && slot.kind !== 'veth')
+  if (netns !== undefined && entry.slot.kind !== 'veth')
     throw agentFault('AGENT_SLOT_MISMATCH', { workspace, found: 'a veth pair', inventory: bound })
   const held = before?.leaseGeneration ?? 0
   const leaseGeneration = command.leaseGeneration ?? held + 1

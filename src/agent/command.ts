@@ -80,8 +80,8 @@ export interface QuarantineCommand extends CommandBase {
 export interface AttachCommand extends CommandBase {
   readonly kind: 'attach'
   readonly workspace: WorkspaceId
-  /** What the caller says that the slot is; the inventory decides. */
-  readonly slot: { readonly kind: SlotKind; readonly interface: string }
+  /** What the caller says that the slot is, or leaves out; the inventory decides. */
+  readonly slot: { readonly kind?: SlotKind; readonly interface?: string }
   /** Absent: one more than the last. */
   readonly leaseGeneration?: number
   /** Path of the workspace's network namespace, for a veth pair that the agent makes. */

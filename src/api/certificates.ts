@@ -41,12 +41,16 @@ export function watchCertificates(files: CertificateFiles, failed: (error: unkno
   const provider = {
     addCaCertificateListener: (listener: Listener<'addCaCertificateListener'>) => {
       authorities.add(listener)
-      listener(authority())
+      later(() => {
+        listener(authority())
+      })
     },
     removeCaCertificateListener: (listener: Listener<'addCaCertificateListener'>) => void authorities.delete(listener),
     addIdentityCertificateListener: (listener: Listener<'addIdentityCertificateListener'>) => {
       identities.add(listener)
-      listener(identity())
+      later(() => {
+        listener(identity())
+      })
     },
     removeIdentityCertificateListener: (listener: Listener<'addIdentityCertificateListener'>) =>
       void identities.delete(listener),
@@ -78,6 +82,9 @@ export function watchCertificates(files: CertificateFiles, failed: (error: unkno
     },
   }
 }
+
+/** grpc-js adds the one that it tells only after it has asked to be told. */
+const later = queueMicrotask
 
 function load({ certificate, key, clientCa }: CertificateFiles): Loaded {
   const loaded = { certificate: read(certificate), key: read(key), clientCa: read(clientCa) }

@@ -1,6 +1,7 @@
 // The generated messages with their types: the one place that joins the two. `decode` copies attacker input into plain
 // values; numbers of 64 bits are JavaScript numbers, and those that do not fit are refused where they are read (convert.ts).
 
+import './numbers.js'
 import { sluice } from './gen/messages.js'
 import type { sluice as types } from './gen/types.js'
 

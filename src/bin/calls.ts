@@ -10,8 +10,8 @@ import type { Peer } from '../api/peer.js'
 import type { Calls } from '../api/socket-server.js'
 import type { Fact } from '../audit/fact.js'
 import type { BundleBytes } from '../bundle/model.js'
-import type { ApplyRequest, QuarantineRequest, Refused } from '../cli/host.js'
-import { isWatched } from './node.js'
+import type { ApplyRequest, AttachRequest, DetachRequest, QuarantineRequest, Refused } from '../cli/host.js'
+import { isWatched, slotOf } from './node.js'
 
 export interface Asked {
   readonly loop: Loop
@@ -36,6 +36,11 @@ export function callsOf({ loop, node, commandId, unwritten, onlookers }: Asked):
       const { kind, workspace, reason } = given as QuarantineRequest
       return loop.run<'quarantine-set' | 'quarantine-lift'>({ kind, ...made(peer), workspace, reason })
     },
+    attach: (given, { peer }) => {
+      const { kind, interface: place, ...rest } = given as AttachRequest
+      return loop.run<'attach'>({ kind: 'attach', ...made(peer), ...rest, slot: slotOf(kind, place) })
+    },
+    detach: (given, { peer }) => loop.run<'detach'>({ kind: 'detach', ...made(peer), ...(given as DetachRequest) }),
     breakGlass: (given, { peer }) =>
       loop.run<'breakglass'>({ kind: 'breakglass', ...made(peer), statement: given as Uint8Array }),
     refused: (given, { peer }) => {

@@ -5,6 +5,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { admit } from '../agent/admit.js'
+import { attach, detach } from '../agent/attach.js'
 import { breakGlass, relock } from '../agent/breakglass.js'
 import { isAttack } from '../agent/decide.js'
 import { agentFault } from '../agent/errors.js'
@@ -13,8 +14,8 @@ import { agentSigner } from '../agent/key.js'
 import { takeLock } from '../agent/lock.js'
 import type { AgentNode } from '../agent/node.js'
 import { quarantine } from '../agent/quarantine.js'
-import type { AgentState } from '../agent/record.js'
 import { RECEIPTS } from '../agent/receipt.js'
+import type { AgentState } from '../agent/record.js'
 import { openTrustRoot } from '../agent/roots.js'
 import { stand } from '../agent/stand.js'
 import { livePlan, status } from '../agent/status.js'
@@ -29,6 +30,7 @@ import { isRegistered, loadBackend } from '../backends/registry.js'
 import { hex } from '../base/bytes.js'
 import { Fault } from '../base/fault.js'
 import type { Configured, NodeHandle, NodeOptions, Watched } from '../cli/host.js'
+import type { SlotKind } from '../plan/inventory.js'
 import type { BackendName } from '../plan/model.js'
 
 export const APPLY_LOCK = 'apply.lock'
@@ -132,6 +134,9 @@ export async function openNode(around: Surroundings, config: Configured, options
       return admit(node, { kind: 'apply', fetch, inventory, retry: once !== true, commandId, by }, freshness)
     },
     quarantine: (request) => quarantine(node, { ...request, commandId, by }),
+    attach: ({ kind, interface: place, ...rest }) =>
+      attach(node, { kind: 'attach', ...rest, slot: slotOf(kind, place), commandId, by }),
+    detach: (request) => detach(node, { kind: 'detach', ...request, commandId, by }),
     refused: (fault) => tellRefused(node, fault),
     breakGlass: (statement) => breakGlass(node, statement),
     tend: async (freshness) => {
@@ -150,6 +155,12 @@ export async function openNode(around: Surroundings, config: Configured, options
     close,
   }
 }
+
+/** What was said of a slot. */
+export const slotOf = (kind: SlotKind | undefined, place: string | undefined) => ({
+  ...(kind === undefined ? {} : { kind }),
+  ...(place === undefined ? {} : { interface: place }),
+})
 
 /** Identifies a command in events and receipts. */
 export const newCommandId = ({ random }: Surroundings): string => `cmd-${hex(random(8))}`

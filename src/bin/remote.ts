@@ -43,6 +43,8 @@ function handleOf(around: Surroundings, agent: AgentConnection, path: string): N
     },
     stand: () => Promise.resolve('as-it-was'), // a running agent has seen to it
     quarantine: (request) => call('quarantine', request),
+    attach: (request) => call('attach', request),
+    detach: (request) => call('detach', request),
     breakGlass: (statement) => call('breakGlass', statement),
     refused: async (fault) => {
       await call('refused', { code: fault.code, message: fault.message })

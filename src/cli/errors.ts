@@ -20,6 +20,11 @@ export const CLI_FAULTS = {
       `the ${d.what} ${d.path} is larger than ${d.limit} octets`,
     remedy: 'Check that it is the right file.',
   },
+  CLI_ATTACH_PLACE: {
+    reaction: 'reject',
+    say: (d: { ways: string }) => `name the slot in exactly one way: ${d.ways}`,
+    remedy: 'Use the one that the inventory says; `sluice status` lists the slots of this node.',
+  },
   CLI_FILE_EXISTS: {
     reaction: 'reject',
     say: (d: { path: string }) => `${d.path} exists already; nothing was written over`,

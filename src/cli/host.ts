@@ -6,6 +6,7 @@ import type { Note } from '../base/note.js'
 import type { Breakglass } from '../bundle/breakglass.js'
 import type { BundleBytes } from '../bundle/model.js'
 import type { Capabilities, Probe } from '../plan/capabilities.js'
+import type { SlotKind } from '../plan/inventory.js'
 import type { BackendName, Plan, PlanSource, WorkspaceId } from '../plan/model.js'
 
 export interface Host {
@@ -267,6 +268,33 @@ export interface Quarantined {
   readonly elapsedMs: number
 }
 
+export interface AttachRequest {
+  readonly workspace: WorkspaceId
+  /** As the caller names it; what is left out is as the inventory says. */
+  readonly kind?: SlotKind
+  readonly interface?: string
+  readonly leaseGeneration?: number
+  /** Path of a network namespace: the agent makes the veth pair. */
+  readonly netns?: string
+}
+export interface DetachRequest {
+  readonly workspace: WorkspaceId
+  readonly leaseGeneration?: number
+}
+export interface Attached {
+  readonly tenure: {
+    readonly workspace: WorkspaceId
+    readonly attachmentId: string
+    readonly leaseGeneration: number
+    readonly kind: SlotKind
+    readonly interface: string
+    readonly attached: boolean
+  }
+  readonly generation: number
+  /** From the command's acceptance to the deny fence read back. */
+  readonly fencedMs: number
+}
+
 /** What is on record and what was read back, side by side. */
 export interface NodeStatus {
   readonly live: {
@@ -348,6 +376,8 @@ export interface NodeHandle {
   quarantine(request: QuarantineRequest): Promise<Quarantined>
   /** Carries out a break-glass statement. */
   breakGlass(statement: Uint8Array): Promise<Quarantined & { readonly order: Breakglass }>
+  attach(request: AttachRequest): Promise<Attached>
+  detach(request: DetachRequest): Promise<Attached>
   /** Tells the trail of something that was refused before it reached the node. */
   refused(fault: Refused): Promise<void>
   /** Takes in a freshness statement and does what time asks for. */

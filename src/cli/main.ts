@@ -4,6 +4,7 @@
 import { Command, CommanderError } from 'commander'
 import { agentCommand } from './commands/agent.js'
 import { applyCommand } from './commands/apply.js'
+import { attachCommand } from './commands/attach.js'
 import { quarantineBreakglass } from './commands/breakglass.js'
 import { bundleInit } from './commands/bundle-init.js'
 import { bundleInspect } from './commands/bundle-inspect.js'
@@ -13,6 +14,7 @@ import { bundlePull } from './commands/bundle-pull.js'
 import { bundlePush } from './commands/bundle-push.js'
 import { bundleSign } from './commands/bundle-sign.js'
 import { bundleVerify } from './commands/bundle-verify.js'
+import { detachCommand } from './commands/detach.js'
 import { diffCommand } from './commands/diff.js'
 import { doctor } from './commands/doctor.js'
 import { explainCommand } from './commands/explain.js'
@@ -85,6 +87,8 @@ const SINGLE = [
   followCommand,
   mediateCommand,
   agentCommand,
+  attachCommand,
+  detachCommand,
   explainCommand,
   diffCommand,
   doctor,

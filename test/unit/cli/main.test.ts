@@ -42,6 +42,8 @@ const COMMANDS = [
   'recover state',
   'plan',
   'agent',
+  'attach',
+  'detach',
   'apply',
   'status',
   'watch',

@@ -1,0 +1,91 @@
+// The .proto, what is generated from it, and what is served: one contract. The linter is clean, the generated files are
+// current, every method of the file is in the tables, and health and reflection answer as everybody's tools expect.
+
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { credentials } from '@grpc/grpc-js'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { METHOD_NAMES } from '../../src/api/methods.js'
+import { repositoryPath } from '../support/lab/repository.js'
+import { HealthClient } from './health-client.js'
+import { IDS, Scene, WS } from './scene.js'
+
+const run = (program: string, ...words: string[]) => {
+  const { status, stdout, stderr } = spawnSync(program, words, { cwd: repositoryPath('.'), encoding: 'utf8' })
+  return { status, said: `${stdout}${stderr}`.replace(/^npm warn.*\n/gm, '') }
+}
+
+describe('sluice.proto', () => {
+  it('passes the linter', () => {
+    expect(run('node_modules/.bin/buf', 'lint')).toEqual({ status: 0, said: '' })
+  })
+  it('is what src/api/gen was generated from (make proto)', () => {
+    expect(run(process.execPath, 'scripts/proto.mjs')).toEqual({ status: 0, said: '' })
+  })
+  it('has exactly the methods of the table', () => {
+    const text = readFileSync(repositoryPath('src/api/sluice.proto'), 'utf8')
+    const named: string[] = []
+    for (const [, service, body = ''] of text.matchAll(/^service (\w+) \{([\s\S]*?)^\}/gm))
+      for (const [, method] of body.matchAll(/^ {2}rpc (\w+)\(/gm)) named.push(`${service}/${method}`)
+    expect(named).toEqual(METHOD_NAMES)
+  })
+})
+
+describe('what is served', () => {
+  let scene: Scene
+  beforeAll(async () => {
+    scene = await Scene.open()
+  })
+  afterAll(() => scene.close())
+
+  it('answers with everything that a message has', async () => {
+    const client = scene.client(IDS.operator)
+    expect(await client.call('Enforcement/GetStatus', {})).toMatchObject({
+      node: 'spiffe://fleet.example/node/n1',
+      state: 3,
+      live: { generation: 7, policyRevision: '18446744073709551615', expiresAtMs: 9_000 },
+      workspaces: [{ workspace: WS, policy: '', grants: 3, quarantined: true, suspended: false }],
+      quarantines: [{ reason: 'x', atMs: 3 }],
+      drops: { spoof: 12 },
+    })
+    expect(Buffer.from((await client.call('Enforcement/GetPlan', {})).plan).toString()).toBe('{}')
+    const attach = { workspace: WS, kind: 1, interface: 'ws0', leaseGeneration: 4 }
+    expect(await client.call('Workspaces/Attach', attach)).toMatchObject({
+      attachment: { attachmentId: 'att-1', leaseGeneration: 4, kind: 1, attached: true },
+      generation: 7,
+    })
+    expect(scene.asked.at(-1)).toBe(`attach ${WS} by ${IDS.operator}`)
+  })
+
+  it('streams events from where the reader was, and ends when the reader does', async () => {
+    const client = scene.client(IDS.auditor)
+    const ending = new AbortController()
+    const seen: string[] = []
+    for await (const { sequence, event } of client.events(40, ending.signal)) {
+      seen.push(`${sequence} ${Buffer.from(event).toString()}`)
+      if (seen.length === 2) ending.abort()
+    }
+    expect(seen.slice(0, 2)).toEqual(['41 {"n":41}', '42 {"n":42}'])
+  })
+
+  it('says by the health protocol whether the fence is read back', async () => {
+    const { certificate, key } = scene.mtls.client([`URI:${IDS.runtime}`])
+    const health = new HealthClient(
+      `127.0.0.1:${scene.server.port}`,
+      credentials.createSsl(scene.mtls.ca, key, certificate),
+    )
+    expect(await health.check()).toBe('NOT_SERVING')
+    scene.server.setReady(true)
+    expect(await health.check()).toBe('SERVING')
+    scene.server.setReady(false)
+    expect(await health.check()).toBe('NOT_SERVING')
+    expect((await health.services()).sort()).toEqual([
+      'sluice.v1alpha1.Audit',
+      'sluice.v1alpha1.Decision',
+      'sluice.v1alpha1.Enforcement',
+      'sluice.v1alpha1.Evidence',
+      'sluice.v1alpha1.Workspaces',
+    ])
+    health.close()
+  })
+})

@@ -1,0 +1,108 @@
+// Every method by every role, over real mutual TLS: what the table allows is answered, everything else is refused with the
+// same words, and the agent behind hears of nothing that was refused.
+
+import { status } from '@grpc/grpc-js'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { METHOD_NAMES, type MethodName } from '../../src/api/methods.js'
+import { ACCESS, maySpeakOf, ROLES, type Role, rolesOf } from '../../src/api/roles.js'
+import { IDS, Scene, STRANGER, WS } from './scene.js'
+
+const REQUESTS: { readonly [M in MethodName]: object } = {
+  'Enforcement/GetStatus': {},
+  'Enforcement/GetPlan': {},
+  'Enforcement/Explain': { workspace: WS, packet: 'tcp 10.9.1.2:4000 > 93.184.216.34:443' },
+  'Enforcement/Quarantine': { workspace: WS, reason: 'incident' },
+  'Enforcement/Lift': { workspace: WS, reason: 'mended' },
+  'Enforcement/CheckDrift': {},
+  'Workspaces/Attach': { workspace: WS, kind: 1, interface: 'ws0', leaseGeneration: 4 },
+  'Workspaces/Detach': { workspace: WS, leaseGeneration: 4 },
+  'Workspaces/ListAttachments': {},
+  'Decision/CheckFlow': { workspace: WS, protocol: 1, destination: '93.184.216.34', destinationPort: 443 },
+  'Decision/CheckAction': { workspace: WS },
+  'Evidence/MakeEvidence': { nonce: new Uint8Array(16), audience: 'fleet.example/dev' },
+  'Audit/StreamEvents': { afterSequence: 4 },
+}
+
+let scene: Scene
+beforeAll(async () => {
+  scene = await Scene.open()
+})
+afterAll(() => scene.close())
+
+/** `ok`, or the code and the fault. */
+async function outcome(id: string, name: MethodName): Promise<string> {
+  scene.monotonicMs += 60_000
+  const client = scene.client(id)
+  try {
+    if (name === 'Audit/StreamEvents') {
+      let count = 0
+      for await (const { sequence } of client.events(4, new AbortController().signal)) count += sequence
+      return count === 5 + 6 + 7 ? 'ok' : `lost events: ${count}`
+    }
+    await client.call(name, REQUESTS[name])
+    return 'ok'
+  } catch (error) {
+    const { code, metadata } = error as { code: number; metadata: { get(key: string): string[] } }
+    return `${status[code] ?? ''} ${metadata.get('sluice-code')[0] ?? ''}`
+  }
+}
+
+describe.each([...ROLES, 'nobody'] as const)('%s', (role) => {
+  it.each(METHOD_NAMES)('%s', async (name) => {
+    const before = scene.asked.length
+    const allowed = role !== 'nobody' && ACCESS[name].includes(role)
+    const expected = !allowed
+      ? 'PERMISSION_DENIED API_DENIED'
+      : name === 'Decision/CheckAction'
+        ? 'UNIMPLEMENTED API_UNIMPLEMENTED'
+        : 'ok'
+    expect(await outcome(role === 'nobody' ? STRANGER : IDS[role], name)).toBe(expected)
+    expect(scene.asked.length - before).toBe(expected === 'ok' ? 1 : 0)
+  })
+})
+
+it('the least that each role needs, and no more', () => {
+  const of = (role: Role) => METHOD_NAMES.filter((name) => ACCESS[name].includes(role))
+  expect(of('runtime')).toEqual(['Decision/CheckFlow', 'Decision/CheckAction'])
+  // A companion narrows: it never lifts, and sees no plan and no trail.
+  expect(METHOD_NAMES.filter((name) => !of('companion').includes(name))).toEqual([
+    'Enforcement/GetPlan',
+    'Enforcement/Lift',
+    'Enforcement/CheckDrift',
+    'Audit/StreamEvents',
+  ])
+  expect(of('auditor').filter((name) => /Quarantine|Lift|Attach$|Detach$/.test(name))).toEqual([])
+})
+
+it('a runtime asks about its own workspace alone', async () => {
+  const client = scene.client(IDS.runtime)
+  scene.monotonicMs += 60_000
+  const other = 'spiffe://fleet.example/ws/ws01'
+  const flow = { protocol: 1, destination: '93.184.216.34', destinationPort: 443 }
+  await expect(client.call('Decision/CheckFlow', { workspace: other, ...flow })).rejects.toMatchObject({
+    code: status.PERMISSION_DENIED,
+    details: `API_DENIED: ${IDS.runtime} may not ask for ${other}`,
+  })
+  expect(await client.call('Decision/CheckFlow', { workspace: WS, ...flow })).toMatchObject({ reason: 'no-grant' })
+})
+
+it('identities match a role exactly, or below a path', () => {
+  const callers = {
+    operator: ['spiffe://a.example/op/*'],
+    companion: ['spiffe://a.example/c'],
+    runtime: [],
+    auditor: [],
+  }
+  expect(rolesOf('spiffe://a.example/op/ann', callers)).toEqual(['operator'])
+  for (const id of [
+    'spiffe://a.example/op',
+    'spiffe://a.example/op/',
+    'spiffe://a.example/opx/ann',
+    'spiffe://b.example/op/ann',
+  ])
+    expect([id, rolesOf(id, callers)]).toEqual([id, []])
+  expect(rolesOf('spiffe://a.example/c/x', callers)).toEqual([])
+  const runtime = (id: string) => ({ id, roles: ['runtime' as const] })
+  expect(maySpeakOf(runtime(WS), WS)).toBe(true)
+  expect(maySpeakOf(runtime(`${WS}x`), WS)).toBe(false)
+})

@@ -1,0 +1,131 @@
+// A gRPC server as the agent runs it, on loopback, in front of a small agent that answers from a table and notes who asked
+// for what. Clients by role, each with a certificate of its own.
+
+import { AgentClient } from '../../src/api/grpc-client.js'
+import type { AgentPorts } from '../../src/api/ports.js'
+import type { Role } from '../../src/api/roles.js'
+import { type ApiServer, serveApi } from '../../src/api/server.js'
+import { Mtls, type Pair } from '../support/mtls.js'
+
+export const WS = 'spiffe://fleet.example/ws/ws0'
+export const IDS = {
+  operator: 'spiffe://fleet.example/operator/ann',
+  companion: 'spiffe://fleet.example/companion/n1',
+  runtime: `${WS}/runtime`,
+  auditor: 'spiffe://fleet.example/auditor/a1',
+} as const satisfies Record<Role, string>
+export const STRANGER = 'spiffe://fleet.example/nobody'
+
+export class Scene {
+  readonly mtls = new Mtls()
+  readonly asked: string[] = []
+  readonly failures: unknown[] = []
+  /** How far the server's clock is ahead of this machine's. */
+  aheadMs = 0
+  monotonicMs = 0
+  ports: AgentPorts
+  server!: ApiServer
+  private readonly clients: AgentClient[] = []
+  private readonly known = new Map<string, AgentClient>()
+
+  private constructor(change: Partial<AgentPorts>) {
+    this.ports = { ...answers(this.asked), ...change }
+  }
+
+  static async open(change: Partial<AgentPorts> = {}): Promise<Scene> {
+    const scene = new Scene(change)
+    const { mtls } = scene
+    scene.server = await serveApi(
+      scene.ports,
+      {
+        listen: '127.0.0.1:0',
+        files: { certificate: mtls.path('server.pem'), key: mtls.path('server.key'), clientCa: mtls.path('ca.pem') },
+        callers: {
+          operator: ['spiffe://fleet.example/operator/*'],
+          companion: [IDS.companion],
+          runtime: ['spiffe://fleet.example/ws/*'],
+          auditor: [IDS.auditor],
+        },
+      },
+      {
+        nowMs: () => Date.now() + scene.aheadMs,
+        monotonicMs: () => scene.monotonicMs,
+        failed: (error) => scene.failures.push(error),
+      },
+    )
+    return scene
+  }
+
+  /** The client with this identity. */
+  client(id: string): AgentClient {
+    const client = this.known.get(id) ?? this.clientWith(this.mtls.client([`URI:${id}`]))
+    this.known.set(id, client)
+    return client
+  }
+  clientWith({ certificate, key }: Pair, ca: Buffer = this.mtls.ca): AgentClient {
+    const address = `127.0.0.1:${this.server.port}`
+    const client = new AgentClient({ address, serverName: 'localhost', ca, certificate, key })
+    this.clients.push(client)
+    return client
+  }
+
+  async close(): Promise<void> {
+    for (const client of this.clients) client.close()
+    await this.server.close()
+    this.mtls.remove()
+  }
+}
+
+function answers(asked: string[]): AgentPorts {
+  const say = <T>(what: string, value: T): Promise<T> => {
+    asked.push(what)
+    return Promise.resolve(value)
+  }
+  const tenure = {
+    ...{ workspace: WS, attachmentId: 'att-1', leaseGeneration: 4, kind: 'veth' as const, interface: 'ws0' },
+    ...{ by: IDS.companion, atMs: 5, attached: true },
+  }
+  const explained = { allowed: false, reason: 'no-grant', say: 'nothing allows it', clause: '', grant: '' }
+  return {
+    node: 'spiffe://fleet.example/node/n1',
+    status: () =>
+      say('status', {
+        live: {
+          generation: 7,
+          planDigest: 'sha256:00',
+          source: {
+            ...{ bundleId: 'sample', bundleDigest: 'sha256:01', policyRevision: '18446744073709551615' },
+            ...{ epoch: 1, channel: 'stable', expiresAtMs: 9_000 },
+          },
+          decidedAtMs: 1_000,
+        },
+        state: 'active',
+        drift: [],
+        unfinished: false,
+        workspaces: [
+          {
+            ...{ workspace: WS, interface: 'ws0', backend: 'nftables', domain: 'host' },
+            ...{ policy: null, grants: 3, flags: ['quarantined'] },
+          },
+        ],
+        quarantines: [{ workspace: WS, reason: 'x', by: 'user:root', atMs: 3 }],
+        drops: { spoof: '12' },
+      }),
+    plan: () => say('plan', { generation: 7, digest: 'sha256:00', encoded: Uint8Array.of(123, 125) }),
+    explain: (workspace, packet) => say(`explain ${workspace} ${packet}`, { ...explained, ways: ['a'], generation: 7 }),
+    checkFlow: (workspace) => say(`check ${workspace}`, { ...explained, ways: [], generation: 7 }),
+    quarantine: ({ id }, kind, workspace, reason) =>
+      say(`${kind} ${workspace} by ${id}: ${reason}`, { changed: true, generation: 7, elapsedMs: 1.5 }),
+    drift: () => say('drift', { asPlanned: false, drift: ['nothing is live'], repairs: 2 }),
+    attach: ({ id }, { workspace }) => say(`attach ${workspace} by ${id}`, { tenure, generation: 7, elapsedMs: 2 }),
+    detach: ({ id }, { workspace, leaseGeneration }) =>
+      say(`detach ${workspace} ${leaseGeneration} by ${id}`, { generation: 7, elapsedMs: 2 }),
+    attachments: () => say('attachments', [tenure]),
+    evidence: (_asker, nonce, audience) => say(`evidence ${nonce.length} ${audience}`, Uint8Array.of(1)),
+    events: async function* (after, signal) {
+      asked.push(`events ${after}`)
+      for (let sequence = after + 1; !signal.aborted && sequence <= after + 3; sequence++)
+        yield await Promise.resolve({ sequence, line: Buffer.from(`{"n":${sequence}}`) })
+    },
+  }
+}
