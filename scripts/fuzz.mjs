@@ -17,7 +17,7 @@ const seed = Number(values.seed ?? 1)
 
 // Inside node_modules, so that the copies find the packages; nothing there is under version control.
 const folder = join(root, 'node_modules', '.cache', `fuzz-${process.pid}`)
-const counted = /^src\/(base|bundle|agent\/transports)\//
+const counted = /^src\/(base|bundle|dns|agent\/transports)\//
 try {
   globalThis.sluiceEdges = new Uint8Array(0)
   const engine = instrument(join(root, 'test/fuzz/engine.ts'), root, folder, /^$/)

@@ -11,6 +11,7 @@ export const EDNS_SIZE = 1232
 /** RFC 1035 section 4.2.1: without EDNS. */
 const PLAIN_SIZE = 512
 const HEADER = 12
+const DOT = 0x2e
 
 const FLAG = {
   response: 0x8000,
@@ -89,11 +90,12 @@ export function readQuery(message: Buffer): Received {
   }
 }
 
-/** Where the question ends: labels without pointers, then type and class. */
+/** Where the question ends: labels without pointers, then type and class. A dot inside a label would be taken for a separator. */
 function questionEnd(message: Buffer): number | undefined {
   let at = HEADER
   for (let length = message[at]; length !== 0; length = message[at]) {
     if (length === undefined || length > 63) return undefined
+    if (message.subarray(at + 1, at + 1 + length).includes(DOT)) return undefined
     at += length + 1
     if (at - HEADER > 255) return undefined
   }
