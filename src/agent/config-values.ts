@@ -90,14 +90,10 @@ export const flag: Read<boolean> = (node) =>
   node.kind === 'scalar' && typeof node.value === 'boolean' ? node.value : new Wrong('true or false')
 export const whole =
   (least: number, most: number): Read<number> =>
-  (node) =>
-    node.kind === 'scalar' &&
-    typeof node.value === 'number' &&
-    Number.isInteger(node.value) &&
-    node.value >= least &&
-    node.value <= most
-      ? node.value
-      : new Wrong(`a whole number from ${least} to ${most}`)
+  (node) => {
+    const value = node.kind === 'scalar' && typeof node.value === 'bigint' ? Number(node.value) : Number.NaN
+    return value >= least && value <= most ? value : new Wrong(`a whole number from ${least} to ${most}`)
+  }
 /** A whole number of seconds, given in milliseconds. */
 export const seconds =
   (least: number, most: number): Read<number> =>
