@@ -219,6 +219,11 @@ export const AGENT_FAULTS = {
     say: (d: { guarantee: string; why: string }) => `the evidence does not establish ${d.guarantee}: ${d.why}`,
     remedy: 'Look at the findings in the evidence, mend the node, and ask for new evidence.',
   },
+  AGENT_HTTP_ADDRESS: {
+    reaction: 'reject',
+    say: (d: { host: string; port: number; why: string }) => `cannot serve health and metrics on ${d.host} port ${d.port}: ${d.why}`,
+    remedy: 'Choose a free port of 127.0.0.1 or ::1.',
+  },
   AGENT_CANARY: {
     reaction: 'retry',
     say: (d: { step: string }) => `the canary attachment failed at ${d.step}`,

@@ -124,7 +124,7 @@ export const IMPORT_TABLE: readonly Layer[] = [
     pureText: '`decide`, `loop-decide` yes, rest no',
     files: /^agent\//,
     may: [base, bundle, policy, plan, contract, /^audit\//, /^dns\//],
-    packages: ['koffi', 'pino', 'tar-stream'],
+    packages: ['koffi', 'pino', 'prom-client', 'tar-stream'],
     pure: /^agent\/(loop-)?decide$/,
   },
   {
