@@ -29,6 +29,8 @@ export class RecordWatch {
     const tag = this.tag()
     if (tag !== this.read.tag) {
       this.read = this.load(tag)
+      // What the kernel showed was of the record before; a changed standing makes the mediator look again.
+      this.seen = undefined
       this.current = this.compose()
     }
     // Nobody writes a file when a bundle runs out.

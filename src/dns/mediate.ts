@@ -57,6 +57,7 @@ type Forwarded = Admission & { readonly kind: 'forward' }
 
 export class Story {
   private readonly flying = new Map<string, Promise<Reply>>()
+  private pruned: Standing | undefined
 
   constructor(
     private readonly ports: Ports,
@@ -180,6 +181,11 @@ export class Story {
     const terms = at.network.dns
     if (!standing || !terms) return undefined
     const { generation } = standing
+    if (standing !== this.pruned) {
+      // What the plan before had learnt and this one does not grant must not stand in the way.
+      this.pruned = standing
+      this.ledger.prune(this.ports.nowMs(), (id, held) => hasBasis(standing, id, held))
+    }
     const proposal = this.ledger.propose(workspace, name, judgement.addresses, terms, generation, this.ports.nowMs())
     this.count(proposal)
     if (proposal.given.length === 0) {
