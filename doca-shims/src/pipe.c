@@ -24,12 +24,17 @@ static int32_t describe(const struct sluice_doca_pipe *spec, struct shim_pipe *p
             pipe->fields[pipe->nr_fields++] = one->field;
             pipe->key_octets += octets;
         }
+        /* All ones in a pipe's match is what entries say: no pipe can hold it for them. */
+        if (!one->each && memcmp(one->value, ONES, octets) == 0)
+            return SLUICE_DOCA_BAD_ARGUMENT;
         if (!shim_field_put(match, one->field, spec->transport, one->each ? ONES : one->value) ||
             !shim_field_put(mask, one->field, spec->transport, one->mask))
             return SLUICE_DOCA_BAD_ARGUMENT;
     }
     if (pipe->key_octets > MAX_KEY)
         return code_of(DOCA_ERROR_TOO_BIG);
+    if (spec->kind == SLUICE_DOCA_ACL)
+        match->parser_meta.outer_l3_type = (enum doca_flow_l3_meta)pipe->l3;
     shim_select(match, pipe->l3, spec->transport);
     shim_select(mask, pipe->l3, spec->transport);
     return 0;

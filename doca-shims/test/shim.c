@@ -102,6 +102,9 @@ static uint64_t make_pipe(void)
     wrong.matches[3] = each(SLUICE_DOCA_IP6_DST, 16); /* both families in one pipe */
     CHECK(sluice_doca_pipe_create(&wrong, &pipe) == SLUICE_DOCA_BAD_ARGUMENT);
     wrong = spec;
+    wrong.matches[0] = fixed(SLUICE_DOCA_FRAGMENT, 255); /* all ones is the entries' */
+    CHECK(sluice_doca_pipe_create(&wrong, &pipe) == SLUICE_DOCA_BAD_ARGUMENT);
+    wrong = spec;
     wrong.transport = 3; /* ports of ICMP */
     CHECK(sluice_doca_pipe_create(&wrong, &pipe) == SLUICE_DOCA_BAD_ARGUMENT);
     wrong = spec;

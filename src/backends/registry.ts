@@ -5,6 +5,7 @@ import type { BackendName } from '../plan/model.js'
 import type { Backend } from './backend.js'
 
 const LOADERS = {
+  'doca-flow': async (): Promise<Backend> => (await import('./doca-flow/index.js')).docaFlowBackend,
   nftables: async (): Promise<Backend> => (await import('./nftables/index.js')).nftablesBackend,
   ebpf: async (): Promise<Backend> => (await import('./ebpf/index.js')).ebpfBackend,
   memory: async (): Promise<Backend> => (await import('./memory/index.js')).memoryBackend,

@@ -41,8 +41,8 @@ export interface Capabilities {
   readonly cutNotice: 'immediate' | 'next-packet'
   /** What the backend does differently from `evaluate`'s exact rules; `evaluate` takes these as env. */
   readonly replies: 'stateful' | 'stateless'
-  readonly icmpErrors: 'exact' | 'lagging'
-  readonly flowState: 'exact' | 'conntrack'
+  readonly icmpErrors: 'exact' | 'lagging' | 'dropped'
+  readonly flowState: 'exact' | 'conntrack' | 'none'
   /**
    * Where the node itself translates a workspace's addresses: fragments of replies are put together before they can be told for
    * replies, and judged as one packet. Absent: nothing is translated, or fragments are refused all the same.

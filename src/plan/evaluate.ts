@@ -68,6 +68,7 @@ function fromWorkspace(scene: Scene): Outcome {
   if (!tuple) return refuse(scene, 'no-grant')
   // Step 4: what the fence itself answers.
   if (isService(scene.at, packet.destination, tuple)) return { verdict: allow('service'), state }
+  if (scene.env.flowState === 'none') return statelessFrom(scene, tuple)
   // Step 5: replies of flows that an ingress grant allowed.
   const inbound = liveFlow(scene, tuple, 'ingress')
   if (inbound) return judgeFlow(scene, inbound, tuple, 'ingress-reply')
@@ -102,6 +103,7 @@ function toWorkspace(scene: Scene): Outcome {
     if (isService(at, packet.source, tuple)) return { verdict: allow('service'), state }
     if (transport.kind === 'tcp' && (transport.flags & RST) !== 0) return { verdict: allow('service'), state }
   }
+  if (scene.env.flowState === 'none') return statelessTo(scene, tuple)
   const outbound = liveFlow(scene, tuple, 'egress')
   if (outbound) return silent(judgeFlow(scene, outbound, tuple, 'egress-reply'))
   if (scene.env.replies === 'stateless' && !opensFlow(packet) && grantFor(scene, 'egress', tuple))
@@ -123,7 +125,7 @@ function judgeError(scene: Scene): Verdict {
   if (!passing.includes(transport.type)) return drop('icmp-error')
   // The fence's own refusals are errors too: about a packet that made no flow.
   if (scene.origin === 'fence') return allow('service')
-  if (!quoted) return drop('icmp-error')
+  if (!quoted || scene.env.icmpErrors === 'dropped') return drop('icmp-error')
   const protocol = protocolOf(quoted.protocol, destination.family)
   if (!protocol || formatIp(quoted.source) !== formatIp(destination)) return drop('icmp-error')
   const tuple: Tuple = {
@@ -140,6 +142,38 @@ function judgeError(scene: Scene): Verdict {
     if (basis) return allow('icmp-error', basis.clause, basis.grant)
   }
   return drop('icmp-error')
+}
+
+/** May this packet answer one? For TCP anything but a pure SYN; for echo a reply. */
+const answers = (packet: IpPacket): boolean =>
+  packet.transport.kind === 'udp' || (packet.transport.kind === 'echo' ? packet.transport.reply : !opensFlow(packet))
+
+/** Without flow state a grant is read in both directions: its own, and reversed for what may be an answer. An answer leaves for
+ * a reserved address only by a grant that lies inside it, since nobody remembers that it was asked from there. */
+function statelessFrom(scene: Scene, tuple: Tuple): Outcome {
+  const where = addressClass(tuple.peer)
+  const port = tuple.localPort
+  const back =
+    where !== 'never' && answers(scene.packet)
+      ? grantIndex(scene.at).find('ingress', tuple.protocol, tuple.peer, port, where === 'reserved')
+      : undefined
+  if (back) return { verdict: allow('ingress-reply', back.clauses[0], back.id), state: scene.state }
+  if (scene.packet.transport.kind === 'echo' && scene.packet.transport.reply) return refuse(scene, 'no-flow')
+  if (where === 'never') return refuse(scene, 'never')
+  const grant = grantFor(scene, 'egress', tuple)
+  if (grant) return { verdict: allow('static-grant', grant.clauses[0], grant.id), state: scene.state }
+  return refuse(scene, where === 'reserved' ? 'reserved' : (sensitivePort(tuple) ?? 'no-grant'))
+}
+
+function statelessTo(scene: Scene, tuple: Tuple): Outcome {
+  const { state, packet } = scene
+  const back = answers(packet) ? grantFor(scene, 'egress', tuple) : undefined
+  if (back) return { verdict: allow('egress-reply', back.clauses[0], back.id), state }
+  const grant =
+    packet.transport.kind === 'echo' && packet.transport.reply ? undefined : grantFor(scene, 'ingress', tuple)
+  return grant
+    ? { verdict: allow('ingress-grant', grant.clauses[0], grant.id), state }
+    : { verdict: drop('no-flow'), state }
 }
 
 function tupleOf(packet: IpPacket, direction: 'from' | 'to'): Tuple | undefined {

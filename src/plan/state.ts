@@ -73,8 +73,10 @@ export interface Env {
   /** A cgroup sees no link layer. */
   readonly linkLayer: boolean
   readonly replies: 'stateful' | 'stateless'
-  readonly icmpErrors: 'exact' | 'lagging'
-  readonly flowState: 'exact' | 'conntrack'
+  /** `dropped`: what an error quotes cannot be read, and so none passes. */
+  readonly icmpErrors: 'exact' | 'lagging' | 'dropped'
+  /** `none`: every packet is judged by the grants alone (hardware without connection tracking). */
+  readonly flowState: 'exact' | 'conntrack' | 'none'
 }
 
 export const EXACT_ENV: Env = { linkLayer: true, replies: 'stateful', icmpErrors: 'exact', flowState: 'exact' }

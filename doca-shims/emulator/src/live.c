@@ -1,3 +1,4 @@
+/* Frames of Linux interfaces. Not there yet: a device with an interface is refused. */
 #include "internal.h"
 doca_error_t emu_live_start(struct doca_flow_port *port, const char *interface)
 {

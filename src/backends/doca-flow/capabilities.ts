@@ -1,0 +1,36 @@
+// What the DOCA Flow backend can enforce on this machine, from what was probed. `place` alone decides from it.
+
+import type { Capabilities, Probed } from '../backend.js'
+
+/** Without these there is no fence. */
+const NEEDED: readonly string[] = ['library', 'device', 'ipv6']
+
+/** Grants of one workspace for which the driver reserves room; a device publishes no ceiling. */
+export const MAX_GRANTS = 100_000
+
+export function docaCapabilities(probed: Probed): Capabilities {
+  const missing = probed.probes.find((probe) => NEEDED.includes(probe.feature) && probe.answer !== 'yes')
+  const updates = probed.probes.some((probe) => probe.feature === 'update' && probe.answer === 'yes')
+  return {
+    backend: 'doca-flow',
+    usable: missing === undefined,
+    why: missing ? `${missing.feature}: ${missing.why}` : 'representors are judged by pipes of the DPU',
+    trustDomain: probed.trustDomain,
+    slots: ['representor'],
+    protocols: ['tcp', 'udp', 'icmp-echo'],
+    egress: true,
+    ingress: true,
+    names: false,
+    quotas: false,
+    storage: false,
+    process: false,
+    maxGrantsPerWorkspace: MAX_GRANTS,
+    // Without an update a workspace's parent entry is taken away before the new one is there: closed in between.
+    commit: updates ? 'make-before-break' : 'lossy',
+    cutNotice: 'next-packet',
+    replies: 'stateless',
+    icmpErrors: 'dropped',
+    flowState: 'none',
+    deadline: 'none',
+  }
+}

@@ -1,0 +1,231 @@
+// The live half of the DOCA Flow backend. The device belongs to this process while it is open, and everything on it goes with
+// the process: what is live is what this driver loaded and saw confirmed. A generation is built beside the live one and made
+// reachable by pointing each workspace's parents at it; a workspace is never judged by half of either.
+
+import type { GrantId, LearnedGrant, WorkspaceId } from '../../plan/model.js'
+import type { DenialBatch, Driver, Flag, Observed, OpenOptions, Probed, Staged } from '../backend.js'
+import { addCounts, type Chains, destroy, load } from './chains.js'
+import { docaFault } from './errors.js'
+import { type Count, Native } from './native.js'
+import { Parents } from './parents.js'
+import { probeDoca } from './probe.js'
+import { type DocaProgram, demandOf } from './program.js'
+import { buildScaffold } from './scaffold.js'
+
+const WAIT_MS = 5_000
+/** Reserved at once, since a device gives none later: entries and misses of two generations, and a tenth more. */
+export const COUNTERS = 1 << 20
+
+interface Generation {
+  readonly program: DocaProgram
+  readonly chains: readonly Chains[]
+}
+
+interface Device {
+  readonly parents: Parents
+  /** Port ids by VUID; a port stays started until the device is closed. */
+  readonly ports: Map<string, number>
+  readonly numbers: ReadonlyMap<string, number>
+}
+
+export class DocaDriver implements Driver<DocaProgram> {
+  private device: Device | undefined
+  private live: Generation | undefined
+  private staged: Generation | undefined
+  private readonly flags = { quarantined: new Set<WorkspaceId>(), suspended: new Set<WorkspaceId>() }
+  private readonly grants = new Map<WorkspaceId, Map<GrantId, Count>>()
+  private readonly drops = new Map<string, bigint>()
+
+  private constructor(private readonly native: Native) {}
+
+  /** Loads the shim; the device is opened when something is staged. Throws DOCA_UNAVAILABLE, DOCA_NATIVE_ABI. */
+  static open(_options: OpenOptions): Promise<DocaDriver> {
+    return Promise.resolve(new DocaDriver(Native.open()))
+  }
+
+  probe(): Promise<Probed> {
+    return Promise.resolve(probeDoca(this.native))
+  }
+
+  async stage(program: DocaProgram): Promise<Staged> {
+    if (this.staged) await this.discard()
+    const { native } = this
+    this.recoverDevice()
+    this.device ??= this.openDevice()
+    const { device } = this
+    const held = this.live ? demandOf(this.live.program.workspaces).counters : 0
+    const wanted = demandOf(program.workspaces).counters + held
+    if (wanted > COUNTERS) throw docaFault('DOCA_CAPACITY', { what: 'counters', wanted, limit: COUNTERS })
+    const chains: Chains[] = []
+    try {
+      for (const at of program.workspaces)
+        chains.push(await load(native, at, this.portOf(device, at), program.generation, WAIT_MS))
+    } catch (error) {
+      for (const one of chains) destroy(native, one.pipes)
+      throw error
+    }
+    this.staged = { program, chains }
+    return { generation: program.generation, planDigest: program.planDigest }
+  }
+
+  commit(staged: Staged): Promise<void> {
+    const next = this.staged
+    const { device } = this
+    if (
+      !next ||
+      !device ||
+      next.program.generation !== staged.generation ||
+      next.program.planDigest !== staged.planDigest
+    )
+      return Promise.reject(docaFault('DOCA_STALE_STAGE', { generation: staged.generation }))
+    return later(() => {
+      device.parents.point(
+        next.chains.filter(({ at }) => !this.isFlagged(at.workspace)),
+        WAIT_MS,
+      )
+      const before = this.live
+      this.live = next
+      this.staged = undefined
+      if (before) this.retire(before)
+    })
+  }
+
+  discard(): Promise<void> {
+    const { staged } = this
+    this.staged = undefined
+    for (const { pipes } of staged?.chains ?? []) destroy(this.native, pipes)
+    return Promise.resolve()
+  }
+
+  flag(workspace: WorkspaceId, flag: Flag, on: boolean): Promise<void> {
+    const was = this.isFlagged(workspace)
+    if (on) this.flags[flag].add(workspace)
+    else this.flags[flag].delete(workspace)
+    const chains = this.live?.chains.find(({ at }) => at.workspace === workspace)
+    if (!chains || !this.device || was === this.isFlagged(workspace)) return Promise.resolve()
+    const { parents } = this.device
+    return later(() => {
+      if (on) parents.close(chains, WAIT_MS)
+      else parents.open(chains, WAIT_MS)
+    })
+  }
+
+  observe(): Promise<Observed> {
+    const { live, device, native } = this
+    const drift = device && !this.isWhole(device) ? ['entries of the fence are gone from the device'] : []
+    const totals = this.totals()
+    for (const { at, pipes } of drift.length > 0 ? [] : (live?.chains ?? []))
+      addCounts(native, { at, pipes, port: 0 }, mapOf(totals.grants, at.workspace), totals.drops)
+    return Promise.resolve({
+      live: live
+        ? {
+            generation: live.program.generation,
+            planDigest: live.program.planDigest,
+            workspaces: live.program.workspaces.map(({ workspace }) => workspace),
+            quarantined: [...this.flags.quarantined].sort(),
+            suspended: [...this.flags.suspended].sort(),
+            learned: [],
+          }
+        : null,
+      drift,
+      counters: [...totals.grants].flatMap(([workspace, grants]) =>
+        [...grants].map(([grant, { packets, octets }]) => ({ workspace, grant, packets, bytes: octets })),
+      ),
+      drops: Object.fromEntries(totals.drops),
+    })
+  }
+
+  /** Names are not for this backend (capabilities): nothing is ever learnt. */
+  learn(_generation: number, _grants: readonly LearnedGrant[]): Promise<boolean> {
+    return Promise.resolve(false)
+  }
+
+  /** The device counts what it refuses and does not show it: there is nothing to deliver. */
+  denials(_deliver: (batch: DenialBatch) => void): Promise<() => Promise<void>> {
+    return Promise.resolve(() => Promise.resolve())
+  }
+
+  uninstall(): Promise<readonly string[]> {
+    const removed = this.device ? [`pipes of ${this.live?.chains.length ?? 0} workspaces`] : []
+    this.shut()
+    return Promise.resolve(removed)
+  }
+
+  close(): Promise<void> {
+    this.shut()
+    return Promise.resolve()
+  }
+
+  private shut(): void {
+    if (!this.device) return
+    this.device = this.live = this.staged = undefined
+    this.native.call('closing the device', 'close')
+  }
+
+  private openDevice(): Device {
+    const { native } = this
+    const pci = process.env.SLUICE_DOCA_PCI ?? native.devices()[0]
+    if (pci === undefined) throw docaFault('DOCA_DEVICE', { what: 'looking for a device', why: 'there is none' })
+    native.openDevice(pci, COUNTERS)
+    try {
+      // A root without entries would otherwise hand everything to the kernel; releases that cannot say so have an explicit miss.
+      native.ask('defaultMiss', 1)
+      const numbers = new Map(native.representors().map(({ vuid }, i) => [vuid, i + 1]))
+      const parents = new Parents(native, buildScaffold(native, WAIT_MS), native.facts().updates)
+      return { parents, ports: new Map(), numbers }
+    } catch (error) {
+      native.call('closing the device', 'close')
+      throw error
+    }
+  }
+
+  private portOf(device: Device, at: DocaProgram['workspaces'][number]): number {
+    const started = device.ports.get(at.vuid)
+    if (started !== undefined) return started
+    const port = device.numbers.get(at.vuid)
+    if (port === undefined) throw docaFault('DOCA_SLOT_ABSENT', { workspace: at.workspace, vuid: at.vuid })
+    this.native.call(`starting ${at.vuid}`, 'portStart', at.vuid, port)
+    device.ports.set(at.vuid, port)
+    return port
+  }
+
+  /** A device that was reset has lost everything: it is opened anew, closed to all until the next commit. */
+  private recoverDevice(): void {
+    if (this.device && !this.isWhole(this.device)) this.shut()
+  }
+
+  private isWhole(device: Device): boolean {
+    return this.native.ask('settle', 0) >= 0 && this.native.inForce(device.parents.handles())
+  }
+
+  private isFlagged(workspace: WorkspaceId): boolean {
+    return this.flags.quarantined.has(workspace) || this.flags.suspended.has(workspace)
+  }
+
+  private retire({ chains }: Generation): void {
+    for (const one of chains) {
+      addCounts(this.native, one, mapOf(this.grants, one.at.workspace), this.drops)
+      destroy(this.native, one.pipes)
+    }
+  }
+
+  private totals(): { grants: Map<WorkspaceId, Map<GrantId, Count>>; drops: Map<string, bigint> } {
+    return {
+      grants: new Map([...this.grants].map(([workspace, grants]) => [workspace, new Map(grants)])),
+      drops: new Map(this.drops),
+    }
+  }
+}
+
+/** Done at once, and a fault becomes the promise's. */
+const later = (act: () => void): Promise<void> =>
+  new Promise((done) => {
+    act()
+    done()
+  })
+
+function mapOf(all: Map<WorkspaceId, Map<GrantId, Count>>, workspace: WorkspaceId): Map<GrantId, Count> {
+  const held = all.get(workspace) ?? new Map<GrantId, Count>()
+  all.set(workspace, held)
+  return held
+}

@@ -1,0 +1,288 @@
+// From the plan's slice to pipes. Each workspace has a chain of its own for each direction, which its parents (a root keyed by
+// port, and one keyed by address for what comes from the wire) are pointed at when it is complete.
+//
+// The order of checks is that of `evaluate`: link layer, source, soundness, then grants. Answers are recognised by reversed
+// grants, since there is no flow state here (capabilities: replies stateless, flowState none). Every pipe says by parser
+// results what protocol it is about, since selectors do not.
+
+import { linkLocalOf, parseIp } from '../../base/ip.js'
+import type { FenceService, PlanSlice, WorkspacePlan } from '../../plan/model.js'
+import { ask, Chain, each, fixed, NEIGHBOUR_KEYS, neighbourFields, type Question } from './chain.js'
+import { addressOctets, joined, macOctets, u8, u16 } from './octets.js'
+import {
+  type DocaProgram,
+  type DocaWorkspace,
+  DROP,
+  type Entry,
+  type Forward,
+  type MatchField,
+  type Transport,
+} from './program.js'
+
+export function lower(slice: PlanSlice): DocaProgram {
+  return {
+    generation: slice.generation,
+    planDigest: slice.planDigest,
+    expiresAtMs: slice.source.expiresAtMs,
+    workspaces: slice.workspaces.map(workspaceOf),
+  }
+}
+
+const KERNEL: Forward = { kind: 'kernel' }
+const WIRE: Forward = { kind: 'wire' }
+const SLOT: Forward = { kind: 'slot' }
+
+/** As the parser numbers transports, and as the IP header does, by family. */
+const L4 = {
+  tcp: { parsed: 1, ip4: 6, ip6: 6 },
+  udp: { parsed: 2, ip4: 17, ip6: 17 },
+  icmp: { parsed: 3, ip4: 1, ip6: 58 },
+}
+type L4Name = keyof typeof L4
+
+const FIN_SYN_RST_ACK = 0x17
+const SYN = 0x02
+const ECHO = { 4: { request: 8, reply: 0 }, 6: { request: 128, reply: 129 } }
+/** DHCP of both families: dropped before any grant is asked (`evaluate`: noise). */
+const NOISE_PORTS = [67, 547]
+
+function workspaceOf(at: WorkspacePlan): DocaWorkspace {
+  const own = at.slot.addresses.flatMap((text) => parseIp(text) ?? [])
+  const chain = new Chain()
+  const from = fromWorkspace(chain, at)
+  const to4 = towards(chain, at, 4)
+  const to6 = towards(chain, at, 6)
+  return {
+    workspace: at.workspace,
+    vuid: at.slot.vuid ?? at.slot.interface,
+    interface: at.slot.interface,
+    addresses4: own.filter((ip) => ip.family === 4).map(addressOctets),
+    addresses6: own.filter((ip) => ip.family === 6).map(addressOctets),
+    suspendsOnExpiry: at.onExpiry === 'suspend',
+    pipes: chain.pipes,
+    from: numberOf(from),
+    to4: numberOf(to4),
+    to6: numberOf(to6),
+  }
+}
+
+/** The first pipe of a chain is always a pipe. */
+function numberOf(forward: Forward): number {
+  if (forward.kind !== 'pipe') throw new TypeError('a chain begins with a pipe')
+  return forward.pipe
+}
+
+function fromWorkspace(chain: Chain, at: WorkspacePlan): Forward {
+  const ip4 = sources(chain, at, 4)
+  const ip6 = sources(chain, at, 6)
+  return chain.add({
+    name: 'from link',
+    kind: 'basic',
+    transport: 'none',
+    fields: [fixed('ethSource', macOctets(at.slot.mac)), fixed('tags', u8(0)), each('etherType')],
+    miss: DROP,
+    entries: [
+      { key: u16(0x0800), forward: ip4 },
+      { key: u16(0x86dd), forward: ip6 },
+      // Nobody but the Arm answers it, and nothing of it reaches the wire.
+      { key: u16(0x0806), forward: KERNEL },
+    ],
+  })
+}
+
+/** What every packet of a family must be, whatever it carries: whole, plain and sound. */
+const sound = (family: 4 | 6): MatchField[] => [
+  fixed('fragment', u8(0)),
+  fixed('l3Ok', u8(1)),
+  fixed('l4Ok', u8(1)),
+  // Twenty octets of header: no options.
+  ...(family === 4 ? [fixed('ip4Version', u8(0x45))] : []),
+]
+
+/** Said twice: the parser passes over extension headers, the IP header's own field does not. */
+const protocolFields = (family: 4 | 6): MatchField[] => [each('l4'), each(family === 4 ? 'ip4Protocol' : 'ip6Next')]
+const protocolKey = (family: 4 | 6, name: L4Name): Uint8Array =>
+  Uint8Array.of(L4[name].parsed, family === 4 ? L4[name].ip4 : L4[name].ip6)
+
+function sources(chain: Chain, at: WorkspacePlan, family: 4 | 6): Forward {
+  const { slot } = at
+  const own = slot.addresses.flatMap((text) => parseIp(text) ?? []).filter((ip) => ip.family === family)
+  if (own.length === 0) return DROP
+  if (family === 6) own.push(linkLocalOf(slot.mac))
+  const tcp = tcpFrom(chain, at, family)
+  const udp = udpFrom(chain, at, family)
+  const { icmp, unspecified } = icmpFrom(chain, at, family)
+  const entries = own.flatMap((ip): Entry[] =>
+    (
+      [
+        ['tcp', tcp],
+        ['udp', udp],
+        ['icmp', icmp],
+      ] as const
+    )
+      .filter(([, forward]) => forward.kind !== 'drop')
+      .map(([name, forward]) => ({ key: joined(addressOctets(ip), protocolKey(family, name)), forward })),
+  )
+  // Duplicate address detection comes from nowhere yet.
+  if (unspecified) entries.push({ key: joined(new Uint8Array(16), protocolKey(6, 'icmp')), forward: unspecified })
+  return chain.add({
+    name: `from sources${family}`,
+    kind: 'basic',
+    transport: 'none',
+    fields: [...sound(family), each(family === 4 ? 'ip4Source' : 'ip6Source'), ...protocolFields(family)],
+    miss: DROP,
+    entries,
+  })
+}
+
+const question = (
+  at: WorkspacePlan,
+  family: 4 | 6,
+  protocol: Question['protocol'],
+  which: 'from egress' | 'from reply' | 'to reply' | 'to ingress',
+  miss: Forward,
+): Question => {
+  const outward = which.startsWith('from')
+  const egress = which === 'from egress' || which === 'to reply'
+  return {
+    name: `${which} ${protocol}${family}`,
+    family,
+    protocol,
+    // The peer's address; the peer's port for egress, the workspace's own for ingress.
+    address: outward ? 'destination' : 'source',
+    port: egress === outward ? 'destination' : 'source',
+    grants: egress ? at.network.egress : at.network.ingress,
+    // Wherever the workspace may send to; who may come is granted by who comes.
+    classes: which !== 'to ingress',
+    out: outward ? WIRE : SLOT,
+    miss,
+  }
+}
+
+/** What begins a connection goes one way, what may answer one the other. */
+function byFlags(chain: Chain, name: string, opens: Forward, answers: Forward): Forward {
+  if (opens.kind === answers.kind && (opens.kind !== 'pipe' || opens.pipe === (answers as { pipe: number }).pipe))
+    return opens
+  return chain.add({
+    name,
+    kind: 'basic',
+    transport: 'tcp',
+    fields: [each('tcpFlags', u8(FIN_SYN_RST_ACK))],
+    miss: answers,
+    entries: [{ key: u8(SYN), forward: opens }],
+  })
+}
+
+function byType(
+  chain: Chain,
+  name: string,
+  transport: Transport,
+  types: readonly (readonly [number, Forward])[],
+): Forward {
+  const open = types.filter(([, forward]) => forward.kind !== 'drop')
+  if (open.length === 0) return DROP
+  return chain.add({
+    name,
+    kind: 'basic',
+    transport,
+    fields: [each('icmpType')],
+    miss: DROP,
+    entries: open.map(([type, forward]) => ({ key: u8(type), forward })),
+  })
+}
+
+function tcpFrom(chain: Chain, at: WorkspacePlan, family: 4 | 6): Forward {
+  const egress = withServices(chain, at, family, 'tcp', ask(chain, question(at, family, 'tcp', 'from egress', DROP)))
+  return byFlags(chain, `from flags${family}`, egress, ask(chain, question(at, family, 'tcp', 'from reply', egress)))
+}
+
+function udpFrom(chain: Chain, at: WorkspacePlan, family: 4 | 6): Forward {
+  const egress = ask(chain, question(at, family, 'udp', 'from egress', DROP))
+  const any = withServices(chain, at, family, 'udp', ask(chain, question(at, family, 'udp', 'from reply', egress)))
+  if (any.kind === 'drop') return DROP
+  return chain.add({
+    name: `from noise${family}`,
+    kind: 'basic',
+    transport: 'udp',
+    fields: [each('destinationPort')],
+    miss: any,
+    entries: NOISE_PORTS.map((port) => ({ key: u16(port), forward: DROP })),
+  })
+}
+
+/** The fence's own services are answered by the Arm. */
+function withServices(
+  chain: Chain,
+  at: WorkspacePlan,
+  family: 4 | 6,
+  protocol: FenceService['protocol'],
+  miss: Forward,
+): Forward {
+  const entries = at.network.services.flatMap((service): Entry[] => {
+    const ip = parseIp(service.address)
+    return ip?.family === family && service.protocol === protocol
+      ? [{ key: joined(addressOctets(ip), u16(service.port)), forward: KERNEL }]
+      : []
+  })
+  if (entries.length === 0) return miss
+  return chain.add({
+    name: `from services ${protocol}${family}`,
+    kind: 'basic',
+    transport: protocol,
+    fields: [each(family === 4 ? 'ip4Destination' : 'ip6Destination'), each('destinationPort')],
+    miss,
+    entries,
+  })
+}
+
+function icmpFrom(
+  chain: Chain,
+  at: WorkspacePlan,
+  family: 4 | 6,
+): { readonly icmp: Forward; readonly unspecified?: Forward } {
+  const { request, reply } = ECHO[family]
+  const transport = family === 4 ? 'icmp' : 'icmp6'
+  const echo = byType(chain, `from echo${family}`, transport, [
+    [request, ask(chain, question(at, family, 'icmp-echo', 'from egress', DROP))],
+    [reply, ask(chain, question(at, family, 'icmp-echo', 'from reply', DROP))],
+  ])
+  if (family === 4) return { icmp: echo }
+  const neighbours = (name: string, miss: Forward): Forward =>
+    chain.add({
+      name,
+      kind: 'basic',
+      transport,
+      fields: neighbourFields(),
+      miss,
+      entries: NEIGHBOUR_KEYS.map((key) => ({ key, forward: KERNEL })),
+    })
+  return { icmp: neighbours('from neighbours', echo), unspecified: neighbours('from unspecified', DROP) }
+}
+
+function towards(chain: Chain, at: WorkspacePlan, family: 4 | 6): Forward {
+  const of = (protocol: Question['protocol'], which: 'to reply' | 'to ingress', miss: Forward): Forward =>
+    ask(chain, question(at, family, protocol, which, miss))
+  const tcpIngress = of('tcp', 'to ingress', DROP)
+  const tcp = byFlags(chain, `to flags${family}`, tcpIngress, of('tcp', 'to reply', tcpIngress))
+  const udp = of('udp', 'to reply', of('udp', 'to ingress', DROP))
+  const { request, reply } = ECHO[family]
+  const icmp = byType(chain, `to echo${family}`, family === 4 ? 'icmp' : 'icmp6', [
+    [request, of('icmp-echo', 'to ingress', DROP)],
+    [reply, of('icmp-echo', 'to reply', DROP)],
+  ])
+  const open = (
+    [
+      ['tcp', tcp],
+      ['udp', udp],
+      ['icmp', icmp],
+    ] as const
+  ).filter(([, forward]) => forward.kind !== 'drop')
+  return chain.add({
+    name: `to protocols${family}`,
+    kind: 'basic',
+    transport: 'none',
+    fields: [...sound(family), ...protocolFields(family)],
+    miss: DROP,
+    entries: open.map(([name, forward]) => ({ key: protocolKey(family, name), forward })),
+  })
+}

@@ -1,0 +1,306 @@
+// The one door to the DOCA shim (doca-shims/include/sluice_doca.h). Everything crosses as numbers, strings and packed buffers,
+// a batch of entries in one call; a negative answer becomes a fault with the shim's own text.
+
+import { endianness } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import koffi, { type LibraryHandle } from 'koffi'
+import { docaFault } from './errors.js'
+import { FIELDS, type MatchField, PIPE_KINDS, type PipeKind, TRANSPORTS, type Transport } from './program.js'
+
+const ABI = 1
+/** Sizes of the structures, in the order that the shim gives them: device, representor, match, pipe, entry, count, facts. */
+const SIZES = [32, 208, 40, 752, 32, 16, 80] as const
+const [DEVICE, REPRESENTOR, MATCH, PIPE, ENTRY, COUNT, FACTS] = SIZES
+const LIBRARY = 'libsluice_doca.so'
+
+/** `build/doca` beside the package root, or SLUICE_DOCA_DIR. */
+export const docaPath = (name: string): string =>
+  process.env.SLUICE_DOCA_DIR === undefined
+    ? fileURLToPath(new URL(`../../../build/doca/${name}`, import.meta.url))
+    : `${process.env.SLUICE_DOCA_DIR}/${name}`
+
+export const SHIM_FULL = -24
+const ENTRY_FAILED = -105
+const NOT_COMPLETED = -104
+
+const SIGNATURES = {
+  facts: 'int32_t sluice_doca_facts(void *out)',
+  devices: 'int32_t sluice_doca_devices(void *pci, uint32_t room)',
+  open: 'int32_t sluice_doca_open(void *device)',
+  close: 'int32_t sluice_doca_close()',
+  representors: 'int32_t sluice_doca_representors(void *out, uint32_t room)',
+  portStart: 'int32_t sluice_doca_port_start(const char *vuid, uint16_t port)',
+  defaultMiss: 'int32_t sluice_doca_default_miss(uint32_t drop)',
+  pipeCreate: 'int32_t sluice_doca_pipe_create(void *pipe, void *handle)',
+  pipeDestroy: 'int32_t sluice_doca_pipe_destroy(uint64_t pipe)',
+  pipeMissed: 'int32_t sluice_doca_pipe_missed(uint64_t pipe, void *out)',
+  entriesAdd:
+    'int32_t sluice_doca_entries_add(uint64_t pipe, void *batch, uint32_t octets, uint32_t count, void *handles, void *refused)',
+  entriesRemove: 'int32_t sluice_doca_entries_remove(void *handles, uint32_t count, void *refused)',
+  entryUpdate: 'int32_t sluice_doca_entry_update(uint64_t handle, void *entry)',
+  settle: 'int32_t sluice_doca_settle(uint32_t timeout_ms)',
+  entriesState: 'int32_t sluice_doca_entries_state(void *handles, uint32_t count, void *states)',
+  entriesCount: 'int32_t sluice_doca_entries_count(void *handles, uint32_t count, void *out)',
+} as const
+type Name = keyof typeof SIGNATURES
+type CFunction = ReturnType<LibraryHandle['func']>
+type Argument = number | bigint | string | Buffer
+
+export type Handle = bigint
+
+/** Where a packet goes, with handles in place of names. */
+export type Target =
+  | { readonly kind: 'drop' | 'kernel' | 'each' }
+  | { readonly kind: 'port'; readonly port: number }
+  | { readonly kind: 'pipe'; readonly pipe: Handle }
+const FORWARDS = { drop: 1, port: 2, pipe: 3, kernel: 4, each: 5 } as const
+
+export interface PipeSpec {
+  readonly name: string
+  readonly kind: PipeKind
+  readonly root: boolean
+  readonly room: number
+  readonly transport: Transport
+  readonly counted: boolean
+  readonly setsMeta: boolean
+  readonly fields: readonly MatchField[]
+  readonly miss: Target
+}
+
+export interface NewEntry {
+  readonly key: Uint8Array
+  readonly mask?: Uint8Array
+  readonly target: Target
+  readonly priority?: number
+  readonly meta?: number
+  /** ACL pipes only. */
+  readonly transport?: Transport
+}
+
+export interface Facts {
+  readonly release: string
+  readonly shape: number
+  readonly updates: boolean
+  readonly emulated: boolean
+}
+
+export interface Count {
+  readonly packets: bigint
+  readonly octets: bigint
+}
+
+export class Native {
+  private readonly functions: Readonly<Record<Name, CFunction>>
+  private readonly text: CFunction
+
+  private constructor(library: LibraryHandle) {
+    this.functions = Object.fromEntries(
+      Object.entries(SIGNATURES).map(([name, signature]) => [name, library.func(signature)]),
+    ) as Record<Name, CFunction>
+    this.text = library.func('const char *sluice_doca_text(int32_t code)')
+  }
+
+  /** Throws DOCA_UNAVAILABLE or DOCA_NATIVE_ABI. */
+  static open(): Native {
+    if (endianness() !== 'LE')
+      throw docaFault('DOCA_UNAVAILABLE', { library: LIBRARY, why: 'this machine is big-endian' })
+    let library: LibraryHandle
+    try {
+      library = koffi.load(docaPath(LIBRARY))
+    } catch (cause) {
+      const why = (cause instanceof Error ? cause.message : String(cause)).split('\n')[0] ?? ''
+      throw docaFault('DOCA_UNAVAILABLE', { library: LIBRARY, why }, { cause })
+    }
+    const sizes = Buffer.alloc(SIZES.length * 4)
+    const count = Number(library.func('int32_t sluice_doca_layout(void *sizes, uint32_t count)')(sizes, SIZES.length))
+    const abi = Number(library.func('int32_t sluice_doca_abi()')())
+    const found = `${abi}: ${Array.from({ length: Math.min(count, SIZES.length) }, (_, i) => sizes.readUInt32LE(i * 4)).join(' ')}`
+    const wanted = `${ABI}: ${SIZES.join(' ')}`
+    if (found !== wanted || count !== SIZES.length) throw docaFault('DOCA_NATIVE_ABI', { found, wanted })
+    return new Native(library)
+  }
+
+  /** The bare answer: 0, a count, or a negative code. */
+  ask(name: Name, ...args: Argument[]): number {
+    return Number(this.functions[name](...args))
+  }
+
+  /** As `ask`; a negative answer is a fault. `what` says what was tried. */
+  call(what: string, name: Name, ...args: Argument[]): number {
+    return this.checked(what, this.ask(name, ...args))
+  }
+
+  why(code: number): string {
+    return String(this.text(code))
+  }
+
+  facts(): Facts {
+    const out = Buffer.alloc(FACTS)
+    this.call('reading the release of DOCA', 'facts', out)
+    return {
+      release: textAt(out, 32, 32),
+      shape: out.readUInt32LE(64),
+      updates: out.readUInt32LE(68) === 1,
+      emulated: out.readUInt32LE(72) === 1,
+    }
+  }
+
+  devices(): string[] {
+    const room = 16
+    const out = Buffer.alloc(room * 16)
+    const count = this.call('listing devices', 'devices', out, room)
+    return Array.from({ length: Math.min(count, room) }, (_, i) => textAt(out, i * 16, 16))
+  }
+
+  /** Starts library, device and its own port, whose id is 0. */
+  openDevice(pci: string, counters: number): void {
+    const device = Buffer.alloc(DEVICE)
+    device.write(pci, 0, 15, 'latin1')
+    device.writeUInt32LE(512, 16)
+    device.writeUInt32LE(counters, 20)
+    device.writeUInt32LE(1 << 24, 24)
+    this.call(`opening ${pci}`, 'open', device)
+  }
+
+  representors(): { readonly vuid: string; readonly interface: string }[] {
+    const count = this.call('listing representors', 'representors', Buffer.alloc(0), 0)
+    const out = Buffer.alloc(Math.max(1, count) * REPRESENTOR)
+    this.call('listing representors', 'representors', out, count)
+    return Array.from({ length: count }, (_, i) => ({
+      vuid: textAt(out, i * REPRESENTOR, 128),
+      interface: textAt(out, i * REPRESENTOR + 144, 64),
+    }))
+  }
+
+  pipe(spec: PipeSpec): Handle {
+    const out = Buffer.alloc(PIPE)
+    out.write(spec.name.slice(0, 47), 0, 'latin1')
+    const miss = spec.miss
+    const words = [
+      PIPE_KINDS[spec.kind],
+      spec.root ? 1 : 0,
+      Math.max(1, spec.room),
+      TRANSPORTS[spec.transport],
+      spec.counted ? 1 : 0,
+      spec.counted ? 1 : 0,
+      spec.setsMeta ? 1 : 0,
+      FORWARDS.each,
+      0,
+      FORWARDS[miss.kind],
+    ]
+    for (const [i, word] of words.entries()) out.writeUInt32LE(word, 48 + i * 4)
+    out.writeBigUInt64LE(miss.kind === 'pipe' ? miss.pipe : 0n, 96)
+    out.writeUInt32LE(spec.fields.length, 104)
+    for (const [i, { field, value, mask }] of spec.fields.entries()) {
+      const at = 112 + i * MATCH
+      out.writeUInt8(FIELDS[field].number, at)
+      out.writeUInt8(value === undefined ? 1 : 0, at + 1)
+      if (value) out.set(value, at + 8)
+      out.set(mask, at + 24)
+    }
+    const handle = Buffer.alloc(8)
+    this.call(`creating the pipe ${spec.name}`, 'pipeCreate', out, handle)
+    return handle.readBigUInt64LE(0)
+  }
+
+  /** False: operations on it are still under way. */
+  destroyPipe(pipe: Handle): boolean {
+    return this.ask('pipeDestroy', pipe) === 0
+  }
+
+  /** Queues the entries; all of them, or a fault. */
+  add(what: string, pipe: Handle, entries: readonly NewEntry[]): Handle[] {
+    const first = entries[0]
+    if (!first) return []
+    const stride = (ENTRY + first.key.length + (first.mask?.length ?? 0) + 7) & ~7
+    const batch = Buffer.alloc(stride * entries.length)
+    for (const [i, entry] of entries.entries()) {
+      const at = i * stride
+      writeTarget(batch, at, entry.target)
+      batch.writeUInt32LE(entry.priority ?? 0, at + 16)
+      batch.writeUInt32LE(TRANSPORTS[entry.transport ?? 'none'], at + 20)
+      batch.writeUInt32LE(entry.meta ?? 0, at + 24)
+      batch.set(entry.key, at + ENTRY)
+      if (entry.mask) batch.set(entry.mask, at + ENTRY + entry.key.length)
+    }
+    return this.addPacked(what, pipe, batch, entries.length)
+  }
+
+  /** `batch` is packed as the header says. */
+  addPacked(what: string, pipe: Handle, batch: Buffer, count: number): Handle[] {
+    const handles = Buffer.alloc(count * 8)
+    const refused = Buffer.alloc(4)
+    const queued = this.call(what, 'entriesAdd', pipe, batch, batch.length, count, handles, refused)
+    if (queued < count) this.checked(what, refused.readInt32LE(0))
+    return Array.from({ length: count }, (_, i) => handles.readBigUInt64LE(i * 8))
+  }
+
+  remove(what: string, handles: readonly Handle[]): void {
+    if (handles.length === 0) return
+    const refused = Buffer.alloc(4)
+    const queued = this.call(what, 'entriesRemove', packed(handles), handles.length, refused)
+    if (queued < handles.length) this.checked(what, refused.readInt32LE(0))
+  }
+
+  update(what: string, handle: Handle, target: Target): void {
+    const entry = Buffer.alloc(ENTRY)
+    writeTarget(entry, 0, target)
+    this.call(what, 'entryUpdate', handle, entry)
+  }
+
+  /** Everything queued is in force, or a fault. */
+  settle(what: string, waitMs: number): void {
+    const code = this.ask('settle', waitMs)
+    if (code === NOT_COMPLETED) throw docaFault('DOCA_NOT_COMPLETED', { what, waitedMs: waitMs })
+    this.checked(what, code)
+  }
+
+  /** True when every one of them is in force. */
+  inForce(handles: readonly Handle[]): boolean {
+    if (handles.length === 0) return true
+    const states = Buffer.alloc(handles.length)
+    this.call('reading entries back', 'entriesState', packed(handles), handles.length, states)
+    return states.every((state) => state === 2)
+  }
+
+  counts(handles: readonly Handle[]): Count[] {
+    if (handles.length === 0) return []
+    const out = Buffer.alloc(handles.length * COUNT)
+    this.call('reading counters', 'entriesCount', packed(handles), handles.length, out)
+    return handles.map((_, i) => countAt(out, i * COUNT))
+  }
+
+  missed(pipe: Handle): Count {
+    const out = Buffer.alloc(COUNT)
+    this.call('reading a miss counter', 'pipeMissed', pipe, out)
+    return countAt(out, 0)
+  }
+
+  private checked(what: string, code: number): number {
+    if (code >= 0) return code
+    const why = code === ENTRY_FAILED ? `${this.why(code)} (${what})` : this.why(code)
+    throw docaFault('DOCA_DEVICE', { what, why })
+  }
+}
+
+function writeTarget(out: Buffer, at: number, target: Target): void {
+  out.writeUInt32LE(FORWARDS[target.kind], at)
+  out.writeUInt32LE(target.kind === 'port' ? target.port : 0, at + 4)
+  out.writeBigUInt64LE(target.kind === 'pipe' ? target.pipe : 0n, at + 8)
+}
+
+function packed(handles: readonly Handle[]): Buffer {
+  const out = Buffer.alloc(handles.length * 8)
+  for (const [i, handle] of handles.entries()) out.writeBigUInt64LE(handle, i * 8)
+  return out
+}
+
+const countAt = (out: Buffer, at: number): Count => ({
+  packets: out.readBigUInt64LE(at),
+  octets: out.readBigUInt64LE(at + 8),
+})
+
+function textAt(buffer: Buffer, at: number, room: number): string {
+  const end = buffer.indexOf(0, at)
+  return buffer.toString('utf8', at, end < 0 || end > at + room ? at + room : end)
+}

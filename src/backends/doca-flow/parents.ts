@@ -1,0 +1,95 @@
+// The entries that lead into a workspace's chains: one for its port, one for each of its addresses. Pointing them elsewhere is
+// the commit, taking them away is a quarantine: what has no parent is dropped. Where the release has no call to update an
+// entry, it is taken away first and added after, closed in between.
+
+import type { Chains } from './chains.js'
+import type { Handle, Native, NewEntry, Target } from './native.js'
+import { u16 } from './octets.js'
+import type { Scaffold } from './scaffold.js'
+
+interface Parent {
+  readonly pipe: Handle
+  readonly key: Uint8Array
+  readonly target: Target
+}
+
+const nameOf = ({ pipe, key }: Parent): string => `${pipe} ${Buffer.from(key).toString('hex')}`
+
+export class Parents {
+  /** What is in force, by pipe and key. */
+  private readonly held = new Map<string, Handle>()
+
+  constructor(
+    private readonly native: Native,
+    private readonly scaffold: Scaffold,
+    private readonly updates: boolean,
+  ) {}
+
+  handles(): readonly Handle[] {
+    return [...this.held.values()]
+  }
+
+  /** Makes exactly these chains reachable, and nothing else. `open` says which workspaces are; settles once. */
+  point(chains: readonly Chains[], waitMs: number): void {
+    const { native, held } = this
+    const wanted = new Map(chains.flatMap((one) => this.parentsOf(one)).map((parent) => [nameOf(parent), parent]))
+    // Narrowing goes first.
+    const gone = [...held].filter(([name]) => !wanted.has(name) || !this.updates)
+    this.take(
+      gone.map(([name]) => name),
+      waitMs,
+    )
+    for (const [name, parent] of wanted) {
+      const handle = held.get(name)
+      if (handle !== undefined) native.update('pointing a parent', handle, parent.target)
+    }
+    this.put([...wanted].filter(([name]) => !held.has(name)))
+    native.settle('pointing the parents', waitMs)
+  }
+
+  /** Closes one workspace, or opens it again. */
+  close(chains: Chains, waitMs: number): void {
+    this.take(this.parentsOf(chains).map(nameOf), waitMs)
+  }
+
+  open(chains: Chains, waitMs: number): void {
+    const missing = this.parentsOf(chains).filter((parent) => !this.held.has(nameOf(parent)))
+    this.put(missing.map((parent) => [nameOf(parent), parent] as const))
+    this.native.settle('opening a workspace', waitMs)
+  }
+
+  private take(names: readonly string[], waitMs: number): void {
+    const handles = names.flatMap((name) => this.held.get(name) ?? [])
+    this.native.remove('taking parents away', handles)
+    this.native.settle('taking parents away', waitMs)
+    for (const name of names) this.held.delete(name)
+  }
+
+  private put(parents: readonly (readonly [string, Parent])[]): void {
+    const byPipe = new Map<Handle, (readonly [string, Parent])[]>()
+    for (const one of parents) {
+      const list = byPipe.get(one[1].pipe)
+      if (list) list.push(one)
+      else byPipe.set(one[1].pipe, [one])
+    }
+    for (const [pipe, list] of byPipe) {
+      const entries = list.map(([, { key, target }]): NewEntry => ({ key, target }))
+      const handles = this.native.add('adding parents', pipe, entries)
+      for (const [i, [name]] of list.entries()) this.held.set(name, handles[i] as Handle)
+    }
+  }
+
+  private parentsOf({ at, pipes, port }: Chains): Parent[] {
+    const { root, to4, to6 } = this.scaffold
+    const into = (number: number): Target => {
+      const first = pipes[number]
+      if (!first) throw new TypeError('a chain has no first pipe')
+      return { kind: 'pipe', pipe: first.handle }
+    }
+    return [
+      { pipe: root, key: u16(port), target: into(at.from) },
+      ...at.addresses4.map((key): Parent => ({ pipe: to4, key, target: into(at.to4) })),
+      ...at.addresses6.map((key): Parent => ({ pipe: to6, key, target: into(at.to6) })),
+    ]
+  }
+}

@@ -1,0 +1,26 @@
+// What this machine's DOCA can do for the fence. Nothing is opened: a device belongs to one process, and asking must not take
+// it from the agent that holds it.
+
+import type { Probe, Probed } from '../backend.js'
+import type { Native } from './native.js'
+
+const yes = (feature: string, why: string): Probe => ({ feature, answer: 'yes', why })
+const no = (feature: string, why: string): Probe => ({ feature, answer: 'no', why })
+
+export function probeDoca(native: Native): Probed {
+  const { release, shape, updates, emulated } = native.facts()
+  const devices = native.devices()
+  const probes = [
+    yes('library', `DOCA ${release}, calls of ${shape / 10}`),
+    devices.length > 0 ? yes('device', devices.join(', ')) : no('device', 'no device is there to be fenced on'),
+    // No release says whether its prefix and ACL pipes take IPv6; a stage that they refuse changes nothing that is live.
+    yes('ipv6', 'assumed: a release without it refuses the pipe, and the bundle with it'),
+    updates
+      ? yes('update', 'entries are pointed elsewhere in place')
+      : no('update', 'entries are taken away and added again: a change of plan closes a workspace for moments'),
+    emulated
+      ? no('hardware', 'the software BlueField: every figure is emulated')
+      : yes('hardware', 'the library is not the emulator'),
+  ]
+  return { backend: 'doca-flow', trustDomain: emulated ? 'host' : 'dpu-host-trusted', probes }
+}

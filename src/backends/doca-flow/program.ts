@@ -1,0 +1,120 @@
+// The program of one generation: for each workspace a chain of pipes for each direction, deepest first, so that whatever
+// forwards to a pipe comes after it. Values are in network order and complete: what loads it has no choices left.
+
+import type { Digest } from '../../base/digest.js'
+import type { GrantId, WorkspaceId } from '../../plan/model.js'
+
+/** Fields of doca-shims/include/sluice_doca.h: their numbers there and the octets that each has in a key. */
+export const FIELDS = {
+  inPort: { number: 0, octets: 2 },
+  ethSource: { number: 1, octets: 6 },
+  etherType: { number: 3, octets: 2 },
+  tags: { number: 4, octets: 1 },
+  l4: { number: 6, octets: 1 },
+  fragment: { number: 7, octets: 1 },
+  l3Ok: { number: 8, octets: 1 },
+  l4Ok: { number: 9, octets: 1 },
+  meta: { number: 11, octets: 4 },
+  ip4Source: { number: 12, octets: 4 },
+  ip4Destination: { number: 13, octets: 4 },
+  ip4Version: { number: 14, octets: 1 },
+  ip4Protocol: { number: 15, octets: 1 },
+  ip6Source: { number: 16, octets: 16 },
+  ip6Destination: { number: 17, octets: 16 },
+  ip6Next: { number: 18, octets: 1 },
+  ip6Hops: { number: 19, octets: 1 },
+  sourcePort: { number: 20, octets: 2 },
+  destinationPort: { number: 21, octets: 2 },
+  tcpFlags: { number: 22, octets: 1 },
+  icmpType: { number: 23, octets: 1 },
+} as const
+export type FieldName = keyof typeof FIELDS
+
+/** Numbers of the shim. */
+export const PIPE_KINDS = { basic: 0, lpm: 2, acl: 4 } as const
+export type PipeKind = keyof typeof PIPE_KINDS
+/** Which header ports, flags and types are looked for in. */
+export const TRANSPORTS = { none: 0, tcp: 1, udp: 2, icmp: 3, icmp6: 4 } as const
+export type Transport = keyof typeof TRANSPORTS
+
+/** `wire` is the device's own port, `slot` the workspace's representor, `kernel` the Arm's own stack. */
+export type Forward =
+  | { readonly kind: 'drop' | 'kernel' | 'wire' | 'slot' }
+  | { readonly kind: 'pipe'; readonly pipe: number }
+
+export const DROP: Forward = { kind: 'drop' }
+
+export interface MatchField {
+  readonly field: FieldName
+  /** What all entries share; undefined: each entry says. */
+  readonly value?: Uint8Array
+  readonly mask: Uint8Array
+}
+
+export interface Entry {
+  /** The octets of the fields that entries say, in the pipe's order; `mask` as long, for LPM and ACL pipes. */
+  readonly key: Uint8Array
+  readonly mask?: Uint8Array
+  readonly forward: Forward
+  /** ACL: lower first. */
+  readonly priority?: number
+  /** For pipes that set metadata. */
+  readonly meta?: number
+  /** What a hit of this entry means. */
+  readonly grant?: GrantId
+}
+
+export interface Pipe {
+  readonly name: string
+  readonly kind: PipeKind
+  readonly transport: Transport
+  readonly fields: readonly MatchField[]
+  /** Entries have counters, and the miss has one. */
+  readonly counted: boolean
+  readonly setsMeta: boolean
+  readonly miss: Forward
+  readonly entries: readonly Entry[]
+}
+
+export interface DocaWorkspace {
+  readonly workspace: WorkspaceId
+  /** The DPU's own name of the function; the interface name where the inventory has none. */
+  readonly vuid: string
+  readonly interface: string
+  readonly addresses4: readonly Uint8Array[]
+  readonly addresses6: readonly Uint8Array[]
+  readonly suspendsOnExpiry: boolean
+  readonly pipes: readonly Pipe[]
+  /** First pipe of what comes from the workspace, and of what goes to it, by family. */
+  readonly from: number
+  readonly to4: number
+  readonly to6: number
+}
+
+export interface DocaProgram {
+  readonly generation: number
+  readonly planDigest: Digest
+  readonly expiresAtMs: number
+  readonly workspaces: readonly DocaWorkspace[]
+}
+
+/** Pipes, entries and counters that a program needs: what capacity is planned with. */
+export interface Demand {
+  readonly pipes: number
+  readonly entries: number
+  readonly counters: number
+  /** ACL rules take far more of the device's memory than other entries. */
+  readonly rules: number
+}
+
+export function demandOf(workspaces: readonly DocaWorkspace[]): Demand {
+  const demand = { pipes: 0, entries: 0, counters: 0, rules: 0 }
+  for (const { pipes } of workspaces)
+    for (const pipe of pipes) {
+      demand.pipes++
+      demand.entries += pipe.entries.length
+      if (pipe.counted) demand.counters += pipe.entries.length + 1
+      if (pipe.kind === 'acl') demand.rules += pipe.entries.length
+    }
+  return demand
+}

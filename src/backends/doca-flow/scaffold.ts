@@ -1,0 +1,58 @@
+// What stands while the device is open, whatever generation is live: a root that tells ports apart, and behind the wire a split
+// by family and by the workspaces' addresses. Its entries are the parents of the workspaces' chains, and what has none is
+// dropped: an open device without a plan closes everything.
+
+import { each, fixed, NEIGHBOUR_KEYS, neighbourFields } from './chain.js'
+import type { Handle, Native, PipeSpec, Target } from './native.js'
+import { u8, u16 } from './octets.js'
+import type { MatchField } from './program.js'
+
+const WIRE_PORT = 0
+const KERNEL: Target = { kind: 'kernel' }
+const DROP: Target = { kind: 'drop' }
+const ROOM = 4096
+
+export interface Scaffold {
+  readonly root: Handle
+  readonly to4: Handle
+  readonly to6: Handle
+}
+
+const parent = (name: string, fields: readonly MatchField[], miss: Target, root = false): PipeSpec => ({
+  name,
+  kind: 'basic',
+  root,
+  room: ROOM,
+  transport: 'none',
+  counted: true,
+  setsMeta: false,
+  fields,
+  miss,
+})
+
+export function buildScaffold(native: Native, waitMs: number): Scaffold {
+  // Neighbours on the wire are answered by the Arm for the workspaces behind it; nothing of theirs reaches a workspace.
+  const neighbours = native.pipe({
+    ...parent('wire neighbours', [fixed('ip6Next', u8(58)), ...neighbourFields()], DROP),
+    transport: 'icmp6',
+  })
+  native.add(
+    'adding neighbours',
+    neighbours,
+    NEIGHBOUR_KEYS.map((key) => ({ key, target: KERNEL })),
+  )
+  const to4 = native.pipe(parent('to addresses4', [each('ip4Destination')], DROP))
+  const to6 = native.pipe(parent('to addresses6', [each('ip6Destination')], { kind: 'pipe', pipe: neighbours }))
+  const wire = native.pipe(parent('wire', [fixed('tags', u8(0)), each('etherType')], DROP))
+  native.add('adding the families', wire, [
+    { key: u16(0x0800), target: { kind: 'pipe', pipe: to4 } },
+    { key: u16(0x86dd), target: { kind: 'pipe', pipe: to6 } },
+    { key: u16(0x0806), target: KERNEL },
+  ])
+  native.settle('preparing the scaffold', waitMs)
+  // Last, so that nothing half built sees a packet.
+  const root = native.pipe(parent('root', [each('inPort')], DROP, true))
+  native.add('adding the wire', root, [{ key: u16(WIRE_PORT), target: { kind: 'pipe', pipe: wire } }])
+  native.settle('opening the root', waitMs)
+  return { root, to4, to6 }
+}
