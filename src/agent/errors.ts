@@ -182,6 +182,12 @@ export const AGENT_FAULTS = {
     say: (d: { expected: string; found: string }) => `it is signed as ${d.found}, and ${d.expected} is expected`,
     remedy: 'Check that this is the file you mean: each kind of statement is signed as what it is.',
   },
+  AGENT_JOURNAL_DAMAGED: {
+    reaction: 'reject',
+    say: (d: { segment: number; line: number; sequence: number }) =>
+      `segment ${d.segment} of the journal was changed at line ${d.line} (event ${d.sequence}), and is not sealed`,
+    remedy: 'Run `sluice audit verify`, and compare the segment with what the sinks have.',
+  },
   AGENT_RECEIPT: {
     reaction: 'reject',
     say: (d: { why: string }) => `this is no receipt: ${d.why}`,
@@ -221,7 +227,8 @@ export const AGENT_FAULTS = {
   },
   AGENT_HTTP_ADDRESS: {
     reaction: 'reject',
-    say: (d: { host: string; port: number; why: string }) => `cannot serve health and metrics on ${d.host} port ${d.port}: ${d.why}`,
+    say: (d: { host: string; port: number; why: string }) =>
+      `cannot serve health and metrics on ${d.host} port ${d.port}: ${d.why}`,
     remedy: 'Choose a free port of 127.0.0.1 or ::1.',
   },
   AGENT_CANARY: {

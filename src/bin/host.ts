@@ -26,6 +26,7 @@ import { readMembers } from './members.js'
 import { openBackend, openNode, tellTrail } from './node.js'
 import { recover } from './recover.js'
 import { openRemote } from './remote.js'
+import { composeWitness } from './witness.js'
 
 /** What differs between a terminal, a pipe and a test. */
 export interface Surface {
@@ -72,6 +73,7 @@ export function composeHost(surface: Surface): Host {
     recover: (config, request) => recover(around, config, request),
     mediate: (config, request) => mediate(around, config, request),
     follow: (config, request) => followChannel(around, config, request),
+    witness: composeWitness(around),
     createState: async (config, options) => {
       const store = new Store(config.stateDirectory)
       if (!(options?.unlessThere && store.exists())) store.create()

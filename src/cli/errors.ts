@@ -41,6 +41,12 @@ export const CLI_FAULTS = {
       `${d.file} is not acceptable: ${d.errors === 1 ? '1 error' : `${d.errors} errors`}`,
     remedy: 'Correct the findings.',
   },
+  CLI_NO_RECEIPT: {
+    reaction: 'retry',
+    say: (d: { workspace: string }) =>
+      `the command was carried out on ${d.workspace}, and the node could not make a receipt of it`,
+    remedy: 'Look for space in the state directory and at its agent.key, then run the command again.',
+  },
   CLI_NOT_CONFIRMED: {
     reaction: 'reject',
     say: (d: { what: string }) => `${d.what}: not confirmed`,

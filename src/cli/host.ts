@@ -8,6 +8,7 @@ import type { BundleBytes } from '../bundle/model.js'
 import type { Capabilities, Probe } from '../plan/capabilities.js'
 import type { SlotKind } from '../plan/inventory.js'
 import type { BackendName, Plan, PlanSource, WorkspaceId } from '../plan/model.js'
+import type { WitnessHost } from './witness-host.js'
 
 export interface Host {
   /** Relative paths of the operator resolve against it. */
@@ -53,6 +54,8 @@ export interface Host {
   readonly runAgent: (config: Configured, request: AgentRequest) => Promise<void>
   /** Gives up one protection on an operator's word, and tells the trail. */
   readonly recover: (config: Configured, request: RecoverRequest) => Promise<Recovered>
+  /** Journals, receipts and evidence: what agents wrote and signed. */
+  readonly witness: WitnessHost
   /** Polls a source and keeps the node at what it says, until the signal is aborted. */
   readonly follow: (config: Configured, request: FollowRequest) => Promise<void>
   /** Answers the names of the workspaces until the signal is aborted. */
@@ -101,6 +104,8 @@ export interface Source {
 export interface AgentRequest {
   readonly signal: AbortSignal
   readonly tell: (line: AgentLine) => void
+  /** Instead of `tell`: lines of a JSON log. */
+  readonly log?: (line: string) => void
 }
 /** One thing that a running agent did or found. */
 export interface AgentLine {
@@ -186,6 +191,8 @@ export interface Configured {
   /** Absent: no DNS mediator. */
   readonly dns?: { readonly upstreams: readonly ConfiguredUpstream[]; readonly wildcardNames: number }
   readonly attachRequired?: boolean
+  /** Where health and metrics are served. */
+  readonly http?: string
   /** Where gRPC is served, and to whom. */
   readonly api?: {
     readonly listen: string
@@ -223,6 +230,8 @@ export interface ConfiguredUpstream {
 }
 
 export interface NodeOptions {
+  /** The trail is written beside the commands, not before they end: for a running agent, which closes it. */
+  readonly queued?: boolean
   /** Instead of the configured ones. */
   readonly backends?: readonly BackendName[]
   /** Takes the lock of apply; without it the node may only be looked at, or a workspace quarantined. */
@@ -266,6 +275,8 @@ export interface Quarantined {
   /** What is wrong with the state of this node. */
   readonly damage?: string
   readonly elapsedMs: number
+  /** The signed receipt; absent where the node could not make one. */
+  readonly receipt?: string
 }
 
 export interface AttachRequest {

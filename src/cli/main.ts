@@ -5,6 +5,9 @@ import { Command, CommanderError } from 'commander'
 import { agentCommand } from './commands/agent.js'
 import { applyCommand } from './commands/apply.js'
 import { attachCommand } from './commands/attach.js'
+import { auditQuery } from './commands/audit-query.js'
+import { auditSeal } from './commands/audit-seal.js'
+import { auditVerify } from './commands/audit-verify.js'
 import { quarantineBreakglass } from './commands/breakglass.js'
 import { bundleInit } from './commands/bundle-init.js'
 import { bundleInspect } from './commands/bundle-inspect.js'
@@ -29,6 +32,7 @@ import { bundleRollback, publishPromote, publishRelease } from './commands/publi
 import { publishRevoke, publishRotate } from './commands/publish-root.js'
 import { publishBreakglass, publishFreshness } from './commands/publish-statements.js'
 import { quarantineLift, quarantineSet } from './commands/quarantine.js'
+import { receiptVerify } from './commands/receipt-verify.js'
 import { recoverClock, recoverState } from './commands/recover.js'
 import { status } from './commands/status.js'
 import { uninstall } from './commands/uninstall.js'
@@ -66,6 +70,12 @@ const GROUPS = [
       publishBreakglass,
     ],
   },
+  {
+    name: 'audit',
+    say: 'check, read and seal the audit journal of a node',
+    rows: [auditVerify, auditQuery, auditSeal],
+  },
+  { name: 'receipt', say: 'check signed receipts of quarantines and lifts', rows: [receiptVerify] },
   { name: 'policy', say: 'check policy documents', rows: [policyCheck] },
   { name: 'inventory', say: 'sign the list of workspaces of a node', rows: [inventorySign] },
   {

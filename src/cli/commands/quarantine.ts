@@ -1,7 +1,9 @@
 // `sluice quarantine set` and `lift`: a durable flag, stronger than every plan, that drops all traffic of a workspace. Set
 // works while an apply is under way; the answer comes when the fence has been read back.
 
-import type { Declared } from '../frame.js'
+import { cliFault } from '../errors.js'
+import { writeFile } from '../files.js'
+import type { Context, Declared } from '../frame.js'
 import type { Quarantined } from '../host.js'
 import { withNode } from '../node.js'
 import { facts } from '../print.js'
@@ -18,14 +20,17 @@ const declared = (
   declare: (command) =>
     command
       .requiredOption('--reason <text>', 'why, for the trail')
+      .option('--receipt <file>', 'write the signed receipt there')
       .option('--config <file>', 'agent.yaml of this node'),
   run: (context, [workspace = ''], options) => {
-    const { reason, config } = options as { reason: string; config?: string }
+    const { reason, config, receipt } = options as { reason: string; config?: string; receipt?: string }
     const wanted = { config, exclusive: false, fencing: kind === 'quarantine-set' }
     return withNode(context, wanted, async (node) => {
       const result = await node.quarantine({ kind, workspace, reason })
+      const { receipt: _token, ...plain } = result
+      if (receipt !== undefined) writeReceipt(context, receipt, result)
       return {
-        json: { state: done, ...result },
+        json: { state: done, ...plain },
         text: facts([
           ['workspace', workspace],
           ['state', stateOf(done, result)],
@@ -39,6 +44,12 @@ const declared = (
     })
   },
 })
+
+/** The fence stands either way: a receipt that is missing or cannot be written is an error of its own. */
+function writeReceipt({ host }: Context, file: string, { workspace, receipt }: Quarantined): void {
+  if (receipt === undefined) throw cliFault('CLI_NO_RECEIPT', { workspace })
+  writeFile(host, file, receipt)
+}
 
 function stateOf(done: string, { attached, changed }: Quarantined): string {
   if (!attached) return `${done} on record; nothing here carries it now, and it is in force when something does`

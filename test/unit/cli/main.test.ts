@@ -35,6 +35,10 @@ const COMMANDS = [
   'publish breakglass',
   'policy check',
   'inventory sign',
+  'audit verify',
+  'audit query',
+  'audit seal',
+  'receipt verify',
   'quarantine set',
   'quarantine lift',
   'quarantine breakglass',
@@ -70,7 +74,7 @@ describe('help', () => {
       [...(text.split('Commands:')[1] ?? '').matchAll(/^ {2}(\w+)/gm)]
         .map((match) => match[1] ?? '')
         .filter((n) => n !== 'help')
-    const groups = ['bundle', 'publish', 'policy', 'inventory', 'quarantine', 'recover']
+    const groups = ['bundle', 'publish', 'audit', 'receipt', 'policy', 'inventory', 'quarantine', 'recover']
     for (const name of namesIn((await operator.sluice('--help')).out))
       if (groups.includes(name))
         listed.push(...namesIn((await operator.sluice(`${name} --help`)).out).map((one) => `${name} ${one}`))

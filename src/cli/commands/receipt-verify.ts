@@ -1,0 +1,37 @@
+// `sluice receipt verify`: whether a receipt of a quarantine or a lift is signed by an agent that somebody trusts, and what it
+// says. Needs no node and no network.
+
+import { decodeUtf8 } from '../../base/bytes.js'
+import { formatInstant } from '../../bundle/instant.js'
+import { readFile } from '../files.js'
+import type { Declared } from '../frame.js'
+import { facts } from '../print.js'
+
+export const receiptVerify: Declared = {
+  usage: 'verify <receipt>',
+  summary: 'check the signed receipt of a quarantine or a lift',
+  examples: ['sluice receipt verify receipt.jws --trust root.json'],
+  declare: (command) =>
+    command.requiredOption('--trust <file>', 'trust root with keys of role agent, or the agent.pub.json of the node'),
+  run: async ({ host }, [file = ''], options) => {
+    const { trust } = options as { trust: string }
+    const keys = { file: trust, bytes: readFile(host, trust, 'trust root') }
+    const receipt = await host.witness.verifyReceipt(decodeUtf8(readFile(host, file, 'receipt')) ?? '', keys)
+    const { askedAtMs, fencedAtMs, elapsedMs, quietFromMs } = receipt
+    return {
+      json: { ...receipt },
+      text: facts([
+        ['node', receipt.node],
+        ['workspace', receipt.workspace],
+        ['action', receipt.action],
+        ['by', receipt.by],
+        ['reason', receipt.reason],
+        ['asked at', formatInstant(askedAtMs)],
+        ['fence read back at', `${formatInstant(fencedAtMs)}, after ${elapsedMs} ms`],
+        ['no packet since', quietFromMs === null ? 'not measured' : formatInstant(quietFromMs)],
+        ['generation', String(receipt.generation)],
+        ['backends', receipt.backends.join(', ') || 'none: on record only'],
+      ]),
+    }
+  },
+}

@@ -1,0 +1,74 @@
+// The effects behind `sluice audit`, `sluice receipt` and `sluice evidence`, as the command line sees them: what was written
+// or signed by an agent, read and judged. `src/bin` composes them.
+
+import type { Configured } from './host.js'
+
+/** Where a journal lies, and by which keys its seals count. */
+export interface JournalPlace {
+  readonly eventsFile: string
+  /** A trust root, or the public keys of an agent; absent: those in the state directory, if there are any. */
+  readonly keys?: { readonly file: string; readonly bytes: Uint8Array }
+  /** Has the agent's own key and the mark. */
+  readonly stateDirectory?: string
+}
+
+export interface JournalReport {
+  readonly events: number
+  readonly segments: number
+  readonly sealed: number
+  readonly sealsChecked: boolean
+  readonly firstSequence: number
+  readonly lastSequence: number
+  readonly sealedThrough: number
+  readonly intact: boolean
+  readonly findings: readonly {
+    readonly kind: string
+    readonly file: string
+    readonly line: number
+    readonly sequence: number
+    readonly say: string
+  }[]
+  readonly furtherFindings: number
+}
+
+export interface JournalFilter {
+  readonly workspace?: string
+  readonly clause?: string
+  readonly sinceMs?: number
+  readonly untilMs?: number
+  readonly dispositions?: readonly number[]
+  readonly classes?: readonly number[]
+  readonly after?: number
+}
+
+export interface JournalEvent {
+  /** One OCSF event as JSON, as it stands in the journal. */
+  readonly text: string
+  readonly sequence: number
+  readonly event: Readonly<Record<string, unknown>>
+}
+
+export interface ReceiptView {
+  readonly node: string
+  readonly action: string
+  readonly workspace: string
+  readonly by: string
+  readonly reason: string
+  readonly askedAtMs: number
+  readonly fencedAtMs: number
+  readonly elapsedMs: number
+  readonly quietFromMs: number | null
+  readonly generation: number
+  readonly backends: readonly string[]
+}
+
+export interface WitnessHost {
+  verifyJournal(place: JournalPlace): Promise<JournalReport>
+  /** Counts lines that are no events in `unreadable`. */
+  queryJournal(eventsFile: string, filter: JournalFilter, unreadable: () => void): AsyncIterable<JournalEvent>
+  /** Closes and seals the live segment; undefined when there is nothing in it. */
+  sealJournal(
+    config: Configured,
+  ): Promise<{ readonly segment: number; readonly events: number; readonly lastSequence: number } | undefined>
+  verifyReceipt(token: string, keys: { readonly file: string; readonly bytes: Uint8Array }): Promise<ReceiptView>
+}
