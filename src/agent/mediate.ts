@@ -49,7 +49,7 @@ export function mediatorOf(host: MediationHost): Mediator {
           const done = await Promise.all(
             [...backends].map(([name, { driver }]) => {
               const own = grants.filter(({ workspace }) => record.backendOf(workspace) === name)
-              return own.length === 0 ? true : driver.learn(generation, own)
+              return own.length === 0 ? Promise.resolve(true) : driver.learn(generation, own)
             }),
           )
           return done.every((live) => live)
