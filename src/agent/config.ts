@@ -16,7 +16,18 @@ import {
   SOURCE_KEYS,
   type SourceConfig,
 } from './config-sections.js'
-import { backend, flag, interfacePattern, listOf, path, type Read, spiffeUri, Wrong, word } from './config-values.js'
+import {
+  backend,
+  flag,
+  interfacePattern,
+  listenAddress,
+  listOf,
+  path,
+  type Read,
+  spiffeUri,
+  Wrong,
+  word,
+} from './config-values.js'
 
 export interface AgentConfig {
   /** SPIFFE URI of this node: the reporter of every event. */
@@ -36,6 +47,8 @@ export interface AgentConfig {
   readonly attachRequired?: boolean
   /** Where `sluice agent` gets releases; absent: it holds what was applied by hand. */
   readonly source?: SourceConfig
+  /** Where health and metrics are served, on loopback; absent: nowhere. */
+  readonly http?: string
   /** Absent: no gRPC. */
   readonly api?: ApiConfig
   /** The DNS mediator of this node; absent: there is none, and a name needs a pin. */
@@ -85,6 +98,7 @@ const KEYS = {
   attach_required: { field: 'attachRequired', read: flag, otherwise: undefined },
   source: { field: 'source', section: SOURCE_KEYS, otherwise: undefined },
   api: { field: 'api', section: API_KEYS, otherwise: undefined },
+  http: { field: 'http', read: listenAddress, otherwise: undefined },
   dns: { field: 'dns', section: DNS_KEYS, otherwise: undefined },
   socket: { field: 'socket', read: path, otherwise: undefined },
 } as const satisfies Keys

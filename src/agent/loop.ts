@@ -23,7 +23,13 @@ export interface LoopEffects {
 }
 
 export type LoopLine =
-  | { readonly kind: 'carried'; readonly command: Command['kind']; readonly by: string; readonly elapsedMs: number }
+  | {
+      readonly kind: 'carried'
+      readonly command: Command['kind']
+      readonly by: string
+      readonly elapsedMs: number
+      readonly failed: boolean
+    }
   | { readonly kind: 'failed'; readonly during: Command['kind'] | 'sweep'; readonly error: unknown }
   | { readonly kind: 'drift'; readonly drift: readonly string[] }
 
@@ -59,10 +65,16 @@ export class Loop {
     const lane = isUrgent(command) ? this.fence : this.work
     return lane.run(async () => {
       const startMs = this.effects.monotonicMs()
-      const answer = await carry<K>(await this.effects.node(), command)
       const { kind, by } = command
-      this.effects.tell({ kind: 'carried', command: kind, by, elapsedMs: this.effects.monotonicMs() - startMs })
-      return answer
+      let failed = true
+      try {
+        const answer = await carry<K>(await this.effects.node(), command)
+        failed = false
+        return answer
+      } finally {
+        const elapsedMs = this.effects.monotonicMs() - startMs
+        this.effects.tell({ kind: 'carried', command: kind, by, elapsedMs, failed })
+      }
     })
   }
 

@@ -31,6 +31,8 @@ export interface Served {
   readonly node: () => Promise<AgentNode>
   readonly commandId: () => string
   readonly tell: (line: ServeLine) => void
+  /** The channel answered. */
+  readonly answered: () => void
   /** Refused and allowed traffic, after it went to the trail. */
   readonly seen: (facts: readonly Fact[]) => void
   readonly sleep: (ms: number, wake: AbortSignal) => Promise<void>
@@ -80,7 +82,7 @@ async function watchAll({ node, seen }: Served, signal: AbortSignal): Promise<vo
 }
 
 function followSource(
-  { loop, node, commandId, tell }: Served,
+  { loop, node, commandId, tell, answered }: Served,
   { config, transport }: NonNullable<Served['source']>,
   signal: AbortSignal,
 ): Promise<void> {
@@ -88,9 +90,11 @@ function followSource(
   /** An inventory that changed since the last bundle was judged makes the bundle news again. */
   const asked: Transport = {
     ...transport,
-    fetch: (channel, { tag, ...since }) => {
+    fetch: async (channel, { tag, ...since }) => {
       const same = tag !== undefined && judged !== undefined && equal(judged, readInventory(config))
-      return transport.fetch(channel, same ? { ...since, tag } : since)
+      const fetched = await transport.fetch(channel, same ? { ...since, tag } : since)
+      answered()
+      return fetched
     },
   }
   const made = () => ({ by: SELF, commandId: commandId() })

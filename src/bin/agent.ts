@@ -1,16 +1,21 @@
-// Composes the running agent: one node under its lock for as long as the process lives, the loop, the channel. The only
-// place that knows all of them.
+// Composes the running agent: one node under its lock for as long as the process lives, the loop, the channel, and the four
+// ways in and out: socket, gRPC, health and metrics over HTTP, log. The only place that knows all of them.
 
 import { setTimeout as sleepFor } from 'node:timers/promises'
-import { Loop } from '../agent/loop.js'
+import { type HttpServer, startHttp } from '../agent/http.js'
+import { openLog } from '../agent/log.js'
+import { Loop, type LoopLine } from '../agent/loop.js'
+import { createMetrics, isReady } from '../agent/metrics.js'
 import { openTrustRoot } from '../agent/roots.js'
-import { serveAgent } from '../agent/serve.js'
+import { type ServeLine, serveAgent } from '../agent/serve.js'
+import { status } from '../agent/status.js'
 import { openTransport } from '../agent/transports/open.js'
 import { type ApiServer, type ApiTerms, serveApi } from '../api/server.js'
 import { type SocketServer, serveSocket } from '../api/socket-server.js'
 import type { Fact } from '../audit/fact.js'
 import { causeChain } from '../base/fault.js'
-import type { AgentLine, AgentRequest, Configured } from '../cli/host.js'
+import type { AgentRequest, Configured } from '../cli/host.js'
+import { ofLoop, ofStory, type Spoken } from './agent-lines.js'
 import { portsOf } from './api.js'
 import { callsOf } from './calls.js'
 import { newCommandId, openAgentNode, type Surroundings } from './node.js'
@@ -18,38 +23,70 @@ import { socketOf } from './remote.js'
 
 /** Runs until the signal is aborted. Throws what keeps the node from opening or standing. */
 export async function runAgent(around: Surroundings, config: Configured, request: AgentRequest): Promise<void> {
-  const { signal, tell } = request
-  const { node, trail, close } = await openAgentNode(around, config, { exclusive: true })
+  const { signal, log } = request
+  const { nowMs } = around
+  const opened = await openAgentNode(around, config, { exclusive: true, queued: true })
+  const { trail } = opened
+  const speak = log ? openLog(config.node, log) : request.tell
+  const say = (line: Spoken | undefined): void => {
+    if (line) speak({ atMs: nowMs(), ...line })
+  }
   const transport = config.source && openTransport(config.source.from, { ...config.source, cwd: around.cwd })
+  let answeredAtMs: number | undefined
+  const metrics = createMetrics({
+    version: around.version,
+    status: async () => status(await current()),
+    journal: trail.status,
+    channelAnsweredAtMs: () => answeredAtMs,
+    nowMs,
+  })
+  const emit = (facts: readonly Fact[]): Promise<void> => {
+    metrics.told(facts)
+    return trail.emit(facts)
+  }
   /** The root may have been followed, and its chains are judged by the time. */
   const current = async () => {
-    const { root, digest } = await openTrustRoot(config.trustRoot, around.nowMs())
-    return { ...node, trust: root, trustDigest: digest }
-  }
-  const say = (level: AgentLine['level'], event: string, detail: AgentLine['detail'] = {}): void => {
-    tell({ atMs: around.nowMs(), level, event, detail })
+    const { root, digest } = await openTrustRoot(config.trustRoot, nowMs())
+    return { ...opened.node, emit, trust: root, trustDigest: digest }
   }
   const commandId = () => newCommandId(around)
-  let api: ApiServer | undefined
-  const loop = new Loop({
-    node: current,
-    monotonicMs: () => performance.now(),
-    sleep,
-    commandId,
-    tell: (line) => {
-      // Ready means that the fence is read back: not while it differs, and again once it was put right.
-      if (line.kind === 'drift') api?.setReady(false)
-      if (line.kind === 'carried' && line.command === 'repair') api?.setReady(true)
-      if (line.kind === 'failed')
-        say('error', 'failed', { during: line.during, why: causeChain(line.error).join(': ') })
-      else if (line.kind === 'drift') say('warning', 'drift', { findings: line.drift })
-      else if (line.command !== 'tend')
-        say('info', line.command, { by: line.by, elapsedMs: Math.round(line.elapsedMs) })
-    },
-  })
   const onlookers = new Set<(facts: readonly Fact[]) => void>()
+  let api: ApiServer | undefined
   let socket: SocketServer | undefined
+  let http: HttpServer | undefined
+  const heard = (line: LoopLine): void => {
+    say(ofLoop(line))
+    // Ready means that the fence is read back: not while it differs, and again once it was put right.
+    if (line.kind === 'drift') api?.setReady(false)
+    if (line.kind !== 'carried') return
+    metrics.ran(line.command, line.elapsedMs, line.failed)
+    if (line.command === 'repair' && !line.failed) api?.setReady(true)
+  }
+  const told = (line: ServeLine): void => {
+    say(ofStory(line))
+    if (line.kind === 'stands') api?.setReady(line.stood !== 'open')
+  }
+  const monotonicMs = () => performance.now()
+  const loop = new Loop({ node: current, monotonicMs, sleep, commandId, tell: heard })
   try {
+    const calls = callsOf({ loop, node: current, commandId, unwritten: trail.unwritten, onlookers })
+    socket = await serveSocket(socketOf(config), calls, process.getuid?.() ?? 0)
+    if (config.api) {
+      const behind = { loop, node: current, commandId, name: config.node, eventsFile: config.eventsFile }
+      const failed = (error: unknown): void => {
+        say({ level: 'warning', event: 'api-failed', detail: { why: causeChain(error).join(': ') } })
+      }
+      api = await serveApi(portsOf(behind), apiTerms(config.api), { nowMs, monotonicMs, failed })
+      say({ level: 'info', event: 'api', detail: { port: api.port } })
+    }
+    if (config.http !== undefined) {
+      const ready = async () => {
+        const { state } = await status(await current())
+        return { ready: isReady(state), state }
+      }
+      http = await startHttp({ registry: metrics.registry, ready }, hostAndPort(config.http))
+      say({ level: 'info', event: 'http', detail: { port: http.port } })
+    }
     const served = {
       loop,
       node: current,
@@ -58,48 +95,23 @@ export async function runAgent(around: Surroundings, config: Configured, request
       seen: (facts: readonly Fact[]) => {
         for (const look of onlookers) look(facts)
       },
-      tell: (line: Parameters<Parameters<typeof serveAgent>[0]['tell']>[0]) => {
-        switch (line.kind) {
-          case 'stands':
-            api?.setReady(line.stood !== 'open')
-            return say('info', 'stands', { state: line.stood, generation: line.generation })
-          case 'active':
-            return say('info', 'active', { generation: line.generation, revision: line.revision })
-          case 'root':
-            return say('info', 'root', { version: line.version })
-          case 'source-failed':
-            return say('warning', 'source-failed', {
-              code: line.fault.code,
-              why: causeChain(line.fault).join(': '),
-              waitMs: line.waitMs,
-            })
-          case 'part-failed':
-            return say('error', 'part-failed', { part: line.part, why: causeChain(line.error).join(': ') })
-        }
+      answered: () => {
+        answeredAtMs = nowMs()
       },
+      tell: told,
       ...(config.source && transport ? { source: { config: config.source, transport } } : {}),
-    }
-    const calls = callsOf({ loop, node: current, commandId, unwritten: trail.unwritten, onlookers })
-    socket = await serveSocket(socketOf(config), calls, process.getuid?.() ?? 0)
-    if (config.api) {
-      api = await serveApi(portsOf({ loop, node: current, commandId, name: config.node }), apiTerms(config.api), {
-        nowMs: around.nowMs,
-        monotonicMs: () => performance.now(),
-        failed: (error) => {
-          say('warning', 'api-failed', { why: causeChain(error).join(': ') })
-        },
-      })
-      say('info', 'api', { port: api.port })
     }
     await serveAgent(served, signal)
   } finally {
+    await http?.close()
     await api?.close()
     await socket?.close()
     transport?.close()
-    await close()
+    await opened.close()
+    await trail.close()
     const unwritten = trail.unwritten()
-    if (unwritten !== undefined) say('warning', 'audit-lost', { why: unwritten })
-    say('info', 'stopped')
+    if (unwritten !== undefined) say({ level: 'warning', event: 'audit-lost', detail: { why: unwritten } })
+    say({ level: 'info', event: 'stopped', detail: {} })
   }
 }
 
@@ -113,6 +125,12 @@ const apiTerms = (config: NonNullable<Configured['api']>): ApiTerms => ({
     auditor: config.auditors,
   },
 })
+
+/** Of what agent.yaml has admitted: `127.0.0.1:9465`, `[::1]:9465`. */
+function hostAndPort(listen: string): { readonly host: string; readonly port: number } {
+  const at = listen.lastIndexOf(':')
+  return { host: listen.slice(0, at).replace(/^\[(.*)\]$/, '$1'), port: Number(listen.slice(at + 1)) }
+}
 
 async function sleep(ms: number, wake: AbortSignal): Promise<void> {
   try {

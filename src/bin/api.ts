@@ -7,6 +7,8 @@ import { look } from '../agent/loop-repair.js'
 import { type AgentNode, lookUp } from '../agent/node.js'
 import { livePlan, status } from '../agent/status.js'
 import type { AgentPorts, Explained, Flow } from '../api/ports.js'
+import { followEvents } from '../audit/query.js'
+import { utf8 } from '../base/bytes.js'
 import { parseIp } from '../base/ip.js'
 import { encodePlan } from '../plan/codec.js'
 import { explain, parsePacketQuestion } from '../plan/explain.js'
@@ -17,9 +19,10 @@ export interface Behind {
   readonly node: () => Promise<AgentNode>
   readonly commandId: () => string
   readonly name: string
+  readonly eventsFile: string
 }
 
-export function portsOf({ loop, node, commandId, name }: Behind): AgentPorts {
+export function portsOf({ loop, node, commandId, name, eventsFile }: Behind): AgentPorts {
   const made = (id: string) => ({ by: id, commandId: commandId() })
   return {
     node: name,
@@ -46,6 +49,10 @@ export function portsOf({ loop, node, commandId, name }: Behind): AgentPorts {
     attach: ({ id }, given) => loop.run<'attach'>({ kind: 'attach', ...made(id), ...given }),
     detach: ({ id }, given) => loop.run<'detach'>({ kind: 'detach', ...made(id), ...given }),
     attachments: async () => (await node()).store.tenures(),
+    events: async function* (after, signal) {
+      for await (const { sequence, text } of followEvents(eventsFile, { after }, signal))
+        yield { sequence, line: utf8(text) }
+    },
   }
 }
 

@@ -102,7 +102,7 @@ async function openParts(around: Surroundings, config: Configured, options: Node
     for (const name of new Set([...order, ...used])) opened.set(name, await openBackend(name, config))
     const { nowMs, random } = around
     const signer = agentSigner(config.stateDirectory, random)
-    const trail = trailOf(around, config)
+    const trail = trailOf(around, config, options.queued ? 'queued' : 'awaited')
     const { emit } = trail
     const node = { config, trust: root, trustDigest: digest, store, backends: opened, order, emit, nowMs, signer }
     return { node, trail, close }
@@ -180,12 +180,17 @@ export async function tellTrail(
 }
 
 /** The trail of this node. */
-export function trailOf({ version, nowMs, random }: Surroundings, config: TrailPlace): ReturnType<typeof openTrail> {
+export function trailOf(
+  { version, nowMs, random }: Surroundings,
+  config: TrailPlace,
+  delivery: 'awaited' | 'queued' = 'awaited',
+): ReturnType<typeof openTrail> {
   return openTrail(config.eventsFile, join(config.stateDirectory, EVENTS_LOCK), {
     product: { name: 'sluice', version },
     reporter: { uid: config.node, hostname: hostname() },
     nowMs,
     random,
+    delivery,
     ...witnessed(config.node, config.stateDirectory, random),
   })
 }

@@ -20,9 +20,10 @@ export const agentCommand: Declared = {
     const config = await configure(context, named)
     if (first) await host.createState(config, { unlessThere: true })
     const tell = (line: AgentLine): void => {
-      host.writeError(json ? `${JSON.stringify(line)}\n` : say(line))
+      host.writeError(say(line))
     }
-    await host.runAgent(config, { signal: host.interrupted(undefined), tell })
+    const log = json ? { log: host.writeError } : {}
+    await host.runAgent(config, { signal: host.interrupted(undefined), tell, ...log })
     return { json: undefined, text: '', streamed: true }
   },
 }
