@@ -167,7 +167,7 @@ export const dnsQuery: Target = {
       encode({ type: 'query', id: 7, flags: 256, questions: [{ ...question, type: 'AAAA' }] }),
       encode({ type: 'query', id: 7, questions: [{ ...question, type: 'TXT', class: 'CH' }] }),
       encode({ type: 'query', id: 7, questions: [question, question] }),
-      encode({ type: 'query', id: 7, questions: [question], additionals: [{ ...opt, ednsVersion: 1 } as Answer] }),
+      encode({ type: 'query', id: 7, questions: [question], additionals: [{ ...opt, ednsVersion: 1 }] }),
     ]),
   words: WORDS,
   repair: (bytes) => {
