@@ -277,6 +277,7 @@ extern struct emu_world emu;
 
 /* lock.c */
 void emu_lock(void);
+bool emu_try_lock(void);
 void emu_unlock(void);
 uint64_t emu_now_ms(void);
 #define EMU_LOCKED __attribute__((cleanup(emu_unlock_scope))) int emu_scope = emu_lock_scope()

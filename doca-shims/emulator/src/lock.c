@@ -27,6 +27,12 @@ void emu_lock(void)
     pthread_mutex_lock(&mutex);
 }
 
+bool emu_try_lock(void)
+{
+    pthread_once(&once, make);
+    return pthread_mutex_trylock(&mutex) == 0;
+}
+
 void emu_unlock(void)
 {
     pthread_mutex_unlock(&mutex);

@@ -52,7 +52,12 @@ export class BlueField {
   /** Port 0 is the wire, ports 1 and on are these representors. */
   topology(vuids: readonly string[]): void {
     const lines = ['dev 0000:03:00.0 p0', ...vuids.map((vuid, i) => `rep 0000:03:00.0 pf0vf${i} ${vuid}`)]
-    if (this.setTopology(lines.join('\n')) !== 0) throw new Error('the topology was not taken')
+    this.describe(lines.join('\n'))
+  }
+
+  /** A topology in full, as doca_emulator.h describes it. */
+  describe(text: string): void {
+    if (this.setTopology(text) !== 0) throw new Error('the topology was not taken')
   }
 
   inject(port: number, frame: Uint8Array): Fate {
