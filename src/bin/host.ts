@@ -20,6 +20,7 @@ import { cliFault } from '../cli/errors.js'
 import type { ConfigBytes, Host, Surveyed } from '../cli/host.js'
 import type { BackendName } from '../plan/model.js'
 import { runAgent } from './agent.js'
+import { explainNameHere } from './explain-name.js'
 import { followChannel } from './follow.js'
 import { mediate } from './mediate.js'
 import { readMembers } from './members.js'
@@ -71,6 +72,7 @@ export function composeHost(surface: Surface): Host {
     openNode: async (config, options) =>
       (await openRemote(around, config, options)) ?? openNode(around, config, options),
     recover: (config, request) => recover(around, config, request),
+    explainName: (config, question) => explainNameHere(config, question, surface.nowMs()),
     mediate: (config, request) => mediate(around, config, request),
     follow: (config, request) => followChannel(around, config, request),
     witness: composeWitness(around),

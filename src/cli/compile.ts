@@ -8,6 +8,7 @@ import { verifyBundle, verifyInventory } from '../bundle/verify.js'
 import { checkPlan } from '../plan/check.js'
 import { compilePlan } from '../plan/compile.js'
 import { planFault } from '../plan/errors.js'
+import { dnsServices } from '../plan/mediation.js'
 import type { BackendName, Guarantee, Plan, PlanSource } from '../plan/model.js'
 import { parseInventory } from '../plan/parse-inventory.js'
 import { normalizePolicies } from '../policy/normalize.js'
@@ -20,6 +21,8 @@ export interface Wanted {
   readonly bundle: string
   readonly inventory: string
   readonly backends: readonly BackendName[]
+  /** A DNS mediator runs on the node, so that names need no pins. */
+  readonly mediated?: boolean
   /** Verify against this trust root, as a node with this audience and channel would. */
   readonly trust?: { readonly file: string; readonly audience: string; readonly channel: string }
 }
@@ -52,6 +55,7 @@ export async function compileOffline(context: Context, wanted: Wanted): Promise<
     inventory: slots.inventory,
     capabilities,
     order: wanted.backends,
+    ...(wanted.mediated ? { mediated: true, services: dnsServices(slots.inventory) } : {}),
   })
   const checked = plan ? checkPlan(plan) : []
   const all = [...read.notes, ...slots.notes, ...notes, ...checked]

@@ -92,6 +92,11 @@ export const CLI_FAULTS = {
     say: () => 'a lift names the quarantine that it lifts, and nothing else does',
     remedy: 'Add --quarantine ID to a lift (`sluice status --json` shows it), and leave it out of a quarantine.',
   },
+  CLI_EXPLAIN_QUESTION: {
+    reaction: 'reject',
+    say: (d: { why: string }) => `there is nothing to explain: ${d.why}`,
+    remedy: "Ask for one packet (--packet 'tcp A:PORT > B:PORT') or one name (--name files.example.com:443).",
+  },
 } as const satisfies FaultTable
 
 export const cliFault = faultsOf(CLI_FAULTS)

@@ -58,6 +58,8 @@ export interface Host {
   readonly witness: WitnessHost
   /** Polls a source and keeps the node at what it says, until the signal is aborted. */
   readonly follow: (config: Configured, request: FollowRequest) => Promise<void>
+  /** Whether a name would resolve and connect, from a plan and from what the mediator of that node remembers. */
+  readonly explainName: (config: Configured | undefined, question: NameQuestion) => NameExplained
   /** Answers the names of the workspaces until the signal is aborted. */
   readonly mediate: (config: Configured, request: MediateRequest) => Promise<Mediated>
 }
@@ -123,6 +125,26 @@ export interface Recovered {
   readonly moved?: string
   /** null: their list could not be read. */
   readonly quarantines: number | null
+}
+
+export interface NameQuestion {
+  readonly plan: Plan
+  readonly generation: number
+  readonly quarantined: readonly WorkspaceId[]
+  readonly workspace: WorkspaceId
+  readonly name: string
+  readonly protocol: 'tcp' | 'udp'
+  readonly port: number
+}
+export interface NameExplained {
+  readonly resolves: boolean
+  readonly connects: 'yes' | 'once-resolved' | 'no'
+  readonly say: string
+  readonly clauses: readonly string[]
+  readonly addresses: readonly { readonly address: string; readonly secondsLeft: number | null }[]
+  readonly sharedWith: readonly string[]
+  readonly labels: readonly { readonly pattern: string; readonly names: number; readonly limit: number }[]
+  readonly ways: readonly string[]
 }
 
 export interface MediateRequest {

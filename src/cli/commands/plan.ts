@@ -38,7 +38,10 @@ export const planCommand: Declared = {
     const node = config === undefined ? undefined : await configure(context, config)
     const trust = node ? { trust: { file: node.trustRoot, audience: node.audience, channel: node.channel } } : {}
     const backends = backend ?? node?.backends ?? FENCING_BACKENDS
-    const made = await compileOffline(context, { bundle, inventory, backends, ...trust })
+    const made = await compileOffline(context, {
+      ...{ bundle, inventory, backends, ...trust },
+      mediated: node?.dns !== undefined,
+    })
     const { plan, verified } = made
     if (plan && out !== undefined) writeFile(context.host, out, encodePlan(plan))
     const digest = plan ? planDigest(plan) : undefined
