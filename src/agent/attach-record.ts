@@ -26,7 +26,7 @@ export interface Tenure {
 export const encodeTenures = (list: readonly Tenure[]): string =>
   seal(
     TENURES_FORMAT,
-    list.map((entry) => ({ ...entry, attached: Number(entry.attached), made: Number(entry.made) })) as unknown as Json,
+    list.map((entry) => ({ ...entry, attached: Number(entry.attached), made: Number(entry.made) })),
   )
 
 /** Throws RecordProblem for anything that `encodeTenures` did not write. */

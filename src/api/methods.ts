@@ -46,9 +46,9 @@ export function definitionOf<M extends MethodName>(name: M): MethodDefinition<Re
     path: `/${PACKAGE}.${name}`,
     requestStream: false,
     responseStream: streams,
-    requestSerialize: encode(request as Codec<unknown>),
+    requestSerialize: encode(request),
     requestDeserialize: (bytes) => request.decode(bytes) as RequestOf<M>,
-    responseSerialize: encode(response as Codec<unknown>),
+    responseSerialize: encode(response),
     responseDeserialize: (bytes) => response.decode(bytes) as ResponseOf<M>,
   }
 }

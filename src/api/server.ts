@@ -76,9 +76,9 @@ export async function serveApi(agent: AgentPorts, terms: ApiTerms, effects: ApiE
     Object.fromEntries(METHOD_NAMES.map((name) => [name, serverCall(name, handlers, guard, effects)])),
   )
   const health = new HealthImplementation({ '': 'NOT_SERVING' })
-  health.addToServer(server as never)
+  health.addToServer(server)
   const set = { fileDescriptorProtos: filesOf(Buffer.from(DESCRIPTOR, 'base64')) }
-  new ReflectionService({ [PACKAGE]: set as never }).addToServer(server as never)
+  new ReflectionService({ [PACKAGE]: set as never }).addToServer(server)
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(terms.listen, certificates.credentials, (error, bound) => {
       if (error) reject(apiFault('API_SOCKET', { path: terms.listen, why: error.message }, { cause: error }))
@@ -93,7 +93,7 @@ export async function serveApi(agent: AgentPorts, terms: ApiTerms, effects: ApiE
     setReady: (ready) => {
       health.setStatus('', ready ? 'SERVING' : 'NOT_SERVING')
     },
-    reload: certificates.reload,
+    reload: () => certificates.reload(),
     close: async () => {
       certificates.close()
       const hurry = setTimeout(() => {

@@ -52,6 +52,10 @@ export class RunningAgent {
     return agent
   }
 
+  /** Of the running process. */
+  get pid(): number {
+    return this.child?.pid ?? 0
+  }
   path(name: string): string {
     return join(this.operator.directory, name)
   }
