@@ -117,6 +117,26 @@ socket: run/sluice.sock
       '9:9 missing-key source.inventory: the key source.inventory is missing',
     ],
     [
+      'an address that no server binds',
+      `${GOOD}http: localhost:80\n`,
+      '9:7 bad-value http: expected an address and a port, such as 127.0.0.1:7443 or [::1]:7443',
+    ],
+    [
+      'a flag that is a word',
+      `${GOOD}attach_required: "yes"\n`,
+      '9:18 bad-value attach_required: expected true or false',
+    ],
+    [
+      'a caller that is no identity',
+      `${GOOD}api: {listen: "127.0.0.1:1", certificate: c, key: k, client_ca: a, operators: ["*"]}\n`,
+      '9:80 bad-value api.operators: expected a SPIFFE URI, or one that ends in /* for all below it',
+    ],
+    [
+      'an API without its certificate',
+      `${GOOD}api: {listen: "[::1]:7443", key: k, client_ca: a}\n`,
+      '9:6 missing-key api.certificate: the key api.certificate is missing',
+    ],
+    [
       'an interval that is not in seconds',
       `${GOOD}source: {from: pub, inventory: i.yaml, interval_seconds: 0}\n`,
       '9:58 bad-value source.interval_seconds: expected a number of seconds from 1 to 86400',
