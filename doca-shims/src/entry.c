@@ -223,13 +223,14 @@ int32_t sluice_doca_settle(uint32_t timeout_ms)
     if (!shim.wire_started)
         return SLUICE_DOCA_BAD_HANDLE;
     uint64_t deadline = now_ms() + timeout_ms;
-    while (shim.outstanding > 0) {
+    /* Once in any case: a device that is gone says so here. */
+    do {
         int32_t code = process();
         if (code != 0)
             return code;
         if (shim.outstanding > 0 && now_ms() > deadline)
             return SLUICE_DOCA_NOT_COMPLETED;
-    }
+    } while (shim.outstanding > 0);
     if (shim.updated) {
         /* The callback of an update can come before the hardware has let go of the old rule: once more. */
         int32_t code = process();
