@@ -3,7 +3,7 @@
 
 import { quote } from '../../base/quote.js'
 import { counting, type Declared } from '../frame.js'
-import type { Mediated, MediateLine } from '../host.js'
+import type { Mediated, MediateLine } from '../host-names.js'
 import { configure } from '../node.js'
 import type { Paint } from '../print.js'
 
