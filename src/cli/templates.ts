@@ -38,6 +38,11 @@ backends: ${list(values.backends)}
 # Interfaces that may only ever carry fenced traffic: names, or patterns such as "ws*". One that appears without being in the
 # inventory is dropped.
 attach_interfaces: ${list(values.interfaces)}
+
+# The resolvers that \`sluice mediate\` may ask for the workspaces' names, by preference: udp://, tcp:// or dot://ADDRESS#NAME.
+# Without this section a name in a policy needs addresses under dns.pins.
+# dns:
+#   upstreams: ["dot://192.0.2.53#resolver.example"]
 `
 
 export interface Slot {
