@@ -11,8 +11,13 @@ const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..')
 const PROTO = 'src/api/sluice.proto'
 const HEAD = '// Generated from src/api/sluice.proto by `make proto`; not to be edited.\n'
 
+/** buf comes as a package for each processor, without a name in node_modules/.bin. */
+const BUF = `node_modules/@bufbuild/buf-linux-${process.arch === 'arm64' ? 'aarch64' : 'x64'}/bin/buf`
+const PBJS = 'node_modules/.bin/pbjs'
+const PBTS = 'node_modules/.bin/pbts'
+
 function run(program, ...words) {
-  const { status, stderr, stdout, error } = spawnSync(join(ROOT, 'node_modules/.bin', program), words, {
+  const { status, stderr, stdout, error } = spawnSync(join(ROOT, program), words, {
     cwd: ROOT,
     encoding: 'utf8',
   })
@@ -26,15 +31,15 @@ function generate() {
     const code = join(scratch, 'messages.js')
     const types = join(scratch, 'messages.d.ts')
     const options = ['--force-number', '--no-verify', '--no-convert', '--no-delimited', '--no-typeurl', '--no-service']
-    run('pbjs', '-t', 'static-module', '-w', 'esm', ...options, '-o', code, PROTO)
-    run('pbts', '--no-comments', '-o', types, code)
-    run('pbjs', '-t', 'static-module', '-w', 'esm', '--no-comments', ...options, '-o', code, PROTO)
+    run(PBJS, '-t', 'static-module', '-w', 'esm', ...options, '-o', code, PROTO)
+    run(PBTS, '--no-comments', '-o', types, code)
+    run(PBJS, '-t', 'static-module', '-w', 'esm', '--no-comments', ...options, '-o', code, PROTO)
     const descriptor = join(scratch, 'descriptor.binpb')
-    run('buf', 'build', '--exclude-source-info', '-o', descriptor)
+    run(BUF, 'build', '--exclude-source-info', '-o', descriptor)
     const base64 = readFileSync(descriptor).toString('base64')
     return {
       'messages.ts': `${HEAD}// @ts-nocheck\n${readFileSync(code, 'utf8')}`,
-      'types.d.ts': `${HEAD}${readFileSync(types, 'utf8').replace('import Long = require("long");\n', '')}`,
+      'shapes.d.ts': `${HEAD}${readFileSync(types, 'utf8').replace('import Long = require("long");\n', '')}`,
       'descriptor.ts': `${HEAD}\n/** A google.protobuf.FileDescriptorSet, in base64. */\nexport const DESCRIPTOR =\n  '${base64}'\n`,
     }
   } finally {
@@ -42,6 +47,11 @@ function generate() {
   }
 }
 
+// `lint`: only the linter, with its words.
+if (process.argv.includes('lint')) {
+  run(BUF, 'lint')
+  process.exit(0)
+}
 const write = process.argv.includes('--write')
 const stale = []
 for (const [name, content] of Object.entries(generate())) {

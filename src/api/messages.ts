@@ -3,7 +3,7 @@
 
 import './numbers.js'
 import { sluice } from './gen/messages.js'
-import type { sluice as types } from './gen/types.js'
+import type { sluice as types } from './gen/shapes.js'
 
 export const v1 = (sluice as unknown as { readonly v1alpha1: typeof types.v1alpha1 }).v1alpha1
 export type { types }

@@ -1,5 +1,5 @@
 // Paths inside the checkout, wherever the calling file was compiled to: the root is the nearest folder above that holds the
-// package's own package.json.
+// Makefile.
 
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -7,9 +7,9 @@ import { fileURLToPath } from 'node:url'
 
 function findRoot(): string {
   let at = dirname(fileURLToPath(import.meta.url))
-  while (!existsSync(join(at, 'package.json'))) {
+  while (!existsSync(join(at, 'Makefile'))) {
     const up = dirname(at)
-    if (up === at) throw new Error('no package.json above the laboratory')
+    if (up === at) throw new Error('no Makefile above the laboratory')
     at = up
   }
   return at
