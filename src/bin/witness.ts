@@ -1,8 +1,11 @@
-// Composes what `sluice audit` and `sluice receipt` need: journals, seals and signed statements of agents.
+// Composes what `sluice audit`, `sluice receipt` and `sluice evidence` need: journals, seals and signed statements of agents.
 
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type CanarySeen, runCanary } from '../agent/canary.js'
 import { agentFault } from '../agent/errors.js'
+import { makeEvidence, verifyEvidence } from '../agent/evidence.js'
 import { AGENT_PUBLIC_KEY } from '../agent/key.js'
 import { verifyReceipt } from '../agent/receipt.js'
 import { agentKeysOf, openSigned, readAgentKeys } from '../agent/signed.js'
@@ -15,7 +18,8 @@ import { Fault } from '../base/fault.js'
 import type { JwsKey } from '../bundle/jwk.js'
 import { parseTrustRoot } from '../bundle/root.js'
 import type { JournalPlace, WitnessHost } from '../cli/witness-host.js'
-import { type Surroundings, trailOf } from './node.js'
+import type { BackendName } from '../plan/model.js'
+import { openAgentNode, type Surroundings, trailOf } from './node.js'
 
 interface KeyFile {
   readonly file: string
@@ -36,7 +40,25 @@ export const composeWitness = (around: Surroundings): WitnessHost => ({
     return { segment: closed.segment, events: count, lastSequence }
   },
   verifyReceipt: (token, keys) => verifyReceipt(token, trusted(keys)),
+  makeEvidence: async (config, asked) => {
+    const { node, close } = await openAgentNode(around, config, { exclusive: false })
+    try {
+      return await makeEvidence(node, { ...asked, release: around.version, canary: canaryOf(around) })
+    } finally {
+      await close()
+    }
+  },
+  verifyEvidence: (token, keys, asked) => verifyEvidence(token, trusted(keys), asked),
 })
+
+/** Runs the canary's children from beside this file. */
+export const canaryOf =
+  ({ nowMs }: Pick<Surroundings, 'nowMs'>) =>
+  (backend: BackendName): Promise<CanarySeen> =>
+    runCanary(backend, {
+      program: [process.execPath, fileURLToPath(new URL('./canary.js', import.meta.url))],
+      nowMs,
+    })
 
 /** The keys of agents in a trust root, or in the file that an agent wrote. Throws AGENT_KEYS, BUNDLE_ROOT, BUNDLE_KEY. */
 export function trusted({ file, bytes }: KeyFile): readonly JwsKey[] {

@@ -20,6 +20,8 @@ import { bundleVerify } from './commands/bundle-verify.js'
 import { detachCommand } from './commands/detach.js'
 import { diffCommand } from './commands/diff.js'
 import { doctor } from './commands/doctor.js'
+import { evidenceMake } from './commands/evidence-make.js'
+import { evidenceVerify } from './commands/evidence-verify.js'
 import { explainCommand } from './commands/explain.js'
 import { followCommand } from './commands/follow.js'
 import { initCommand } from './commands/init.js'
@@ -75,6 +77,7 @@ const GROUPS = [
     say: 'check, read and seal the audit journal of a node',
     rows: [auditVerify, auditQuery, auditSeal],
   },
+  { name: 'evidence', say: 'make and check signed evidence of the live fence', rows: [evidenceMake, evidenceVerify] },
   { name: 'receipt', say: 'check signed receipts of quarantines and lifts', rows: [receiptVerify] },
   { name: 'policy', say: 'check policy documents', rows: [policyCheck] },
   { name: 'inventory', say: 'sign the list of workspaces of a node', rows: [inventorySign] },

@@ -62,6 +62,41 @@ export interface ReceiptView {
   readonly backends: readonly string[]
 }
 
+/** What verified evidence says, as far as it is printed. */
+export interface EvidenceView {
+  readonly outerFence: {
+    readonly generation: string
+    readonly established: readonly string[]
+    readonly evidenceDigest: string
+  }
+  readonly evidence: {
+    readonly node: string
+    readonly madeAtMs: number
+    readonly expiresAtMs: number
+    readonly generation: number
+    readonly planDigest: string | null
+    readonly source: {
+      readonly bundleId: string
+      readonly bundleDigest: string
+      readonly policyRevision: string
+    } | null
+    readonly attachments: readonly {
+      readonly workspace: string
+      readonly representor: string
+      readonly backend: string
+      readonly trustDomain: string
+      readonly attachmentId: string
+      readonly leaseGeneration: number
+    }[]
+    readonly canaries: readonly {
+      readonly backend: string
+      readonly defaultDeny: { readonly countedDrops: number }
+      readonly install: { readonly elapsedMs: number }
+      readonly revoke: { readonly cutMs: number | null }
+    }[]
+  }
+}
+
 export interface WitnessHost {
   verifyJournal(place: JournalPlace): Promise<JournalReport>
   /** Counts lines that are no events in `unreadable`. */
@@ -71,4 +106,11 @@ export interface WitnessHost {
     config: Configured,
   ): Promise<{ readonly segment: number; readonly events: number; readonly lastSequence: number } | undefined>
   verifyReceipt(token: string, keys: { readonly file: string; readonly bytes: Uint8Array }): Promise<ReceiptView>
+  /** A compact JWS with a line feed. */
+  makeEvidence(config: Configured, asked: { readonly nonce: string; readonly audience: string }): Promise<string>
+  verifyEvidence(
+    token: string,
+    keys: { readonly file: string; readonly bytes: Uint8Array },
+    asked: { readonly audience: string; readonly nonce: string; readonly nowMs: number },
+  ): Promise<EvidenceView>
 }

@@ -39,6 +39,8 @@ const COMMANDS = [
   'audit query',
   'audit seal',
   'receipt verify',
+  'evidence make',
+  'evidence verify',
   'quarantine set',
   'quarantine lift',
   'quarantine breakglass',
@@ -74,7 +76,7 @@ describe('help', () => {
       [...(text.split('Commands:')[1] ?? '').matchAll(/^ {2}(\w+)/gm)]
         .map((match) => match[1] ?? '')
         .filter((n) => n !== 'help')
-    const groups = ['bundle', 'publish', 'audit', 'receipt', 'policy', 'inventory', 'quarantine', 'recover']
+    const groups = ['bundle', 'publish', 'audit', 'evidence', 'receipt', 'policy', 'inventory', 'quarantine', 'recover']
     for (const name of namesIn((await operator.sluice('--help')).out))
       if (groups.includes(name))
         listed.push(...namesIn((await operator.sluice(`${name} --help`)).out).map((one) => `${name} ${one}`))
