@@ -43,6 +43,29 @@ attach_interfaces: ${list(values.interfaces)}
 # Without this section a name in a policy needs addresses under dns.pins.
 # dns:
 #   upstreams: ["dot://192.0.2.53#resolver.example"]
+
+# For \`sluice agent\`, which stays: where releases come from, and the signed list of workspaces, read again at every pass.
+# source:
+#   from: https://policy.example/published
+#   inventory: inventory.yaml
+#   interval_seconds: 30
+
+# Deny a workspace until it is attached (\`sluice attach\`), whatever its policy grants.
+# attach_required: true
+
+# Health and metrics of the agent, on loopback: /livez, /readyz, /metrics.
+# http: 127.0.0.1:9465
+
+# gRPC over mutual TLS: identities (SPIFFE URIs of certificates, or URI/*) by what they may do.
+# api:
+#   listen: 127.0.0.1:7443
+#   certificate: tls/server.pem
+#   key: tls/server.key
+#   client_ca: tls/callers.pem
+#   operators: ["spiffe://fleet.example/operator/*"]
+#   companions: ["spiffe://fleet.example/companion/n1"]
+#   runtimes: []
+#   auditors: []
 `
 
 export interface Slot {
