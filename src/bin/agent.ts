@@ -10,7 +10,7 @@ import { openTrustRoot } from '../agent/roots.js'
 import { type ServeLine, serveAgent } from '../agent/serve.js'
 import { status } from '../agent/status.js'
 import { openTransport } from '../agent/transports/open.js'
-import { type ApiServer, type ApiTerms, serveApi } from '../api/server.js'
+import type { ApiServer, ApiTerms } from '../api/server.js'
 import { type SocketServer, serveSocket } from '../api/socket-server.js'
 import type { Fact } from '../audit/fact.js'
 import { causeChain } from '../base/fault.js'
@@ -20,6 +20,7 @@ import { portsOf } from './api.js'
 import { callsOf } from './calls.js'
 import { newCommandId, openAgentNode, type Surroundings } from './node.js'
 import { socketOf } from './remote.js'
+import { canaryOf } from './witness.js'
 
 /** Runs until the signal is aborted. Throws what keeps the node from opening or standing. */
 export async function runAgent(around: Surroundings, config: Configured, request: AgentRequest): Promise<void> {
@@ -72,10 +73,14 @@ export async function runAgent(around: Surroundings, config: Configured, request
     const calls = callsOf({ loop, node: current, commandId, unwritten: trail.unwritten, onlookers })
     socket = await serveSocket(socketOf(config), calls, process.getuid?.() ?? 0)
     if (config.api) {
-      const behind = { loop, node: current, commandId, name: config.node, eventsFile: config.eventsFile }
+      const { node: name, eventsFile } = config
+      const canary = canaryOf(around)
+      const behind = { loop, node: current, commandId, name, eventsFile, release: around.version, canary }
       const failed = (error: unknown): void => {
         say({ level: 'warning', event: 'api-failed', detail: { why: causeChain(error).join(': ') } })
       }
+      // Loaded where it is wanted: a node without gRPC does not carry its weight.
+      const { serveApi } = await import('../api/server.js')
       api = await serveApi(portsOf(behind), apiTerms(config.api), { nowMs, monotonicMs, failed })
       say({ level: 'info', event: 'api', detail: { port: api.port } })
     }

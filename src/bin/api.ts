@@ -2,13 +2,14 @@
 // caller; questions read record and kernel and change nothing.
 
 import { agentFault } from '../agent/errors.js'
+import { type EvidenceTerms, makeEvidence } from '../agent/evidence.js'
 import type { Loop } from '../agent/loop.js'
 import { look } from '../agent/loop-repair.js'
 import { type AgentNode, lookUp } from '../agent/node.js'
 import { livePlan, status } from '../agent/status.js'
 import type { AgentPorts, Explained, Flow } from '../api/ports.js'
 import { followEvents } from '../audit/query.js'
-import { utf8 } from '../base/bytes.js'
+import { hex, utf8 } from '../base/bytes.js'
 import { parseIp } from '../base/ip.js'
 import { encodePlan } from '../plan/codec.js'
 import { explain, parsePacketQuestion } from '../plan/explain.js'
@@ -20,9 +21,12 @@ export interface Behind {
   readonly commandId: () => string
   readonly name: string
   readonly eventsFile: string
+  /** Of this program. */
+  readonly release: string
+  readonly canary: EvidenceTerms['canary']
 }
 
-export function portsOf({ loop, node, commandId, name, eventsFile }: Behind): AgentPorts {
+export function portsOf({ loop, node, commandId, name, eventsFile, release, canary }: Behind): AgentPorts {
   const made = (id: string) => ({ by: id, commandId: commandId() })
   return {
     node: name,
@@ -48,6 +52,9 @@ export function portsOf({ loop, node, commandId, name, eventsFile }: Behind): Ag
     },
     attach: ({ id }, given) => loop.run<'attach'>({ kind: 'attach', ...made(id), ...given }),
     detach: ({ id }, given) => loop.run<'detach'>({ kind: 'detach', ...made(id), ...given }),
+    // Round trips of its own, beside what the loop does: it changes nothing of the node's fence.
+    evidence: async (_asker, nonce, audience) =>
+      utf8(await makeEvidence(await node(), { nonce: hex(nonce), audience, release, canary })),
     attachments: async () => (await node()).store.tenures(),
     events: async function* (after, signal) {
       for await (const { sequence, text } of followEvents(eventsFile, { after }, signal))
