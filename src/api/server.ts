@@ -51,6 +51,8 @@ const MAX_REQUEST_BYTES = 64 << 10
 const MAX_RESPONSE_BYTES = 128 << 20
 /** A caller that sets no deadline gets this one, and one that sets a later one gets it too. */
 const LONGEST_MS = 30_000
+/** Evidence is earned by round trips and by waiting for a witness. */
+const LONGEST_FOR: { readonly [M in MethodName]?: number } = { 'Evidence/MakeEvidence': 120_000 }
 const CLOSE_MS = 2_000
 const OPTIONS = {
   'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
@@ -174,10 +176,11 @@ async function unary(
 ): Promise<unknown> {
   const caller = guard.admit(call, name)
   let late: NodeJS.Timeout | undefined
+  const ms = LONGEST_FOR[name] ?? LONGEST_MS
   const deadline = new Promise<never>((_resolve, reject) => {
     late = setTimeout(() => {
-      reject(apiFault('API_DEADLINE', { method: name, ms: LONGEST_MS }))
-    }, LONGEST_MS)
+      reject(apiFault('API_DEADLINE', { method: name, ms }))
+    }, ms)
   })
   const asker: Asker = { id: caller.id, signal: endOf(call) }
   try {
