@@ -1,0 +1,134 @@
+// What the name mediator adds to a question: the same names are asked of a real resolver directly and through the mediator, one after
+// the other over equal links, in three ways: a name that nobody has asked (upstream, and a grant written and read back), a name
+// of zero seconds (upstream, the grant is there), and a name that both know. Then as many questions as it takes, with
+// dnsperf. Needs root, a build, unbound; and dnsperf for the last figure.
+
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+
+export const promise = 'latency that the DNS mediator adds'
+export const target = 'p50 <= 0.5 ms'
+
+const NAMES = 1_000
+const REPEATED = 4_000
+const BACKENDS = ['ebpf', 'nftables']
+
+const here = new URL('./dns/', import.meta.url).pathname
+
+function start(file, ...args) {
+  const child = spawn('unshare', ['-n', process.execPath, join(here, file), ...args], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...process.env, NAMES: String(NAMES) },
+  })
+  const waiting = []
+  createInterface({ input: child.stdout }).on('line', (line) => waiting.shift()?.(line))
+  const next = () =>
+    new Promise((resolve, reject) => {
+      waiting.push(resolve)
+      child.once('exit', (code) => reject(new Error(`${file} ended with ${code}`)))
+    })
+  return {
+    pid: child.pid,
+    next,
+    ask(line) {
+      child.stdin.write(`${line}\n`)
+      return next()
+    },
+    async end() {
+      if (child.exitCode !== null) return
+      const gone = new Promise((resolve) => child.once('exit', resolve))
+      child.stdin.end()
+      await gone
+    },
+  }
+}
+
+const at = (values, share) =>
+  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))]
+/** Microseconds at p50 and p99, and what is added to each. */
+const added = ({ direct, mediated }) =>
+  Object.fromEntries([0.5, 0.99].map((share) => [`p${share * 100}`, [at(direct, share), at(mediated, share)]]))
+const print = (row) =>
+  Object.entries(row)
+    .map(
+      ([name, [direct, mediated]]) =>
+        `${name} +${((mediated - direct) / 1000).toFixed(3)} ms (${(direct / 1000).toFixed(3)} -> ${(mediated / 1000).toFixed(3)})`,
+    )
+    .join(', ')
+
+async function measureWith(backend) {
+  const client = start('client.mjs')
+  await client.next()
+  const node = start('node.mjs', backend, String(client.pid))
+  try {
+    const [, direct, mediated] = (await node.next()).split(' ')
+    const pairs = async (names) => {
+      const answer = JSON.parse(await client.ask(JSON.stringify({ kind: 'pairs', direct, mediated, names })))
+      if (answer.failed) throw new Error(answer.failed)
+      return answer
+    }
+    const label = (word, i, of) => `${word}${(i % of) + 1}.bench.example`
+    const numbers = (count) => Array.from({ length: count }, (_, i) => i)
+    // Code is compiled and caches are filled by other names than those that are measured.
+    await pairs(numbers(1_000).map((i) => label('hot', i, 20)))
+    await pairs(numbers(300).map((i) => label('zero', i, 20)))
+    const cached = added(await pairs(numbers(REPEATED).map((i) => label('hot', i, 20))))
+    const asked = added(await pairs(numbers(REPEATED).map((i) => label('zero', i, 20))))
+    const fresh = added(await pairs(numbers(NAMES).map((i) => label('new', i, NAMES))))
+    const { holds } = JSON.parse(await node.ask('counters'))
+    const rates = existsSync('/usr/bin/dnsperf') ? await load(client.pid, direct, mediated) : undefined
+    return { cached, asked, fresh, holdMs: holds.sumMs / holds.count, rates }
+  } finally {
+    await node.end()
+    await client.end()
+  }
+}
+
+/** Questions a second for names that are cached, 100 on their way at a time. */
+async function load(pid, ...servers) {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
+  const file = join(folder, 'names')
+  writeFileSync(file, Array.from({ length: 20 }, (_, i) => `hot${i + 1}.bench.example A\n`).join(''))
+  try {
+    const rates = []
+    for (const server of servers) {
+      const args = ['-t', String(pid), '-n', 'dnsperf', '-s', server, '-d', file, '-l', '5', '-c', '10', '-q', '100']
+      const child = spawn('nsenter', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+      let said = ''
+      child.stdout.on('data', (data) => {
+        said += data
+      })
+      await new Promise((resolve) => child.once('close', resolve))
+      const lost = Number(/Queries lost:\s+(\d+)/.exec(said)?.[1])
+      rates.push({ rate: Math.round(Number(/Queries per second:\s+([\d.]+)/.exec(said)?.[1])), lost })
+    }
+    return rates
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+export async function measure() {
+  const lines = []
+  let met = true
+  for (const backend of BACKENDS) {
+    const { cached, asked, fresh, holdMs, rates } = await measureWith(backend)
+    for (const [name, row] of [
+      ['cached', cached],
+      ['not cached', asked],
+      ['first time, with its grant', fresh],
+    ]) {
+      lines.push(`${backend}, ${name}: ${print(row)}`)
+      met &&= row.p50[1] - row.p50[0] <= 500
+    }
+    lines.push(`${backend}, answer held for its grant: mean ${holdMs.toFixed(3)} ms`)
+    if (rates)
+      lines.push(
+        `${backend}, cached questions a second: ${rates.map(({ rate, lost }) => `${rate} (${lost} lost)`).join(' directly, ')} through it`,
+      )
+  }
+  return { figure: `\n         ${lines.join('\n         ')}\n        `, met }
+}
