@@ -3,9 +3,8 @@
 // prefix's number, ranges in an ACL.
 
 import { familyBits } from '../../base/ip.js'
-import type { Grant } from '../../plan/model.js'
 import type { Protocol } from '../../policy/model.js'
-import { lookupOf, type Node } from './nodes.js'
+import { lookupOf, type Node, type Placed } from './nodes.js'
 import { addressOctets, joined, maskOctets, ones, u16, u32 } from './octets.js'
 import { DROP, type Entry, FIELDS, type FieldName, type Forward, type MatchField, type Pipe } from './program.js'
 
@@ -37,7 +36,7 @@ export interface Question {
   /** Whose address and whose port the grants are about. */
   readonly address: 'source' | 'destination'
   readonly port: 'source' | 'destination'
-  readonly grants: readonly Grant[]
+  readonly grants: readonly Placed[]
   /** Reserved addresses have to be opened. */
   readonly classes: boolean
   readonly out: Forward
@@ -56,7 +55,7 @@ const addressField = ({ family, address }: Question): FieldName =>
 /** Where a packet goes to be asked whether a grant allows it; `miss` itself when there is no grant to ask. */
 export function ask(chain: Chain, question: Question): Forward {
   const { family, protocol } = question
-  const grants = question.grants.filter((grant) => grant.protocol === protocol)
+  const grants = question.grants.filter(({ grant }) => grant.protocol === protocol)
   const { exact, nodes } = lookupOf(grants, family, question.classes)
   const behind = nodes.some(({ segments }) => segments.length > 0) ? prefixes(chain, question, nodes) : question.miss
   if (exact.length === 0) return behind

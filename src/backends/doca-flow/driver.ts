@@ -32,6 +32,8 @@ export class DocaDriver implements Driver<DocaProgram> {
   private device: Device | undefined
   private live: Generation | undefined
   private staged: Generation | undefined
+  /** What still runs after the last commit; over before anything is staged, observed or closed. */
+  private tail: Promise<void> = Promise.resolve()
   private readonly flags = { quarantined: new Set<WorkspaceId>(), suspended: new Set<WorkspaceId>() }
   private readonly grants = new Map<WorkspaceId, Map<GrantId, Count>>()
   private readonly drops = new Map<string, bigint>()
@@ -48,6 +50,7 @@ export class DocaDriver implements Driver<DocaProgram> {
   }
 
   async stage(program: DocaProgram): Promise<Staged> {
+    await this.tail
     if (this.staged) await this.discard()
     const { native } = this
     this.recoverDevice()
@@ -86,11 +89,11 @@ export class DocaDriver implements Driver<DocaProgram> {
       const before = this.live
       this.live = next
       this.staged = undefined
-      if (before) this.retire(before)
+      if (before) this.tail = this.retire(before)
     })
   }
 
-  discard(): Promise<void> {
+  discard(_staged?: Staged): Promise<void> {
     const { staged } = this
     this.staged = undefined
     for (const { pipes } of staged?.chains ?? []) destroy(this.native, pipes)
@@ -110,13 +113,14 @@ export class DocaDriver implements Driver<DocaProgram> {
     })
   }
 
-  observe(): Promise<Observed> {
+  async observe(): Promise<Observed> {
+    await this.tail
     const { live, device, native } = this
     const drift = device && !this.isWhole(device) ? ['entries of the fence are gone from the device'] : []
     const totals = this.totals()
     for (const { at, pipes } of drift.length > 0 ? [] : (live?.chains ?? []))
       addCounts(native, { at, pipes, port: 0 }, mapOf(totals.grants, at.workspace), totals.drops)
-    return Promise.resolve({
+    return {
       live: live
         ? {
             generation: live.program.generation,
@@ -132,7 +136,7 @@ export class DocaDriver implements Driver<DocaProgram> {
         [...grants].map(([grant, { packets, octets }]) => ({ workspace, grant, packets, bytes: octets })),
       ),
       drops: Object.fromEntries(totals.drops),
-    })
+    }
   }
 
   /** Names are not for this backend (capabilities): nothing is ever learnt. */
@@ -145,15 +149,16 @@ export class DocaDriver implements Driver<DocaProgram> {
     return Promise.resolve(() => Promise.resolve())
   }
 
-  uninstall(): Promise<readonly string[]> {
+  async uninstall(): Promise<readonly string[]> {
+    await this.tail
     const removed = this.device ? [`pipes of ${this.live?.chains.length ?? 0} workspaces`] : []
     this.shut()
-    return Promise.resolve(removed)
+    return removed
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
+    await this.tail
     this.shut()
-    return Promise.resolve()
   }
 
   private shut(): void {
@@ -202,11 +207,22 @@ export class DocaDriver implements Driver<DocaProgram> {
     return this.flags.quarantined.has(workspace) || this.flags.suspended.has(workspace)
   }
 
-  private retire({ chains }: Generation): void {
-    for (const one of chains) {
-      addCounts(this.native, one, mapOf(this.grants, one.at.workspace), this.drops)
-      destroy(this.native, one.pipes)
-    }
+  /** The old chains, which nothing reaches any more, beside traffic and flags: their counts are kept, then they go. */
+  private async retire({ chains }: Generation): Promise<void> {
+    const { device } = this
+    for (const one of chains)
+      for (const pipe of [...one.pipes].reverse()) {
+        await new Promise((done) => setImmediate(done))
+        // The device was closed meanwhile, and everything with it.
+        if (this.device !== device) return
+        try {
+          addCounts(this.native, { ...one, pipes: [pipe] }, mapOf(this.grants, one.at.workspace), this.drops)
+        } catch {
+          // A device that was lost cannot be counted any more; the next observation says that it is.
+          return
+        }
+        destroy(this.native, [pipe])
+      }
   }
 
   private totals(): { grants: Map<WorkspaceId, Map<GrantId, Count>>; drops: Map<string, bigint> } {

@@ -8,6 +8,7 @@
 import { linkLocalOf, parseIp } from '../../base/ip.js'
 import type { FenceService, PlanSlice, WorkspacePlan } from '../../plan/model.js'
 import { ask, Chain, each, fixed, NEIGHBOUR_KEYS, neighbourFields, type Question } from './chain.js'
+import { type Placed, placeGrants } from './nodes.js'
 import { addressOctets, joined, macOctets, u8, u16 } from './octets.js'
 import {
   type DocaProgram,
@@ -46,7 +47,14 @@ const ECHO = { 4: { request: 8, reply: 0 }, 6: { request: 128, reply: 129 } }
 /** DHCP of both families: dropped before any grant is asked (`evaluate`: noise). */
 const NOISE_PORTS = [67, 547]
 
-function workspaceOf(at: WorkspacePlan): DocaWorkspace {
+/** A workspace with its grants read. */
+interface Site extends WorkspacePlan {
+  readonly egress: readonly Placed[]
+  readonly ingress: readonly Placed[]
+}
+
+function workspaceOf(plan: WorkspacePlan): DocaWorkspace {
+  const at: Site = { ...plan, egress: placeGrants(plan.network.egress), ingress: placeGrants(plan.network.ingress) }
   const own = at.slot.addresses.flatMap((text) => parseIp(text) ?? [])
   const chain = new Chain()
   const from = fromWorkspace(chain, at)
@@ -72,7 +80,7 @@ function numberOf(forward: Forward): number {
   return forward.pipe
 }
 
-function fromWorkspace(chain: Chain, at: WorkspacePlan): Forward {
+function fromWorkspace(chain: Chain, at: Site): Forward {
   const ip4 = sources(chain, at, 4)
   const ip6 = sources(chain, at, 6)
   return chain.add({
@@ -104,7 +112,7 @@ const protocolFields = (family: 4 | 6): MatchField[] => [each('l4'), each(family
 const protocolKey = (family: 4 | 6, name: L4Name): Uint8Array =>
   Uint8Array.of(L4[name].parsed, family === 4 ? L4[name].ip4 : L4[name].ip6)
 
-function sources(chain: Chain, at: WorkspacePlan, family: 4 | 6): Forward {
+function sources(chain: Chain, at: Site, family: 4 | 6): Forward {
   const { slot } = at
   const own = slot.addresses.flatMap((text) => parseIp(text) ?? []).filter((ip) => ip.family === family)
   if (own.length === 0) return DROP
@@ -136,7 +144,7 @@ function sources(chain: Chain, at: WorkspacePlan, family: 4 | 6): Forward {
 }
 
 const question = (
-  at: WorkspacePlan,
+  at: Site,
   family: 4 | 6,
   protocol: Question['protocol'],
   which: 'from egress' | 'from reply' | 'to reply' | 'to ingress',
@@ -151,7 +159,7 @@ const question = (
     // The peer's address; the peer's port for egress, the workspace's own for ingress.
     address: outward ? 'destination' : 'source',
     port: egress === outward ? 'destination' : 'source',
-    grants: egress ? at.network.egress : at.network.ingress,
+    grants: egress ? at.egress : at.ingress,
     // Wherever the workspace may send to; who may come is granted by who comes.
     classes: which !== 'to ingress',
     out: outward ? WIRE : SLOT,
@@ -191,12 +199,12 @@ function byType(
   })
 }
 
-function tcpFrom(chain: Chain, at: WorkspacePlan, family: 4 | 6): Forward {
+function tcpFrom(chain: Chain, at: Site, family: 4 | 6): Forward {
   const egress = withServices(chain, at, family, 'tcp', ask(chain, question(at, family, 'tcp', 'from egress', DROP)))
   return byFlags(chain, `from flags${family}`, egress, ask(chain, question(at, family, 'tcp', 'from reply', egress)))
 }
 
-function udpFrom(chain: Chain, at: WorkspacePlan, family: 4 | 6): Forward {
+function udpFrom(chain: Chain, at: Site, family: 4 | 6): Forward {
   const egress = ask(chain, question(at, family, 'udp', 'from egress', DROP))
   const any = withServices(chain, at, family, 'udp', ask(chain, question(at, family, 'udp', 'from reply', egress)))
   if (any.kind === 'drop') return DROP
@@ -213,7 +221,7 @@ function udpFrom(chain: Chain, at: WorkspacePlan, family: 4 | 6): Forward {
 /** The fence's own services are answered by the Arm. */
 function withServices(
   chain: Chain,
-  at: WorkspacePlan,
+  at: Site,
   family: 4 | 6,
   protocol: FenceService['protocol'],
   miss: Forward,
@@ -235,11 +243,7 @@ function withServices(
   })
 }
 
-function icmpFrom(
-  chain: Chain,
-  at: WorkspacePlan,
-  family: 4 | 6,
-): { readonly icmp: Forward; readonly unspecified?: Forward } {
+function icmpFrom(chain: Chain, at: Site, family: 4 | 6): { readonly icmp: Forward; readonly unspecified?: Forward } {
   const { request, reply } = ECHO[family]
   const transport = family === 4 ? 'icmp' : 'icmp6'
   const echo = byType(chain, `from echo${family}`, transport, [
@@ -259,7 +263,7 @@ function icmpFrom(
   return { icmp: neighbours('from neighbours', echo), unspecified: neighbours('from unspecified', DROP) }
 }
 
-function towards(chain: Chain, at: WorkspacePlan, family: 4 | 6): Forward {
+function towards(chain: Chain, at: Site, family: 4 | 6): Forward {
   const of = (protocol: Question['protocol'], which: 'to reply' | 'to ingress', miss: Forward): Forward =>
     ask(chain, question(at, family, protocol, which, miss))
   const tcpIngress = of('tcp', 'to ingress', DROP)

@@ -31,25 +31,31 @@ export interface Lookup {
   readonly nodes: readonly Node[]
 }
 
-interface Placed {
+/** A grant with its prefix read, and what that prefix is among the reserved ranges: done once, asked many times. */
+export interface Placed {
   readonly prefix: Prefix
   readonly grant: Grant
+  readonly where: ReturnType<typeof prefixClass>
 }
 
-/** `classes`: peers are destinations, so that reserved addresses have to be opened (design section 5, step 6). */
-export function lookupOf(grants: readonly Grant[], family: Family, classes: boolean): Lookup {
-  const exact: Exact[] = []
-  const wide: Placed[] = []
-  for (const grant of grants) {
+export const placeGrants = (grants: readonly Grant[]): Placed[] =>
+  grants.map((grant) => {
     const prefix = parsePrefix(grant.prefix)?.prefix
     if (!prefix) throw new TypeError(`plan holds a bad prefix: ${grant.prefix}`)
+    return { prefix, grant, where: prefixClass(prefix) }
+  })
+
+/** `classes`: peers are destinations, so that reserved addresses have to be opened (design section 5, step 6). */
+export function lookupOf(grants: readonly Placed[], family: Family, classes: boolean): Lookup {
+  const exact: Exact[] = []
+  const wide: Placed[] = []
+  for (const placed of grants) {
+    const { prefix, grant, where } = placed
     if (prefix.family !== family) continue
     const single = grant.ports === null || grant.ports.from === grant.ports.to
-    if (prefix.length === familyBits(family) && single) {
-      const where = classes ? prefixClass(prefix) : 'public'
-      if (where === 'public' || (where === 'opens' && grant.opens))
-        exact.push({ prefix, port: grant.ports?.from ?? null, grant })
-    } else wide.push({ prefix, grant })
+    if (prefix.length < familyBits(family) || !single) wide.push(placed)
+    else if (!classes || where === 'public' || (where === 'opens' && grant.opens))
+      exact.push({ prefix, port: grant.ports?.from ?? null, grant })
   }
   return { exact, nodes: nodesOf(wide, family, classes) }
 }

@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { lower } from '../../../src/backends/doca-flow/lower.js'
-import { lookupOf } from '../../../src/backends/doca-flow/nodes.js'
+import { lookupOf, placeGrants } from '../../../src/backends/doca-flow/nodes.js'
 import { demandOf } from '../../../src/backends/doca-flow/program.js'
 import { render } from '../../../src/backends/doca-flow/render.js'
 import { formatPrefix } from '../../../src/base/ip.js'
@@ -12,7 +12,7 @@ import type { Plan } from '../../../src/plan/model.js'
 import { egress, ingress, planOf } from '../../support/plans.js'
 
 const programOf = (plan: Plan) => lower({ ...sliceFor(plan, 'memory', 7), workspaces: plan.workspaces })
-const lookup = (plan: Plan) => lookupOf(plan.workspaces[0]?.network.egress ?? [], 4, true)
+const lookup = (plan: Plan) => lookupOf(placeGrants(plan.workspaces[0]?.network.egress ?? []), 4, true)
 const said = (plan: Plan): string[] =>
   lookup(plan).nodes.map(
     ({ prefix, segments }) =>
