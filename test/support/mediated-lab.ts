@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Product } from '../../scripts/demo/product.js'
 import { FENCE, WORKSPACE, Workshop } from '../../scripts/demo/workshop.js'
-import { type Resolver, startResolver } from './dns/resolver.js'
+import { type Resolver, type ResolverOptions, startResolver } from './dns/resolver.js'
 import { UPLINK, WS } from './lab/addresses.js'
 import { command, must } from './lab/command.js'
 import { type Lab, openLab } from './lab/lab.js'
@@ -52,7 +52,12 @@ export interface Dug {
 
 const RESOLVER_PORT = 53
 
-export async function openMediatedLab(backend: string, wildcardNames = 8): Promise<MediatedLab> {
+/** `more` is handed to the resolver. */
+export async function openMediatedLab(
+  backend: string,
+  wildcardNames = 8,
+  more: Pick<ResolverOptions, 'stubs' | 'server'> = {},
+): Promise<MediatedLab> {
   const lab = await openLab()
   const directory = mkdtempSync(join(tmpdir(), 'sluice-mediated-'))
   const running: Mediate[] = []
@@ -71,6 +76,7 @@ export async function openMediatedLab(backend: string, wildcardNames = 8): Promi
     resolver = await startResolver({
       namespace: lab.namespace('out'),
       address: UPLINK.out.v4,
+      ...more,
       ...{ port: RESOLVER_PORT, dotPort: 8853, authorityPort: 5300 },
     })
     const product = new Product(lab.namespace('node'), directory)

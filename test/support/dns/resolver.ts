@@ -28,6 +28,8 @@ export interface ResolverOptions {
   readonly port?: number
   readonly dotPort?: number
   readonly authorityPort?: number
+  /** Zones that somebody else serves, and where: `127.0.0.1@5301`. */
+  readonly stubs?: Readonly<Record<string, string>>
   /** More lines of the `server:` section: `cache-max-ttl: 0`. */
   readonly server?: readonly string[]
 }
@@ -43,6 +45,8 @@ export interface Resolver {
   readonly pin: string
   /** What arrived at authority.mjs so far, in order: `udp A "ROTATE.live.example"`. */
   readonly asked: readonly string[]
+  /** What arrived at the resolver, with `log-queries: yes` among the lines: `45.76.9.2 git.lab.example. A IN`. */
+  readonly queries: readonly string[]
   readonly pid: number
   close(): Promise<void>
 }
@@ -55,6 +59,7 @@ export async function startResolver(options: ResolverOptions = {}): Promise<Reso
   const folder = mkdtempSync(join(tmpdir(), 'sluice-dns-'))
   const tls = makeTls([`DNS:${RESOLVER_NAME}`, `IP:${address}`])
   const asked: string[] = []
+  const queries: string[] = []
   const children: ChildProcess[] = []
   const close = async (): Promise<void> => {
     for (const child of children.splice(0)) await end(child)
@@ -73,13 +78,15 @@ export async function startResolver(options: ResolverOptions = {}): Promise<Reso
     children.push(child)
     return ready(child, argv[0] ?? '', (line) => {
       if (line.startsWith('asked ')) asked.push(line.slice('asked '.length))
+      const query = / info: (\S+ \S+\. [A-Z0-9]+ IN)$/.exec(line)?.[1]
+      if (query !== undefined) queries.push(query)
     })
   }
   try {
     const config = join(folder, 'unbound.conf')
     const anchor = writeZones(folder)
     const addresses = { address, port, dotPort, authorityPort }
-    writeFileSync(config, configuration(folder, tls, anchor, addresses, options.server ?? []))
+    writeFileSync(config, configuration(folder, tls, anchor, addresses, options.stubs ?? {}, options.server ?? []))
     await start([process.execPath, repositoryPath('test/support/dns/authority.mjs'), '127.0.0.1', `${authorityPort}`])
     const unbound = await start([UNBOUND, '-d', '-c', config])
     const { publicKey } = new X509Certificate(tls.cert)
@@ -90,6 +97,7 @@ export async function startResolver(options: ResolverOptions = {}): Promise<Reso
       tls,
       pin,
       asked,
+      queries,
       pid: unbound.pid ?? 0,
       close: async () => {
         process.off('exit', onExit)
@@ -125,6 +133,7 @@ const configuration = (
   tls: Tls,
   anchor: string,
   { address, port, dotPort, authorityPort }: Addresses,
+  stubs: Readonly<Record<string, string>>,
   server: readonly string[],
 ): string =>
   [
@@ -150,9 +159,9 @@ const configuration = (
       'do-not-query-localhost: no',
       // Names of other zones are answered here, so that nothing is asked of the world.
       'local-zone: "." refuse',
-      ...[LAB_ZONE, SIGNED_ZONE, LIVE_ZONE].map((zone) => `local-zone: "${zone}." transparent`),
+      ...[LAB_ZONE, SIGNED_ZONE, LIVE_ZONE, ...Object.keys(stubs)].map((zone) => `local-zone: "${zone}." transparent`),
       `domain-insecure: "${LAB_ZONE}"`,
-      `domain-insecure: "${LIVE_ZONE}"`,
+      ...[LIVE_ZONE, ...Object.keys(stubs)].map((zone) => `domain-insecure: "${zone}"`),
       ...server,
     ].map((line) => `  ${line}`),
     ...[LAB_ZONE, SIGNED_ZONE].flatMap((zone) => [
@@ -162,9 +171,9 @@ const configuration = (
       '  for-downstream: no',
       '  for-upstream: yes',
     ]),
-    'stub-zone:',
-    `  name: "${LIVE_ZONE}"`,
-    `  stub-addr: 127.0.0.1@${authorityPort}`,
+    ...Object.entries({ [LIVE_ZONE]: `127.0.0.1@${authorityPort}`, ...stubs }).flatMap(([zone, at]) => [
+      ...['stub-zone:', `  name: "${zone}"`, `  stub-addr: ${at}`],
+    ]),
     '',
   ].join('\n')
 
