@@ -1,6 +1,6 @@
 // The demo: a workspace, an enforcement node and an outside world as network namespaces; a bundle made, signed and applied with
 // the product's own commands; every probe before the fence and behind it; bundles that must not get in; a grant dropped under
-// load; a quarantine under load. Prints what was seen and ends with `demo: N probes, 0 unexpected`. Needs root.
+// load; a quarantine under load; a policy of host names. Prints what was seen and ends with `demo: N probes, 0 unexpected`. Needs root.
 //
 // BACKEND names the backend (nftables when unset). Everything it makes is taken away again, except the events' file.
 
@@ -9,6 +9,7 @@ import { OUT, UPLINK, WS } from '../../test/support/lab/addresses.js'
 import { type Lab, withLab } from '../../test/support/lab/lab.js'
 import { canBuild } from '../../test/support/lab/namespaces.js'
 import { repositoryPath } from '../../test/support/lab/repository.js'
+import { names } from './names.js'
 import type { Probe, Scene, Verdict } from './probe.js'
 import { PROBES } from './probes.js'
 import { type Document, Product, textAt } from './product.js'
@@ -140,6 +141,8 @@ async function demo(lab: Lab, rows: Row[]): Promise<QuarantineTimes> {
   progress('quarantine, while downloads run')
   const { rows: quarantined, times } = await quarantine(applying)
   rows.push(...quarantined)
+  progress('names: a policy of host names, a resolver, the mediator')
+  rows.push(...(await names(applying)))
   await watch.stop()
   rows.push(told(rows, watch.facts))
   copyFileSync(workshop.events(), EVENTS)

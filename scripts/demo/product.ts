@@ -51,6 +51,27 @@ export class Product {
     return new Watch(spawn('ip', words, { cwd: this.directory, stdio: ['ignore', 'pipe', 'pipe'] }))
   }
 
+  /** Starts a command that runs until it is interrupted; resolves when it has said a line that begins with `first`. */
+  async begin(first: string, ...words: readonly string[]): Promise<Begun> {
+    const argv = ['netns', 'exec', this.namespace, process.execPath, PROGRAM, ...words]
+    const child = spawn('ip', argv, { cwd: this.directory, stdio: ['ignore', 'ignore', 'pipe'] })
+    const said: string[] = []
+    const closed = new Promise<void>((done) => child.once('close', () => done()))
+    await new Promise<void>((done, failed) => {
+      createInterface({ input: child.stderr }).on('line', (line) => {
+        said.push(line)
+        if (line.startsWith(first)) done()
+      })
+      void closed.then(() => failed(new Error(`sluice ${words.join(' ')} ended: ${said.join('\n')}`)))
+    })
+    return {
+      stop: async () => {
+        child.kill('SIGINT')
+        await closed
+      },
+    }
+  }
+
   /** As `try`, for commands that must work. */
   async run(...words: readonly string[]): Promise<Answer> {
     const answer = await this.try(...words)
@@ -58,6 +79,11 @@ export class Product {
     const said = JSON.stringify(answer.json) === '{}' ? answer.stderr : JSON.stringify(answer.json, undefined, 2)
     throw new Error(`sluice ${words.join(' ')}: exit ${answer.exit}\n${said}`)
   }
+}
+
+export interface Begun {
+  /** Ends it as Ctrl-C does. */
+  stop(): Promise<void>
 }
 
 /** A running `sluice watch`: the facts that it told so far. */
