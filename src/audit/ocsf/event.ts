@@ -74,20 +74,29 @@ export function eventOf(draft: Draft, atMs: number, context: OcsfContext, index:
       version: context.version,
       uid: context.eventUids[index],
       sequence: context.sequence + index,
-      product: present({
-        name: words(context.product.name) ?? 'Sluice',
-        vendor_name: 'Sluice',
-        version: words(context.product.version),
-      }),
+      product: once(context.product, productOf),
       profiles: draft.profiles,
       log_name: draft.log,
-      reporter: present({
-        uid: words(context.reporter.uid) ?? 'unknown',
-        hostname: words(context.reporter.hostname),
-      }),
+      reporter: once(context.reporter, reporterOf),
       correlation_uid: words(context.correlationUid),
     }),
   }
+}
+
+const productOf = ({ name, version }: OcsfContext['product']): Members =>
+  present({ name: words(name) ?? 'Sluice', vendor_name: 'Sluice', version: words(version) })
+const reporterOf = ({ uid, hostname }: OcsfContext['reporter']): Members =>
+  present({ uid: words(uid) ?? 'unknown', hostname: words(hostname) })
+
+const MADE = new WeakMap<object, Members>()
+
+/** The same for every event of a journal, and so made once for it. */
+function once<T extends object>(from: T, make: (from: T) => Members): Members {
+  const known = MADE.get(from)
+  if (known) return known
+  const made = make(from)
+  MADE.set(from, made)
+  return made
 }
 
 /** Without the members that are undefined. */
