@@ -52,7 +52,11 @@ export interface Support {
 
 /** Can this backend hold the part of a clause that it sees? Names without addresses are asked about separately. */
 export function supports(clause: Clause, offer: Capabilities): Support {
-  const yes: Support = { level: 'enforced', why: offer.backend }
+  // What a backend cannot tell apart, the report says beside every clause that it is about.
+  const yes: Support = {
+    level: 'enforced',
+    why: offer.flowState === 'none' ? `${offer.backend}, answers by the reversed grant` : offer.backend,
+  }
   const no = (why: string): Support => ({ level: 'refused', why })
   switch (clause.kind) {
     case 'egress':

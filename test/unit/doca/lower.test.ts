@@ -2,6 +2,7 @@
 // one small program as text.
 
 import { describe, expect, it } from 'vitest'
+import { docaCapabilities } from '../../../src/backends/doca-flow/capabilities.js'
 import { lower } from '../../../src/backends/doca-flow/lower.js'
 import { lookupOf, placeGrants } from '../../../src/backends/doca-flow/nodes.js'
 import { demandOf } from '../../../src/backends/doca-flow/program.js'
@@ -9,7 +10,7 @@ import { render } from '../../../src/backends/doca-flow/render.js'
 import { formatPrefix } from '../../../src/base/ip.js'
 import { sliceFor } from '../../../src/plan/codec.js'
 import type { Plan } from '../../../src/plan/model.js'
-import { egress, ingress, planOf } from '../../support/plans.js'
+import { compile, ENTRY, egress, ingress, planOf, policy } from '../../support/plans.js'
 
 const programOf = (plan: Plan) => lower({ ...sliceFor(plan, 'memory', 7), workspaces: plan.workspaces })
 const lookup = (plan: Plan) => lookupOf(placeGrants(plan.workspaces[0]?.network.egress ?? []), 4, true)
@@ -49,6 +50,25 @@ describe('doca-flow: lookup', () => {
 
   it('leaves ranges alone that no grant covers', () => {
     expect(said(planOf([egress('a', ['45.76.0.0/16'], 'tcp', ['443'])]))).toHaveLength(1)
+  })
+})
+
+describe('doca-flow: placement', () => {
+  const capabilities = docaCapabilities({ backend: 'doca-flow', trustDomain: 'dpu-host-trusted', probes: [] })
+  const entry = { ...ENTRY, slot: { ...ENTRY.slot, kind: 'representor' as const, vuid: 'MT2542X7VF0' } }
+  const clauses = [egress('web', ['93.184.216.34'], 'tcp', ['443'])]
+
+  it('carries representors, and says with every clause that answers go by the reversed grant', () => {
+    const { plan } = compile([policy(clauses, { requireDomain: 'dpu-host-trusted' })], capabilities, [entry])
+    expect(plan?.guarantees.map(({ level, why }) => `${level}: ${why}`)).toEqual([
+      'enforced: doca-flow, answers by the reversed grant',
+    ])
+    expect(plan?.workspaces[0]).toMatchObject({ backend: 'doca-flow', domain: 'dpu-host-trusted' })
+  })
+
+  it('carries nothing else', () => {
+    const { plan } = compile([policy(clauses)], capabilities, [ENTRY])
+    expect(plan).toBeUndefined()
   })
 })
 
