@@ -105,8 +105,12 @@ export const undone = (state: AgentState): AgentState => ({ ...state, next: null
  * it did not, and then the old plan is what should be live; the next apply makes the two agree.
  */
 export function decideUnfinished(state: AgentState, plan: Plan, live: Live): AgentState {
-  if (!state.next) return state
-  return agreement(state.next, plan, live).kind === 'as-planned' ? settled(state) : undone(state)
+  const { next } = state
+  if (!next) return state
+  // A backend that was killed right after its switch may report drift of its own records: the switch counts all the same,
+  // and the drift is repaired towards the plan that is there, not away from it.
+  const shown: Live = new Map([...live].map(([backend, seen]) => [backend, { ...seen, drift: [] }]))
+  return agreement(next, plan, shown).kind === 'as-planned' ? settled(state) : undone(state)
 }
 
 /** Reasons that end by themselves, or that lie in this node's clock, are not held against the bytes. */

@@ -4,7 +4,7 @@
 
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { verifyJournal } from '../../src/audit/verify.js'
-import { RunningAgent } from '../support/agent/running.js'
+import { RunningAgent, until } from '../support/agent/running.js'
 import { OUT } from '../support/lab/addresses.js'
 import { type Lab, openLab } from '../support/lab/lab.js'
 import { labSuite } from '../support/lab/suite.js'
@@ -58,8 +58,10 @@ labSuite('SIGKILL at any moment', () => {
       agent.start()
       const { detail } = await agent.told('stands')
       expect(['as-it-was', 'restored'], at).toContain(detail.state)
-      const { json } = await agent.ask('status')
-      expect(['active'], `${at}: ${JSON.stringify(json.drift)}`).toContain(json.state)
+      const { json } = await until(`the fence to be whole (${at})`, async () => {
+        const answer = await agent.ask('status')
+        return answer.json.state === 'active' && answer
+      })
       expect([before, String(revision)], at).toContain(json.live.source.policyRevision)
       await agent
         .told('active', (told) => told.revision === String(revision))

@@ -126,6 +126,10 @@ describe('an apply that was cut short', () => {
     expect(decideUnfinished(intended, PLAN, live(['nftables', seen(2, B)]))).toEqual(settled(intended))
     expect(settled(intended)).toMatchObject({ live: { generation: 2 }, next: null })
   })
+  it('counts with findings of the backend about itself: they are repaired towards what is there', () => {
+    const drifted = { ...seen(2, B), drift: ['generation 2 is live, and 1 was put there'] }
+    expect(decideUnfinished(intended, PLAN, live(['nftables', drifted]))).toEqual(settled(intended))
+  })
   it('does not count otherwise, and the mark stays', () => {
     for (const observed of [NOTHING, seen(1, A), seen(2, B, [])])
       expect(decideUnfinished(intended, PLAN, live(['nftables', observed]))).toEqual(undone(intended))
