@@ -8,7 +8,9 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Fact, FactOf } from '../audit/fact.js'
 import type { JournalStatus } from '../audit/journal.js'
+import type { Counters } from '../dns/counters.js'
 import type { Command } from './command.js'
+import { nameMetrics } from './metrics-names.js'
 import type { AgentStatus } from './status.js'
 
 const WORKSPACES = 500
@@ -20,6 +22,8 @@ export interface MetricsSources {
   readonly journal: () => JournalStatus | undefined
   /** When the channel last answered with something that was not refused; undefined before that, or without a channel. */
   readonly channelAnsweredAtMs?: () => number | undefined
+  /** What the mediator of names has counted; undefined where none runs. */
+  readonly names?: () => Counters | undefined
   readonly nowMs: () => number
 }
 
@@ -60,6 +64,7 @@ export function createMetrics(sources: MetricsSources): Metrics {
     ['command', 'outcome'],
   )
   gauges(registry, sources)
+  nameMetrics(registry, () => sources.names?.())
 
   const workspaces = bounded(WORKSPACES)
   const codes = bounded(CODES)

@@ -1,8 +1,10 @@
-// Composes the running agent: one node under its lock for as long as the process lives, the loop, the channel, and the four
-// ways in and out: socket, gRPC, health and metrics over HTTP, log. The only place that knows all of them.
+// Composes the running agent: one node under its lock for as long as the process lives, the loop, the channel, the mediator of
+// names, and the four ways in and out: socket, gRPC, health and metrics over HTTP, log. The only place that knows all of them.
 
+import { join } from 'node:path'
 import { setTimeout as sleepFor } from 'node:timers/promises'
 import { type HttpServer, startHttp } from '../agent/http.js'
+import { takeLock } from '../agent/lock.js'
 import { openLog } from '../agent/log.js'
 import { Loop, type LoopLine } from '../agent/loop.js'
 import { createMetrics, isReady } from '../agent/metrics.js'
@@ -15,9 +17,11 @@ import { type SocketServer, serveSocket } from '../api/socket-server.js'
 import type { Fact } from '../audit/fact.js'
 import { causeChain } from '../base/fault.js'
 import type { AgentRequest, Configured } from '../cli/host.js'
+import type { Mediator } from '../dns/mediator.js'
 import { ofLoop, ofStory, type Spoken } from './agent-lines.js'
 import { portsOf } from './api.js'
 import { callsOf } from './calls.js'
+import { hostMediator, MEDIATE_LOCK } from './mediate.js'
 import { newCommandId, openAgentNode, type Surroundings } from './node.js'
 import { socketOf } from './remote.js'
 import { canaryOf } from './witness.js'
@@ -39,6 +43,7 @@ export async function runAgent(around: Surroundings, config: Configured, request
     status: async () => status(await current()),
     journal: trail.status,
     channelAnsweredAtMs: () => answeredAtMs,
+    names: () => mediator?.counters(),
     nowMs,
   })
   const emit = (facts: readonly Fact[]): Promise<void> => {
@@ -52,6 +57,8 @@ export async function runAgent(around: Surroundings, config: Configured, request
   }
   const commandId = () => newCommandId(around)
   const onlookers = new Set<(facts: readonly Fact[]) => void>()
+  let mediator: Mediator | undefined
+  let unlockNames: (() => void) | undefined
   let api: ApiServer | undefined
   let socket: SocketServer | undefined
   let http: HttpServer | undefined
@@ -72,6 +79,17 @@ export async function runAgent(around: Surroundings, config: Configured, request
   try {
     const calls = callsOf({ loop, node: current, commandId, unwritten: trail.unwritten, onlookers })
     socket = await serveSocket(socketOf(config), calls, process.getuid?.() ?? 0)
+    if (config.dns) {
+      unlockNames = takeLock(join(config.stateDirectory, MEDIATE_LOCK))
+      const { store } = opened.node
+      const failed = (error: unknown): void => {
+        say({ level: 'warning', event: 'names-failed', detail: { why: causeChain(error).join(': ') } })
+      }
+      // The drivers are this process's own: they know every generation that the loop makes live.
+      const backends = async () => opened.node.backends
+      mediator = hostMediator(config.dns, { node: { store, emit, nowMs }, backends, failed })
+      await mediator.start()
+    }
     if (config.api) {
       const { node: name, eventsFile } = config
       const canary = canaryOf(around)
@@ -111,6 +129,8 @@ export async function runAgent(around: Surroundings, config: Configured, request
     await http?.close()
     await api?.close()
     await socket?.close()
+    await mediator?.stop()
+    unlockNames?.()
     transport?.close()
     await opened.close()
     await trail.close()

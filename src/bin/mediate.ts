@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { agentFault } from '../agent/errors.js'
 import { takeLock, withLock } from '../agent/lock.js'
-import { mediatorOf } from '../agent/mediate.js'
+import { type MediationHost, mediatorOf } from '../agent/mediate.js'
 import { Store } from '../agent/store.js'
 import type { OpenBackends } from '../agent/transaction.js'
 import { causeChain } from '../base/fault.js'
@@ -34,16 +34,8 @@ export async function mediate(
   try {
     const store = new Store(config.stateDirectory)
     store.load() // a missing or damaged store is told before anything is opened
-    const upstream = openUpstreams(config.dns.upstreams.map(withAuthorities))
-    const mediator = mediatorOf({
-      node: { store, emit: trailOf(around, config).emit, nowMs: around.nowMs },
-      backends: (generation) => desk.at(generation),
-      upstream,
-      wildcardNames: config.dns.wildcardNames,
-      bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
-      tickMs: () => performance.now(),
-      failed,
-    })
+    const node = { store, emit: trailOf(around, config).emit, nowMs: around.nowMs }
+    const mediator = hostMediator(config.dns, { node, backends: (generation) => desk.at(generation), failed })
     await mediator.start()
     await report(mediator, signal, tell)
     await mediator.stop()
@@ -55,6 +47,19 @@ export async function mediate(
     unlock()
   }
 }
+
+/** A mediator as `agent.yaml` asks for, not started yet; who hosts it names the node. Throws AGENT_CONFIG_READ. */
+export const hostMediator = (
+  dns: NonNullable<Configured['dns']>,
+  host: Pick<MediationHost, 'node' | 'backends' | 'failed'>,
+): Mediator =>
+  mediatorOf({
+    ...host,
+    upstream: openUpstreams(dns.upstreams.map(withAuthorities)),
+    wildcardNames: dns.wildcardNames,
+    bootId: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+    tickMs: () => performance.now(),
+  })
 
 /** Throws AGENT_CONFIG_READ. */
 function withAuthorities(upstream: ConfiguredUpstream): Destination {

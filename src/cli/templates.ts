@@ -39,7 +39,7 @@ backends: ${list(values.backends)}
 # inventory is dropped.
 attach_interfaces: ${list(values.interfaces)}
 
-# The resolvers that \`sluice mediate\` may ask for the workspaces' names, by preference: udp://, tcp:// or dot://ADDRESS#NAME.
+# The resolvers that may be asked for the workspaces' names, by preference: udp://, tcp:// or dot://ADDRESS#NAME.
 # Without this section a name in a policy needs addresses under dns.pins.
 # dns:
 #   upstreams: ["dot://192.0.2.53#resolver.example"]
