@@ -49,6 +49,7 @@ const COMMANDS = [
   'plan',
   'agent',
   'attach',
+  'mediate',
   'detach',
   'apply',
   'status',
