@@ -125,7 +125,10 @@ labSuite('exfiltration through names', () => {
     expect(await push('node', UPLINK.out.v4, 10, SINK)).toEqual(new Array(10).fill('NOERROR'))
     await asked()
     expect(out(SINK, since, UPLINK.node.v4).names).toHaveLength(10)
-    expect(await dns2tcp('node', DNS2TCP_ADDRESS)).toMatch(/echo/)
+    // Its server does not answer everybody who comes first.
+    let heard = ''
+    for (let tries = 0; tries < 10 && !heard.includes('echo'); tries++) heard = await dns2tcp('node', DNS2TCP_ADDRESS)
+    expect(heard).toMatch(/echo/)
     const tunnel = run('node', [
       '/usr/sbin/iodine',
       '-f',
