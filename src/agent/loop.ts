@@ -11,8 +11,8 @@ import { look } from './loop-repair.js'
 import type { AgentNode } from './node.js'
 
 export interface LoopEffects {
-  /** The node with the trust root as it is now. Throws AGENT_CONFIG_READ, BUNDLE_ROOT. */
-  readonly node: () => Promise<AgentNode>
+  /** The node with the trust root as it is now; for fencing also without one. Throws AGENT_CONFIG_READ, BUNDLE_ROOT. */
+  readonly node: (fencing?: boolean) => Promise<AgentNode>
   /** Milliseconds that only grow. */
   readonly monotonicMs: () => number
   /** Resolves after that long, or at once when woken; never rejects. */
@@ -68,7 +68,7 @@ export class Loop {
       const { kind, by } = command
       let failed = true
       try {
-        const answer = await carry<K>(await this.effects.node(), command)
+        const answer = await carry<K>(await this.effects.node(isUrgent(command)), command)
         failed = false
         return answer
       } finally {

@@ -4,9 +4,10 @@
 import { existsSync } from 'node:fs'
 import { concat } from '../base/bytes.js'
 import { type Digest, digestOf } from '../base/digest.js'
+import { Fault } from '../base/fault.js'
 import { LIMITS } from '../base/limits.js'
 import type { TrustRoot } from '../bundle/model.js'
-import { parseTrustRoot, requireLiveRoot, rotateRoot, writeTrustRoot } from '../bundle/root.js'
+import { NO_TRUST, parseTrustRoot, requireLiveRoot, rotateRoot, writeTrustRoot } from '../bundle/root.js'
 import { crlFileOf, hasChains, withChains } from '../bundle/x509/enrol.js'
 import { agentFault } from './errors.js'
 import { NODE_FILES, readRegular, replaceFile, type StateFiles } from './files.js'
@@ -45,6 +46,16 @@ export async function openTrustRoot(
   const crls = existsSync(list) ? readNamed(list, 'revocation lists', CRLS_BYTES) : undefined
   const judged = await withChains(root, { nowMs, ...(crls === undefined ? {} : { crls }) })
   return { root: judged, digest: digestOf(concat([bytes, crls ?? new Uint8Array(0)])) }
+}
+
+/** As `openTrustRoot`; one that cannot be read trusts nobody, because fencing a workspace asks for no signature. */
+export async function openForFencing(file: string, nowMs: number): ReturnType<typeof openTrustRoot> {
+  try {
+    return await openTrustRoot(file, nowMs)
+  } catch (error) {
+    if (error instanceof Fault) return { root: NO_TRUST, digest: digestOf(new Uint8Array(0)) }
+    throw error
+  }
 }
 
 /**

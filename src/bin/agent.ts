@@ -8,7 +8,7 @@ import { takeLock } from '../agent/lock.js'
 import { openLog } from '../agent/log.js'
 import { Loop, type LoopLine } from '../agent/loop.js'
 import { createMetrics, isReady } from '../agent/metrics.js'
-import { openTrustRoot } from '../agent/roots.js'
+import { openForFencing, openTrustRoot } from '../agent/roots.js'
 import { type ServeLine, serveAgent } from '../agent/serve.js'
 import { status } from '../agent/status.js'
 import { openTransport } from '../agent/transports/open.js'
@@ -51,8 +51,8 @@ export async function runAgent(around: Surroundings, config: Configured, request
     return trail.emit(facts)
   }
   /** The root may have been followed, and its chains are judged by the time. */
-  const current = async () => {
-    const { root, digest } = await openTrustRoot(config.trustRoot, nowMs())
+  const current = async (fencing = false) => {
+    const { root, digest } = await (fencing ? openForFencing : openTrustRoot)(config.trustRoot, nowMs())
     return { ...opened.node, emit, trust: root, trustDigest: digest }
   }
   const commandId = () => newCommandId(around)

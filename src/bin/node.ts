@@ -16,7 +16,7 @@ import type { AgentNode } from '../agent/node.js'
 import { quarantine } from '../agent/quarantine.js'
 import { RECEIPTS } from '../agent/receipt.js'
 import type { AgentState } from '../agent/record.js'
-import { openTrustRoot } from '../agent/roots.js'
+import { openForFencing, openTrustRoot } from '../agent/roots.js'
 import { stand } from '../agent/stand.js'
 import { livePlan, status } from '../agent/status.js'
 import { Store } from '../agent/store.js'
@@ -96,7 +96,8 @@ async function openParts(around: Surroundings, config: Configured, options: Node
     unlock()
   }
   try {
-    const { root, digest } = await openTrustRoot(config.trustRoot, around.nowMs())
+    const openRoot = options.fencing ? openForFencing : openTrustRoot
+    const { root, digest } = await openRoot(config.trustRoot, around.nowMs())
     const order = options.backends ?? config.backends
     const used = [before?.live, before?.next].flatMap((at) => at?.backends ?? [])
     for (const name of new Set([...order, ...used])) opened.set(name, await openBackend(name, config))

@@ -155,6 +155,16 @@ export async function rotateRoot(current: TrustRoot, signed: Uint8Array): Promis
   return next
 }
 
+/** Trusts nobody: every signature that is judged by it is refused. For what needs no signature when the root cannot be read. */
+export const NO_TRUST = {
+  version: 0,
+  epoch: 0,
+  expiresAtMs: 0,
+  keys: new Map(),
+  thresholds: new Map(),
+  revoked: [],
+} as unknown as TrustRoot
+
 /** What a root says, before it is checked. */
 export type RootFields = Omit<TrustRoot, typeof trustRoot>
 

@@ -1,6 +1,7 @@
 // The loop on a node in memory: commands in their turn, quarantines beside them, drift found and put right, and the end.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { agentFault } from '../../../src/agent/errors.js'
 import { Loop, type LoopLine } from '../../../src/agent/loop.js'
 import { MemoryDriver } from '../../../src/backends/memory/driver.js'
 import { ALPHA, makeNode, memoryAs, offer, type TestNode } from './fixture.js'
@@ -15,6 +16,8 @@ let served: Promise<void> | undefined
 /** Ends the pause that the loop is in. */
 let wake: () => void
 let clock: number
+/** Whether the trust root can be read. */
+let rooted: boolean
 
 beforeEach(() => {
   driver = new MemoryDriver()
@@ -23,9 +26,13 @@ beforeEach(() => {
   ending = new AbortController()
   served = undefined
   clock = 0
+  rooted = true
   wake = () => undefined
   loop = new Loop({
-    node: () => Promise.resolve(node),
+    node: (fencing = false) =>
+      rooted || fencing
+        ? Promise.resolve(node)
+        : Promise.reject(agentFault('AGENT_CONFIG_READ', { what: 'trust root', file: 'root.json' })),
     monotonicMs: () => clock,
     sleep: (_ms, signal) =>
       new Promise((resolve) => {
@@ -87,6 +94,19 @@ describe('commands', () => {
       loop.run<'quarantine-lift'>({ ...quarantine, kind: 'quarantine-lift', workspace: ID }),
     ).rejects.toMatchObject({ code: 'AGENT_NOT_QUARANTINED' })
     expect(lines.at(-1)).toMatchObject({ kind: 'carried', command: 'quarantine-lift', by: 'user:test', failed: true })
+  })
+})
+
+describe('a trust root that cannot be read', () => {
+  it('stops whatever is judged by it, and no quarantine', async () => {
+    await loop.run<'apply'>(await offer())
+    rooted = false
+    await expect(loop.run<'apply'>(await offer({ revision: 2n }))).rejects.toMatchObject({ code: 'AGENT_CONFIG_READ' })
+    expect(await loop.run<'quarantine-set'>(quarantine)).toMatchObject({ changed: true, attached: true })
+    expect((await driver.observe()).live?.quarantined).toEqual([ID])
+    await expect(loop.run<'quarantine-lift'>({ ...quarantine, kind: 'quarantine-lift' })).rejects.toMatchObject({
+      code: 'AGENT_CONFIG_READ',
+    })
   })
 })
 

@@ -133,6 +133,16 @@ describe('exit codes', () => {
       /^warning: .*state\.json is damaged or was changed by hand.*; the kernel was asked instead\n$/,
     )
   })
+
+  it('a quarantine is set without a trust root, and lifted with one', async () => {
+    await operator.sluice('init . --backend memory')
+    operator.shell('echo { > root.json')
+    const applied = await operator.sluice('apply bundle --inventory inventory.yaml')
+    expect([applied.exit, applied.error]).toEqual([2, expect.stringContaining('BUNDLE_ROOT')])
+    expect((await operator.sluice("quarantine set spiffe://fleet.example/ws/ws0 --reason 'x'")).exit).toBe(0)
+    const lift = await operator.sluice("quarantine lift spiffe://fleet.example/ws/ws0 --reason 'x'")
+    expect([lift.exit, lift.error]).toEqual([2, expect.stringContaining('BUNDLE_ROOT')])
+  })
 })
 
 describe('--json', () => {
