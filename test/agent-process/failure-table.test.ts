@@ -261,7 +261,8 @@ labSuite('the failure table of a running agent', () => {
     await agent.told('active', ({ revision }) => revision === '2')
     expect([await reach(lab), await reach(lab, OUT.registry)]).toEqual(['timeout', 'timeout'])
     expect(await agent.ask('quarantine', 'lift', ID, '--reason', 'mended')).toMatchObject({ exit: 0 })
-    expect(await reach(lab)).toBe('connected')
+    // While it was fenced its neighbour entry went stale, and its stack asks again in its own time.
+    await until('the workspace to be let in', async () => (await reach(lab)) === 'connected')
   })
 
   it('audit sink down: enforcing does not wait, and what was told waits for room', { timeout: PATIENT }, async () => {
@@ -281,7 +282,7 @@ labSuite('the failure table of a running agent', () => {
     await agent.told('active', ({ revision }) => revision === '2')
     rmSync(join(log, 'filler'))
     expect(await agent.ask('quarantine', 'lift', ID, '--reason', 'room again')).toMatchObject({ exit: 0 })
-    expect(await reach(lab, OUT.registry)).toBe('connected')
+    await until('the workspace to be let in', async () => (await reach(lab, OUT.registry)) === 'connected')
     // It waited in the agent's memory, bounded; what would not have fitted would be counted. Nothing of it is missing.
     const codesThere = () => agent.events('log/events.ndjson').map((event) => event.message ?? '')
     await until('the trail to be whole', () => codesThere().some((say) => say.startsWith('quarantine lifted')))
