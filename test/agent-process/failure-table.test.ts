@@ -127,7 +127,8 @@ labSuite('the failure table of a running agent', () => {
     rmSync(join(held, 'filler'))
     await agent.told('active', ({ revision }) => revision === '2')
     expect((await agent.ask('quarantine', 'lift', ID, '--reason', 'over')).exit).toBe(0)
-    expect([await reach(lab), await reach(lab, OUT.registry)]).toEqual(['reset', 'connected'])
+    await until('the workspace to be let in', async () => (await reach(lab, OUT.registry)) === 'connected')
+    expect(await reach(lab)).toBe('reset')
   })
 
   it('active bundle expires: suspended, with the agent dead as well', { timeout: PATIENT }, async () => {
