@@ -7,10 +7,10 @@
 // what the signed inventory says, and is labelled so.
 
 import { signCompact } from '../audit/seal.js'
-import { concat, decodeUtf8, hex, utf8 } from '../base/bytes.js'
+import { concat, hex, utf8 } from '../base/bytes.js'
 import { canonicalize, type Json } from '../base/canonical.js'
 import { type Digest, sha256 } from '../base/digest.js'
-import { isObject, JsonError, parseJson } from '../base/json.js'
+import { isObject } from '../base/json.js'
 import type { JwsKey } from '../bundle/jwk.js'
 import type { SlotKind } from '../plan/inventory.js'
 import type { BackendName, PlanSource, WorkspaceId } from '../plan/model.js'
@@ -19,6 +19,7 @@ import type { CanarySeen } from './canary.js'
 import { agentFault } from './errors.js'
 import { type AgentNode, lookUp } from './node.js'
 import { openSigned } from './signed.js'
+import { count, flag, type Is, list, object, orNull, readShaped, text } from './signed-shape.js'
 
 export const EVIDENCE_FORMAT = 'sluice-evidence/1'
 export const EVIDENCE_TYPE = 'application/vnd.sluice.evidence+json'
@@ -226,38 +227,10 @@ export function outerDigest(generation: string, native: Uint8Array): string {
   return hex(sha256(concat([length, name, native])))
 }
 
-function readEvidence(payload: Uint8Array): Evidence {
-  const no = (why: string, cause?: unknown) => agentFault('AGENT_EVIDENCE', { why }, { cause })
-  const text = decodeUtf8(payload)
-  if (text === undefined) throw no('it is not UTF-8')
-  try {
-    const value = parseJson(text)
-    if (!isObject(value) || value.format !== EVIDENCE_FORMAT) throw no(`its format is not ${EVIDENCE_FORMAT}`)
-    const wrong = (Object.keys(SHAPE) as (keyof Evidence)[]).find((name) => !SHAPE[name](value[name]))
-    if (wrong !== undefined) throw no(`${wrong} is missing or of another type`)
-    return value as unknown as Evidence
-  } catch (error) {
-    if (error instanceof JsonError) throw no('it is not strict JSON', error)
-    throw error
-  }
-}
-
-type Is = (value: Json | undefined) => boolean
-const text: Is = (value) => typeof value === 'string'
-const count: Is = (value) => Number.isSafeInteger(value) && Number(value) >= 0
-const flag: Is = (value) => typeof value === 'boolean'
-const orNull =
-  (is: Is): Is =>
-  (value) =>
-    value === null || is(value)
-const list =
-  (is: Is): Is =>
-  (value) =>
-    Array.isArray(value) && value.every(is)
-const object =
-  (shape: Readonly<Record<string, Is>>): Is =>
-  (value) =>
-    isObject(value) && Object.entries(shape).every(([name, is]) => is(value[name]))
+const readEvidence = (payload: Uint8Array): Evidence =>
+  readShaped<Evidence>(payload, EVIDENCE_FORMAT, SHAPE, (why, cause) =>
+    agentFault('AGENT_EVIDENCE', { why }, { cause }),
+  )
 
 const SHAPE = {
   format: text,

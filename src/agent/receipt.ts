@@ -7,10 +7,9 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { signCompact } from '../audit/seal.js'
-import { decodeUtf8, utf8 } from '../base/bytes.js'
+import { utf8 } from '../base/bytes.js'
 import { canonicalize, type Json } from '../base/canonical.js'
 import { type Digest, digestOfText } from '../base/digest.js'
-import { isObject, JsonError, parseJson } from '../base/json.js'
 import type { JwsKey } from '../bundle/jwk.js'
 import type { Signer } from '../bundle/sign.js'
 import type { Plan, WorkspaceId } from '../plan/model.js'
@@ -21,6 +20,7 @@ import { NODE_FILES, replaceFile } from './files.js'
 import type { AgentNode } from './node.js'
 import type { Activation } from './record.js'
 import { openSigned } from './signed.js'
+import { count, type Is, list, orNull, readShaped, text } from './signed-shape.js'
 import type { OpenBackend } from './transaction.js'
 
 export const RECEIPT_FORMAT = 'sluice-receipt/1'
@@ -159,29 +159,9 @@ function keep(directory: string, atMs: number, { kind, commandId }: QuarantineCo
 // untrusted: `token`, until a key of `keys` is found to have signed it
 /** Throws AGENT_RECEIPT, AGENT_SIGNED_TYPE, BUNDLE_JWS. */
 export async function verifyReceipt(token: string, keys: readonly JwsKey[]): Promise<Receipt> {
-  const payload = await openSigned(token, RECEIPT_TYPE, keys)
   const no = (why: string, cause?: unknown) => agentFault('AGENT_RECEIPT', { why }, { cause })
-  const text = decodeUtf8(payload)
-  if (text === undefined) throw no('it is not UTF-8')
-  try {
-    const value = parseJson(text)
-    if (!isObject(value) || value.format !== RECEIPT_FORMAT) throw no(`its format is not ${RECEIPT_FORMAT}`)
-    const wrong = (Object.keys(SHAPE) as (keyof Receipt)[]).find((name) => !SHAPE[name](value[name]))
-    if (wrong !== undefined) throw no(`${wrong} is missing or of another type`)
-    return value as unknown as Receipt
-  } catch (error) {
-    if (error instanceof JsonError) throw no('it is not strict JSON', error)
-    throw error
-  }
+  return readShaped<Receipt>(await openSigned(token, RECEIPT_TYPE, keys), RECEIPT_FORMAT, SHAPE, no)
 }
-
-type Is = (value: Json | undefined) => boolean
-const text: Is = (value) => typeof value === 'string'
-const count: Is = (value) => Number.isSafeInteger(value) && Number(value) >= 0
-const orNull =
-  (is: Is): Is =>
-  (value) =>
-    value === null || is(value)
 
 const SHAPE = {
   format: text,
@@ -202,5 +182,5 @@ const SHAPE = {
   generation: count,
   planDigest: orNull(text),
   bundleDigest: orNull(text),
-  backends: (value) => Array.isArray(value) && value.every(text),
+  backends: list(text),
 } as const satisfies Record<keyof Receipt, Is>
