@@ -6,6 +6,7 @@
 import { type Family, familyBits, type Prefix, parsePrefix, prefixMask } from '../../base/ip.js'
 import { NEVER, prefixClass, RESERVED } from '../../base/reserved.js'
 import type { Grant } from '../../plan/model.js'
+import { type PortClaim, segmentsOf } from '../../plan/segments.js'
 
 export interface Exact {
   readonly prefix: Prefix
@@ -15,11 +16,7 @@ export interface Exact {
 }
 
 /** Disjoint and sorted; empty: nothing is allowed there. */
-export interface Segment {
-  readonly from: number
-  readonly to: number
-  readonly grant: Grant
-}
+export type Segment = PortClaim<Grant>
 
 export interface Node {
   readonly prefix: Prefix
@@ -86,30 +83,22 @@ function nodesOf(wide: readonly Placed[], family: Family, classes: boolean): Nod
     .map((prefix): Node => {
       const where = classes ? prefixClass(prefix) : 'public'
       const apply = where === 'never' ? [] : around(prefix).filter(({ grant }) => where === 'public' || grant.opens)
-      return { prefix, segments: segmentsOf(apply) }
+      return { prefix, segments: segmentsOf(apply.map(claimOf), better) }
     })
     .sort((a, b) => b.prefix.length - a.prefix.length || (a.prefix.value < b.prefix.value ? -1 : 1))
 }
 
-/** The longer prefix, then the fewer ports, then the smaller id: as plan/lookup.ts chooses. */
-const better = (a: Placed, b: Placed): number =>
-  b.prefix.length - a.prefix.length || width(a) - width(b) || (a.grant.id < b.grant.id ? -1 : 1)
-const width = ({ grant }: Placed): number => (grant.ports ? grant.ports.to - grant.ports.from : 0)
-
-function segmentsOf(placed: readonly Placed[]): Segment[] {
-  const sorted = [...placed].sort(better)
-  const ends = sorted.flatMap(({ grant }) => [grant.ports?.from ?? 0, (grant.ports?.to ?? 65_535) + 1])
-  const bounds = [...new Set(ends)].sort((a, b) => a - b)
-  const segments: Segment[] = []
-  for (const [i, from] of bounds.entries()) {
-    const end = bounds[i + 1]
-    if (end === undefined) break
-    const best = sorted.find(({ grant }) => (grant.ports?.from ?? 0) <= from && from <= (grant.ports?.to ?? 65_535))
-    if (!best) continue
-    const last = segments.at(-1)
-    if (last && last.grant === best.grant && last.to === from - 1)
-      segments[segments.length - 1] = { ...last, to: end - 1 }
-    else segments.push({ from, to: end - 1, grant: best.grant })
-  }
-  return segments
+interface Claim extends Segment {
+  readonly length: number
 }
+
+/** The longer prefix, then the fewer ports, then the smaller id: as plan/lookup.ts chooses. */
+const better = (a: Claim, b: Claim): number =>
+  b.length - a.length || a.to - a.from - (b.to - b.from) || (a.grant.id < b.grant.id ? -1 : 1)
+
+const claimOf = ({ prefix, grant }: Placed): Claim => ({
+  from: grant.ports?.from ?? 0,
+  to: grant.ports?.to ?? 65_535,
+  grant,
+  length: prefix.length,
+})
