@@ -48,6 +48,18 @@ export async function attach(node: AgentNode, command: AttachCommand): Promise<A
   await deny(node, entry)
   const fencedMs = node.nowMs() - startMs
   const made = netns !== undefined
+  const { kind, interface: place } = entry.slot
+  // What stands for it until a lease is given: nobody's, so that `tend` keeps it denied also where the inventory alone attaches.
+  const none = {
+    workspace,
+    attachmentId: place,
+    leaseGeneration: held,
+    kind,
+    interface: place,
+    by,
+    atMs: startMs,
+    made: false,
+  }
   try {
     if (before?.made && before.attached) await removeMade(before.interface)
     if (netns !== undefined) {
@@ -58,11 +70,10 @@ export async function attach(node: AgentNode, command: AttachCommand): Promise<A
   } catch (cause) {
     // What was made half way is taken away again; the workspace stays denied.
     if (made) await removeMade(entry.slot.interface).catch(() => undefined)
-    if (before) record(node, { ...before, attached: false })
+    record(node, { ...(before ?? none), attached: false })
     const step = cause instanceof Error ? cause.message : String(cause)
     throw agentFault('AGENT_ATTACH_FAILED', { workspace, step }, { cause })
   }
-  const { kind, interface: place } = entry.slot
   const attachmentId = command.commandId.replace(/^cmd-/, 'att-')
   const tenure = { workspace, attachmentId, leaseGeneration, kind, interface: place, by, atMs: startMs, made }
   record(node, { ...tenure, attached: true })

@@ -164,6 +164,19 @@ describe('drift', () => {
   })
 })
 
+it('keeps a workspace denied whose first attach failed half way', async () => {
+  served = loop.serve(ending.signal)
+  await loop.run<'apply'>(await offer())
+  expect((await driver.observe()).live?.suspended).toEqual([])
+  const attach = { kind: 'attach', by: 'user:test', commandId: 'cmd-a', workspace: ID } as const
+  await expect(loop.run<'attach'>({ ...attach, slot: {}, netns: 'sluice-no-such' })).rejects.toMatchObject({
+    code: 'AGENT_ATTACH_FAILED',
+  })
+  await loop.run<'repair'>({ kind: 'repair', by: 'sluice', commandId: 'c' })
+  await loop.run<'apply'>(await offer({ revision: 2n }))
+  expect((await driver.observe()).live?.suspended).toEqual([ID])
+})
+
 it('ends after the command that runs, and refuses what comes later', async () => {
   served = loop.serve(ending.signal)
   await loop.run<'apply'>(await offer())
