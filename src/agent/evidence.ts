@@ -7,6 +7,7 @@
 // what the signed inventory says, and is labelled so.
 
 import { signCompact } from '../audit/seal.js'
+import type { Anchor } from '../backends/backend.js'
 import { concat, hex, utf8 } from '../base/bytes.js'
 import { canonicalize, type Json } from '../base/canonical.js'
 import { type Digest, sha256 } from '../base/digest.js'
@@ -19,7 +20,7 @@ import type { CanarySeen } from './canary.js'
 import { agentFault } from './errors.js'
 import { type AgentNode, lookUp } from './node.js'
 import { openSigned } from './signed.js'
-import { count, flag, type Is, list, object, orNull, readShaped, text } from './signed-shape.js'
+import { count, either, exactly, flag, type Is, list, object, orNull, readShaped, text } from './signed-shape.js'
 
 export const EVIDENCE_FORMAT = 'sluice-evidence/1'
 export const EVIDENCE_TYPE = 'application/vnd.sluice.evidence+json'
@@ -46,6 +47,8 @@ export interface AttachmentSeen {
   readonly present: boolean
   readonly quarantined: boolean
   readonly suspended: boolean
+  /** Where its fence hangs: hooks with who judges there, maps, tables, pipes. null: nothing hangs. */
+  readonly anchor: Omit<Anchor, 'workspace'> | null
   /** The inventory says that the slot is the workspace's only way out; nobody outside the workspace can see more. */
   readonly onlyPathBy: 'inventory'
 }
@@ -85,6 +88,7 @@ export async function makeEvidence(node: AgentNode, terms: EvidenceTerms): Promi
   if (!node.signer) throw agentFault('AGENT_EVIDENCE', { why: 'this node has no key of its own' })
   const { state, previous, agreement, live } = await lookUp(node)
   const tenures = node.store.tenures()
+  const anchors = await anchorsOf(node, new Set(previous?.plan.workspaces.map(({ backend }) => backend)))
   const attachments = (previous?.plan.workspaces ?? []).map(({ workspace, slot, backend, domain }): AttachmentSeen => {
     const seen = live.get(backend)?.live
     const tenure = tenures.find((entry) => entry.workspace === workspace)
@@ -102,6 +106,7 @@ export async function makeEvidence(node: AgentNode, terms: EvidenceTerms): Promi
       present: seen?.workspaces.includes(workspace) ?? false,
       quarantined: seen?.quarantined.includes(workspace) ?? false,
       suspended: seen?.suspended.includes(workspace) ?? false,
+      anchor: anchors.get(workspace) ?? null,
       onlyPathBy: 'inventory',
     }
   })
@@ -127,6 +132,17 @@ export async function makeEvidence(node: AgentNode, terms: EvidenceTerms): Promi
   return `${await signCompact(EVIDENCE_TYPE, utf8(canonicalize(evidence as unknown as Json)), node.signer)}\n`
 }
 
+/** Asked of every backend that carries something, after what is live: a switch in between shows as another generation. */
+async function anchorsOf(
+  node: AgentNode,
+  carrying: ReadonlySet<BackendName>,
+): Promise<ReadonlyMap<WorkspaceId, Omit<Anchor, 'workspace'>>> {
+  const found = new Map<WorkspaceId, Omit<Anchor, 'workspace'>>()
+  for (const [name, { driver }] of node.backends)
+    if (carrying.has(name)) for (const { workspace, ...anchor } of await driver.inspect()) found.set(workspace, anchor)
+  return found
+}
+
 export const GUARANTEES = [
   'default_deny_egress',
   'no_unmanaged_egress_path',
@@ -143,6 +159,8 @@ export function lacking(evidence: Evidence, guarantee: OuterGuarantee): string |
   for (const at of attachments) {
     if (!at.present || at.generation !== generation || at.planDigest !== planDigest)
       return `${at.workspace} was not read back under generation ${generation}`
+    const loose = unanchored(at, generation)
+    if (loose !== undefined) return `${at.workspace}: ${loose}`
     if (!canaries.some(({ backend }) => backend === at.backend)) return `no canary was fenced by ${at.backend}`
   }
   for (const canary of canaries) {
@@ -150,6 +168,15 @@ export function lacking(evidence: Evidence, guarantee: OuterGuarantee): string |
     if (why !== undefined) return `${canary.backend}: ${why}`
   }
   return undefined
+}
+
+/** Why nothing says that the fence hangs where this workspace is; undefined when something does. */
+function unanchored({ anchor, quarantined, suspended }: AttachmentSeen, generation: number): string | undefined {
+  if (anchor === null) return 'its backend knows no place where its fence hangs'
+  if (anchor.generation !== generation) return `generation ${anchor.generation} judges where its fence hangs`
+  // A software stand-in has no hooks and says that it is one; on a device, what is closed has no entries.
+  const closed = quarantined || suspended
+  return anchor.hooks.length === 0 && !anchor.emulated && !closed ? 'its fence hangs nowhere' : undefined
 }
 
 const LACKS = {
@@ -232,6 +259,10 @@ const readEvidence = (payload: Uint8Array): Evidence =>
     agentFault('AGENT_EVIDENCE', { why }, { cause }),
   )
 
+const PROGRAM = object({ kind: exactly('program'), id: count, tag: text })
+const CHAIN = object({ kind: exactly('chain'), name: text, handle: count })
+const ENTRY = object({ kind: exactly('entry'), handle: text })
+
 const SHAPE = {
   format: text,
   node: text,
@@ -246,7 +277,30 @@ const SHAPE = {
   state: text,
   drift: list(text),
   attachments: list(
-    object({ workspace: text, backend: text, trustDomain: text, generation: count, planDigest: text, present: flag }),
+    object({
+      workspace: text,
+      attachmentId: text,
+      leaseGeneration: count,
+      device: orNull(text),
+      representor: text,
+      kind: text,
+      backend: text,
+      trustDomain: text,
+      generation: count,
+      planDigest: text,
+      present: flag,
+      quarantined: flag,
+      suspended: flag,
+      anchor: orNull(
+        object({
+          emulated: flag,
+          generation: count,
+          hooks: list(object({ hook: text, on: text, owner: either(PROGRAM, CHAIN, ENTRY) })),
+          objects: list(object({ kind: text, name: text, id: text })),
+        }),
+      ),
+      onlyPathBy: text,
+    }),
   ),
   canaries: list(
     object({

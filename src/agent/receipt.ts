@@ -20,7 +20,7 @@ import { NODE_FILES, replaceFile } from './files.js'
 import type { AgentNode } from './node.js'
 import type { Activation } from './record.js'
 import { openSigned } from './signed.js'
-import { count, type Is, list, orNull, readShaped, text } from './signed-shape.js'
+import { count, type Is, list, object, optional, orNull, readShaped, text } from './signed-shape.js'
 import type { OpenBackend } from './transaction.js'
 
 export const RECEIPT_FORMAT = 'sluice-receipt/1'
@@ -50,6 +50,11 @@ export interface Receipt {
   readonly quietFromMs: number | null
   /** Packets that were still counted between the fence and then: they were in queues. */
   readonly drainedPackets: number
+  /** Live flows that the fence cut; absent where nobody knows, and `unknown` says why. */
+  readonly flowsCut?: number
+  /** When the last packet of any of them passed; absent likewise. */
+  readonly lastByteAtMs?: number
+  readonly unknown: { readonly flowsCut?: string; readonly lastByteAtMs?: string }
   /** Live when it was done; 0 and null while there was none. */
   readonly generation: number
   readonly planDigest: Digest | null
@@ -95,6 +100,7 @@ async function receiptOf(node: AgentNode, command: QuarantineCommand, done: Done
   const { plan, live, carriers, askedAtMs, fencedAtMs } = done
   const { attachmentId, interface: name } = workspaceContext(plan, workspace)
   const tenure = node.store.tenures().find((entry) => entry.workspace === workspace)
+  const cut = kind === 'quarantine-set' ? await cutBy(carriers, workspace) : NOTHING_CUT
   const quiet = kind === 'quarantine-set' ? await drained(node, workspace, done) : undefined
   return {
     format: RECEIPT_FORMAT,
@@ -112,10 +118,34 @@ async function receiptOf(node: AgentNode, command: QuarantineCommand, done: Done
     elapsedMs: fencedAtMs - askedAtMs,
     quietFromMs: quiet?.atMs ?? null,
     drainedPackets: quiet?.packets ?? 0,
+    ...cut,
     generation: live?.generation ?? 0,
     planDigest: live?.planDigest ?? null,
     bundleDigest: live?.source.bundleDigest ?? null,
     backends: carriers.map(({ backend }) => backend.name).sort(),
+  }
+}
+
+type CutSeen = Pick<Receipt, 'flowsCut' | 'lastByteAtMs' | 'unknown'>
+const unknownBoth = (why: string): CutSeen => ({ unknown: { flowsCut: why, lastByteAtMs: why } })
+const NOTHING_CUT = unknownBoth('a lift cuts nothing')
+
+/** All that the backends know together: one that does not know makes the whole unknown. */
+async function cutBy(carriers: readonly OpenBackend[], workspace: WorkspaceId): Promise<CutSeen> {
+  if (carriers.length === 0) return unknownBoth('nothing here carries the workspace')
+  let [flows, last] = [0, 0]
+  const unknown: { flowsCut?: string; lastByteAtMs?: string } = {}
+  for (const { backend, driver } of carriers) {
+    const cut = await driver.cut(workspace)
+    if (typeof cut.flows === 'number') flows += cut.flows
+    else unknown.flowsCut = `${backend.name}: ${cut.flows.unknown}`
+    if (typeof cut.lastPacketAtMs === 'number') last = Math.max(last, cut.lastPacketAtMs)
+    else unknown.lastByteAtMs = `${backend.name}: ${cut.lastPacketAtMs.unknown}`
+  }
+  return {
+    ...(unknown.flowsCut === undefined ? { flowsCut: flows } : {}),
+    ...(unknown.lastByteAtMs === undefined ? { lastByteAtMs: last } : {}),
+    unknown,
   }
 }
 
@@ -179,6 +209,9 @@ const SHAPE = {
   elapsedMs: Number.isSafeInteger,
   quietFromMs: orNull(count),
   drainedPackets: count,
+  flowsCut: optional(count),
+  lastByteAtMs: optional(count),
+  unknown: object({ flowsCut: optional(text), lastByteAtMs: optional(text) }),
   generation: count,
   planDigest: orNull(text),
   bundleDigest: orNull(text),

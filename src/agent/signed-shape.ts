@@ -14,6 +14,18 @@ export const orNull =
   (is: Is): Is =>
   (value) =>
     value === null || is(value)
+export const exactly =
+  (wanted: string): Is =>
+  (value) =>
+    value === wanted
+export const either =
+  (...shapes: readonly Is[]): Is =>
+  (value) =>
+    shapes.some((is) => is(value))
+export const optional =
+  (is: Is): Is =>
+  (value) =>
+    value === undefined || is(value)
 export const list =
   (is: Is): Is =>
   (value) =>

@@ -58,6 +58,42 @@ export interface DenialBatch {
   readonly lost: number
 }
 
+/** Where the fence of one workspace hangs, read back from where it is enforced; for evidence. */
+export interface Anchor {
+  readonly workspace: WorkspaceId
+  /** Software that stands in for a kernel or a device: it fences nothing outside this process. */
+  readonly emulated: boolean
+  /** As the thing itself carries it. */
+  readonly generation: number
+  readonly hooks: readonly AnchorHook[]
+  readonly objects: readonly AnchorObject[]
+}
+export interface AnchorHook {
+  /** `tcx/ingress`, `cgroup/connect4`, `inet/forward`, `port`: in the words of what has the hook. */
+  readonly hook: string
+  /** An interface with its number (`ws0#7`), a path of a cgroup, or `*` for everything in the network namespace. */
+  readonly on: string
+  /** Who judges there: a program by number and tag, or a chain by table and handle. */
+  readonly owner:
+    | { readonly kind: 'program'; readonly id: number; readonly tag: string }
+    | { readonly kind: 'chain'; readonly name: string; readonly handle: number }
+    | { readonly kind: 'entry'; readonly handle: string }
+}
+export interface AnchorObject {
+  readonly kind: 'map' | 'table' | 'chain' | 'set' | 'pipe'
+  readonly name: string
+  /** Number or handle, decimal. */
+  readonly id: string
+}
+
+/** What a flag cut, as far as the backend knows. */
+export interface Cut {
+  /** Flows that were live when the flag was set, or why nobody knows how many. */
+  readonly flows: number | { readonly unknown: string }
+  /** When the last packet of any of them passed (milliseconds since 1970), or why nobody knows. */
+  readonly lastPacketAtMs: number | { readonly unknown: string }
+}
+
 export type Staged = { readonly generation: number; readonly planDigest: Digest }
 
 export type Flag = 'quarantined' | 'suspended'
@@ -85,6 +121,10 @@ export interface Driver<Program> {
   /** Calls back, until the returned function is called, when somebody else changed what the fence rests on: then `observe`
    * tells what, and another stage and commit repair it. Absent where nothing can be heard. */
   watch?(changed: () => void): () => void
+  /** Where the fence of each attached workspace hangs, asked now. Throws what the kernel or the device says no with. */
+  inspect(): Promise<readonly Anchor[]>
+  /** What the last quarantine flag that this process set cut. Costs a look at the flows, so nobody waits for it who fences. */
+  cut(workspace: WorkspaceId): Promise<Cut>
   /** Takes away everything that this backend made on this machine. Says what it removed. */
   uninstall(): Promise<readonly string[]>
   close(): Promise<void>

@@ -58,6 +58,10 @@ export interface ReceiptView {
   readonly fencedAtMs: number
   readonly elapsedMs: number
   readonly quietFromMs: number | null
+  readonly flowsCut?: number
+  readonly lastByteAtMs?: number
+  /** Why a member is absent. */
+  readonly unknown: { readonly flowsCut?: string; readonly lastByteAtMs?: string }
   readonly generation: number
   readonly backends: readonly string[]
 }
@@ -87,6 +91,18 @@ export interface EvidenceView {
       readonly trustDomain: string
       readonly attachmentId: string
       readonly leaseGeneration: number
+      readonly anchor: {
+        readonly emulated: boolean
+        readonly hooks: readonly {
+          readonly hook: string
+          readonly on: string
+          readonly owner:
+            | { readonly kind: 'program'; readonly id: number; readonly tag: string }
+            | { readonly kind: 'chain'; readonly name: string; readonly handle: number }
+            | { readonly kind: 'entry'; readonly handle: string }
+        }[]
+        readonly objects: readonly unknown[]
+      } | null
     }[]
     readonly canaries: readonly {
       readonly backend: string

@@ -102,6 +102,7 @@ describe('evidence', () => {
         present: true,
         quarantined: false,
         suspended: false,
+        anchor: { emulated: true, generation: 1, hooks: [], objects: [] },
         onlyPathBy: 'inventory',
       },
     ])
@@ -231,6 +232,49 @@ describe('passing off something else', () => {
         ),
       'AGENT_EVIDENCE_UNPROVED',
     ],
+    ...(
+      [
+        ['a fence that hangs nowhere', { emulated: false, generation: 1, hooks: [], objects: [] }],
+        ['a hook that another generation judges', { emulated: true, generation: 2, hooks: [], objects: [] }],
+        ['no place where the fence hangs', null],
+      ] as const
+    ).map(([name, anchor]): (typeof ROWS)[number] => [
+      name,
+      ({ resigned, keys, evidence }) =>
+        resigned({ attachments: evidence.attachments.map((at) => ({ ...at, anchor })) }).then((token) =>
+          verifyEvidence(token, keys, ASKED),
+        ),
+      'AGENT_EVIDENCE_UNPROVED',
+    ]),
+    ...(
+      [
+        ['an attachment that says nothing of hooks', undefined],
+        [
+          'a hook without an owner',
+          { emulated: false, generation: 1, hooks: [{ hook: 'tcx/ingress', on: 'ws0#7' }], objects: [] },
+        ],
+        [
+          'a program without a tag',
+          {
+            emulated: false,
+            generation: 1,
+            hooks: [{ hook: 'tcx/ingress', on: 'ws0#7', owner: { kind: 'program', id: 4 } }],
+            objects: [],
+          },
+        ],
+        [
+          'a map without a number',
+          { emulated: true, generation: 1, hooks: [], objects: [{ kind: 'map', name: 'live' }] },
+        ],
+      ] as const
+    ).map(([name, anchor]): (typeof ROWS)[number] => [
+      name,
+      ({ resigned, keys, evidence }) =>
+        resigned({
+          attachments: evidence.attachments.map(({ anchor: _, ...at }) => (anchor ? { ...at, anchor } : at)),
+        }).then((token) => verifyEvidence(token, keys, ASKED)),
+      'AGENT_EVIDENCE',
+    ]),
     [
       'an attachment that is not there',
       ({ resigned, keys, evidence }) =>

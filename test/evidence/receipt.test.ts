@@ -11,7 +11,7 @@ import { quarantine } from '../../src/agent/quarantine.js'
 import { RECEIPT_TYPE, verifyReceipt } from '../../src/agent/receipt.js'
 import { readAgentKeys } from '../../src/agent/signed.js'
 import { SEAL_TYPE, signCompact } from '../../src/audit/seal.js'
-import type { Observed } from '../../src/backends/backend.js'
+import type { Cut, Observed } from '../../src/backends/backend.js'
 import { MemoryDriver } from '../../src/backends/memory/driver.js'
 import { base64url, utf8 } from '../../src/base/bytes.js'
 import { digestOfText } from '../../src/base/digest.js'
@@ -55,6 +55,8 @@ describe('a receipt', () => {
       elapsedMs: 0,
       quietFromMs: NOW,
       drainedPackets: 0,
+      flowsCut: 0,
+      unknown: { lastByteAtMs: 'memory: no flow was live' },
       generation: 1,
       planDigest,
       bundleDigest: node.store.load().live?.source.bundleDigest,
@@ -77,7 +79,35 @@ describe('a receipt', () => {
     expect(await verifyReceipt(lifted.receipt ?? '', keysOf(node))).toMatchObject({
       action: 'quarantine-lift',
       quietFromMs: null,
+      unknown: { flowsCut: 'a lift cuts nothing', lastByteAtMs: 'a lift cuts nothing' },
     })
+  })
+
+  it('says how many flows were cut and when the last of their packets passed, as far as its backends know', async () => {
+    class Busy extends MemoryDriver {
+      override cut(): Promise<Cut> {
+        return Promise.resolve({ flows: 3, lastPacketAtMs: NOW - 7 })
+      }
+    }
+    const node = signed(makeNode([memoryAs('memory', ['veth', 'tap'], new Busy())]))
+    await apply(node, await offer())
+    const { receipt = '' } = await quarantine(node, command('quarantine-set'))
+    expect(await verifyReceipt(receipt, keysOf(node))).toMatchObject({
+      flowsCut: 3,
+      lastByteAtMs: NOW - 7,
+      unknown: {},
+    })
+  })
+
+  it('of a workspace that is nowhere says that nothing was cut', async () => {
+    const node = signed(makeNode())
+    await apply(node, await offer())
+    const nowhere = { ...command('quarantine-set'), workspace: 'spiffe://fleet.example/ws/nowhere' }
+    const { receipt = '' } = await quarantine(node, nowhere)
+    const read = await verifyReceipt(receipt, keysOf(node))
+    const why = 'nothing here carries the workspace'
+    expect(read).toMatchObject({ backends: [], unknown: { flowsCut: why, lastByteAtMs: why } })
+    expect(Object.keys(read)).not.toEqual(expect.arrayContaining(['flowsCut']))
   })
 
   it('waits until the queues are drained', async () => {

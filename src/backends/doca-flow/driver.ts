@@ -3,7 +3,7 @@
 // reachable by pointing each workspace's parents at it; a workspace is never judged by half of either.
 
 import type { GrantId, LearnedGrant, WorkspaceId } from '../../plan/model.js'
-import type { DenialBatch, Driver, Flag, Observed, OpenOptions, Probed, Staged } from '../backend.js'
+import type { Anchor, Cut, DenialBatch, Driver, Flag, Observed, OpenOptions, Probed, Staged } from '../backend.js'
 import { addCounts, type Chains, destroy, load } from './chains.js'
 import { docaFault } from './errors.js'
 import { type Count, Native } from './native.js'
@@ -110,6 +110,34 @@ export class DocaDriver implements Driver<DocaProgram> {
     return later(() => {
       if (on) parents.close(chains, WAIT_MS)
       else parents.open(chains, WAIT_MS)
+    })
+  }
+
+  /** Judged packet by packet: there are no flows to count, and no time is kept. */
+  cut(_workspace: WorkspaceId): Promise<Cut> {
+    const unknown = 'the device judges without flow state'
+    return Promise.resolve({ flows: { unknown }, lastPacketAtMs: { unknown } })
+  }
+
+  /** What leads into each workspace's chains and is in force; a closed workspace has none of it. */
+  async inspect(): Promise<readonly Anchor[]> {
+    await this.tail
+    const { live, device, native } = this
+    if (!live || !device) return []
+    const { emulated } = native.facts()
+    return live.chains.map((chains): Anchor => {
+      const on = `${chains.at.vuid}#${chains.port}`
+      return {
+        workspace: chains.at.workspace,
+        emulated,
+        generation: live.program.generation,
+        hooks: device.parents.inForce(chains).map(({ hook, handle }) => ({
+          hook,
+          on,
+          owner: { kind: 'entry', handle: String(handle) },
+        })),
+        objects: chains.pipes.map(({ pipe, handle }) => ({ kind: 'pipe', name: pipe.name, id: String(handle) })),
+      }
     })
   }
 

@@ -58,6 +58,15 @@ export class Parents {
     this.native.settle('opening a workspace', waitMs)
   }
 
+  /** The entries that lead into these chains and that the device says are in force. */
+  inForce(chains: Chains): { readonly hook: string; readonly handle: Handle }[] {
+    return this.parentsOf(chains).flatMap((parent) => {
+      const handle = this.held.get(nameOf(parent))
+      if (handle === undefined || !this.native.inForce([handle])) return []
+      return [{ hook: parent.pipe === this.scaffold.root ? 'from port' : 'to address', handle }]
+    })
+  }
+
   private take(names: readonly string[], waitMs: number): void {
     const handles = names.flatMap((name) => this.held.get(name) ?? [])
     this.native.remove('taking parents away', handles)

@@ -87,6 +87,15 @@ export function detachGroup(fence: Fence, tenant: number): void {
   }
 }
 
+/** Pinned links of a workspace's cgroup, with the hooks that they hang on. */
+export const groupLinks = (fence: Fence, tenant: number): { readonly hook: string; readonly path: string }[] =>
+  Object.keys(HOOKS)
+    .map((program) => ({
+      hook: program.replace('group_', 'cgroup/'),
+      path: `${fence.pins}/links/${linkName(tenant, program)}`,
+    }))
+    .filter(({ path }) => existsSync(path))
+
 export const groupIsAttached = (fence: Fence, path: string, tenant: number): boolean =>
   Object.keys(HOOKS).every((program) => hangsOn(fence, linkName(tenant, program), path))
 

@@ -8,15 +8,17 @@
 import { setInterval } from 'node:timers'
 import { Fault } from '../../base/fault.js'
 import type { LearnedGrant, WorkspaceId } from '../../plan/model.js'
-import type { DenialBatch, Driver, Flag, Observed, OpenOptions, Probed, Staged } from '../backend.js'
+import type { Anchor, Cut, DenialBatch, Driver, Flag, Observed, OpenOptions, Probed, Staged } from '../backend.js'
 import { attachAll, attachedIndexes, attachmentOf, detachAll, interfacesOf, matches } from './attach.js'
 import { attachGroup, detachGroup, groupPath, renewGroups } from './cgroup.js'
+import { countCut } from './cut.js'
 import { drainDenials } from './denials.js'
 import { ebpfFault } from './errors.js'
 import { Fence, isStanding, removeIfEmpty, removePins } from './fence.js'
 import { layFloor, nameFenced, nameSlots } from './floor.js'
 import { addFlowTables, dropFlowTable, flowsFor } from './flows.js'
 import { type Book, buildGeneration, clearSlot, readBook } from './generation.js'
+import { inspect } from './inspect.js'
 import { Learned } from './learned.js'
 import { Native } from './native.js'
 import { observe } from './observe.js'
@@ -57,6 +59,7 @@ export class EbpfDriver implements Driver<EbpfProgram> {
   private tail: Promise<void> = Promise.resolve()
   private timer: NodeJS.Timeout | undefined
   private readonly stops: (() => Promise<void>)[] = []
+  private readonly cuts = new Map<WorkspaceId, Promise<Cut>>()
   private readonly watchers = new Set<() => void>()
   private unwatch: (() => void) | undefined
   private sweeping: Promise<void> = Promise.resolve()
@@ -143,8 +146,20 @@ export class EbpfDriver implements Driver<EbpfProgram> {
   }
 
   flag(workspace: WorkspaceId, flag: Flag, on: boolean): Promise<void> {
-    this.stand().tenants.flag(workspace, flag, on)
+    const { fence, tenants } = this.stand()
+    const epoch = tenants.flag(workspace, flag, on)
+    if (on && flag === 'quarantined') this.cuts.set(workspace, countCut(fence, tenants.numberOf(workspace), epoch))
     return Promise.resolve()
+  }
+
+  cut(workspace: WorkspaceId): Promise<Cut> {
+    const why = 'this process set no flag'
+    return this.cuts.get(workspace) ?? Promise.resolve({ flows: { unknown: why }, lastPacketAtMs: { unknown: why } })
+  }
+
+  async inspect(): Promise<readonly Anchor[]> {
+    await this.tail
+    return this.held && this.book ? inspect(this.held.fence, this.book) : []
   }
 
   learn(generation: number, grants: readonly LearnedGrant[]): Promise<boolean> {
@@ -264,6 +279,7 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     this.unwatch?.()
     this.unwatch = undefined
     await Promise.all(this.stops.splice(0).map((stop) => stop()))
+    await Promise.all(this.cuts.values())
     await this.sweeping
     await this.tail
   }

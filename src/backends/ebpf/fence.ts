@@ -34,6 +34,9 @@ export type MapName = OuterName | (typeof LASTING)[number] | keyof typeof OWN | 
 
 export class Fence {
   private readonly descriptors = new Map<string, number>()
+  /** Sweeps of flows that are under way, and the count of flows that the next one waits for (cut.ts). */
+  sweeps = 0
+  counting: Promise<unknown> = Promise.resolve()
 
   private constructor(
     readonly native: Native,

@@ -58,6 +58,20 @@ function hang({ native }: Fence, program: number, family: number, hook: number, 
   throw ebpfFault('EBPF_KERNEL', { what: 'laying the floor', errno: errnoName(answer) })
 }
 
+const HOOK_NAMES: Readonly<Record<string, string>> = {
+  '2-0': 'netfilter/ipv4/prerouting',
+  '2-4': 'netfilter/ipv4/postrouting',
+  '10-0': 'netfilter/ipv6/prerouting',
+  '10-4': 'netfilter/ipv6/postrouting',
+}
+
+/** Pinned links of the floor, with the hooks that they hang on; none where there is no floor. */
+export const floorLinks = (fence: Fence): { readonly hook: string; readonly path: string }[] =>
+  HOOKS.map(({ family, hook }) => ({
+    hook: HOOK_NAMES[`${family}-${hook}`] ?? '',
+    path: linkPath(fence, family, hook),
+  })).filter(({ path }) => existsSync(path))
+
 /** True while the floor lies. */
 export const hasFloor = (fence: Fence): boolean => existsSync(`${fence.pins}/maps/names`)
 

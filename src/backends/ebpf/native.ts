@@ -8,7 +8,7 @@ import { getSystemErrorName } from 'node:util'
 import koffi, { type LibraryHandle } from 'koffi'
 import { ebpfFault } from './errors.js'
 
-const ABI = 3
+const ABI = 4
 const LIBRARY = 'libsluice_ebpf.so'
 
 /** `build/native` beside the package root, or SLUICE_NATIVE_DIR. */
@@ -28,6 +28,8 @@ const SIGNATURES = {
   watch: 'int sluice_ebpf_watch(void *reader)',
   load: 'int sluice_ebpf_load(const char *object, const char *maps, const char *programs, uint32_t attachment, void *log, uint32_t log_capacity)',
   programInfo: 'int sluice_ebpf_program_info(int program, void *info)',
+  programOpen: 'int sluice_ebpf_program_open(uint32_t id)',
+  programMaps: 'int sluice_ebpf_program_maps(int program, void *ids, uint32_t capacity)',
   attach: 'int sluice_ebpf_attach(int program, uint32_t ifindex, uint32_t egress, const char *pin, uint32_t only)',
   detachClsact: 'int sluice_ebpf_detach_clsact(uint32_t ifindex, uint32_t egress)',
   clsactProgram: 'int sluice_ebpf_clsact_program(uint32_t ifindex, uint32_t egress)',
@@ -43,6 +45,8 @@ const SIGNATURES = {
   mapCreate:
     'int sluice_ebpf_map_create(uint32_t type, uint32_t key, uint32_t value, uint32_t entries, uint32_t flags, const char *name)',
   mapValueSize: 'int sluice_ebpf_map_value_size(int map)',
+  mapOpen: 'int sluice_ebpf_map_open(uint32_t id)',
+  mapInfo: 'int sluice_ebpf_map_info(int map, void *info)',
   mapWrite:
     'int sluice_ebpf_map_write(int map, void *keys, void *values, uint32_t count, uint32_t key_size, uint32_t value_size)',
   arrayWrite: 'int sluice_ebpf_array_write(int map, uint32_t first, void *values, uint32_t count, uint32_t value_size)',

@@ -27,7 +27,11 @@ export async function sweepAll(
     const run = Buffer.alloc(size)
     run.writeUInt32LE(attachment, MARK)
     run.writeUInt32LE(closedMs(tenant), PRIORITY)
-    const answer = await fence.native.askAsync('run', fence.program('fence_sweep'), frame, frame.length, run, out, 64)
+    await fence.counting
+    fence.sweeps++
+    const answer = await fence.native
+      .askAsync('run', fence.program('fence_sweep'), frame, frame.length, run, out, 64)
+      .finally(() => fence.sweeps--)
     if (answer < 0) throw ebpfFault('EBPF_KERNEL', { what: 'sweeping flows', errno: errnoName(answer) })
     kept.set(tenant, run.readUInt32LE(fields.cb))
   }

@@ -45,9 +45,10 @@ export class Tenants {
     return this.byNumber.get(number)?.workspace
   }
 
-  /** Sets or lifts a flag and reads it back. */
-  flag(workspace: WorkspaceId, flag: Flag, on: boolean): void {
+  /** Sets or lifts a flag and reads it back. Gives the epoch until then, of which setting one ends every flow. */
+  flag(workspace: WorkspaceId, flag: Flag, on: boolean): bigint {
     const tenant = this.tenantOf(workspace)
+    const { epoch: before } = tenant
     const epoch = on ? tenant.epoch + 1n : tenant.epoch
     const flags = on ? tenant.flags | FLAG[flag] : tenant.flags & ~FLAG[flag]
     this.write(tenant.number, epoch, flags)
@@ -56,6 +57,7 @@ export class Tenants {
       throw ebpfFault('EBPF_NOT_READ_BACK', { wanted: flags, found: found.flags })
     tenant.epoch = epoch
     tenant.flags = flags
+    return before
   }
 
   /** Cuts every flow of a workspace, and nothing else. */

@@ -5,13 +5,14 @@ import { carryOver, withFlag, withLearned } from '../../plan/flow.js'
 import { type LearnedGrant, PLAN_FORMAT, type Plan, type PlanSlice, type WorkspaceId } from '../../plan/model.js'
 import type { Packet } from '../../plan/packet.js'
 import { EMPTY_STATE, type Env, type State, type Verdict } from '../../plan/state.js'
-import type { DenialBatch, Driver, Flag, Observed, Probed, Staged } from '../backend.js'
+import type { Anchor, Cut, DenialBatch, Driver, Flag, Observed, Probed, Staged } from '../backend.js'
 
 export class MemoryDriver implements Driver<PlanSlice> {
   private live: PlanSlice | undefined
   private staged: PlanSlice | undefined
   private state: State = EMPTY_STATE
   private readonly drops = new Map<string, bigint>()
+  private readonly cuts = new Map<WorkspaceId, Cut>()
 
   probe(): Promise<Probed> {
     return Promise.resolve({ backend: 'memory', trustDomain: 'host', probes: [] })
@@ -56,8 +57,26 @@ export class MemoryDriver implements Driver<PlanSlice> {
   }
 
   flag(workspace: WorkspaceId, flag: Flag, on: boolean): Promise<void> {
+    if (on && flag === 'quarantined') this.cuts.set(workspace, this.flowsOf(workspace))
     this.state = withFlag(this.state, flag, workspace, on)
     return Promise.resolve()
+  }
+
+  cut(workspace: WorkspaceId): Promise<Cut> {
+    return Promise.resolve(this.cuts.get(workspace) ?? this.flowsOf(workspace))
+  }
+
+  private flowsOf(workspace: WorkspaceId): Cut {
+    const seen = [...this.state.flows.values()].flatMap((flow) =>
+      flow.workspace === workspace ? [flow.lastSeenMs] : [],
+    )
+    return { flows: seen.length, lastPacketAtMs: seen.length > 0 ? Math.max(...seen) : { unknown: 'no flow was live' } }
+  }
+
+  inspect(): Promise<readonly Anchor[]> {
+    const { workspaces = [], generation = 0 } = this.live ?? {}
+    const nothing = { emulated: true, generation, hooks: [], objects: [] }
+    return Promise.resolve(workspaces.map(({ workspace }) => ({ workspace, ...nothing })))
   }
 
   learn(generation: number, grants: readonly LearnedGrant[]): Promise<boolean> {

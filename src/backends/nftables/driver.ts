@@ -4,7 +4,8 @@
 import type { Driver, OpenOptions } from '../backend.js'
 import { commit } from './commit.js'
 import { readDenials } from './denials.js'
-import { adoptFlags, setFlag } from './flag.js'
+import { adoptFlags, cutOf, setFlag } from './flag.js'
+import { inspect } from './inspect.js'
 import { adoptLearned, learn } from './learn.js'
 import { observe } from './observe.js'
 import { probe } from './probe.js'
@@ -33,6 +34,8 @@ export async function openDriver(options: OpenOptions): Promise<Driver<NftProgra
     commit: (staged) => session.lane.run(() => commit(session, staged)),
     discard: (staged) => session.lane.run(() => discard(session, staged)),
     flag: (workspace, flag, on) => setFlag(session, workspace, flag, on),
+    cut: (workspace) => cutOf(session, workspace),
+    inspect: () => inspect(session),
     learn: (generation, grants) => session.lane.run(() => learn(session, generation, grants)),
     denials: (deliver) => readDenials(session, deliver),
     watch: (changed) => {

@@ -7,7 +7,7 @@
 
 import { digestOfText } from '../../base/digest.js'
 import { formatIp, parseIp } from '../../base/ip.js'
-import type { Flag } from '../backend.js'
+import type { Cut, Flag } from '../backend.js'
 import { nftablesFault } from './errors.js'
 import { cutFlows } from './flows.js'
 import { commentOf } from './lower.js'
@@ -70,8 +70,20 @@ async function flagPlaces(
       throw nftablesFault('NFT_READ_BACK', { wanted: `${flag} ${on ? 'on' : 'off'}`, found: found ? 'on' : 'off' })
   }
   // The fence is closed already; what is destroyed here is only kept from coming back, and lifting does it again.
-  if (on) session.cutting = session.cutting.then(() => cutFlows(addresses, () => false)).catch(() => undefined)
+  if (!on) return
+  const cutting = session.cutting.then(() => cutFlows(addresses, () => false))
+  if (flag === 'quarantined') session.cuts.set(workspace, cutting.then(counted, uncounted))
+  session.cutting = cutting.catch(() => undefined)
 }
+
+/** conntrack keeps until when an entry would live, which is not when it was last seen. */
+const NO_TIME = { unknown: 'conntrack keeps no time of the last packet' }
+const counted = (flows: number): Cut => ({ flows, lastPacketAtMs: NO_TIME })
+const uncounted = (error: unknown): Cut => ({ flows: { unknown: reasonOf(error) }, lastPacketAtMs: NO_TIME })
+
+/** What the last quarantine of the workspace by this process cut. */
+export const cutOf = (session: Session, workspace: string): Promise<Cut> =>
+  session.cuts.get(workspace) ?? Promise.resolve(uncounted('this process set no flag'))
 
 /** The whole fence with nobody alive behind it: whatever an attached interface says is refused. */
 function closedScript(session: Session, places: readonly Place[]): string {

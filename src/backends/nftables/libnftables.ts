@@ -143,17 +143,18 @@ const isOurs = (value: unknown): boolean =>
 
 /** One object of a listing, as nft's JSON schema has it (libnftables-json(5)). */
 export interface NftObject {
-  readonly table?: { readonly family: string; readonly name: string }
+  readonly table?: { readonly family: string; readonly name: string; readonly handle: number }
   readonly chain?: NftNamed & { readonly hook?: string; readonly dev?: string }
   readonly set?: NftNamed & { readonly elem?: readonly NftElement[] }
   readonly map?: NftNamed & { readonly elem?: readonly NftElement[] }
-  readonly counter?: NftNamed & { readonly packets: number; readonly bytes: number }
+  readonly counter?: Omit<NftNamed, 'handle'> & { readonly packets: number; readonly bytes: number }
   readonly rule?: { readonly family: string; readonly table: string; readonly chain: string; readonly expr: unknown }
 }
 interface NftNamed {
   readonly family: string
   readonly table: string
   readonly name: string
+  readonly handle: number
 }
 /** An element: its key, or [key, value] of a map; with `elem` around the key when it has more than a key. */
 export type NftElement = unknown

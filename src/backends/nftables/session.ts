@@ -3,7 +3,7 @@
 // except flags, which have their own.
 
 import type { LearnedGrant } from '../../plan/model.js'
-import type { Flag, OpenOptions } from '../backend.js'
+import type { Cut, Flag, OpenOptions } from '../backend.js'
 import { DenyFloor } from './denyfloor.js'
 import { Lane } from './lane.js'
 import { NftContext, NftError } from './libnftables.js'
@@ -41,6 +41,8 @@ export class Session {
   found: readonly Place[] = []
   /** Flows being destroyed behind a flag that is already read back. */
   cutting: Promise<unknown> = Promise.resolve()
+  /** What the last quarantine flag of each workspace cut. */
+  readonly cuts = new Map<string, Promise<Cut>>()
   /** Whether this kernel gives an element a new timeout in place (refresh.ts); undefined until somebody needs to know. */
   refreshes: Promise<boolean> | undefined
   /** This process keeps the fence, and does not only look at it: what comes may be attached. */

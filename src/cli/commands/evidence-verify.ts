@@ -6,6 +6,7 @@ import { formatInstant } from '../../bundle/instant.js'
 import { readFile } from '../files.js'
 import type { Declared } from '../frame.js'
 import { facts, table } from '../print.js'
+import type { EvidenceView } from '../witness-host.js'
 
 export const evidenceVerify: Declared = {
   usage: 'verify <evidence>',
@@ -44,6 +45,9 @@ export const evidenceVerify: Declared = {
           String(at.leaseGeneration),
         ]),
       )}\n${table(
+        ['workspace', 'hook', 'on', 'judged by'],
+        attachments.flatMap((at) => hooksOf(at)),
+      )}\n${table(
         ['canary of', 'dropped', 'installed in', 'live flow cut in'],
         canaries.map((canary) => [
           canary.backend,
@@ -54,4 +58,23 @@ export const evidenceVerify: Declared = {
       )}`,
     }
   },
+}
+
+type Attachment = EvidenceView['evidence']['attachments'][number]
+
+/** A row for each hook that is the workspace's own; what judges all of the namespace is in the JSON. */
+function hooksOf({ workspace, anchor }: Attachment): (readonly string[])[] {
+  if (!anchor || anchor.emulated) return [[workspace, 'emulated', '', '']]
+  return anchor.hooks.filter(({ on }) => on !== '*').map(({ hook, on, owner }) => [workspace, hook, on, ownerOf(owner)])
+}
+
+function ownerOf(owner: NonNullable<Attachment['anchor']>['hooks'][number]['owner']): string {
+  switch (owner.kind) {
+    case 'program':
+      return `program ${owner.id}, tag ${owner.tag}`
+    case 'chain':
+      return `chain ${owner.name}, handle ${owner.handle}`
+    case 'entry':
+      return `entry ${owner.handle}`
+  }
 }

@@ -17,7 +17,8 @@ export const receiptVerify: Declared = {
     const { trust } = options as { trust: string }
     const keys = { file: trust, bytes: readFile(host, trust, 'trust root') }
     const receipt = await host.witness.verifyReceipt(decodeUtf8(readFile(host, file, 'receipt')) ?? '', keys)
-    const { askedAtMs, fencedAtMs, elapsedMs, quietFromMs } = receipt
+    const { askedAtMs, fencedAtMs, elapsedMs, quietFromMs, flowsCut, lastByteAtMs, unknown } = receipt
+    const notKnown = (why: string | undefined): string => `not known: ${why ?? ''}`
     return {
       json: { ...receipt },
       text: facts([
@@ -29,6 +30,11 @@ export const receiptVerify: Declared = {
         ['asked at', formatInstant(askedAtMs)],
         ['fence read back at', `${formatInstant(fencedAtMs)}, after ${elapsedMs} ms`],
         ['no packet since', quietFromMs === null ? 'not measured' : formatInstant(quietFromMs)],
+        ['flows cut', flowsCut === undefined ? notKnown(unknown.flowsCut) : String(flowsCut)],
+        [
+          'last byte of them',
+          lastByteAtMs === undefined ? notKnown(unknown.lastByteAtMs) : formatInstant(lastByteAtMs),
+        ],
         ['generation', String(receipt.generation)],
         ['backends', receipt.backends.join(', ') || 'none: on record only'],
       ]),

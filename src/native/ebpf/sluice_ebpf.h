@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* Raised with every change of a signature; the binding refuses any other number. */
-#define SLUICE_EBPF_ABI 3u
+#define SLUICE_EBPF_ABI 4u
 
 uint32_t sluice_ebpf_abi(void);
 
@@ -59,6 +59,10 @@ struct sluice_ebpf_program_info {
     uint32_t instructions; /* as translated, in octets */
 };
 int sluice_ebpf_program_info(int program, struct sluice_ebpf_program_info *info);
+/* A descriptor of the program with this number. */
+int sluice_ebpf_program_open(uint32_t id);
+/* Numbers of the maps that the program uses. Gives how many there are, of which `capacity` were written. */
+int sluice_ebpf_program_maps(int program, uint32_t *ids, uint32_t capacity);
 
 #define SLUICE_EBPF_TCX 1
 #define SLUICE_EBPF_CLSACT 2
@@ -110,6 +114,14 @@ int sluice_ebpf_map_create(uint32_t type, uint32_t key, uint32_t value, uint32_t
                            const char *name);
 /* Octets of one value. */
 int sluice_ebpf_map_value_size(int map);
+/* A descriptor of the map with this number: what user space reads from an outer map is such a number. */
+int sluice_ebpf_map_open(uint32_t id);
+struct sluice_ebpf_map_info {
+    uint32_t id;
+    uint32_t type;
+    char name[16];
+};
+int sluice_ebpf_map_info(int map, struct sluice_ebpf_map_info *info);
 /* `count` keys and values, one after another. Gives how many were written. */
 int sluice_ebpf_map_write(int map, const uint8_t *keys, const uint8_t *values, uint32_t count, uint32_t key_size,
                           uint32_t value_size);

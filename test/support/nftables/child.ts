@@ -75,6 +75,8 @@ const OPERATIONS: Readonly<Record<string, (...values: never[]) => Promise<unknow
   },
   heard: () => Promise.resolve(batches.splice(0)),
   deafen: async () => stopDenials?.(),
+  inspect: () => the().inspect(),
+  cut: (workspace: string) => the().cut(workspace),
   uninstall: () => the().uninstall(),
   close: async () => {
     await driver?.close()

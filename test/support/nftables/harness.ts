@@ -6,7 +6,16 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import type { Capabilities, DenialBatch, Flag, Observed, Probed, Staged } from '../../../src/backends/backend.js'
+import type {
+  Anchor,
+  Capabilities,
+  Cut,
+  DenialBatch,
+  Flag,
+  Observed,
+  Probed,
+  Staged,
+} from '../../../src/backends/backend.js'
 import type { LearnedGrant, PlanSlice } from '../../../src/plan/model.js'
 import { repositoryPath } from '../lab/repository.js'
 import { compiled } from './compiled.js'
@@ -104,6 +113,8 @@ export class NftHarness {
   saidAtSwitch = (): Promise<string[]> => this.value('saidAtSwitch')
   /** How often the driver was told that somebody else changed the ruleset. */
   foreignChanges = (): Promise<number> => this.value('foreignChanges')
+  inspect = (): Promise<readonly Anchor[]> => this.value('inspect')
+  cut = (workspace: string): Promise<Cut> => this.value('cut', workspace)
   uninstall = (): Promise<string[]> => this.value('uninstall')
 
   /** Ends the process as it is; the fence stays. */
