@@ -48,5 +48,16 @@ export interface Capabilities {
    * replies, and judged as one packet. Absent: nothing is translated, or fragments are refused all the same.
    */
   readonly translated?: 'reassembled'
+  /**
+   * `as-read`: options, extension headers and lengths cannot be seen, and a packet with any of them is judged by the addresses
+   * and ports that can be read of it. Absent: it is dropped.
+   */
+  readonly unsound?: 'as-read'
   readonly deadline: 'exact' | 'element-timeout' | 'none'
+  /** Who is refused hears nothing and times out. Absent: fails at once (design section 5, step 8). */
+  readonly refusals?: 'silent'
+  /** Refused packets are counted by reason, and none is shown. Absent: they are reported, rate-limited. */
+  readonly denials?: 'counted'
+  /** The fence goes with the process that holds it; traffic stops until it is rebuilt. Absent: it stands without one. */
+  readonly lifetime?: 'process'
 }

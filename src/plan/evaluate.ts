@@ -162,13 +162,20 @@ function statelessFrom(scene: Scene, tuple: Tuple): Outcome {
   if (where === 'never') return refuse(scene, 'never')
   const grant = grantFor(scene, 'egress', tuple)
   if (grant) return { verdict: allow('static-grant', grant.clauses[0], grant.id), state: scene.state }
+  const learned = learnedFor(scene, tuple, goesOn(scene.packet))
+  if (learned) return { verdict: allow('learned-grant', learned.clause), state: scene.state }
   return refuse(scene, where === 'reserved' ? 'reserved' : (sensitivePort(tuple) ?? 'no-grant'))
 }
+
+/** Part of a connection that began before: without flow state, a learned grant that has run out still carries it. */
+const goesOn = (packet: IpPacket): boolean => packet.transport.kind === 'tcp' && !opensFlow(packet)
 
 function statelessTo(scene: Scene, tuple: Tuple): Outcome {
   const { state, packet } = scene
   const back = answers(packet) ? grantFor(scene, 'egress', tuple) : undefined
   if (back) return { verdict: allow('egress-reply', back.clauses[0], back.id), state }
+  const learned = answers(packet) ? learnedFor(scene, tuple, goesOn(packet)) : undefined
+  if (learned) return { verdict: allow('egress-reply', learned.clause), state }
   const grant =
     packet.transport.kind === 'echo' && packet.transport.reply ? undefined : grantFor(scene, 'ingress', tuple)
   return grant
@@ -213,7 +220,7 @@ interface Basis {
 }
 
 /** A resolved name never opens a reserved address (step 6). */
-function learnedFor(scene: Scene, tuple: Tuple): Basis | undefined {
+function learnedFor(scene: Scene, tuple: Tuple, expired = false): Basis | undefined {
   if (addressClass(tuple.peer) !== 'public') return undefined
   const address = formatIp(tuple.peer)
   return scene.state.learned.find(
@@ -222,7 +229,7 @@ function learnedFor(scene: Scene, tuple: Tuple): Basis | undefined {
       grant.protocol === tuple.protocol &&
       grant.address === address &&
       grant.port === tuple.peerPort &&
-      grant.expiresAtMs > scene.nowMs &&
+      (expired || grant.expiresAtMs > scene.nowMs) &&
       clauseIsLive(scene.at, grant.clause),
   )
 }

@@ -9,13 +9,13 @@ import { DocaDriver } from '../../src/backends/doca-flow/driver.js'
 import { lower } from '../../src/backends/doca-flow/lower.js'
 import { sliceFor } from '../../src/plan/codec.js'
 import { evaluate } from '../../src/plan/evaluate.js'
-import { carryOver, withFlag } from '../../src/plan/flow.js'
-import type { Plan } from '../../src/plan/model.js'
+import { carryOver, withFlag, withLearned } from '../../src/plan/flow.js'
+import type { LearnedGrant, Plan } from '../../src/plan/model.js'
 import { type Packet, readFrame } from '../../src/plan/packet.js'
 import { EMPTY_STATE, type Env, type State, type Verdict } from '../../src/plan/state.js'
 import { BlueField, type Fate } from '../support/doca/bluefield.js'
-import { ENTRY, WS } from '../support/plans.js'
-import { type Scenario, scenario } from './generator.js'
+import { ENTRY, planOf, WS } from '../support/plans.js'
+import { type LongScenario, type LongStep, longScenario, NAMES } from './generator.js'
 import { meetings } from './meetings.js'
 import { NOW_MS, said } from './run.js'
 
@@ -51,10 +51,14 @@ describe('conformance: doca-flow', () => {
   const card = BlueField.load()
   let driver: DocaDriver
   let generation = 0
+  let nowMs = NOW_MS
 
+  const open = async (): Promise<void> => {
+    driver = await DocaDriver.open({ attachInterfaces: [], stateDirectory: '' }, () => nowMs)
+  }
   beforeAll(async () => {
     card.topology([ENTRY.slot.interface])
-    driver = await DocaDriver.open({ attachInterfaces: [], stateDirectory: '' })
+    await open()
   })
   afterAll(() => driver.close())
 
@@ -63,9 +67,20 @@ describe('conformance: doca-flow', () => {
     await driver.commit(await driver.stage(programOf(plan, generation)))
   }
 
-  async function play({ plans, steps }: Scenario, tally: Tally): Promise<void> {
+  /** The answer of a resolver, if the plan has its clause. */
+  function lesson(plan: Plan, step: LongStep & { kind: 'learn' }): LearnedGrant[] {
+    const { protocol, address, port, ttlMs } = step
+    const rule = plan.workspaces[0]?.network.names.find(({ clause }) => clause === NAMES[step.clause]?.clause)
+    if (!rule) return []
+    const { clause, pattern: name } = rule
+    return [{ workspace: WS, clause, name, protocol, address, port, generation, expiresAtMs: nowMs + ttlMs }]
+  }
+
+  async function play({ plans, steps }: LongScenario, tally: Tally): Promise<void> {
     let plan = plans[0] as Plan
     let state: State = EMPTY_STATE
+    // What an earlier scenario taught is forgotten with its clauses.
+    await make(planOf([]))
     await driver.flag(WS, 'quarantined', false)
     await driver.flag(WS, 'suspended', false)
     await make(plan)
@@ -78,9 +93,25 @@ describe('conformance: doca-flow', () => {
       } else if (step.kind === 'flag') {
         state = withFlag(state, step.flag, WS, step.on)
         await driver.flag(WS, step.flag, step.on)
+      } else if (step.kind === 'time') {
+        nowMs += step.ms
+        driver.expire()
+      } else if (step.kind === 'learn') {
+        const grants = lesson(plan, step)
+        state = withLearned(state, grants)
+        expect(await driver.learn(generation, grants)).toBe(true)
+      } else if (step.kind === 'restart') {
+        await driver.close()
+        await open()
+        await make(plan)
+        // Whoever starts an agent sets its flags, and its mediator teaches it what it remembers.
+        for (const flag of ['quarantined', 'suspended'] as const) await driver.flag(WS, flag, state[flag].has(WS))
+        const learned = state.learned.map((grant) => ({ ...grant, generation }))
+        state = { ...state, learned }
+        await driver.learn(generation, learned)
       } else {
         const packet = readFrame(step.frame, step.direction)
-        const { verdict } = evaluate(plan, state, WS, packet, NOW_MS, ENV)
+        const { verdict } = evaluate(plan, state, WS, packet, nowMs, ENV)
         const fate = card.inject(step.direction === 'from' ? 1 : 0, step.frame)
         const judged = agrees(verdict, fate, packet)
         if (judged === 'no')
@@ -99,7 +130,7 @@ describe('conformance: doca-flow', () => {
     const wanted = Number(process.env.CONFORMANCE_CASES ?? 20_000)
     const seed = Number(process.env.CONFORMANCE_SEED ?? 20_261_121)
     const tally: Tally = { cases: 0, allowed: 0, arm: 0, scenarios: 0 }
-    const scenarios = fc.oneof({ weight: 2, arbitrary: scenario(24) }, { weight: 1, arbitrary: meetings(12) })
+    const scenarios = fc.oneof({ weight: 2, arbitrary: longScenario(24) }, { weight: 1, arbitrary: meetings(12) })
     for (let round = 0; tally.cases < wanted; round++)
       await fc.assert(
         fc.asyncProperty(scenarios, (one) => play(one, tally)),

@@ -20,7 +20,7 @@ export function docaCapabilities(probed: Probed): Capabilities {
     protocols: ['tcp', 'udp', 'icmp-echo'],
     egress: true,
     ingress: true,
-    names: false,
+    names: true,
     quotas: false,
     storage: false,
     process: false,
@@ -32,5 +32,8 @@ export function docaCapabilities(probed: Probed): Capabilities {
     icmpErrors: 'dropped',
     flowState: 'none',
     deadline: 'none',
+    refusals: 'silent',
+    denials: 'counted',
+    lifetime: 'process',
   }
 }

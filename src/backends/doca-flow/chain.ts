@@ -6,7 +6,16 @@ import { familyBits } from '../../base/ip.js'
 import type { Protocol } from '../../policy/model.js'
 import { lookupOf, type Node, type Placed } from './nodes.js'
 import { addressOctets, joined, maskOctets, ones, u16, u32 } from './octets.js'
-import { DROP, type Entry, FIELDS, type FieldName, type Forward, type MatchField, type Pipe } from './program.js'
+import {
+  DROP,
+  type Entry,
+  FIELDS,
+  type FieldName,
+  type Forward,
+  LEARNED_ROOM,
+  type MatchField,
+  type Pipe,
+} from './program.js'
 
 export class Chain {
   readonly pipes: Pipe[] = []
@@ -43,7 +52,28 @@ export interface Question {
   readonly miss: Forward
 }
 
-const addressField = ({ family, address }: Question): FieldName =>
+/** In front of what `question` asks: addresses that the mediator learns. `expired`: those that have run out count too. */
+export function askLearned(
+  chain: Chain,
+  question: Pick<Question, 'name' | 'family' | 'address' | 'port' | 'out' | 'miss'> & {
+    readonly protocol: 'tcp' | 'udp'
+  },
+  expired: boolean,
+): Forward {
+  const { name, family, protocol, out, miss } = question
+  return chain.add({
+    name: `${name} learned`,
+    kind: 'basic',
+    transport: protocol,
+    fields: [each(addressField(question)), each(portField(question))],
+    miss,
+    // Where a hit goes is the driver's to write into each entry: to the same place as a static grant.
+    entries: [],
+    learns: { protocol, family, expired, room: LEARNED_ROOM, out },
+  })
+}
+
+const addressField = ({ family, address }: Pick<Question, 'family' | 'address'>): FieldName =>
   family === 4
     ? address === 'source'
       ? 'ip4Source'
@@ -76,7 +106,8 @@ export function ask(chain: Chain, question: Question): Forward {
   })
 }
 
-const portField = (question: Question): FieldName => (question.port === 'source' ? 'sourcePort' : 'destinationPort')
+const portField = (question: Pick<Question, 'port'>): FieldName =>
+  question.port === 'source' ? 'sourcePort' : 'destinationPort'
 
 const isSingle = ({ segments }: Node): boolean => segments.every(({ from, to }) => from === to)
 

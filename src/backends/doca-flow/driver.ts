@@ -6,6 +6,7 @@ import type { GrantId, LearnedGrant, WorkspaceId } from '../../plan/model.js'
 import type { Anchor, Cut, DenialBatch, Driver, Flag, Observed, OpenOptions, Probed, Staged } from '../backend.js'
 import { addCounts, type Chains, destroy, load } from './chains.js'
 import { docaFault } from './errors.js'
+import { Learned } from './learned.js'
 import { type Count, Native } from './native.js'
 import { Parents } from './parents.js'
 import { probeDoca } from './probe.js'
@@ -13,6 +14,9 @@ import { type DocaProgram, demandOf } from './program.js'
 import { buildScaffold } from './scaffold.js'
 
 const WAIT_MS = 5_000
+const RETRY_MS = 250
+/** What setTimeout takes. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
 /** Reserved at once, since a device gives none later: entries and misses of two generations, and a tenth more. */
 export const COUNTERS = 1 << 20
 
@@ -38,11 +42,22 @@ export class DocaDriver implements Driver<DocaProgram> {
   private readonly grants = new Map<WorkspaceId, Map<GrantId, Count>>()
   private readonly drops = new Map<string, bigint>()
 
-  private constructor(private readonly native: Native) {}
+  private readonly learned: Learned
+  private expiry: NodeJS.Timeout | undefined
 
-  /** Loads the shim; the device is opened when something is staged. Throws DOCA_UNAVAILABLE, DOCA_NATIVE_ABI. */
-  static open(_options: OpenOptions): Promise<DocaDriver> {
-    return Promise.resolve(new DocaDriver(Native.open()))
+  private constructor(
+    private readonly native: Native,
+    private readonly nowMs: () => number,
+  ) {
+    this.learned = new Learned(native, WAIT_MS)
+  }
+
+  /**
+   * Loads the shim; the device is opened when something is staged. `nowMs` is the clock of learned grants' expiry. Throws
+   * DOCA_UNAVAILABLE, DOCA_NATIVE_ABI.
+   */
+  static open(_options: OpenOptions, nowMs: () => number = Date.now): Promise<DocaDriver> {
+    return Promise.resolve(new DocaDriver(Native.open(), nowMs))
   }
 
   probe(): Promise<Probed> {
@@ -82,6 +97,8 @@ export class DocaDriver implements Driver<DocaProgram> {
     )
       return Promise.reject(docaFault('DOCA_STALE_STAGE', { generation: staged.generation }))
     return later(() => {
+      this.learned.carry(next.program.workspaces, next.program.generation)
+      this.learned.sync(next.chains, this.nowMs())
       device.parents.point(
         next.chains.filter(({ at }) => !this.isFlagged(at.workspace)),
         WAIT_MS,
@@ -90,6 +107,7 @@ export class DocaDriver implements Driver<DocaProgram> {
       this.live = next
       this.staged = undefined
       if (before) this.tail = this.retire(before)
+      this.expire()
     })
   }
 
@@ -156,7 +174,7 @@ export class DocaDriver implements Driver<DocaProgram> {
             workspaces: live.program.workspaces.map(({ workspace }) => workspace),
             quarantined: [...this.flags.quarantined].sort(),
             suspended: [...this.flags.suspended].sort(),
-            learned: [],
+            learned: this.learned.list(this.nowMs()),
           }
         : null,
       drift,
@@ -167,9 +185,31 @@ export class DocaDriver implements Driver<DocaProgram> {
     }
   }
 
-  /** Names are not for this backend (capabilities): nothing is ever learnt. */
-  learn(_generation: number, _grants: readonly LearnedGrant[]): Promise<boolean> {
-    return Promise.resolve(false)
+  async learn(generation: number, grants: readonly LearnedGrant[]): Promise<boolean> {
+    const { live } = this
+    if (live?.program.generation !== generation) return false
+    this.learned.add(live.program.workspaces, grants, this.nowMs())
+    this.expire()
+    return true
+  }
+
+  /** Takes away what has run out; called when it does. */
+  expire(): void {
+    clearTimeout(this.expiry)
+    const nowMs = this.nowMs()
+    this.learned.sync(this.live?.chains ?? [], nowMs)
+    const next = this.learned.nextExpiryMs(nowMs)
+    if (next === undefined) return
+    this.expiry = setTimeout(() => this.expireAgain(), Math.min(next - nowMs, LONGEST_TIMER_MS)).unref()
+  }
+
+  private expireAgain(): void {
+    try {
+      this.expire()
+    } catch {
+      // The device is slow or lost: what should have gone may still be there, so it is tried again until it has.
+      this.expiry = setTimeout(() => this.expireAgain(), RETRY_MS).unref()
+    }
   }
 
   /** The device counts what it refuses and does not show it: there is nothing to deliver. */
@@ -190,6 +230,7 @@ export class DocaDriver implements Driver<DocaProgram> {
   }
 
   private shut(): void {
+    clearTimeout(this.expiry)
     if (!this.device) return
     this.device = this.live = this.staged = undefined
     this.native.call('closing the device', 'close')

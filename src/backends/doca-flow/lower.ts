@@ -7,7 +7,7 @@
 
 import { linkLocalOf, parseIp } from '../../base/ip.js'
 import type { FenceService, PlanSlice, WorkspacePlan } from '../../plan/model.js'
-import { ask, Chain, each, fixed, NEIGHBOUR_KEYS, neighbourFields, type Question } from './chain.js'
+import { ask, askLearned, Chain, each, fixed, NEIGHBOUR_KEYS, neighbourFields, type Question } from './chain.js'
 import { type Placed, placeGrants } from './nodes.js'
 import { addressOctets, joined, macOctets, u8, u16 } from './octets.js'
 import {
@@ -67,6 +67,7 @@ function workspaceOf(plan: WorkspacePlan): DocaWorkspace {
     addresses4: own.filter((ip) => ip.family === 4).map(addressOctets),
     addresses6: own.filter((ip) => ip.family === 6).map(addressOctets),
     suspendsOnExpiry: at.onExpiry === 'suspend',
+    names: [...new Set(at.network.names.map(({ clause }) => clause))].sort(),
     pipes: chain.pipes,
     from: numberOf(from),
     to4: numberOf(to4),
@@ -201,12 +202,29 @@ function byType(
 
 function tcpFrom(chain: Chain, at: Site, family: 4 | 6): Forward {
   const egress = withServices(chain, at, family, 'tcp', ask(chain, question(at, family, 'tcp', 'from egress', DROP)))
-  return byFlags(chain, `from flags${family}`, egress, ask(chain, question(at, family, 'tcp', 'from reply', egress)))
+  const answers = ask(chain, question(at, family, 'tcp', 'from reply', egress))
+  // What was learnt and has run out begins nothing any more, and what it began goes on.
+  return byFlags(
+    chain,
+    `from flags${family}`,
+    withLearned(chain, at, question(at, family, 'tcp', 'from egress', egress), 'from opens'),
+    withLearned(chain, at, question(at, family, 'tcp', 'from egress', answers), 'from goes on'),
+  )
+}
+
+/** Asked first: where it is asked makes no difference, since grants only ever allow. */
+function withLearned(chain: Chain, at: Site, asked: Question, name: string): Forward {
+  const { protocol, family } = asked
+  if (protocol === 'icmp-echo' || at.network.names.length === 0) return asked.miss
+  // Without ports to tell connections apart by, UDP ends when its grant does.
+  const expired = protocol === 'tcp' && name !== 'from opens'
+  return askLearned(chain, { ...asked, protocol, name: `${name} ${protocol}${family}` }, expired)
 }
 
 function udpFrom(chain: Chain, at: Site, family: 4 | 6): Forward {
   const egress = ask(chain, question(at, family, 'udp', 'from egress', DROP))
-  const any = withServices(chain, at, family, 'udp', ask(chain, question(at, family, 'udp', 'from reply', egress)))
+  const granted = withServices(chain, at, family, 'udp', ask(chain, question(at, family, 'udp', 'from reply', egress)))
+  const any = withLearned(chain, at, question(at, family, 'udp', 'from egress', granted), 'from')
   if (any.kind === 'drop') return DROP
   return chain.add({
     name: `from noise${family}`,
@@ -267,8 +285,10 @@ function towards(chain: Chain, at: Site, family: 4 | 6): Forward {
   const of = (protocol: Question['protocol'], which: 'to reply' | 'to ingress', miss: Forward): Forward =>
     ask(chain, question(at, family, protocol, which, miss))
   const tcpIngress = of('tcp', 'to ingress', DROP)
-  const tcp = byFlags(chain, `to flags${family}`, tcpIngress, of('tcp', 'to reply', tcpIngress))
-  const udp = of('udp', 'to reply', of('udp', 'to ingress', DROP))
+  const learned = (protocol: 'tcp' | 'udp', miss: Forward): Forward =>
+    withLearned(chain, at, question(at, family, protocol, 'to reply', miss), 'to')
+  const tcp = byFlags(chain, `to flags${family}`, tcpIngress, learned('tcp', of('tcp', 'to reply', tcpIngress)))
+  const udp = learned('udp', of('udp', 'to reply', of('udp', 'to ingress', DROP)))
   const { request, reply } = ECHO[family]
   const icmp = byType(chain, `to echo${family}`, family === 4 ? 'icmp' : 'icmp6', [
     [request, of('icmp-echo', 'to ingress', DROP)],

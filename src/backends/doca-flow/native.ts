@@ -62,6 +62,8 @@ export interface PipeSpec {
   readonly room: number
   readonly transport: Transport
   readonly counted: boolean
+  /** As `counted` when absent. */
+  readonly missCounted?: boolean
   readonly setsMeta: boolean
   readonly fields: readonly MatchField[]
   readonly miss: Target
@@ -182,7 +184,7 @@ export class Native {
       Math.max(1, spec.room),
       TRANSPORTS[spec.transport],
       spec.counted ? 1 : 0,
-      spec.counted ? 1 : 0,
+      (spec.missCounted ?? spec.counted) ? 1 : 0,
       spec.setsMeta ? 1 : 0,
       FORWARDS.each,
       0,

@@ -3,6 +3,7 @@
 
 import type { Digest } from '../../base/digest.js'
 import type { GrantId, WorkspaceId } from '../../plan/model.js'
+import type { ClauseId } from '../../policy/model.js'
 
 /** Fields of doca-shims/include/sluice_doca.h: their numbers there and the octets that each has in a key. */
 export const FIELDS = {
@@ -74,7 +75,21 @@ export interface Pipe {
   readonly setsMeta: boolean
   readonly miss: Forward
   readonly entries: readonly Entry[]
+  /** Empty when it is loaded: the driver puts learned addresses in, as they come and go. Its entries have no counters. */
+  readonly learns?: Lesson
 }
+
+/** Which learned grants a pipe holds: unexpired ones, or for packets that begin no connection all whose clause is live. */
+export interface Lesson {
+  readonly protocol: 'tcp' | 'udp'
+  readonly family: 4 | 6
+  readonly expired: boolean
+  readonly room: number
+  /** Where what is found goes. */
+  readonly out: Forward
+}
+/** Learned addresses of one protocol and family that a workspace can have at a time. */
+export const LEARNED_ROOM = 1024
 
 export interface DocaWorkspace {
   readonly workspace: WorkspaceId
@@ -85,6 +100,8 @@ export interface DocaWorkspace {
   readonly addresses6: readonly Uint8Array[]
   readonly suspendsOnExpiry: boolean
   readonly pipes: readonly Pipe[]
+  /** Clauses whose addresses are learnt. */
+  readonly names: readonly ClauseId[]
   /** First pipe of what comes from the workspace, and of what goes to it, by family. */
   readonly from: number
   readonly to4: number
@@ -112,7 +129,7 @@ export function demandOf(workspaces: readonly DocaWorkspace[]): Demand {
   for (const { pipes } of workspaces)
     for (const pipe of pipes) {
       demand.pipes++
-      demand.entries += pipe.entries.length
+      demand.entries += pipe.entries.length + (pipe.learns?.room ?? 0)
       if (pipe.counted) demand.counters += pipe.entries.length + 1
       if (pipe.kind === 'acl') demand.rules += pipe.entries.length
     }

@@ -30,6 +30,11 @@ function pipeLines(pipe: Pipe, number: number): string[] {
   return [
     `  pipe ${number} "${pipe.name}" ${pipe.kind}${pipe.transport === 'none' ? '' : ` ${pipe.transport}`}${where}, else ${forward(pipe.miss)}`,
     ...pipe.entries.map((entry) => `    ${entryText(pipe, entry)}`),
+    ...(pipe.learns
+      ? [
+          `    up to ${pipe.learns.room} learned addresses -> ${forward(pipe.learns.out)}${pipe.learns.expired ? ', expired ones too' : ''}`,
+        ]
+      : []),
   ]
 }
 

@@ -149,9 +149,8 @@ describe('doca-flow: driver', () => {
     await expect(driver.stage(program)).rejects.toThrow(`no representor has the VUID "MT0X", the slot of "${WS}"`)
   })
 
-  it('learns nothing, and lets go of everything when it is uninstalled', async () => {
+  it('lets go of everything when it is uninstalled', async () => {
     await make(ONE, 1)
-    expect(await driver.learn(1, [])).toBe(false)
     expect(await driver.uninstall()).toEqual(['pipes of 1 workspaces'])
     expect(card.state()).toMatchObject({ pipes: 0, entries: 0 })
   })

@@ -1,0 +1,124 @@
+// Addresses that the mediator learns, as entries of the pipes that wait for them. What is held is the state; the entries of each
+// pipe follow from it, the time and what the pipe is for, and are brought into agreement whenever one of these changes. A grant
+// that runs out begins nothing any more; what it began goes on while its clause lives (TCP), or ends with it (UDP).
+
+import { parseIp } from '../../base/ip.js'
+import { addressClass } from '../../base/reserved.js'
+import type { LearnedGrant, WorkspaceId } from '../../plan/model.js'
+import type { Chains, LoadedPipe } from './chains.js'
+import { docaFault } from './errors.js'
+import type { Handle, Native } from './native.js'
+import { addressOctets, joined, u16 } from './octets.js'
+import type { DocaWorkspace, Lesson } from './program.js'
+
+const tupleOf = ({ protocol, address, port }: LearnedGrant): string => `${protocol} ${address} ${port}`
+const keyOf = (grant: LearnedGrant): string => `${grant.clause} ${tupleOf(grant)}`
+
+export class Learned {
+  private readonly held = new Map<WorkspaceId, Map<string, LearnedGrant>>()
+  /** What is in each pipe, by tuple. A pipe that is destroyed is forgotten with it. */
+  private readonly entries = new WeakMap<LoadedPipe, Map<string, Handle>>()
+
+  constructor(
+    private readonly native: Native,
+    private readonly waitMs: number,
+  ) {}
+
+  /** As `Driver.learn` says of grants of one clause and tuple. Throws DOCA_CAPACITY, with nothing taken in, for more than fit. */
+  add(workspaces: readonly DocaWorkspace[], grants: readonly LearnedGrant[], nowMs: number): void {
+    const changed = new Map<WorkspaceId, Map<string, LearnedGrant>>()
+    for (const grant of grants) {
+      const at = workspaces.find(({ workspace }) => workspace === grant.workspace)
+      if (!at?.names.includes(grant.clause)) continue
+      const held = changed.get(at.workspace) ?? new Map(this.held.get(at.workspace))
+      changed.set(at.workspace, held)
+      const key = keyOf(grant)
+      if (grant.expiresAtMs <= 0) held.delete(key)
+      else if ((held.get(key)?.expiresAtMs ?? 0) <= grant.expiresAtMs) held.set(key, grant)
+    }
+    for (const [workspace, held] of changed) {
+      const at = workspaces.find((one) => one.workspace === workspace)
+      for (const { learns } of at?.pipes ?? []) if (learns) makeRoom(held, learns, workspace, nowMs)
+    }
+    for (const [workspace, held] of changed) this.held.set(workspace, held)
+  }
+
+  /** Under a new plan: grants of clauses that live on, named with its generation. */
+  carry(workspaces: readonly DocaWorkspace[], generation: number): void {
+    for (const [workspace, held] of this.held) {
+      const names = workspaces.find((at) => at.workspace === workspace)?.names ?? []
+      for (const [key, grant] of held)
+        if (names.includes(grant.clause)) held.set(key, { ...grant, generation })
+        else held.delete(key)
+    }
+  }
+
+  /** Those that have not run out. */
+  list(nowMs: number): LearnedGrant[] {
+    return [...this.held.values()]
+      .flatMap((held) => [...held.values()])
+      .filter(({ expiresAtMs }) => expiresAtMs > nowMs)
+  }
+
+  /** When the next one runs out; undefined when none will. */
+  nextExpiryMs(nowMs: number): number | undefined {
+    const ends = this.list(nowMs).map(({ expiresAtMs }) => expiresAtMs)
+    return ends.length === 0 ? undefined : Math.min(...ends)
+  }
+
+  /** Brings the chains' pipes into agreement with what is held; what goes, goes first. In force when it returns. */
+  sync(chains: readonly Chains[], nowMs: number): void {
+    const { native, waitMs } = this
+    const adding: (() => void)[] = []
+    for (const { at, pipes, port } of chains)
+      for (const loaded of pipes) {
+        const { learns } = loaded.pipe
+        if (!learns) continue
+        const wanted = wantedIn([...(this.held.get(at.workspace)?.values() ?? [])], learns, nowMs)
+        const there = this.entries.get(loaded) ?? new Map<string, Handle>()
+        this.entries.set(loaded, there)
+        const gone = [...there].filter(([tuple]) => !wanted.has(tuple))
+        native.remove(
+          'taking learned addresses away',
+          gone.map(([, handle]) => handle),
+        )
+        for (const [tuple] of gone) there.delete(tuple)
+        const fresh = [...wanted].filter(([tuple]) => !there.has(tuple))
+        const target = { kind: 'port' as const, port: learns.out.kind === 'slot' ? port : 0 }
+        adding.push(() => {
+          const entries = fresh.map(([, key]) => ({ key, target }))
+          const handles = native.add('adding learned addresses', loaded.handle, entries)
+          for (const [i, [tuple]] of fresh.entries()) there.set(tuple, handles[i] as Handle)
+        })
+      }
+    native.settle('taking learned addresses away', waitMs)
+    for (const add of adding) add()
+    native.settle('adding learned addresses', waitMs)
+  }
+}
+
+/** Keys by tuple. A resolved name never opens a reserved address (design section 5, step 6). */
+function wantedIn(held: readonly LearnedGrant[], lesson: Lesson, nowMs: number): Map<string, Uint8Array> {
+  const wanted = new Map<string, Uint8Array>()
+  for (const grant of held) {
+    const ip = grant.protocol === lesson.protocol ? parseIp(grant.address) : undefined
+    if (ip?.family !== lesson.family || addressClass(ip) !== 'public') continue
+    if (lesson.expired || grant.expiresAtMs > nowMs)
+      wanted.set(tupleOf(grant), joined(addressOctets(ip), u16(grant.port)))
+  }
+  return wanted
+}
+
+/** What ran out longest ago gives way. Throws DOCA_CAPACITY when that is not enough. */
+function makeRoom(held: Map<string, LearnedGrant>, lesson: Lesson, workspace: WorkspaceId, nowMs: number): void {
+  const past = [...held].filter(([, grant]) => grant.expiresAtMs <= nowMs)
+  past.sort(([, a], [, b]) => b.expiresAtMs - a.expiresAtMs)
+  for (;;) {
+    const wanted = wantedIn([...held.values()], lesson, nowMs).size
+    if (wanted <= lesson.room) return
+    const oldest = past.pop()
+    if (!oldest)
+      throw docaFault('DOCA_CAPACITY', { what: `learned addresses for ${workspace}`, wanted, limit: lesson.room })
+    held.delete(oldest[0])
+  }
+}
