@@ -1,6 +1,7 @@
 // Until when a plan holds: the end of its bundle, or the limit of the freshness statement that confirms it, whichever comes
 // first. The data plane carries that moment, so that it holds with the agent dead (design section 7).
 
+import { NO_TRUST } from '../bundle/root.js'
 import { confirms, type FreshnessMark, needsFreshness } from '../bundle/freshness.js'
 import type { HeldMark } from '../bundle/model.js'
 import { isClosed } from '../plan/closed.js'
@@ -14,10 +15,12 @@ export const staleAt = (fresh: FreshnessMark | null, mark: HeldMark): number | u
 
 /**
  * Until when what was made from this source holds: the end of the bundle or the freshness limit, whichever comes first. 0 when
- * freshness is asked for and `fresh` does not confirm it.
+ * freshness is asked for and `fresh` does not confirm it. A root that cannot be read asks for what it asked for before: who
+ * never needed a statement holds none.
  */
 export function holdsUntil(node: AgentNode, source: PlanSource, fresh = node.store.trustMemory().freshness): number {
-  if (isClosed(source) || !needsFreshness(node.trust)) return source.expiresAtMs
+  const asked = node.trust === NO_TRUST ? fresh !== null : needsFreshness(node.trust)
+  if (isClosed(source) || !asked) return source.expiresAtMs
   const { epoch, policyRevision, bundleDigest: payloadDigest } = source
   return Math.min(
     source.expiresAtMs,

@@ -8,6 +8,7 @@ import { Fault } from '../base/fault.js'
 import { bundleFault } from '../bundle/errors.js'
 import { CLOCK_TOLERANCE_MS, type FreshnessMark, needsFreshness, verifyFreshness } from '../bundle/freshness.js'
 import type { HeldMark, VerifiedBundle } from '../bundle/model.js'
+import { NO_TRUST } from '../bundle/root.js'
 import type { PlanSource, WorkspaceId } from '../plan/model.js'
 import { isHeld } from './attach-record.js'
 import { policyContext, workspaceContext } from './context.js'
@@ -25,7 +26,8 @@ import type { TrustMemory } from './trust-memory.js'
  */
 export function readClock(node: AgentNode): number {
   const memory = node.store.trustMemory()
-  if (node.trust.version < memory.rootVersion)
+  // A root that cannot be read is none, and not an older one: by it nothing is accepted anyway.
+  if (node.trust !== NO_TRUST && node.trust.version < memory.rootVersion)
     throw agentFault('AGENT_ROOT_ROLLED_BACK', { version: node.trust.version, held: memory.rootVersion })
   const nowMs = node.nowMs()
   const { clockFloorMs } = memory

@@ -59,5 +59,13 @@ const CARRIERS: Carriers = {
 /** Commands that narrow one workspace at once: they have a lane of their own. A lift waits its turn with the rest. */
 export const isUrgent = (command: Command): boolean => command.kind === 'quarantine-set'
 
+/** Commands that judge no signature: a trust root that cannot be read must not keep the fence from being kept. */
+export const needsNoTrust = (command: Command): boolean =>
+  isUrgent(command) ||
+  command.kind === 'stand' ||
+  command.kind === 'repair' ||
+  command.kind === 'detach' ||
+  (command.kind === 'tend' && command.freshness === undefined)
+
 export const carry = <K extends Command['kind']>(node: AgentNode, command: CommandOf<K>): Promise<Answers[K]> =>
   (CARRIERS[command.kind as K] as (node: AgentNode, command: CommandOf<K>) => Promise<Answers[K]>)(node, command)

@@ -4,14 +4,14 @@
 
 import { Fault } from '../base/fault.js'
 import type { Command, CommandOf } from './command.js'
-import { type Answers, carry, isUrgent } from './loop-carry.js'
+import { type Answers, carry, isUrgent, needsNoTrust } from './loop-carry.js'
 import { decidePulse, firstPulse, idleMs, PULSE, type Pulse, type PulseEvent, type PulseTerms } from './loop-decide.js'
 import { Lane } from './loop-lane.js'
 import { look } from './loop-repair.js'
 import type { AgentNode } from './node.js'
 
 export interface LoopEffects {
-  /** The node with the trust root as it is now; for fencing also without one. Throws AGENT_CONFIG_READ, BUNDLE_ROOT. */
+  /** The node with the trust root as it is now; for what asks for no signature also without one. Throws AGENT_CONFIG_READ, BUNDLE_ROOT. */
   readonly node: (fencing?: boolean) => Promise<AgentNode>
   /** Milliseconds that only grow. */
   readonly monotonicMs: () => number
@@ -68,7 +68,7 @@ export class Loop {
       const { kind, by } = command
       let failed = true
       try {
-        const answer = await carry<K>(await this.effects.node(isUrgent(command)), command)
+        const answer = await carry<K>(await this.effects.node(needsNoTrust(command)), command)
         failed = false
         return answer
       } finally {
@@ -105,7 +105,7 @@ export class Loop {
 
   /** Hears from the backends when somebody changed what the fence rests on. */
   private async listen(): Promise<void> {
-    const { backends } = await this.effects.node()
+    const { backends } = await this.effects.node(true)
     for (const { driver } of backends.values()) {
       const end = driver.watch?.(() => {
         this.note({ kind: 'changed' })
@@ -132,7 +132,7 @@ export class Loop {
     this.counts.sweeps++
     try {
       // In its turn, so that an activation that is under way is not taken for drift.
-      const { finding, drift } = await this.work.run(async () => look(await this.effects.node()))
+      const { finding, drift } = await this.work.run(async () => look(await this.effects.node(true)))
       if (drift.length > 0) this.effects.tell({ kind: 'drift', drift })
       for (const act of this.note({ kind: 'swept', finding })) if (act === 'repair') await this.repair()
     } catch (error) {

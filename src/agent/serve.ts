@@ -27,7 +27,7 @@ export type ServeLine =
 
 export interface Served {
   readonly loop: Loop
-  /** The node with the trust root as it is now. */
+  /** The node; also with a trust root that cannot be read, because what judges signatures goes through the loop. */
   readonly node: () => Promise<AgentNode>
   readonly commandId: () => string
   readonly tell: (line: ServeLine) => void

@@ -3,6 +3,7 @@
 
 import { join } from 'node:path'
 import { setTimeout as sleepFor } from 'node:timers/promises'
+import { tellRefused } from '../agent/freshness.js'
 import { type HttpServer, startHttp } from '../agent/http.js'
 import { takeLock } from '../agent/lock.js'
 import { openLog } from '../agent/log.js'
@@ -15,7 +16,7 @@ import { openTransport } from '../agent/transports/open.js'
 import type { ApiServer, ApiTerms } from '../api/server.js'
 import { type SocketServer, serveSocket } from '../api/socket-server.js'
 import type { Fact } from '../audit/fact.js'
-import { causeChain } from '../base/fault.js'
+import { causeChain, Fault } from '../base/fault.js'
 import type { AgentRequest, Configured } from '../cli/host.js'
 import type { Mediator } from '../dns/mediator.js'
 import { ofLoop, ofStory, type Spoken } from './agent-lines.js'
@@ -30,7 +31,7 @@ import { canaryOf } from './witness.js'
 export async function runAgent(around: Surroundings, config: Configured, request: AgentRequest): Promise<void> {
   const { signal, log } = request
   const { nowMs } = around
-  const opened = await openAgentNode(around, config, { exclusive: true, queued: true })
+  const opened = await openAgentNode(around, config, { exclusive: true, queued: true, standing: true })
   const { trail } = opened
   const speak = log ? openLog(config.node, log) : request.tell
   const say = (line: Spoken | undefined): void => {
@@ -40,7 +41,7 @@ export async function runAgent(around: Surroundings, config: Configured, request
   let answeredAtMs: number | undefined
   const metrics = createMetrics({
     version: around.version,
-    status: async () => status(await current()),
+    status: async () => status(await current(true)),
     journal: trail.status,
     channelAnsweredAtMs: () => answeredAtMs,
     names: () => mediator?.counters(),
@@ -55,6 +56,14 @@ export async function runAgent(around: Surroundings, config: Configured, request
     const { root, digest } = await (fencing ? openForFencing : openTrustRoot)(config.trustRoot, nowMs())
     return { ...opened.node, emit, trust: root, trustDigest: digest }
   }
+  /** For whoever only reads: what is live can be said without trusting anybody. */
+  const reading = () => current(true)
+  await current().catch(async (error: unknown) => {
+    // The fence is kept all the same; nothing new is accepted until the root is back, and that is said.
+    if (!(error instanceof Fault)) throw error
+    say({ level: 'error', event: 'trust-root', detail: { code: error.code, why: causeChain(error).join(': ') } })
+    await tellRefused({ ...opened.node, emit }, error)
+  })
   const commandId = () => newCommandId(around)
   const onlookers = new Set<(facts: readonly Fact[]) => void>()
   let mediator: Mediator | undefined
@@ -77,7 +86,7 @@ export async function runAgent(around: Surroundings, config: Configured, request
   const monotonicMs = () => performance.now()
   const loop = new Loop({ node: current, monotonicMs, sleep, commandId, tell: heard })
   try {
-    const calls = callsOf({ loop, node: current, commandId, unwritten: trail.unwritten, onlookers })
+    const calls = callsOf({ loop, node: reading, commandId, unwritten: trail.unwritten, onlookers })
     socket = await serveSocket(socketOf(config), calls, process.getuid?.() ?? 0)
     if (config.dns) {
       unlockNames = takeLock(join(config.stateDirectory, MEDIATE_LOCK))
@@ -93,7 +102,7 @@ export async function runAgent(around: Surroundings, config: Configured, request
     if (config.api) {
       const { node: name, eventsFile } = config
       const canary = canaryOf(around)
-      const behind = { loop, node: current, commandId, name, eventsFile, release: around.version, canary }
+      const behind = { loop, node: reading, commandId, name, eventsFile, release: around.version, canary }
       const failed = (error: unknown): void => {
         say({ level: 'warning', event: 'api-failed', detail: { why: causeChain(error).join(': ') } })
       }
@@ -104,7 +113,7 @@ export async function runAgent(around: Surroundings, config: Configured, request
     }
     if (config.http !== undefined) {
       const ready = async () => {
-        const { state } = await status(await current())
+        const { state } = await status(await current(true))
         return { ready: isReady(state), state }
       }
       http = await startHttp({ registry: metrics.registry, ready }, hostAndPort(config.http))
@@ -112,7 +121,7 @@ export async function runAgent(around: Surroundings, config: Configured, request
     }
     const served = {
       loop,
-      node: current,
+      node: reading,
       commandId,
       sleep,
       seen: (facts: readonly Fact[]) => {

@@ -96,7 +96,8 @@ async function openParts(around: Surroundings, config: Configured, options: Node
     unlock()
   }
   try {
-    const openRoot = options.fencing ? openForFencing : openTrustRoot
+    const rootless = options.fencing === true || (options.standing === true && before?.live)
+    const openRoot = rootless ? openForFencing : openTrustRoot
     const { root, digest } = await openRoot(config.trustRoot, around.nowMs())
     const order = options.backends ?? config.backends
     const used = [before?.live, before?.next].flatMap((at) => at?.backends ?? [])

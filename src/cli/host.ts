@@ -201,6 +201,8 @@ export interface NodeOptions {
   readonly backends?: readonly BackendName[]
   /** Takes the lock of apply; without it the node may only be looked at, or a workspace quarantined. */
   readonly exclusive: boolean
+  /** To stand: what is on record is put back although the trust root cannot be read. */
+  readonly standing?: boolean
   /** Only to fence a workspace: a state that cannot be read does not keep the node from being opened. */
   readonly fencing?: boolean
 }

@@ -179,6 +179,26 @@ labSuite('the failure table of a running agent', () => {
     expect(await reach(lab)).toBe('connected')
   })
 
+  it('drift, and the trust root cannot be read: repaired all the same, also by an agent that starts so', {
+    timeout: PATIENT,
+  }, async () => {
+    await prepare()
+    await live()
+    writeFileSync(agent.path('root.json'), 'not a trust root')
+    const repairs = () => codes().filter((code) => code === 'drift.repaired').length
+    expect((await nft('flush', 'ruleset')).status).toBe(0)
+    await until('a repair', () => repairs() > 0)
+    await until('the fence to be whole', async () => (await state()).state === 'active')
+    expect([await reach(lab), await reach(lab, OUT.registry)]).toEqual(['connected', 'reset'])
+    expect(await agent.stop()).toBe(0)
+    expect((await nft('flush', 'ruleset')).status).toBe(0)
+    agent.start()
+    expect((await agent.told('stands')).detail).toMatchObject({ state: 'restored' })
+    await agent.told('trust-root', ({ code }) => code === 'BUNDLE_ROOT')
+    expect([await reach(lab), await reach(lab, OUT.registry)]).toEqual(['connected', 'reset'])
+    await until('the refusal in the trail', () => codes().includes('BUNDLE_ROOT'))
+  })
+
   it('agent dies: the fence stands', { timeout: PATIENT }, async () => {
     await prepare()
     await live()

@@ -25,7 +25,8 @@ import type { BackendName, PlanSlice } from '../../../src/plan/model.js'
 
 export const NOW = Date.UTC(2026, 5, 1)
 const FROM = Date.UTC(2026, 0, 1)
-const UNTIL = Date.UTC(2027, 0, 1)
+/** Bundles and root end there. */
+export const UNTIL = Date.UTC(2027, 0, 1)
 export const ALPHA = 'spiffe://fleet.example/ws/alpha'
 export const BETA = 'spiffe://fleet.example/ws/beta'
 const AUDIENCE = 'fleet.example/dev'

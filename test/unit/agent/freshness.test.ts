@@ -5,13 +5,14 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { admit } from '../../../src/agent/admit.js'
+import { holdsUntil } from '../../../src/agent/deadline.js'
 import { confirm, tend } from '../../../src/agent/freshness.js'
 import { digestOf } from '../../../src/base/digest.js'
 import { signFreshness } from '../../../src/bundle/freshness.js'
 import { generateKey, signerOf } from '../../../src/bundle/key-file.js'
 import type { KeyRole } from '../../../src/bundle/model.js'
 import { confirmationOf, readRelease } from '../../../src/bundle/publish.js'
-import { parseTrustRoot, writeTrustRoot } from '../../../src/bundle/root.js'
+import { NO_TRUST, parseTrustRoot, writeTrustRoot } from '../../../src/bundle/root.js'
 import { makeNode, NOW, type Offer, offer, type TestNode } from './fixture.js'
 
 const HOUR = 3_600_000
@@ -35,6 +36,7 @@ async function statementFor(given: Offer, issuedAtMs: number, lifetimeMs = HOUR)
   if (release === undefined) return expect.fail('the offer has no release')
   return signFreshness(confirmationOf(readRelease(release), issuedAtMs, lifetimeMs), signerOf(FRESH))
 }
+const live = (node: TestNode) => node.store.load().live?.source ?? expect.fail('nothing is live')
 const codeOf = (promise: Promise<unknown>) =>
   promise.then(
     () => 'accepted',
@@ -43,6 +45,30 @@ const codeOf = (promise: Promise<unknown>) =>
 const suspendedOf = async (node: TestNode) =>
   (await node.backends.get('memory')?.driver.observe())?.live?.suspended.length ?? -1
 const kinds = (node: TestNode) => node.facts.map((fact) => fact.kind)
+
+describe('a root that cannot be read', () => {
+  const rootless = (node: TestNode): TestNode => Object.assign(node, { trust: NO_TRUST })
+
+  test('does not make what is stale good again, nor what is fresh stale', async () => {
+    const node = strictNode()
+    await admit(node, await offer(), await statementFor({}, NOW))
+    rootless(node)
+    expect(holdsUntil(node, live(node))).toBe(NOW + HOUR)
+    node.now = NOW + HOUR - 1
+    expect(await tend(node)).toEqual({ suspended: [], resumed: [] })
+    node.now = NOW + HOUR
+    expect((await tend(node)).suspended).toHaveLength(1)
+    expect(await suspendedOf(node)).toBe(1)
+  })
+
+  test('asks for no statement where none was ever held, and for none of the version that was followed', async () => {
+    const node = makeNode()
+    await admit(node, await offer())
+    rootless(node)
+    expect(holdsUntil(node, live(node))).toBe(live(node).expiresAtMs)
+    expect(await tend(node)).toEqual({ suspended: [], resumed: [] })
+  })
+})
 
 describe('admitting', () => {
   test('without a statement, with one, and with one for a newer bundle', async () => {

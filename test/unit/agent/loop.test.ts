@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { agentFault } from '../../../src/agent/errors.js'
 import { Loop, type LoopLine } from '../../../src/agent/loop.js'
 import { MemoryDriver } from '../../../src/backends/memory/driver.js'
-import { ALPHA, makeNode, memoryAs, offer, type TestNode } from './fixture.js'
+import { ALPHA, makeNode, memoryAs, offer, type TestNode, UNTIL } from './fixture.js'
 
 const ID = ALPHA
 let node: TestNode
@@ -107,6 +107,33 @@ describe('a trust root that cannot be read', () => {
     await expect(loop.run<'quarantine-lift'>({ ...quarantine, kind: 'quarantine-lift' })).rejects.toMatchObject({
       code: 'AGENT_CONFIG_READ',
     })
+  })
+})
+
+describe('a trust root that cannot be read, and drift', () => {
+  it('is put right all the same: what is on record was judged before', async () => {
+    await loop.run<'apply'>(await offer())
+    const generation = node.store.load().live?.generation
+    rooted = false
+    served = loop.serve(ending.signal)
+    await driver.uninstall()
+    await until(() => loop.counters().repairs === 1)
+    expect((await driver.observe()).live).toMatchObject({ generation, suspended: [] })
+    expect([loop.counters().failures, lines.filter(({ kind }) => kind === 'failed')]).toEqual([0, []])
+  })
+
+  it('time goes on: what expires is suspended, and a detach is not refused', async () => {
+    await loop.run<'apply'>(await offer())
+    rooted = false
+    served = loop.serve(ending.signal)
+    node.now = UNTIL
+    const end = async () => (await driver.observe()).live?.suspended.length
+    for (let tries = 0; (await end()) !== 1; tries++) {
+      if (tries > 2_000) throw new Error('waited in vain')
+      await turn(100)
+    }
+    const made = { by: 'user:test', commandId: 'cmd-d', workspace: ID }
+    expect(await loop.run<'detach'>({ kind: 'detach', ...made })).toMatchObject({ tenure: { attached: false } })
   })
 })
 
