@@ -115,3 +115,27 @@ export const pin: Read<string> = (node) => {
     ? value
     : new Wrong("the base64 of the SHA-256 of the server's public key, 44 characters")
 }
+/** One of a few words. */
+export const oneOf =
+  <const W extends string>(...words: readonly W[]): Read<W> =>
+  (node) => {
+    const value = text(node)
+    const found = words.find((one) => one === value)
+    return found ?? new Wrong(`one of ${words.join(', ')}`, node, nearest(value ?? '', words))
+  }
+/** Part of file names. */
+export const sinkName: Read<string> = (node) => {
+  const value = text(node)
+  return value !== undefined && /^[a-z0-9][a-z0-9-]{0,31}$/.test(value)
+    ? value
+    : new Wrong('a name of up to 32 lower-case letters, digits and -')
+}
+/** Events name destinations and workspaces: in clear text they go to this machine only. */
+export const httpAddress: Read<string> = (node) => {
+  const value = text(node)
+  const url = value !== undefined && URL.canParse(value) ? new URL(value) : undefined
+  const local = url !== undefined && /^(?:127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname)
+  const plain = url !== undefined && url.username === '' && url.password === '' && url.hash === ''
+  if (value !== undefined && plain && (url.protocol === 'https:' || (url.protocol === 'http:' && local))) return value
+  return new Wrong('an https address, or an http address of loopback, without a user or password in it')
+}

@@ -16,6 +16,7 @@ import {
   SOURCE_KEYS,
   type SourceConfig,
 } from './config-sections.js'
+import { RETENTION_KEYS, type RetentionConfig, SINK_KEYS, type SinkConfig } from './config-sinks.js'
 import {
   backend,
   flag,
@@ -24,6 +25,7 @@ import {
   listOf,
   path,
   type Read,
+  seconds,
   spiffeUri,
   Wrong,
   word,
@@ -53,6 +55,11 @@ export interface AgentConfig {
   readonly api?: ApiConfig
   /** The DNS mediator of this node; absent: there is none, and a name needs a pin. */
   readonly dns?: DnsConfig
+  /** What is left out of it is as the agent's own bounds say. */
+  readonly retention?: RetentionConfig
+  /** Where else events go, by name. */
+  readonly sinks?: readonly SinkConfig[]
+  readonly heartbeatMs?: number
   /** The Unix socket of a running agent; `agent.sock` in the state directory when absent. */
   readonly socket?: string
 }
@@ -70,6 +77,8 @@ export interface Key {
   readonly field: string
   readonly read?: Read<unknown>
   readonly section?: Keys
+  /** A list of sections, each with a `name` of its own; the member `by` of each says which keys it has. */
+  readonly list?: { readonly by: string; readonly keys: Readonly<Record<string, Keys>> }
   /** Reads a value that makes findings of its own; no value when one of them is an error. */
   readonly parse?: (
     node: YamlNode,
@@ -101,6 +110,9 @@ const KEYS = {
   http: { field: 'http', read: listenAddress, otherwise: undefined },
   dns: { field: 'dns', section: DNS_KEYS, otherwise: undefined },
   socket: { field: 'socket', read: path, otherwise: undefined },
+  retention: { field: 'retention', section: RETENTION_KEYS, otherwise: undefined },
+  sinks: { field: 'sinks', list: { by: 'kind', keys: SINK_KEYS }, otherwise: undefined },
+  heartbeat_seconds: { field: 'heartbeatMs', read: seconds(1, 86_400), otherwise: undefined },
 } as const satisfies Keys
 
 /** Every key that `agent.yaml` may hold, in the order in which `init` writes them. */
@@ -152,6 +164,7 @@ class Reader {
         const hint = near === undefined ? '' : `; did you mean ${near}?`
         this.error('unknown-key', at, below(key), `unknown key ${quote(key)}${hint}`, near)
       } else if (row.section) found[row.field] = this.section(value, row.section, below(key))
+      else if (row.list) found[row.field] = this.list(value, row.list, below(key))
       else if (row.parse) {
         const { value: parsed, notes } = row.parse(value, this.file, below(key), this.context.directory)
         this.notes.push(...notes)
@@ -172,6 +185,30 @@ class Reader {
       else if (row.otherwise !== undefined) found[row.field] = row.otherwise
     }
     return found
+  }
+
+  private list(node: YamlNode, { by, keys }: NonNullable<Key['list']>, path: string): readonly unknown[] {
+    if (node.kind !== 'seq') {
+      this.error('wrong-type', node, path, 'expected a list')
+      return []
+    }
+    const names = new Set<unknown>()
+    return node.items.map((item, i) => {
+      const at = `${path}[${i}]`
+      const chosen = item.kind === 'map' ? item.entries.find(({ key }) => key === by)?.value : undefined
+      const word = chosen?.kind === 'scalar' ? String(chosen.value) : ''
+      const table = Object.hasOwn(keys, word) ? keys[word] : undefined
+      if (!table) {
+        const near = nearest(word, Object.keys(keys))
+        const say = `expected ${by} to be one of ${Object.keys(keys).join(', ')}${near === undefined ? '' : `; did you mean ${near}?`}`
+        this.error('bad-value', chosen ?? item, `${at}.${by}`, say, near)
+        return {}
+      }
+      const found = this.section(item, table, at)
+      if (names.has(found.name)) this.error('duplicate-name', item, `${at}.name`, 'each name once')
+      names.add(found.name)
+      return found
+    })
   }
 
   private error(code: string, { line, column }: Place, path: string, say: string, suggestion?: string): void {

@@ -14,12 +14,22 @@ export interface PulseTerms {
   /** The first pause after a repair that failed, doubled up to the longest. */
   readonly retryMs: number
   readonly longestMs: number
+  /** Between two heartbeats in the trail. */
+  readonly beatMs: number
 }
-export const PULSE: PulseTerms = { sweepMs: 5_000, tendMs: 1_000, settleMs: 20, retryMs: 250, longestMs: 30_000 }
+export const PULSE: PulseTerms = {
+  sweepMs: 5_000,
+  tendMs: 1_000,
+  settleMs: 20,
+  retryMs: 250,
+  longestMs: 30_000,
+  beatMs: 60_000,
+}
 
 export interface Pulse {
   readonly tendAtMs: number
   readonly sweepAtMs: number
+  readonly beatAtMs: number
   /** Repairs in a row that failed. */
   readonly failures: number
   /** A repair that failed is not tried again before; 0 after one that worked. */
@@ -39,10 +49,16 @@ export type PulseEvent =
   | { readonly kind: 'repaired' }
   | { readonly kind: 'repair-failed' }
 
-export type PulseAct = 'tend' | 'sweep' | 'repair'
+export type PulseAct = 'tend' | 'sweep' | 'repair' | 'beat'
 
-/** The agent has just started: everything is due. */
-export const firstPulse = (nowMs: number): Pulse => ({ tendAtMs: nowMs, sweepAtMs: nowMs, failures: 0, notBeforeMs: 0 })
+/** The agent has just started: everything is due but a heartbeat, since starting is told by itself. */
+export const firstPulse = (nowMs: number, { beatMs }: PulseTerms = PULSE): Pulse => ({
+  tendAtMs: nowMs,
+  sweepAtMs: nowMs,
+  beatAtMs: nowMs + beatMs,
+  failures: 0,
+  notBeforeMs: 0,
+})
 
 export interface PulseDecision {
   readonly pulse: Pulse
@@ -57,11 +73,14 @@ export function decidePulse(pulse: Pulse, event: PulseEvent, nowMs: number, term
       const sweep = nowMs >= pulse.sweepAtMs
       if (tend) acts.push('tend')
       if (sweep) acts.push('sweep')
+      const beat = nowMs >= pulse.beatAtMs
+      if (beat) acts.push('beat')
       return {
         pulse: {
           ...pulse,
           tendAtMs: tend ? nowMs + terms.tendMs : pulse.tendAtMs,
           sweepAtMs: sweep ? nowMs + terms.sweepMs : pulse.sweepAtMs,
+          beatAtMs: beat ? nowMs + terms.beatMs : pulse.beatAtMs,
         },
         acts,
       }
@@ -92,4 +111,4 @@ const mended = (pulse: Pulse): Pulse => ({ ...pulse, failures: 0, notBeforeMs: 0
 
 /** How long nothing is due. */
 export const idleMs = (pulse: Pulse, nowMs: number): number =>
-  Math.max(0, Math.min(pulse.tendAtMs, pulse.sweepAtMs) - nowMs)
+  Math.max(0, Math.min(pulse.tendAtMs, pulse.sweepAtMs, pulse.beatAtMs) - nowMs)

@@ -18,6 +18,8 @@ export interface LoopEffects {
   /** Resolves after that long, or at once when woken; never rejects. */
   readonly sleep: (ms: number, wake: AbortSignal) => Promise<void>
   readonly commandId: () => string
+  /** Puts a heartbeat into the trail; never rejects. */
+  readonly beat?: () => Promise<void>
   /** What a turn did or could not do, for the log; never throws. */
   readonly tell: (line: LoopLine) => void
 }
@@ -57,7 +59,7 @@ export class Loop {
     private readonly effects: LoopEffects,
     private readonly terms: PulseTerms = PULSE,
   ) {
-    this.pulse = firstPulse(effects.monotonicMs())
+    this.pulse = firstPulse(effects.monotonicMs(), terms)
   }
 
   /** Carries out a command in its turn. Throws AGENT_QUEUE_FULL, AGENT_STOPPING, and what the command is refused for. */
@@ -125,6 +127,7 @@ export class Loop {
     for (const act of this.note({ kind: 'time' })) {
       if (act === 'tend') await this.attempt('tend')
       else if (act === 'sweep') await this.sweep()
+      else if (act === 'beat') await this.effects.beat?.()
     }
   }
 

@@ -8,9 +8,11 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Fact, FactOf } from '../audit/fact.js'
 import type { JournalStatus } from '../audit/journal.js'
+import type { SinkStatus } from '../audit/sinks/delivery.js'
 import type { Counters } from '../dns/counters.js'
 import type { Command } from './command.js'
 import { nameMetrics } from './metrics-names.js'
+import { sinkMetrics } from './metrics-sinks.js'
 import type { AgentStatus } from './status.js'
 
 const WORKSPACES = 500
@@ -24,6 +26,7 @@ export interface MetricsSources {
   readonly channelAnsweredAtMs?: () => number | undefined
   /** What the mediator of names has counted; undefined where none runs. */
   readonly names?: () => Counters | undefined
+  readonly sinks?: () => readonly SinkStatus[]
   readonly nowMs: () => number
 }
 
@@ -65,6 +68,7 @@ export function createMetrics(sources: MetricsSources): Metrics {
   )
   gauges(registry, sources)
   nameMetrics(registry, () => sources.names?.())
+  sinkMetrics(registry, () => sources.sinks?.() ?? [])
 
   const workspaces = bounded(WORKSPACES)
   const codes = bounded(CODES)

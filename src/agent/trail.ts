@@ -9,6 +9,7 @@ import type { Fact } from '../audit/fact.js'
 import type { Mark } from '../audit/head.js'
 import { type Journal, type JournalOptions, type JournalStatus, openJournal } from '../audit/journal.js'
 import { causeChain } from '../base/fault.js'
+import type { RetentionConfig } from './config-sinks.js'
 import { AGENT_KEY, AGENT_PUBLIC_KEY, agentSigner } from './key.js'
 import { waitForLock } from './lock.js'
 
@@ -122,9 +123,10 @@ export const witnessed = (
   node: string,
   stateDirectory: string,
   random: (length: number) => Uint8Array,
+  retention: RetentionConfig = {},
 ): Pick<JournalOptions, 'mark' | 'sealing'> => ({
   mark: markAt(join(stateDirectory, TRAIL_STATE[0])),
-  sealing: { ...KEEP, node, signer: agentSigner(stateDirectory, random) },
+  sealing: { ...KEEP, ...retention, node, signer: agentSigner(stateDirectory, random) },
 })
 
 /** How long segments grow and how long they are kept, where the configuration says nothing else. */

@@ -18,6 +18,15 @@ export interface WorkspaceContext {
   readonly interface: string
 }
 
+/** Of one sink: the last event that is settled, and counts of what is not, will never be, and was refused. */
+export interface SinkCounts {
+  readonly sink: string
+  readonly sequence: number
+  readonly lag: number
+  readonly discarded: number
+  readonly dead: number
+}
+
 interface FactBase {
   readonly atMs: number
 }
@@ -203,10 +212,28 @@ export type Fact =
       /** Something of the trail itself is missing: never silently. */
       readonly kind: 'audit-lost'
       /** `torn-tail`: cut from the journal's end after a crash. `unwritten`: the disk refused it. `unreported`: refusals
-       * that the backend saw and could not report. `removed`: was in the journal before and is there no more. */
-      readonly cause: 'torn-tail' | 'unwritten' | 'unreported' | 'removed'
+       * that the backend saw and could not report. `removed`: was in the journal before and is there no more.
+       * `undelivered`: the journal retired it before `sink` took it. */
+      readonly cause: 'torn-tail' | 'unwritten' | 'unreported' | 'removed' | 'undelivered'
       /** Octets for `torn-tail`, events otherwise. */
       readonly lost: number
+      readonly sink?: string
+    })
+  | (FactBase & {
+      /** A sink has failed for a while, or works again: once each. What it did not take waits in the journal. */
+      readonly kind: 'sink-failing' | 'sink-recovered'
+      readonly sink: string
+      readonly type: string
+      /** The last event that is settled, and how many of the journal are not. */
+      readonly sequence: number
+      readonly lag: number
+      /** Events in all that were retired before the sink took them, and that it refused for good. */
+      readonly discarded: number
+      readonly dead: number
+      /** Since the first failure. */
+      readonly elapsedMs: number
+      /** What it failed with; untrusted. */
+      readonly why: string
     })
   | (FactBase & {
       /** A segment of the journal is closed, and its seal lies beside it. */
@@ -241,6 +268,8 @@ export type Fact =
       /** Events that were lost since the agent started. */
       readonly lost: number
       readonly policy?: PolicyContext
+      /** How far each sink is, and what it never got. */
+      readonly sinks?: readonly SinkCounts[]
     })
 
 /** The fact of one kind. `Extract` would lose the two kinds that share one shape. */

@@ -8,10 +8,15 @@ import { type HttpServer, startHttp } from '../agent/http.js'
 import { takeLock } from '../agent/lock.js'
 import { openLog } from '../agent/log.js'
 import { Loop, type LoopLine } from '../agent/loop.js'
+import { PULSE } from '../agent/loop-decide.js'
 import { createMetrics, isReady } from '../agent/metrics.js'
+import type { Activation } from '../agent/record.js'
 import { openForFencing, openTrustRoot } from '../agent/roots.js'
 import { type ServeLine, serveAgent } from '../agent/serve.js'
+import { heartbeat, type Sinks, startSinks } from '../agent/sinks.js'
 import { status } from '../agent/status.js'
+import type { Store } from '../agent/store.js'
+import { markAt, TRAIL_STATE } from '../agent/trail.js'
 import { openTransport } from '../agent/transports/open.js'
 import type { ApiServer, ApiTerms } from '../api/server.js'
 import { type SocketServer, serveSocket } from '../api/socket-server.js'
@@ -45,6 +50,7 @@ export async function runAgent(around: Surroundings, config: Configured, request
     journal: trail.status,
     channelAnsweredAtMs: () => answeredAtMs,
     names: () => mediator?.counters(),
+    sinks: () => sinks?.status() ?? [],
     nowMs,
   })
   const emit = (facts: readonly Fact[]): Promise<void> => {
@@ -67,6 +73,7 @@ export async function runAgent(around: Surroundings, config: Configured, request
   const commandId = () => newCommandId(around)
   const onlookers = new Set<(facts: readonly Fact[]) => void>()
   let mediator: Mediator | undefined
+  let sinks: Sinks | undefined
   let unlockNames: (() => void) | undefined
   let api: ApiServer | undefined
   let socket: SocketServer | undefined
@@ -84,9 +91,24 @@ export async function runAgent(around: Surroundings, config: Configured, request
     if (line.kind === 'stands') api?.setReady(line.stood !== 'open')
   }
   const monotonicMs = () => performance.now()
-  const loop = new Loop({ node: current, monotonicMs, sleep, commandId, tell: heard })
+  const beat = (): Promise<void> => {
+    // The record may be unreadable; that the agent is there, and how far its trail is, is worth telling all the same.
+    const live = liveOf(opened.node.store)
+    return emit([heartbeat(nowMs(), live, trail.status(), sinks?.status() ?? [])])
+  }
+  const terms = { ...PULSE, beatMs: config.heartbeatMs ?? PULSE.beatMs }
+  const loop = new Loop({ node: current, monotonicMs, sleep, commandId, beat, tell: heard }, terms)
   try {
-    const calls = callsOf({ loop, node: reading, commandId, unwritten: trail.unwritten, onlookers })
+    if (config.sinks) {
+      const mark = markAt(join(config.stateDirectory, TRAIL_STATE[0]))
+      const hosted = { nowMs, chance: Math.random, sleep, mark, journal: trail.status, emit }
+      sinks = startSinks({ ...config, sinks: config.sinks }, hosted)
+    }
+    const statusOfSinks = () => sinks?.status()
+    const calls = callsOf({
+      ...{ loop, node: reading, commandId, unwritten: trail.unwritten, onlookers },
+      sinks: statusOfSinks,
+    })
     socket = await serveSocket(socketOf(config), calls, process.getuid?.() ?? 0)
     if (config.dns) {
       unlockNames = takeLock(join(config.stateDirectory, MEDIATE_LOCK))
@@ -143,9 +165,22 @@ export async function runAgent(around: Surroundings, config: Configured, request
     transport?.close()
     await opened.close()
     await trail.close()
+    // After the trail, so that what was told last is delivered too.
+    await sinks?.stop()
     const unwritten = trail.unwritten()
     if (unwritten !== undefined) say({ level: 'warning', event: 'audit-lost', detail: { why: unwritten } })
     say({ level: 'info', event: 'stopped', detail: {} })
+  }
+}
+
+/** null when nothing is live, or the record cannot be read. */
+function liveOf(store: Store): Activation | null {
+  try {
+    return store.load().live
+  } catch (error) {
+    // Whoever changes something hears of it; a heartbeat does not.
+    if (error instanceof Fault) return null
+    throw error
   }
 }
 

@@ -9,6 +9,7 @@ import { apiFault } from '../api/errors.js'
 import type { Peer } from '../api/peer.js'
 import type { Calls } from '../api/socket-server.js'
 import type { Fact } from '../audit/fact.js'
+import type { SinkStatus } from '../audit/sinks/delivery.js'
 import type { BundleBytes } from '../bundle/model.js'
 import type { ApplyRequest, AttachRequest, DetachRequest, QuarantineRequest, Refused } from '../cli/host.js'
 import { isWatched, slotOf } from './node.js'
@@ -18,11 +19,13 @@ export interface Asked {
   readonly node: () => Promise<AgentNode>
   readonly commandId: () => string
   readonly unwritten: () => string | undefined
+  /** undefined: there are none. */
+  readonly sinks: () => readonly SinkStatus[] | undefined
   /** What the agent sees, for whoever looks on. */
   readonly onlookers: Set<(facts: readonly Fact[]) => void>
 }
 
-export function callsOf({ loop, node, commandId, unwritten, onlookers }: Asked): Calls {
+export function callsOf({ loop, node, commandId, unwritten, sinks, onlookers }: Asked): Calls {
   const made = (peer: Peer) => ({ by: `user:${userName(peer.uid)}`, commandId: commandId() })
   return {
     apply: (given, { peer }) => {
@@ -49,7 +52,10 @@ export function callsOf({ loop, node, commandId, unwritten, onlookers }: Asked):
     },
     tend: (given, { peer }) =>
       loop.run<'tend'>({ kind: 'tend', ...made(peer), ...(given ? { freshness: given as Uint8Array } : {}) }),
-    status: async () => status(await node()),
+    status: async () => {
+      const found = sinks()
+      return { ...(await status(await node())), ...(found ? { sinks: found } : {}) }
+    },
     live: async () => livePlan(await node()),
     watch: (_given, { signal, tell }) => {
       const look = (facts: readonly Fact[]): void => {

@@ -17,10 +17,11 @@ import { quarantine } from '../agent/quarantine.js'
 import { RECEIPTS } from '../agent/receipt.js'
 import type { AgentState } from '../agent/record.js'
 import { openForFencing, openTrustRoot } from '../agent/roots.js'
+import { restingSinks, SINKS_DIRECTORY } from '../agent/sinks.js'
 import { stand } from '../agent/stand.js'
 import { livePlan, status } from '../agent/status.js'
 import { Store } from '../agent/store.js'
-import { openTrail, TRAIL_STATE, witnessed } from '../agent/trail.js'
+import { markAt, openTrail, TRAIL_STATE, witnessed } from '../agent/trail.js'
 import type { OpenBackend } from '../agent/transaction.js'
 import { readBundle } from '../agent/transports/read.js'
 import { watch } from '../agent/watch.js'
@@ -29,7 +30,7 @@ import { filesOfJournal } from '../audit/segment.js'
 import { isRegistered, loadBackend } from '../backends/registry.js'
 import { hex } from '../base/bytes.js'
 import { Fault } from '../base/fault.js'
-import type { Configured, NodeHandle, NodeOptions, Watched } from '../cli/host.js'
+import type { Configured, NodeHandle, NodeOptions, NodeStatus, Watched } from '../cli/host.js'
 import type { SlotKind } from '../plan/inventory.js'
 import type { BackendName } from '../plan/model.js'
 
@@ -47,6 +48,7 @@ const STATE_NAMES = [
   'quarantine.lock',
   'names.json',
   'mediate.lock',
+  SINKS_DIRECTORY,
   EVENTS_LOCK,
   APPLY_LOCK,
   ...TRAIL_STATE,
@@ -146,7 +148,7 @@ export async function openNode(around: Surroundings, config: Configured, options
       if (freshness) await confirm(node, freshness)
       return { ...(await tend(node)), relocked }
     },
-    status: () => status(node),
+    status: async () => ({ ...(await status(node)), ...sinksOf(config) }),
     live: () => livePlan(node),
     watch: (signal, tell) =>
       watch(node, signal, (facts) => {
@@ -158,6 +160,12 @@ export async function openNode(around: Surroundings, config: Configured, options
   }
 }
 
+/** How far the sinks of a node without a running agent are. */
+function sinksOf(config: Configured): Pick<NodeStatus, 'sinks'> {
+  const { sinks, stateDirectory } = config
+  return sinks ? { sinks: restingSinks({ ...config, sinks }, markAt(join(stateDirectory, TRAIL_STATE[0]))) } : {}
+}
+
 /** What was said of a slot. */
 export const slotOf = (kind: SlotKind | undefined, place: string | undefined) => ({
   ...(kind === undefined ? {} : { kind }),
@@ -167,7 +175,7 @@ export const slotOf = (kind: SlotKind | undefined, place: string | undefined) =>
 /** Identifies a command in events and receipts. */
 export const newCommandId = ({ random }: Surroundings): string => `cmd-${hex(random(8))}`
 
-export type TrailPlace = Pick<Configured, 'node' | 'eventsFile' | 'stateDirectory'>
+export type TrailPlace = Pick<Configured, 'node' | 'eventsFile' | 'stateDirectory' | 'retention'>
 
 /** Tells the trail of a refusal by which the node was not even opened. Where there never was a node, nobody is told. */
 export async function tellTrail(
@@ -193,7 +201,7 @@ export function trailOf(
     nowMs,
     random,
     delivery,
-    ...witnessed(config.node, config.stateDirectory, random),
+    ...witnessed(config.node, config.stateDirectory, random, config.retention),
   })
 }
 

@@ -9,6 +9,7 @@ import type { Capabilities, Probe } from '../plan/capabilities.js'
 import type { SlotKind } from '../plan/inventory.js'
 import type { BackendName, Plan, PlanSource, WorkspaceId } from '../plan/model.js'
 import type { ConfiguredUpstream, Mediated, MediateRequest, NameExplained, NameQuestion } from './host-names.js'
+import type { ConfiguredRetention, ConfiguredSink, SinkView } from './host-sinks.js'
 import type { WitnessHost } from './witness-host.js'
 
 export interface Host {
@@ -192,6 +193,10 @@ export interface Configured {
   }
   /** Of a running agent; `agent.sock` in the state directory when absent. */
   readonly socket?: string
+  /** How long the journal keeps what it has, where that is not as the agent would. */
+  readonly retention?: ConfiguredRetention
+  readonly sinks?: readonly ConfiguredSink[]
+  readonly heartbeatMs?: number
 }
 
 export interface NodeOptions {
@@ -303,6 +308,8 @@ export interface NodeStatus {
   }[]
   readonly refused: readonly { readonly digest: Digest; readonly code: string; readonly atMs: number }[]
   readonly drops: Readonly<Record<string, string>>
+  /** Where else events go, and how far each is; absent when there are none. */
+  readonly sinks?: readonly SinkView[]
 }
 
 /** A fact of the trail, as far as `watch` prints it. */

@@ -38,6 +38,8 @@ const FLOW = {
 const ASKED = { source: '10.9.0.2', sourcePort: 53111, destination: '10.9.0.1', transport: 'udp' } as const
 const HELD: PolicyContext = { ...POLICY, policyRevision: '7', generation: 30 }
 
+const COUNTS = { sink: 'siem', sequence: 3_880, lag: 21, discarded: 0, dead: 1 } as const
+
 export const FACTS: { readonly [K in Fact['kind']]: FactOf<K> } = {
   'bundle-verified': {
     kind: 'bundle-verified',
@@ -206,7 +208,9 @@ export const FACTS: { readonly [K in Fact['kind']]: FactOf<K> } = {
   },
   'journal-damaged': { kind: 'journal-damaged', atMs: NOW, segment: 4, line: 17, sequence: 3_017 },
   'journal-retired': { kind: 'journal-retired', atMs: NOW, fromSegment: 1, toSegment: 3, lastSequence: 3_000 },
-  heartbeat: { kind: 'heartbeat', atMs: NOW, lastSequence: 3_901, lost: 0, policy: POLICY },
+  heartbeat: { kind: 'heartbeat', atMs: NOW, lastSequence: 3_901, lost: 0, policy: POLICY, sinks: [COUNTS] },
+  'sink-failing': { kind: 'sink-failing', atMs: NOW, ...COUNTS, type: 'http', elapsedMs: 5_000, why: 'HTTP 503' },
+  'sink-recovered': { kind: 'sink-recovered', atMs: NOW, ...COUNTS, type: 'http', elapsedMs: 61_000, why: '' },
 }
 
 const text = fc.oneof(
@@ -410,8 +414,15 @@ export const anyFact: fc.Arbitrary<Fact> = fc.oneof(
   fc.record({
     kind: fc.constant('audit-lost'),
     ...at,
-    cause: fc.constantFrom('torn-tail', 'unwritten', 'unreported', 'removed'),
+    cause: fc.constantFrom('torn-tail', 'unwritten', 'unreported', 'removed', 'undelivered'),
     lost: number,
+    sink: text,
+  }),
+  fc.record({
+    kind: fc.constantFrom('sink-failing', 'sink-recovered'),
+    ...at,
+    ...{ sink: text, sequence: number, lag: number, discarded: number, dead: number },
+    ...{ type: text, elapsedMs: number, why: text },
   }),
   fc.record({
     kind: fc.constant('journal-closed'),
@@ -431,7 +442,11 @@ export const anyFact: fc.Arbitrary<Fact> = fc.oneof(
     lastSequence: number,
   }),
   fc.record(
-    { kind: fc.constant('heartbeat'), ...at, lastSequence: number, lost: number, policy },
+    {
+      kind: fc.constant('heartbeat'),
+      ...{ ...at, lastSequence: number, lost: number, policy },
+      sinks: fc.array(fc.record({ sink: text, sequence: number, lag: number, discarded: number, dead: number })),
+    },
     { requiredKeys: ['kind', 'atMs', 'lastSequence', 'lost'] },
   ),
 ) as fc.Arbitrary<Fact>

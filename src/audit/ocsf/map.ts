@@ -31,7 +31,7 @@ import {
 import { evictedNameDraft, grantedNameDraft, refusedNameDraft } from './names.js'
 import { breakglassDraft, recoveredDraft, standingDraft } from './standing.js'
 import { driftDraft, repairedDraft, tenureDraft } from './tenure.js'
-import { closedDraft, damagedDraft, heartbeatDraft, lostDraft, retiredDraft } from './trail.js'
+import { closedDraft, damagedDraft, heartbeatDraft, lostDraft, retiredDraft, sinkDraft } from './trail.js'
 
 export const MAX_EVENTS_PER_FACT = 2
 
@@ -258,6 +258,8 @@ const DRAFTS: { readonly [K in Fact['kind']]: Mapper<K> } = {
   'journal-damaged': (fact, context) => [damagedDraft(fact, context)],
   'journal-retired': (fact, context) => [retiredDraft(fact, context)],
   heartbeat: (fact, context) => [heartbeatDraft(fact, context)],
+  'sink-failing': (fact, context) => [sinkDraft(fact, context)],
+  'sink-recovered': (fact, context) => [sinkDraft(fact, context)],
 }
 
 /** 3004 Entity Management. */

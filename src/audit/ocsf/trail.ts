@@ -2,7 +2,7 @@
 // that is what the class is for; a segment that was changed from outside is a finding, because only an attacker or a failing
 // disk has cause to change one.
 
-import type { FactOf } from '../fact.js'
+import type { FactOf, SinkCounts } from '../fact.js'
 import { agentActor, bundleNumbers, bundlePolicy, nodeDevice, unmapped } from './attributes.js'
 import { CLASS, type Draft, type Members, type OcsfContext, present, SEVERITY, whole, words } from './event.js'
 
@@ -21,7 +21,33 @@ export const lostDraft = (fact: FactOf<'audit-lost'>, context: OcsfContext): Dra
     activity_name: 'Loss',
     status_code: fact.cause,
     message: `${String(fact.lost)} ${fact.cause === 'torn-tail' ? 'octets' : 'events'} of the trail are missing: ${fact.cause}`,
-    unmapped: present({ cause: fact.cause, lost: whole(fact.lost) ?? 0 }),
+    unmapped: present({ cause: fact.cause, lost: whole(fact.lost) ?? 0, sink: words(fact.sink) }),
+  })
+
+/** Activity 3: Export. */
+export const sinkDraft = (fact: FactOf<'sink-failing'>, context: OcsfContext): Draft => {
+  const failing = fact.kind === 'sink-failing'
+  const sink = words(fact.sink) ?? ''
+  return journalDraft(3, failing ? SEVERITY.medium : SEVERITY.informational, context, {
+    status_id: failing ? 2 : 1,
+    status_code: failing ? 'sink.failing' : 'sink.recovered',
+    status_detail: words(fact.why),
+    message: failing ? `the sink ${sink} takes no events` : `the sink ${sink} takes events again`,
+    unmapped: present({
+      ...counts(fact),
+      type: words(fact.type),
+      elapsed_ms: whole(fact.elapsedMs),
+    }),
+  })
+}
+
+const counts = ({ sink, sequence, lag, discarded, dead }: SinkCounts): Members =>
+  present({
+    sink: words(sink),
+    sequence: whole(sequence),
+    lag: whole(lag),
+    discarded: whole(discarded),
+    dead: whole(dead),
   })
 
 /** Activity 5: Rotate. */
@@ -64,6 +90,7 @@ export const heartbeatDraft = (fact: FactOf<'heartbeat'>, context: OcsfContext):
       ...(fact.policy ? bundleNumbers(fact.policy) : {}),
       last_sequence: whole(fact.lastSequence),
       lost: whole(fact.lost),
+      sinks: fact.sinks?.length ? fact.sinks.map(counts) : undefined,
     }),
   }),
   profiles: ['security_control'],

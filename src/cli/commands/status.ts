@@ -6,7 +6,7 @@ import type { PlanSource } from '../../plan/model.js'
 import type { Context, Declared } from '../frame.js'
 import type { NodeStatus } from '../host.js'
 import { withNode } from '../node.js'
-import { facts, type Ink, table } from '../print.js'
+import { facts, type Ink, shown, table } from '../print.js'
 
 const STATES = {
   nothing: ['yellow', 'nothing was ever active on this node'],
@@ -63,6 +63,16 @@ function describe({ host, paint }: Context, node: string, seen: NodeStatus): str
             entry.flags.join(', ') || '-',
           ]),
         )}`
+  const sinks =
+    seen.sinks === undefined || seen.sinks.length === 0
+      ? ''
+      : `\n${table(
+          ['sink', 'kind', 'state', 'through', 'lag', 'delivered', 'refused', 'discarded', 'error'],
+          seen.sinks.map((at) => [
+            ...[at.name, at.kind, at.state, String(at.sequence), String(at.lag), String(at.delivered)],
+            ...[String(at.dead), String(at.discarded), at.error === undefined ? '-' : shown(at.error)],
+          ]),
+        )}`
   const quarantines = seen.quarantines
     .map(
       (entry) => `quarantined: ${entry.workspace} since ${formatInstant(entry.atMs)} by ${entry.by}: ${entry.reason}\n`,
@@ -73,6 +83,7 @@ function describe({ host, paint }: Context, node: string, seen: NodeStatus): str
     `${paint(ink, words)}${expired}\n`,
     head,
     workspaces,
+    sinks,
     quarantines === '' ? '' : `\n${quarantines}`,
     seen.drift.map((finding) => `drift: ${finding}\n`).join(''),
     seen.unfinished ? 'an apply was cut short; the next one settles it\n' : '',

@@ -26,7 +26,7 @@ describe('time', () => {
   it('does once what was missed many times', () => {
     const { pulse } = at(firstPulse(0), time, 0)
     const late = at(pulse, time, 1_000_000)
-    expect(late.acts).toEqual(['tend', 'sweep'])
+    expect(late.acts).toEqual(['tend', 'sweep', 'beat'])
     expect(idleMs(late.pulse, 1_000_000)).toBe(T.tendMs)
   })
 })

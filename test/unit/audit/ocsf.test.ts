@@ -41,6 +41,8 @@ describe('what each fact becomes', () => {
     'journal-damaged': [200401],
     'journal-retired': [100802],
     heartbeat: [100899],
+    'sink-failing': [100803],
+    'sink-recovered': [100803],
   }
   test.each(Object.keys(EXPECTED) as Fact['kind'][])('%s', (kind) => {
     expect(types(FACTS[kind])).toEqual(EXPECTED[kind])

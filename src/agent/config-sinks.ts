@@ -1,0 +1,67 @@
+// The sections of `agent.yaml` about the trail: how long the journal keeps what it has, and where else its events go. A sink is
+// a mapping whose `kind` says which keys it may have; what it leaves out is an error or a bound, never "without end".
+
+import type { Keys } from './config.js'
+import { flag, httpAddress, oneOf, path, seconds, sinkName, whole } from './config-values.js'
+
+/** How long segments of the journal grow, and how long closed ones are kept. What is left out is as KEEP (trail.ts) says. */
+export interface RetentionConfig {
+  readonly segmentBytes?: number
+  readonly segmentMs?: number
+  readonly keepBytes?: number
+  readonly keepMs?: number
+}
+
+export const RETENTION_KEYS = {
+  segment_bytes: { field: 'segmentBytes', read: whole(64 << 10, 2 ** 34), otherwise: undefined },
+  segment_seconds: { field: 'segmentMs', read: seconds(1, 31_536_000), otherwise: undefined },
+  keep_bytes: { field: 'keepBytes', read: whole(64 << 10, 2 ** 44), otherwise: undefined },
+  keep_seconds: { field: 'keepMs', read: seconds(60, 315_360_000), otherwise: undefined },
+} as const satisfies Keys
+
+interface AnySink {
+  readonly name: string
+}
+export interface FileSinkConfig extends AnySink {
+  readonly kind: 'file'
+  readonly path: string
+  readonly rotateBytes: number
+  readonly rotateMs: number
+  readonly keepFiles: number
+  readonly sync: 'batch' | 'never'
+}
+export interface HttpSinkConfig extends AnySink {
+  readonly kind: 'http'
+  readonly url: string
+  readonly format: 'ndjson' | 'splunk-hec'
+  readonly gzip: boolean
+  readonly tokenFile?: string
+  readonly caFile?: string
+  readonly certificateFile?: string
+  readonly keyFile?: string
+}
+export type SinkConfig = FileSinkConfig | HttpSinkConfig
+
+const OPTIONAL_PATH = { read: path, otherwise: undefined }
+const COMMON = { name: { field: 'name', read: sinkName }, kind: { field: 'kind', read: oneOf('file', 'http') } }
+
+export const SINK_KEYS = {
+  file: {
+    ...COMMON,
+    path: { field: 'path', read: path },
+    rotate_bytes: { field: 'rotateBytes', read: whole(4 << 10, 2 ** 40), otherwise: 64 << 20 },
+    rotate_seconds: { field: 'rotateMs', read: seconds(1, 31_536_000), otherwise: 86_400_000 },
+    keep_files: { field: 'keepFiles', read: whole(1, 100_000), otherwise: 30 },
+    sync: { field: 'sync', read: oneOf('batch', 'never'), otherwise: 'batch' },
+  },
+  http: {
+    ...COMMON,
+    url: { field: 'url', read: httpAddress },
+    format: { field: 'format', read: oneOf('ndjson', 'splunk-hec'), otherwise: 'ndjson' },
+    gzip: { field: 'gzip', read: flag, otherwise: true },
+    token_file: { field: 'tokenFile', ...OPTIONAL_PATH },
+    ca: { field: 'caFile', ...OPTIONAL_PATH },
+    certificate: { field: 'certificateFile', ...OPTIONAL_PATH },
+    key: { field: 'keyFile', ...OPTIONAL_PATH },
+  },
+} as const satisfies Readonly<Record<SinkConfig['kind'], Keys>>

@@ -1,0 +1,134 @@
+// The sinks of a running agent: one delivery for each, side by side, off the path of enforcement. They read the journal from
+// the disk like anybody else, so a sink that is down costs its own cursor and nothing more. Also how far they are, for a node
+// on which no agent runs, and the heartbeat that says it in the trail.
+
+import { join } from 'node:path'
+import type { Fact, FactOf } from '../audit/fact.js'
+import type { Mark } from '../audit/head.js'
+import type { JournalStatus } from '../audit/journal.js'
+import { FIRST_CURSOR, readCursor } from '../audit/sinks/cursor.js'
+import {
+  cursorFile,
+  Delivery,
+  type DeliveryEffects,
+  type DeliveryTerms,
+  type SinkStatus,
+} from '../audit/sinks/delivery.js'
+import { openFileSink } from '../audit/sinks/file-sink.js'
+import { openHttpSink } from '../audit/sinks/http-sink.js'
+import type { Sink } from '../audit/sinks/sink.js'
+import type { SinkConfig } from './config-sinks.js'
+import { policyContext } from './context.js'
+import type { Activation } from './record.js'
+
+/** In the state directory: cursors and dead letters. */
+export const SINKS_DIRECTORY = 'sinks'
+/** For what is under way when the agent stops. */
+const GRACE_MS = 5_000
+
+export interface SinksPlace {
+  readonly node: string
+  readonly eventsFile: string
+  readonly stateDirectory: string
+  readonly sinks: readonly SinkConfig[]
+}
+
+export interface SinksHost extends Pick<DeliveryEffects, 'nowMs' | 'chance' | 'sleep'> {
+  readonly mark: Pick<Mark, 'read'>
+  readonly journal: () => JournalStatus | undefined
+  readonly emit: (facts: readonly Fact[]) => Promise<void>
+  readonly terms?: Partial<DeliveryTerms>
+}
+
+export interface Sinks {
+  readonly status: () => readonly SinkStatus[]
+  /** Delivers what the journal has by then, as far as it gets through at once; on return nothing runs any more. */
+  readonly stop: () => Promise<void>
+}
+
+/** Begins to deliver. Never throws: what cannot be opened is tried again, and shows in the status. */
+export function startSinks(place: SinksPlace, host: SinksHost): Sinks {
+  const { nowMs, chance, sleep, terms = {} } = host
+  const durable = durableOf(host)
+  const [ending, ended] = [new AbortController(), new AbortController()]
+  const tell = (fact: Fact): void => {
+    // The trail counts what it cannot write; when the agent stops it is closed already.
+    if (!ending.signal.aborted) void host.emit([fact])
+  }
+  const directory = join(place.stateDirectory, SINKS_DIRECTORY)
+  const deliveries = place.sinks.map(
+    (sink) =>
+      new Delivery(
+        {
+          name: sink.name,
+          kind: sink.kind,
+          eventsFile: place.eventsFile,
+          directory,
+          open: () => openSink(sink, place.node, nowMs),
+          terms,
+        },
+        { nowMs, chance, sleep, durable, tell },
+      ),
+  )
+  const running = deliveries.map((delivery) => delivery.run(ending.signal, ended.signal))
+  return {
+    status: () => deliveries.map((delivery) => delivery.status()),
+    stop: async () => {
+      ending.abort()
+      const late = setTimeout(() => {
+        ended.abort()
+      }, GRACE_MS)
+      await Promise.all(running)
+      clearTimeout(late)
+    },
+  }
+}
+
+/** What the mark names was synced, by whichever process; the writer of this one knows its own without the disk. */
+const durableOf =
+  ({ mark, journal }: Pick<SinksHost, 'mark' | 'journal'>) =>
+  (): number =>
+    Math.max(mark.read()?.sequence ?? 0, journal()?.sequence ?? 0)
+
+function openSink(sink: SinkConfig, node: string, nowMs: () => number): Promise<Sink> {
+  switch (sink.kind) {
+    case 'file':
+      return openFileSink({ ...sink, nowMs })
+    case 'http':
+      return openHttpSink({ ...sink, node })
+  }
+}
+
+/** As the cursors on the disk say it. Throws AUDIT_CURSOR_DAMAGED. */
+export function restingSinks(place: SinksPlace, mark: Pick<Mark, 'read'>): readonly SinkStatus[] {
+  const last = mark.read()?.sequence ?? 0
+  return place.sinks.map(({ name, kind }) => {
+    const cursor = readCursor(cursorFile(join(place.stateDirectory, SINKS_DIRECTORY), name)) ?? FIRST_CURSOR
+    const { sequence, delivered, dead, leftOut, discarded } = cursor
+    const lag = Math.max(0, last - sequence)
+    return { name, kind, state: 'stopped', sequence, lag, delivered, dead, leftOut, discarded, failures: 0 }
+  })
+}
+
+/** The fact that says that the agent is there, and how far everything is. */
+export function heartbeat(
+  atMs: number,
+  live: Activation | null,
+  journal: JournalStatus | undefined,
+  sinks: readonly SinkStatus[],
+): FactOf<'heartbeat'> {
+  return {
+    kind: 'heartbeat',
+    atMs,
+    lastSequence: journal?.sequence ?? 0,
+    lost: journal?.lost ?? 0,
+    ...(live ? { policy: policyContext(live) } : {}),
+    ...(sinks.length > 0
+      ? {
+          sinks: sinks.map(({ name: sink, sequence, lag, discarded, dead }) => ({
+            ...{ sink, sequence, lag, discarded, dead },
+          })),
+        }
+      : {}),
+  }
+}

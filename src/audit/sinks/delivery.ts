@@ -1,0 +1,258 @@
+// One sink's way through the journal, from its cursor to the end and on as events come: a batch is read, offered, and settled
+// when it was taken. What cannot be delivered now waits in the journal, behind growing pauses; what would be refused for ever
+// is found by halving the batch, and set aside. Nobody waits for any of this.
+
+import { join } from 'node:path'
+import { causeChain, Fault } from '../../base/fault.js'
+import type { Fact } from '../fact.js'
+import { type Cursor, FIRST_CURSOR, readCursor, type Settled, writeCursor } from './cursor.js'
+import { DeadLetters } from './dead.js'
+import { sinkFault } from './errors.js'
+import { failed, type OutageTerms, STANDING, type Standing, worked } from './outage.js'
+import type { Sink, SinkLine } from './sink.js'
+import { oldestIn, Spool, type SpoolLine } from './spool.js'
+
+export interface DeliveryTerms extends OutageTerms {
+  readonly maxEvents: number
+  readonly maxBytes: number
+  /** For one batch. */
+  readonly timeoutMs: number
+  /** Between two looks for new events. */
+  readonly pollMs: number
+  readonly deadBytes: number
+}
+export const DELIVERY: DeliveryTerms = {
+  maxEvents: 500,
+  maxBytes: 1 << 20,
+  timeoutMs: 10_000,
+  pollMs: 500,
+  retryMs: 500,
+  longestMs: 60_000,
+  outageMs: 5_000,
+  deadBytes: 16 << 20,
+}
+
+export interface DeliverySetting {
+  readonly name: string
+  readonly kind: string
+  /** The journal. */
+  readonly eventsFile: string
+  /** Where cursor and dead letters are. */
+  readonly directory: string
+  readonly open: () => Promise<Sink>
+  /** An event as this sink gets it; undefined: it does not want it. */
+  readonly select?: (text: string) => string | undefined
+  readonly terms?: Partial<DeliveryTerms>
+}
+
+export interface DeliveryEffects {
+  /** Milliseconds since 1970. */
+  readonly nowMs: () => number
+  /** In [0, 1), for pauses. */
+  readonly chance: () => number
+  /** The last event of the journal that is on stable storage. */
+  readonly durable: () => number
+  /** Resolves after that long, or at once when woken; never rejects. */
+  readonly sleep: (ms: number, wake: AbortSignal) => Promise<void>
+  /** Into the trail. */
+  readonly tell: (fact: Fact) => void
+}
+
+export interface SinkStatus extends Settled {
+  readonly name: string
+  readonly kind: string
+  /** `waiting`: everything was delivered. `stopped`: no agent runs. */
+  readonly state: 'delivering' | 'waiting' | 'failing' | 'stopped'
+  /** The last event that is settled, and how many of the journal are not. */
+  readonly sequence: number
+  readonly lag: number
+  /** Deliveries that failed, since the agent started. */
+  readonly failures: number
+  /** What it failed with last, until it works again. */
+  readonly error?: string
+}
+
+export const cursorFile = (directory: string, name: string): string => join(directory, `${name}.cursor.json`)
+export const deadFile = (directory: string, name: string): string => join(directory, `${name}.dead.ndjson`)
+
+export class Delivery {
+  private readonly terms: DeliveryTerms
+  private readonly dead: DeadLetters
+  private cursor: Cursor = FIRST_CURSOR
+  private spool: Spool | undefined
+  private sink: Sink | undefined
+  /** What the sink has although the cursor does not say so. */
+  private has: Pick<SinkLine, 'chain' | 'sequence'> | undefined
+  private pending: readonly SpoolLine[] = []
+  /** Events that the next batch may have: less after a refusal, until the refused event stands alone. */
+  private width: number
+  private standing: Standing = STANDING
+  private state: SinkStatus['state'] = 'waiting'
+  private failures = 0
+  private error: string | undefined
+  /** Why the cursor on the disk is not the newest. */
+  private unkept: string | undefined
+  /** Events that are known to be gone, and lie before a line that is not settled yet. */
+  private unsettled = 0
+
+  constructor(
+    private readonly setting: DeliverySetting,
+    private readonly effects: DeliveryEffects,
+  ) {
+    this.terms = { ...DELIVERY, ...setting.terms }
+    this.width = this.terms.maxEvents
+    this.dead = new DeadLetters(deadFile(setting.directory, setting.name), this.terms.deadBytes)
+  }
+
+  /** Delivers until aborted: by `ending` once everything was delivered or does not get through, by `signal` at once. */
+  async run(ending: AbortSignal, signal: AbortSignal): Promise<void> {
+    try {
+      while (!signal.aborted) {
+        const waitMs = await this.turn(signal)
+        if (waitMs > 0 && ending.aborted) return
+        if (waitMs > 0) await this.effects.sleep(waitMs, ending)
+      }
+    } finally {
+      await this.spool?.close()
+      await this.sink?.close().catch(() => undefined) // what it had taken is settled; more is not asked of it
+      this.state = 'stopped'
+    }
+  }
+
+  status(): SinkStatus {
+    const { name, kind } = this.setting
+    const { sequence, delivered, dead, leftOut } = this.cursor
+    const lag = Math.max(0, this.effects.durable() - sequence)
+    const { state, failures, error = this.unkept } = this
+    const counts = { delivered, dead, leftOut, discarded: this.cursor.discarded + this.unsettled }
+    return { name, kind, state, sequence, lag, ...counts, failures, ...(error === undefined ? {} : { error }) }
+  }
+
+  /** One step; gives how long there is nothing to do. Never rejects. */
+  private async turn(signal: AbortSignal): Promise<number> {
+    try {
+      const spool = await this.ready()
+      if (this.pending.length === 0) this.pending = await spool.next(this.terms.maxEvents, this.terms.maxBytes)
+      if (this.pending.length === 0) {
+        this.succeed('waiting')
+        return this.terms.pollMs
+      }
+      await this.offer(signal)
+      this.succeed('delivering')
+      return 0
+    } catch (error) {
+      return signal.aborted ? 0 : await this.fail(error)
+    }
+  }
+
+  /** Cursor and spool, opened once, and the sink, opened again after a failure. */
+  private async ready(): Promise<Spool> {
+    this.spool ??= await this.begin()
+    if (!this.sink) {
+      this.sink = await this.setting.open()
+      this.has = await this.sink.last?.()
+    }
+    return this.spool
+  }
+
+  /** A sink that never was here begins with the oldest event that the journal has, and from then on every event counts. */
+  private async begin(): Promise<Spool> {
+    const { eventsFile, directory, name } = this.setting
+    const file = cursorFile(directory, name)
+    const held = readCursor(file)
+    const oldest = held ? undefined : await oldestIn(eventsFile)
+    const before = oldest ? oldest.sequence - 1 : 0
+    this.cursor = held ?? { ...FIRST_CURSOR, chain: oldest?.chain ?? '', from: before, sequence: before }
+    if (!held) writeCursor(file, this.cursor)
+    return new Spool(eventsFile, this.cursor, this.effects.durable, (lost) => {
+      this.unsettled += lost
+      const atMs = this.effects.nowMs()
+      this.effects.tell({ kind: 'audit-lost', cause: 'undelivered', lost, sink: name, atMs })
+    })
+  }
+
+  private async offer(signal: AbortSignal): Promise<void> {
+    const lines = this.pending.slice(0, this.width)
+    const wanted = new Map<SpoolLine, string>()
+    for (const line of lines) {
+      const text = this.setting.select ? this.setting.select(line.text) : line.text
+      if (text !== undefined) wanted.set(line, text)
+    }
+    const sent = [...wanted].filter(([line]) => !this.isThere(line)).map(([line, text]) => ({ ...line, text }))
+    const settledAs = (line: SpoolLine) => (wanted.has(line) ? 'delivered' : 'leftOut')
+    try {
+      if (sent.length > 0)
+        await this.sink?.deliver(sent, AbortSignal.any([signal, AbortSignal.timeout(this.terms.timeoutMs)]))
+    } catch (error) {
+      if (!(error instanceof Fault && error.code === 'AUDIT_SINK_REFUSED')) throw error
+      this.failures++
+      const [only] = sent
+      if (sent.length === 1 && only) {
+        await this.bury(only, error)
+        this.settle(lines, (line) => (line.sequence === only.sequence ? 'dead' : settledAs(line)))
+      } else this.width = Math.max(1, Math.floor(lines.length / 2))
+      return
+    }
+    this.width = Math.min(this.terms.maxEvents, this.width * 2)
+    this.settle(lines, settledAs)
+  }
+
+  private async bury(line: SinkLine, error: Fault): Promise<void> {
+    if (await this.dead.keep(line, error.message, this.effects.nowMs())) return
+    const why = 'its file of dead letters is full'
+    throw sinkFault('AUDIT_SINK_UNAVAILABLE', { sink: this.setting.name, why }, { cause: error })
+  }
+
+  private isThere({ chain, sequence }: SinkLine): boolean {
+    return this.has !== undefined && this.has.chain === chain && sequence <= this.has.sequence
+  }
+
+  /** The cursor moves over these lines. One that cannot be kept is kept with the next batch: a crash repeats, no more. */
+  private settle(lines: readonly SpoolLine[], outcome: (line: SpoolLine) => keyof Settled): void {
+    for (const line of lines) {
+      const { chain, sequence, gap } = line
+      if (chain !== this.cursor.chain) this.cursor = { ...FIRST_CURSOR, chain }
+      const kind = outcome(line)
+      const discarded = this.cursor.discarded + gap
+      this.unsettled -= gap
+      this.cursor = { ...this.cursor, sequence, discarded, [kind]: this.cursor[kind] + 1 }
+    }
+    this.pending = this.pending.slice(lines.length)
+    const { directory, name } = this.setting
+    try {
+      writeCursor(cursorFile(directory, name), this.cursor)
+      this.unkept = undefined
+    } catch (error) {
+      this.unkept = causeChain(error).join(': ')
+    }
+  }
+
+  private succeed(state: SinkStatus['state']): void {
+    this.state = state
+    this.error = undefined
+    const { standing, tell } = worked(this.standing, this.effects.nowMs())
+    this.standing = standing
+    if (tell?.kind === 'ended') this.tellOutage('sink-recovered', tell.elapsedMs)
+  }
+
+  private async fail(error: unknown): Promise<number> {
+    const { nowMs, chance } = this.effects
+    this.failures++
+    this.state = 'failing'
+    this.error = causeChain(error).join(': ')
+    const { afterMs } = (error instanceof Fault ? (error.detail ?? {}) : {}) as { readonly afterMs?: number }
+    const { standing, waitMs, tell } = failed(this.standing, nowMs(), chance(), this.terms, afterMs)
+    this.standing = standing
+    await this.sink?.close().catch(() => undefined) // in an unknown state; it is opened anew
+    this.sink = undefined
+    await this.spool?.skipRetired().catch(() => undefined) // a journal that cannot be read is met again at the next turn
+    if (tell?.kind === 'begun') this.tellOutage('sink-failing', Math.max(0, nowMs() - standing.sinceMs))
+    return waitMs
+  }
+
+  private tellOutage(kind: 'sink-failing' | 'sink-recovered', elapsedMs: number): void {
+    const { name: sink, kind: type, sequence, lag, discarded, dead, error: why = '' } = this.status()
+    const atMs = this.effects.nowMs()
+    this.effects.tell({ kind, sink, type, sequence, lag, discarded, dead, elapsedMs, why, atMs })
+  }
+}
