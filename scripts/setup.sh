@@ -15,6 +15,7 @@ PACKAGES=(
   gcc libc6-dev linux-libc-dev          # src/native: the C parts
   clang llvm libbpf-dev libelf-dev zlib1g-dev  # src/native/bpf: BPF programs and their loader
   libmnl-dev libnfnetlink-dev libnetfilter-log-dev  # src/native: netlink, denied packets
+  libfuse3-dev fuse3 pkg-config         # src/native/vault: volumes served through FUSE
   nftables libnftables1                 # the fence, and the library that loads it
   iproute2 conntrack ethtool iputils-ping tcpdump  # namespaces, probes and what tests look at
   git util-linux                        # bundles from Git repositories, read under limits
@@ -24,6 +25,7 @@ PACKAGES=(
   qemu-system-x86 busybox-static cpio kmod  # a guest with a kernel of its own
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static  # the DOCA shim as on the DPU's Arm cores
   docker-registry openssl               # registries and TLS servers
+  fio                                   # data written through a volume, read back and verified
   openssh-server                        # Git over ssh
   unbound ldnsutils bind9-dnsutils      # a real resolver, signed zones, dig
   iodine dns2tcp                        # tunnels that must not get through

@@ -39,6 +39,10 @@ export const LIMITS = {
   /** A plan that `sluice plan --out` wrote. */
   planBytes: 1 << 30,
   workspaces: 4_096,
+  volumesPerWorkspace: 64,
+  /** One path of a file rule; PATH_MAX without its end. */
+  filePathBytes: 4_095,
+  fileNameBytes: 255,
   sandboxRules: 10_000,
   sandboxEndpoints: 100_000,
   grantsPerWorkspace: 1_100_000,

@@ -5,7 +5,7 @@ import { canonicalize, type Json } from '../base/canonical.js'
 import { type Digest, digestOf } from '../base/digest.js'
 import { isObject, parseJson } from '../base/json.js'
 import { planFault } from './errors.js'
-import { type BackendName, PLAN_FORMAT, type Plan, type PlanSlice } from './model.js'
+import { type BackendName, PLAN_FORMAT, type Plan, type PlanSlice, type WorkspacePlan } from './model.js'
 
 export const encodePlan = (plan: Plan): Uint8Array<ArrayBuffer> => utf8(canonicalize(plan as unknown as Json))
 
@@ -25,6 +25,10 @@ export function decodePlan(bytes: Uint8Array, expected: Digest): Plan {
   return value as unknown as Plan
 }
 
+/** The backends that a workspace is put on: the one of its traffic, and the one of its files where it has volumes. */
+export const carriersOf = ({ backend, storage }: WorkspacePlan): readonly BackendName[] =>
+  storage && storage.backend !== backend ? [backend, storage.backend] : [backend]
+
 /** What one backend gets of a plan. `digest` is the plan's, for callers that have it: encoding a large plan again costs. */
 export const sliceFor = (
   plan: Plan,
@@ -35,5 +39,5 @@ export const sliceFor = (
   generation,
   planDigest: digest,
   source: plan.source,
-  workspaces: plan.workspaces.filter((entry) => entry.backend === backend),
+  workspaces: plan.workspaces.filter((entry) => carriersOf(entry).includes(backend)),
 })

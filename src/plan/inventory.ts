@@ -23,9 +23,21 @@ export interface Slot {
   }
 }
 
+/** A directory of this node that a workspace sees through a storage backend, and through nothing else. */
+export interface Volume {
+  /** The name by which clauses speak of it. */
+  readonly name: string
+  /** Absolute path of what is served. No two volumes of a node lie in one another. */
+  readonly source: string
+  /** Absolute path where the fenced view appears, for the workspace's runtime to bind or export. */
+  readonly mount: string
+}
+
 export interface InventoryEntry {
   readonly workspace: WorkspaceId
   readonly slot: Slot
+  /** Sorted by name; absent where there are none. */
+  readonly volumes?: readonly Volume[]
 }
 
 export interface Inventory {

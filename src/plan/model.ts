@@ -4,7 +4,7 @@
 import type { Digest } from '../base/digest.js'
 import type { PortRange } from '../base/ports.js'
 import type { ClauseId, Dimension, Protocol, TrustDomain } from '../policy/model.js'
-import type { Slot } from './inventory.js'
+import type { Slot, Volume } from './inventory.js'
 
 export const PLAN_FORMAT = 'sluice-plan/1'
 
@@ -84,6 +84,29 @@ export interface NetworkSlice {
   readonly idle: IdleTimeouts
 }
 
+export type FileAccess = 'read-only' | 'read-write' | 'deny'
+
+/** One path of a volume and everything below it. Rights add up; `deny` is stronger than all of them. */
+export interface FileRule {
+  /** Absolute from the volume's root, in one spelling. */
+  readonly path: string
+  readonly access: FileAccess
+  /** Every clause that says this rule, sorted; the first is the one that a verdict names. */
+  readonly clauses: readonly ClauseId[]
+}
+
+export interface VolumePlan extends Volume {
+  /** Sorted by path, then access. Without rules everything is denied. */
+  readonly rules: readonly FileRule[]
+}
+
+export interface StorageSlice {
+  readonly backend: BackendName
+  readonly domain: TrustDomain
+  /** Sorted by name. */
+  readonly volumes: readonly VolumePlan[]
+}
+
 /** Whose turn it is to hold a clause. */
 export type GuaranteeLevel = 'enforced' | 'detected' | 'delegated' | 'refused'
 
@@ -110,6 +133,8 @@ export interface WorkspacePlan {
   readonly domain: TrustDomain
   readonly onExpiry: 'suspend' | 'hold'
   readonly network: NetworkSlice
+  /** Present where the inventory gives the workspace volumes and a backend here serves files. */
+  readonly storage?: StorageSlice
 }
 
 /** What a plan was made from: carried by every event and every piece of evidence. */

@@ -8,7 +8,8 @@ import { hasErrors, type Note } from '../base/note.js'
 import { quote } from '../base/quote.js'
 import { nearest } from '../base/suggest.js'
 import { joinPath, type Place, readYaml, type YamlNode } from '../base/yaml.js'
-import type { Inventory, InventoryEntry, Slot, SlotKind } from './inventory.js'
+import type { Inventory, InventoryEntry, Slot, SlotKind, Volume } from './inventory.js'
+import { isVolumePath, overlapping } from './volume-path.js'
 
 export const INVENTORY_API_VERSION = 'sluice.dev/v1alpha1'
 const SLOT_KINDS: readonly SlotKind[] = ['veth', 'tap', 'representor', 'bridge-port', 'cgroup']
@@ -71,7 +72,7 @@ class Reader {
   }
 
   private entry(node: YamlNode, path: string): InventoryEntry {
-    const map = this.map(node, path, ['id', 'slot', 'mac', 'addresses', 'gateway'])
+    const map = this.map(node, path, ['id', 'slot', 'mac', 'addresses', 'gateway', 'volumes'])
     const workspace = this.text(map, node, path, 'id')
     if (workspace !== '' && !/^spiffe:\/\/[a-z0-9._-]+(\/[A-Za-z0-9._-]+)+$/.test(workspace))
       this.error(
@@ -118,7 +119,42 @@ class Reader {
           : [],
       },
     }
-    return { workspace, slot }
+    const volumes = map.has('volumes') ? this.volumes(map.get('volumes') as YamlNode, `${path}.volumes`) : []
+    return { workspace, slot, ...(volumes.length > 0 ? { volumes } : {}) }
+  }
+
+  private volumes(node: YamlNode, path: string): Volume[] {
+    const out: Volume[] = []
+    if (node.kind !== 'seq') this.error(node, 'bad-type', path, 'volumes is a list')
+    else if (node.items.length > LIMITS.volumesPerWorkspace)
+      this.error(node, 'too-many', path, `more than ${LIMITS.volumesPerWorkspace} volumes`)
+    else
+      for (const [i, item] of node.items.entries()) {
+        const here = `${path}[${i}]`
+        const map = this.map(item, here, ['name', 'source', 'mount'])
+        const [name, source, mount] = ['name', 'source', 'mount'].map((key) => this.text(map, item, here, key)) as [
+          string,
+          string,
+          string,
+        ]
+        if (name !== '' && !/^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/.test(name))
+          this.error(map.get('name') ?? item, 'bad-value', `${here}.name`, 'a name of letters, digits, ".", "_" or "-"')
+        for (const [key, value] of [
+          ['source', source],
+          ['mount', mount],
+        ] as const)
+          if (value !== '' && (!isVolumePath(value) || value === '/'))
+            this.error(
+              map.get(key) ?? item,
+              'bad-path',
+              `${here}.${key}`,
+              `${quote(value)} is not an absolute path without "." and ".."`,
+            )
+        if (out.some((other) => other.name === name))
+          this.error(item, 'duplicate-name', here, `the volume ${quote(name)} stands twice`)
+        out.push({ name, source, mount })
+      }
+    return out.sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
   private addresses(node: YamlNode | undefined, parent: Place, path: string): string[] {
@@ -166,6 +202,25 @@ class Reader {
         owner.set(key, i)
       }
     }
+    this.apart(entries, nodes)
+  }
+
+  /** No volume lies in another, or in a mount: what one rule denies would be reached by the other's path. */
+  private apart(entries: readonly InventoryEntry[], nodes: readonly YamlNode[]): void {
+    const held: { path: string; at: number }[] = []
+    for (const [i, { volumes = [] }] of entries.entries())
+      for (const path of volumes.flatMap(({ source, mount }) => [source, mount])) {
+        const other = held.find((one) => overlapping(one.path, path))
+        const at = nodes[i]
+        if (other && at)
+          this.error(
+            at,
+            'not-distinct',
+            `workspaces[${i}].volumes`,
+            `${path} and ${other.path} of workspaces[${other.at}] lie in one another; every source and mount stands apart`,
+          )
+        held.push({ path, at: i })
+      }
   }
 
   private map(node: YamlNode, path: string, keys: readonly string[]): Map<string, YamlNode> {

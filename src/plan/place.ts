@@ -1,7 +1,14 @@
 // Which backend carries a workspace, and whether it can hold each clause: the one place where "supported" is decided, from
 // capabilities as data (design section 6). Nothing falls back to a weaker domain than the policy asks for.
 
-import { type Clause, type Dimension, type Policy, TRUST_DOMAINS, type TrustDomain } from '../policy/model.js'
+import {
+  type Clause,
+  type Dimension,
+  type Policy,
+  type StorageClause,
+  TRUST_DOMAINS,
+  type TrustDomain,
+} from '../policy/model.js'
 import type { Capabilities } from './capabilities.js'
 import type { InventoryEntry } from './inventory.js'
 import type { BackendName, GuaranteeLevel } from './model.js'
@@ -50,8 +57,9 @@ export interface Support {
   readonly why: string
 }
 
-/** Can this backend hold the part of a clause that it sees? Names without addresses are asked about separately. */
-export function supports(clause: Clause, offer: Capabilities): Support {
+/** Can this backend hold the part of a clause that it sees? Names without addresses and volumes (storage.ts) are asked about
+ * separately. */
+export function supports(clause: Exclude<Clause, StorageClause>, offer: Capabilities): Support {
   // What a backend cannot tell apart, the report says beside every clause that it is about.
   const yes: Support = {
     level: 'enforced',
@@ -67,8 +75,6 @@ export function supports(clause: Clause, offer: Capabilities): Support {
       return offer.protocols.includes(clause.protocol) ? yes : no(`${offer.backend} cannot judge ${clause.protocol}`)
     case 'quota':
       return offer.quotas ? yes : no(`${offer.backend} counts but does not limit ${clause.limit}; remove the quota`)
-    case 'storage':
-      return offer.storage ? yes : no('no backend here fences files; remove the clause or use a node that has one')
     case 'process':
       return offer.process ? yes : no('no backend here fences processes; remove the clause or use a node that has one')
     case 'runtime':

@@ -22,6 +22,6 @@ export function buildProgram(): void {
       cwd: repositoryPath('.'),
       stdio: 'ignore',
     })
-  for (const makefile of ['src/native/Makefile', 'src/native/ebpf/Makefile'])
+  for (const makefile of ['src/native/Makefile', 'src/native/ebpf/Makefile', 'src/native/vault/Makefile'])
     execFileSync('make', ['-s', '-f', makefile], { cwd: repositoryPath('.'), stdio: 'pipe' })
 }

@@ -1,0 +1,206 @@
+// The storage half of a plan: volumes of the inventory, clauses about them with a guarantee each, and what a rule allows.
+
+import { describe, expect, it } from 'vitest'
+import { vaultfsCapabilities } from '../../../src/backends/vaultfs/capabilities.js'
+import { compilePlan } from '../../../src/plan/compile.js'
+import { evaluateFile } from '../../../src/plan/evaluate-file.js'
+import type { FileOperation } from '../../../src/plan/file-operations.js'
+import type { InventoryEntry } from '../../../src/plan/inventory.js'
+import { parseInventory } from '../../../src/plan/parse-inventory.js'
+import { identify } from '../../../src/policy/clause-id.js'
+import type { Clause, Policy } from '../../../src/policy/model.js'
+import { ENTRY, MEMORY, policy, SOURCE } from '../../support/plans.js'
+import { volume } from '../../support/vault/slices.js'
+
+const FILES = vaultfsCapabilities({
+  backend: 'vaultfs',
+  trustDomain: 'host',
+  probes: [
+    { feature: 'daemon', answer: 'yes', why: 'built' },
+    { feature: 'fuse', answer: 'yes', why: '/dev/fuse' },
+    { feature: 'resolve-beneath', answer: 'yes', why: 'openat2' },
+  ],
+})
+
+const WITH_VOLUME: InventoryEntry = {
+  ...ENTRY,
+  volumes: [{ name: 'work', source: '/srv/ws0/work', mount: '/run/sluice/ws0/work' }],
+}
+
+const storage = (access: 'read-only' | 'read-write' | 'deny', paths: readonly string[], name = 'work'): Clause =>
+  identify({
+    kind: 'storage',
+    name,
+    origin: { file: 'fence.yaml', path: 'storage.volumes[0]', line: 9 },
+    losses: [],
+    access,
+    paths,
+    volume: name,
+  })
+
+const compile = (clauses: readonly Clause[], entry = WITH_VOLUME, more: Partial<Policy> = {}, files = FILES) =>
+  compilePlan({
+    source: SOURCE,
+    policies: [policy(clauses, more)],
+    inventory: { audience: 'test', revision: '1', entries: [entry] },
+    capabilities: [MEMORY, files],
+    order: ['memory', 'vaultfs'],
+  })
+
+describe('compiling clauses about files', () => {
+  it('makes one rule of a path and an access, with every clause that says it', () => {
+    const [a, b] = [storage('read-only', ['/lib', '/project']), storage('read-only', ['/project'])]
+    const { plan, guarantees, notes } = compile([a, b, storage('read-write', ['/project'])])
+    expect(notes).toEqual([])
+    const slice = plan?.workspaces[0]?.storage
+    expect(slice).toMatchObject({ backend: 'vaultfs', domain: 'host' })
+    expect(slice?.volumes.map(({ name, source, mount }) => ({ name, source, mount }))).toEqual(WITH_VOLUME.volumes)
+    expect(slice?.volumes[0]?.rules.map(({ path, access, clauses }) => [path, access, clauses.length])).toEqual([
+      ['/lib', 'read-only', 1],
+      ['/project', 'read-only', 2],
+      ['/project', 'read-write', 1],
+    ])
+    expect(slice?.volumes[0]?.rules[1]?.clauses).toEqual([a.id, b.id].sort())
+    expect(guarantees.map(({ level, why }) => `${level} ${why}`)).toEqual(Array(3).fill('enforced vaultfs'))
+  })
+
+  it('denies a volume that no clause speaks of', () => {
+    const slice = compile([]).plan?.workspaces[0]?.storage
+    expect(slice?.volumes[0]?.rules).toEqual([])
+    const verdict = evaluateFile(slice, { quarantined: false, suspended: false }, request('lookup', '/'))
+    expect(verdict).toEqual({ kind: 'deny', reason: 'no-rule', error: 'EACCES', clause: undefined })
+  })
+
+  it.each([
+    ['a volume that the inventory does not give', WITH_VOLUME, FILES, {}, /gives the workspace no volume "other"/],
+    ['no volumes at all', ENTRY, FILES, {}, /gives the workspace no volume "other"/],
+    ['no backend for files', WITH_VOLUME, MEMORY, {}, /no backend here fences files/],
+    ['one that is not usable', WITH_VOLUME, { ...FILES, usable: false }, {}, /no backend here fences files/],
+  ] as const)('refuses %s', (_, entry, files, more, say) => {
+    const { plan, notes } = compile([storage('read-only', ['/'], 'other')], entry, more, files)
+    expect(plan).toBeUndefined()
+    expect(notes.map(({ code }) => code)).toEqual(['clause-unenforceable'])
+    expect(notes[0]?.say).toMatch(say)
+  })
+
+  it('refuses a domain that is too weak, for files as for traffic', () => {
+    const strong = { ...MEMORY, trustDomain: 'dpu-restricted' as const }
+    const { plan, notes } = compilePlan({
+      source: SOURCE,
+      policies: [policy([storage('read-only', ['/'])], { requireDomain: 'dpu-restricted' })],
+      inventory: { audience: 'test', revision: '1', entries: [WITH_VOLUME] },
+      capabilities: [strong, FILES],
+      order: ['memory', 'vaultfs'],
+    })
+    expect(plan).toBeUndefined()
+    expect(notes[0]?.say).toMatch(/no backend here fences files/)
+  })
+
+  it('leaves the file system inside the workspace to the runtime', () => {
+    const inside: Clause = identify({
+      kind: 'storage',
+      name: 'filesystem_policy.read_only',
+      origin: { file: 'sandbox.yaml', path: 'filesystem_policy', line: 2 },
+      losses: [{ dimension: 'filesystem', what: 'read_only', widenedTo: 'every path of the workspace' }],
+      access: 'read-only',
+      paths: ['/usr'],
+    })
+    expect(compile([inside]).notes.map(({ code }) => code)).toEqual(['dimension-not-delegated'])
+    const { guarantees } = compile([inside], WITH_VOLUME, { delegate: ['filesystem'] })
+    expect(guarantees.map(({ level, dimension }) => [level, dimension])).toEqual([['delegated', 'filesystem']])
+  })
+})
+
+const request = (operation: FileOperation, path: string) => ({ volume: 'work', operation, path })
+
+describe('what a rule allows', () => {
+  const slice = {
+    backend: 'vaultfs' as const,
+    domain: 'host' as const,
+    volumes: [
+      volume(['read-only /project', 'read-write /project/out', 'deny /project/.secrets', 'deny /project/out/keys']),
+    ],
+  }
+  const judge = (operation: FileOperation, path: string): string => {
+    const verdict = evaluateFile(slice, { quarantined: false, suspended: false }, request(operation, path))
+    return verdict.kind === 'allow' ? 'allow' : `${verdict.error} ${verdict.reason}`
+  }
+  it.each<[FileOperation, string, string]>([
+    ['lookup', '/', 'allow'],
+    ['list', '/', 'allow'],
+    ['open', '/', 'EACCES no-rule'],
+    ['lookup', '/elsewhere', 'EACCES no-rule'],
+    ['create', '/elsewhere', 'EACCES no-rule'],
+    ['open', '/project/main.c', 'allow'],
+    ['open-write', '/project/main.c', 'EROFS read-only'],
+    ['open-write', '/project/output', 'EROFS read-only'],
+    ['open-write', '/project/out/a', 'allow'],
+    ['lookup', '/project/.secrets', 'EACCES denied'],
+    ['lookup', '/project/.secrets/key', 'EACCES denied'],
+    ['lookup', '/project/.SECRETS', 'allow'],
+    ['open', '/project/out/keys/a', 'EACCES denied'],
+    ['unlink', '/project/out/a', 'allow'],
+    ['rename-from', '/project/out/a', 'allow'],
+    ['rename-from', '/project/out', 'EACCES anchored'],
+    ['rmdir', '/project/out', 'EACCES anchored'],
+    ['mkdir', '/project/out', 'allow'],
+    ['link-from', '/project/main.c', 'EROFS read-only'],
+    ['link-to', '/project/out/main.c', 'allow'],
+    ['rename-to', '/project/main.c', 'EROFS read-only'],
+    ['make-device', '/project/out/null', 'EACCES never'],
+    ['open-handle', '/project/main.c', 'EACCES never'],
+    ['lookup', '/project/../project', 'EACCES bad-path'],
+    ['lookup', '/project/out/', 'EACCES bad-path'],
+    ['lookup', '', 'EACCES bad-path'],
+  ])('%s %s: %s', (operation, path, expected) => {
+    expect(judge(operation, path)).toBe(expected)
+  })
+
+  it('denies everything in quarantine, and when suspended', () => {
+    const at = request('lookup', '/project')
+    expect(evaluateFile(slice, { quarantined: true, suspended: true }, at)).toMatchObject({ reason: 'quarantined' })
+    expect(evaluateFile(slice, { quarantined: false, suspended: true }, at)).toMatchObject({ reason: 'suspended' })
+    expect(evaluateFile(slice, { quarantined: false, suspended: false }, { ...at, volume: 'other' })).toMatchObject({
+      reason: 'no-volume',
+    })
+  })
+})
+
+describe('volumes of the inventory', () => {
+  const read = (...volumes: readonly string[]) =>
+    parseInventory(
+      Buffer.from(
+        [
+          'apiVersion: sluice.dev/v1alpha1\nkind: Inventory\naudience: a\nrevision: 1\nworkspaces:',
+          ...['  - id: spiffe://example.org/ws/a', '    slot: { kind: cgroup, interface: ws/a }'],
+          '    addresses: ["10.9.0.2"]\n    volumes:',
+          ...volumes.map((one) => `      - ${one}`),
+        ].join('\n'),
+      ),
+      'inventory.yaml',
+    )
+  it('come sorted by name', () => {
+    const { inventory, notes } = read(
+      '{ name: work, source: /srv/a/work, mount: /run/view/work }',
+      '{ name: cache, source: /srv/a/cache, mount: /run/view/cache }',
+    )
+    expect(notes).toEqual([])
+    expect(inventory?.entries[0]?.volumes?.map(({ name }) => name)).toEqual(['cache', 'work'])
+  })
+  it.each([
+    ['{ name: a, source: /srv/../etc, mount: /run/view/a }', 'bad-path'],
+    ['{ name: a, source: /, mount: /run/view/a }', 'bad-path'],
+    ['{ name: a, source: srv, mount: /run/view/a }', 'bad-path'],
+    ['{ name: a/b, source: /srv/a, mount: /run/view/a }', 'bad-value'],
+    ['{ name: a, source: /srv/a }', 'missing-key'],
+    ['{ name: a, source: /srv/a, mount: /srv/a/view }', 'not-distinct'],
+    ['{ name: a, source: /srv/a, mount: /srv/a }', 'not-distinct'],
+    ['{ name: a, source: /srv/a, mount: /run/view/a, mode: rw }', 'unknown-key'],
+  ])('%s: %s', (line, code) => {
+    expect(read(line).notes.map((note) => note.code)).toContain(code)
+  })
+  it('never twice the same name', () => {
+    const line = '{ name: a, source: /srv/a, mount: /run/view/a }'
+    expect(read(line, line).notes.map(({ code }) => code)).toEqual(['duplicate-name', 'not-distinct', 'not-distinct'])
+  })
+})
