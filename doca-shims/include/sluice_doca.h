@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-#define SLUICE_DOCA_ABI 1
+#define SLUICE_DOCA_ABI 2
 
 enum sluice_doca_error {
     SLUICE_DOCA_BAD_HANDLE = -100,    /* no such handle, or one that is closed or destroyed */
@@ -138,6 +138,8 @@ struct sluice_doca_facts {
     uint32_t updates;    /* 1: entries can be updated in place */
     uint32_t emulated;   /* 1: the library is the emulator */
     uint32_t reserved;
+    uint64_t pipes;      /* the most that there can be at a time; 0: the library does not say */
+    uint64_t entries;    /* of all pipes together; 0 likewise */
 };
 
 /* ABI number, and the sizes of the structures above in that order: an FFI checks them before anything else. Gives the number

@@ -4,6 +4,10 @@
 
 #include "calls.h"
 
+#ifdef DOCA_EMULATED_SHAPE
+#include <doca_emulator.h>
+#endif
+
 int32_t sluice_doca_abi(void)
 {
     return SLUICE_DOCA_ABI;
@@ -52,6 +56,8 @@ int32_t sluice_doca_facts(struct sluice_doca_facts *out)
     struct sluice_doca_facts facts = { .shape = SHAPE, .updates = CAN_UPDATE };
 #ifdef DOCA_EMULATED_SHAPE
     facts.emulated = 1;
+    facts.pipes = doca_emulator_limit_of(DOCA_EMULATOR_LIMIT_PIPES);
+    facts.entries = doca_emulator_limit_of(DOCA_EMULATOR_LIMIT_ENTRIES);
 #endif
     snprintf(facts.built_for, sizeof facts.built_for, "%s", doca_version());
     snprintf(facts.running, sizeof facts.running, "%s", doca_version_runtime());

@@ -108,6 +108,9 @@ function compile(node: AgentNode, command: ApplyCommand, bundle: VerifiedBundle,
     inventory: slots.inventory,
     capabilities,
     order: node.order,
+    needs: new Map(
+      [...node.backends].flatMap(([name, { backend }]) => (backend.need ? [[name, backend.need] as const] : [])),
+    ),
     ...(node.config.dns ? { mediated: true, services: dnsServices(slots.inventory) } : {}),
   })
   const notes = [...bundle.notes, ...read.notes, ...slots.notes, ...made.notes]

@@ -2,11 +2,12 @@
 // Backends never import one another; the registry is closed (registry.ts).
 
 import type { Digest } from '../base/digest.js'
-import type { BackendName, GrantId, LearnedGrant, PlanSlice, WorkspaceId } from '../plan/model.js'
+import type { BackendName, GrantId, LearnedGrant, PlanSlice, WorkspaceId, WorkspacePlan } from '../plan/model.js'
 
 export type { Answer, Capabilities, Probe, Probed } from '../plan/capabilities.js'
 
 import type { Capabilities, Probed } from '../plan/capabilities.js'
+import type { Need } from '../plan/capacity.js'
 
 export interface GrantCounter {
   readonly workspace: WorkspaceId
@@ -135,6 +136,8 @@ export interface Backend<Program = unknown> {
   capabilities(probed: Probed): Capabilities
   /** Total over what the capabilities admit. */
   lower(slice: PlanSlice): Program
+  /** Pure: what workspaces need of the device together, by kind. Absent where only memory bounds it. */
+  need?(workspaces: readonly WorkspacePlan[]): Need
   /** For people, golden files and audit. */
   render(program: Program): string
   open(options: OpenOptions): Promise<Driver<Program>>

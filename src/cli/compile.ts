@@ -1,10 +1,12 @@
 // From a bundle and an inventory to the plan that a machine would make of them, without touching anything: what `plan`
 // prints and `diff` compares. With a trust root it is verified first; without one the result says that it was not.
 
+import { isRegistered, loadBackend } from '../backends/registry.js'
 import { hasErrors, type Note } from '../base/note.js'
 import { inspectBundle } from '../bundle/inspect.js'
 import type { BundleBytes, BundleSource } from '../bundle/model.js'
 import { verifyBundle, verifyInventory } from '../bundle/verify.js'
+import type { Needs } from '../plan/capacity.js'
 import { checkPlan } from '../plan/check.js'
 import { compilePlan } from '../plan/compile.js'
 import { planFault } from '../plan/errors.js'
@@ -55,6 +57,7 @@ export async function compileOffline(context: Context, wanted: Wanted): Promise<
     inventory: slots.inventory,
     capabilities,
     order: wanted.backends,
+    needs: await needsOf(wanted.backends),
     ...(wanted.mediated ? { mediated: true, services: dnsServices(slots.inventory) } : {}),
   })
   const checked = plan ? checkPlan(plan) : []
@@ -65,6 +68,12 @@ export async function compileOffline(context: Context, wanted: Wanted): Promise<
     notes: all,
     verified: wanted.trust !== undefined,
   }
+}
+
+/** The pure half of the backends says it. */
+async function needsOf(names: readonly BackendName[]): Promise<Needs> {
+  const loaded = await Promise.all(names.filter(isRegistered).map(loadBackend))
+  return new Map(loaded.flatMap(({ name, need }) => (need ? [[name, need] as const] : [])))
 }
 
 const errorsOf = (notes: readonly Note[]): number => notes.filter((note) => note.severity === 'error').length

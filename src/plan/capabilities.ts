@@ -17,6 +17,8 @@ export interface Probed {
   readonly backend: BackendName
   readonly trustDomain: TrustDomain
   readonly probes: readonly Probe[]
+  /** What the device holds at most, by kind, where it ends. */
+  readonly limits?: Readonly<Record<string, number>>
 }
 
 /** What a backend can enforce on this machine, as data. `place` alone decides from it. */
@@ -36,6 +38,8 @@ export interface Capabilities {
   readonly storage: boolean
   readonly process: boolean
   readonly maxGrantsPerWorkspace: number
+  /** What one plan may need at most, by kind (capacity.ts). Absent: only memory bounds it. */
+  readonly room?: Readonly<Record<string, number>>
   readonly commit: 'atomic' | 'make-before-break' | 'lossy'
   /** When a workspace learns that a flow was cut. */
   readonly cutNotice: 'immediate' | 'next-packet'

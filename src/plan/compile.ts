@@ -6,6 +6,7 @@ import type { Note } from '../base/note.js'
 import { quote } from '../base/quote.js'
 import type { Clause, Policy } from '../policy/model.js'
 import type { Capabilities } from './capabilities.js'
+import { type Needs, shortages } from './capacity.js'
 import { egressGrants, GrantSet, ingressGrants } from './grants.js'
 import type { Inventory, InventoryEntry } from './inventory.js'
 import {
@@ -24,7 +25,6 @@ import {
 import { unlearnable } from './names.js'
 import { type Mediation, place, type Support, supports, supportsLoss, supportsNames } from './place.js'
 
-import { placeStorage, storageSlice, supportsStorage } from './storage.js'
 /** Idle timeouts: established TCP as conntrack has it, the others as RFC 4787 section 4.3 and RFC 5508 ask at least. */
 export const IDLE: IdleTimeouts = { tcpMs: 432_000_000, udpMs: 120_000, icmpMs: 30_000 }
 
@@ -37,6 +37,8 @@ export interface CompileInput {
   readonly order: readonly BackendName[]
   /** Whether a DNS mediator runs here and learns addresses for names; false when absent. */
   readonly mediated?: boolean
+  /** What workspaces need of a backend whose room ends; without it nothing is asked. */
+  readonly needs?: Needs
   /** What the fence answers for a workspace, by id; none when nothing runs. */
   readonly services?: ReadonlyMap<WorkspaceId, readonly FenceService[]>
 }
@@ -64,9 +66,7 @@ export function compilePlan(input: CompileInput): CompileResult {
     // Without a list of services the caller only asks what could be held; with one, the mediator must be in it.
     const reachable = input.services === undefined || services.some(({ name }) => name === 'dns')
     const mediation = input.mediated !== true ? 'none' : reachable ? 'mediated' : 'unreachable'
-    const files = placeStorage(policy, input.capabilities, input.order)
-    const compiled = compileWorkspace(entry, policy, { network: offer, files }, mediation, notes)
-    const storage = storageSlice(entry, policy, files)
+    const compiled = compileWorkspace(entry, policy, offer, mediation, notes)
     const grants = compiled.grants.list()
     for (const guarantee of compiled.guarantees) guarantees.push(guarantee)
     workspaces.push({
@@ -87,7 +87,6 @@ export function compilePlan(input: CompileInput): CompileResult {
     })
   }
   for (const policy of input.policies)
-      ...(storage ? { storage } : {}),
     if (!input.inventory.entries.some((entry) => appliesTo(policy, entry.workspace)))
       notes.push({
         ...workspaceNote(
@@ -100,6 +99,7 @@ export function compilePlan(input: CompileInput): CompileResult {
       })
   guarantees.sort((a, b) => (guaranteeKey(a) < guaranteeKey(b) ? -1 : 1))
   notes.push(...refusals(guarantees, input.policies))
+  notes.push(...shortages(workspaces, guarantees, input.capabilities, input.needs ?? new Map()))
   if (notes.some((note) => note.severity === 'error')) return { guarantees, notes }
   return { plan: { format: PLAN_FORMAT, source: input.source, workspaces, guarantees }, guarantees, notes }
 }
@@ -139,7 +139,7 @@ interface CompiledWorkspace {
 function compileWorkspace(
   entry: InventoryEntry,
   policy: Policy | undefined,
-  { network: offer, files }: { readonly network: Capabilities; readonly files: Capabilities | undefined },
+  offer: Capabilities,
   mediation: Mediation,
   notes: Note[],
 ): CompiledWorkspace {
@@ -161,7 +161,7 @@ function compileWorkspace(
         ...more,
       })
     }
-    const support = clause.kind === 'storage' ? supportsStorage(clause, entry, files) : supports(clause, offer)
+    const support = supports(clause, offer)
     // A clause about the inside of the workspace is judged by its losses, unless a backend here holds it after all.
     const insideOnly = clause.losses.length > 0 && ['runtime', 'storage', 'process'].includes(clause.kind)
     if (!insideOnly || support.level === 'enforced') say(support)

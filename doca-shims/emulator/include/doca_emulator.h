@@ -64,6 +64,7 @@ int doca_emulator_topology(const char *text);
 int doca_emulator_inject(uint16_t port_id, const uint8_t *frame, uint32_t length, struct doca_emulator_result *out);
 /* Moves the emulator's clock forward: counters refresh and entries age by it. */
 void doca_emulator_advance(uint64_t milliseconds);
+uint64_t doca_emulator_limit_of(enum doca_emulator_limit limit);
 void doca_emulator_limit(enum doca_emulator_limit limit, uint64_t value);
 void doca_emulator_fault(enum doca_emulator_fault fault, uint64_t n);
 void doca_emulator_state(struct doca_emulator_state *out);

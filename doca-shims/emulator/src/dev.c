@@ -101,6 +101,13 @@ bool emu_rep_known(const struct doca_dev_rep *rep)
     return rep >= reps && rep < reps + nr_reps && rep->open;
 }
 
+void emu_rep_interfaces(const struct doca_dev *dev, void (*each)(const char *interface))
+{
+    for (uint32_t i = 0; i < nr_reps; i++)
+        if (reps[i].info.parent == &dev->info && reps[i].info.linux_interface[0])
+            each(reps[i].info.linux_interface);
+}
+
 static bool info_known(const struct doca_devinfo *info)
 {
     for (uint32_t i = 0; i < nr_devices; i++)

@@ -34,6 +34,12 @@ void doca_emulator_limit(enum doca_emulator_limit limit, uint64_t value)
         emu.limits[limit] = value;
 }
 
+uint64_t doca_emulator_limit_of(enum doca_emulator_limit limit)
+{
+    EMU_LOCKED;
+    return (unsigned int)limit < sizeof emu.limits / sizeof *emu.limits ? emu.limits[limit] : 0;
+}
+
 void doca_emulator_fault(enum doca_emulator_fault fault, uint64_t n)
 {
     EMU_LOCKED;

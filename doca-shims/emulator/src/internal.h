@@ -298,6 +298,8 @@ void emu_pools_clear(void);
 /* dev.c */
 bool emu_dev_known(const struct doca_dev *dev);
 bool emu_rep_known(const struct doca_dev_rep *rep);
+/* The Linux interfaces of a device's representors, started or not. */
+void emu_rep_interfaces(const struct doca_dev *dev, void (*each)(const char *interface));
 
 /* route.c */
 doca_error_t emu_route_make(struct doca_flow_port *port, const struct doca_flow_fwd *fwd, struct emu_route *out);

@@ -4,8 +4,10 @@
  * leaves by the cable.
  *
  * The host's own stack must not see the cable's frames a second time: an nftables chain drops them behind the packet socket. It
- * stays when the process ends, so that a card whose agent died passes nothing, as one with a default-deny bridge. A
- * device belongs to one process of a network namespace. */
+ * stays when the process ends, so that a card whose agent died passes nothing, as one with a default-deny bridge. In switch
+ * mode it stands on the cables of all representors as soon as the device is started, since their frames enter the switch
+ * whether anybody asked for them or not. A tap that exists already, made to stay, is used and left. A device belongs to one
+ * process of a network namespace; the socket that says so takes the word `reset` (emulator/tool/card.c). */
 #include "live.h"
 
 #include <errno.h>
@@ -64,6 +66,12 @@ static bool shield(const char *interface)
              if_nametoindex(interface), interface);
     const char *nft[] = { "nft", rules, NULL };
     return run(nft);
+}
+
+static void shield_representor(const char *interface)
+{
+    if (if_nametoindex(interface) && !shield(interface))
+        emu_violation("the cable of a representor could not be closed to the stack");
 }
 
 static int open_cable(const char *interface)
@@ -204,13 +212,24 @@ static void take_from_arm(struct emu_live *live)
     }
 }
 
+static void take_order(struct emu_live *live)
+{
+    char word[16] = "";
+    if (recv(live->owner, word, sizeof word - 1, MSG_DONTWAIT) > 0 && strcmp(word, "reset") == 0 && lock_or_stop(live)) {
+        doca_emulator_fault(DOCA_EMULATOR_FAULT_RESET, 0);
+        emu_unlock();
+    }
+}
+
 static void *serve(void *context)
 {
     struct emu_live *live = context;
-    struct pollfd watched[] = { { live->packets, POLLIN, 0 }, { live->tap, POLLIN, 0 } };
+    struct pollfd watched[] = { { live->packets, POLLIN, 0 }, { live->tap, POLLIN, 0 }, { live->owner, POLLIN, 0 } };
     while (!atomic_load(&live->stop)) {
-        if (poll(watched, 2, 20) <= 0)
+        if (poll(watched, 3, 20) <= 0)
             continue;
+        if (watched[2].revents & POLLIN)
+            take_order(live);
         if (watched[0].revents & POLLIN)
             take_from_cable(live);
         if (watched[1].revents & POLLIN)
@@ -244,6 +263,8 @@ doca_error_t emu_live_start(struct doca_flow_port *port, const char *interface)
         close_all(live);
         return DOCA_ERROR_OPERATING_SYSTEM;
     }
+    if (port->dev && emu.switch_mode)
+        emu_rep_interfaces(port->dev, shield_representor);
     port->live = live;
     if (pthread_create(&live->thread, NULL, serve, live) != 0) {
         port->live = NULL;

@@ -1,6 +1,7 @@
 // What the DOCA Flow backend can enforce on this machine, from what was probed. `place` alone decides from it.
 
 import type { Capabilities, Probed } from '../backend.js'
+import { roomOf } from './room.js'
 
 /** Without these there is no fence. */
 const NEEDED: readonly string[] = ['library', 'device', 'ipv6']
@@ -25,6 +26,7 @@ export function docaCapabilities(probed: Probed): Capabilities {
     storage: false,
     process: false,
     maxGrantsPerWorkspace: MAX_GRANTS,
+    ...(probed.limits ? { room: roomOf(probed.limits) } : {}),
     // Without an update a workspace's parent entry is taken away before the new one is there: closed in between.
     commit: updates ? 'make-before-break' : 'lossy',
     cutNotice: 'next-packet',

@@ -10,15 +10,14 @@ import { Learned } from './learned.js'
 import { type Count, Native } from './native.js'
 import { Parents } from './parents.js'
 import { probeDoca } from './probe.js'
-import { type DocaProgram, demandOf } from './program.js'
+import type { DocaProgram } from './program.js'
+import { COUNTERS, limitsOf, overflow } from './room.js'
 import { buildScaffold } from './scaffold.js'
 
 const WAIT_MS = 5_000
 const RETRY_MS = 250
 /** What setTimeout takes. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
-/** Reserved at once, since a device gives none later: entries and misses of two generations, and a tenth more. */
-export const COUNTERS = 1 << 20
 
 interface Generation {
   readonly program: DocaProgram
@@ -71,9 +70,8 @@ export class DocaDriver implements Driver<DocaProgram> {
     this.recoverDevice()
     this.device ??= this.openDevice()
     const { device } = this
-    const held = this.live ? demandOf(this.live.program.workspaces).counters : 0
-    const wanted = demandOf(program.workspaces).counters + held
-    if (wanted > COUNTERS) throw docaFault('DOCA_CAPACITY', { what: 'counters', wanted, limit: COUNTERS })
+    const short = overflow(limitsOf(native.facts().limits), program.workspaces, this.live?.program.workspaces ?? [])
+    if (short) throw docaFault('DOCA_CAPACITY', short)
     const chains: Chains[] = []
     try {
       for (const at of program.workspaces)

@@ -5,14 +5,16 @@
 import type { Backend } from '../backend.js'
 import { docaCapabilities } from './capabilities.js'
 import { DocaDriver } from './driver.js'
-import { lower } from './lower.js'
+import { lower, workspaceOf } from './lower.js'
 import type { DocaProgram } from './program.js'
 import { render } from './render.js'
+import { needOf } from './room.js'
 
 export const docaFlowBackend: Backend<DocaProgram> = {
   name: 'doca-flow',
   capabilities: docaCapabilities,
   lower,
+  need: (workspaces) => needOf(workspaces.map(workspaceOf)),
   render,
   open: (options) => DocaDriver.open(options),
 }

@@ -53,7 +53,7 @@ interface Site extends WorkspacePlan {
   readonly ingress: readonly Placed[]
 }
 
-function workspaceOf(plan: WorkspacePlan): DocaWorkspace {
+export function workspaceOf(plan: WorkspacePlan): DocaWorkspace {
   const at: Site = { ...plan, egress: placeGrants(plan.network.egress), ingress: placeGrants(plan.network.ingress) }
   const own = at.slot.addresses.flatMap((text) => parseIp(text) ?? [])
   const chain = new Chain()

@@ -6,10 +6,11 @@ import { fileURLToPath } from 'node:url'
 import koffi, { type LibraryHandle } from 'koffi'
 import { docaFault } from './errors.js'
 import { FIELDS, type MatchField, PIPE_KINDS, type PipeKind, TRANSPORTS, type Transport } from './program.js'
+import { ACTION_MEMORY, type Limits } from './room.js'
 
-const ABI = 1
+const ABI = 2
 /** Sizes of the structures, in the order that the shim gives them: device, representor, match, pipe, entry, count, facts. */
-const SIZES = [32, 208, 40, 752, 32, 16, 80] as const
+const SIZES = [32, 208, 40, 752, 32, 16, 96] as const
 const [DEVICE, REPRESENTOR, MATCH, PIPE, ENTRY, COUNT, FACTS] = SIZES
 const LIBRARY = 'libsluice_doca.so'
 
@@ -84,6 +85,7 @@ export interface Facts {
   readonly shape: number
   readonly updates: boolean
   readonly emulated: boolean
+  readonly limits: Limits
 }
 
 export interface Count {
@@ -144,6 +146,7 @@ export class Native {
       shape: out.readUInt32LE(64),
       updates: out.readUInt32LE(68) === 1,
       emulated: out.readUInt32LE(72) === 1,
+      limits: { pipes: Number(out.readBigUInt64LE(80)), entries: Number(out.readBigUInt64LE(88)) },
     }
   }
 
@@ -160,7 +163,7 @@ export class Native {
     device.write(pci, 0, 15, 'latin1')
     device.writeUInt32LE(512, 16)
     device.writeUInt32LE(counters, 20)
-    device.writeUInt32LE(1 << 24, 24)
+    device.writeUInt32LE(ACTION_MEMORY, 24)
     this.call(`opening ${pci}`, 'open', device)
   }
 

@@ -3,12 +3,13 @@
 
 import type { Probe, Probed } from '../backend.js'
 import type { Native } from './native.js'
+import { limitWords } from './room.js'
 
 const yes = (feature: string, why: string): Probe => ({ feature, answer: 'yes', why })
 const no = (feature: string, why: string): Probe => ({ feature, answer: 'no', why })
 
 export function probeDoca(native: Native): Probed {
-  const { release, shape, updates, emulated } = native.facts()
+  const { release, shape, updates, emulated, limits } = native.facts()
   const devices = native.devices()
   const probes = [
     yes('library', `DOCA ${release}, calls of ${shape / 10}`),
@@ -22,5 +23,10 @@ export function probeDoca(native: Native): Probed {
       ? no('hardware', 'the software BlueField: every figure is emulated')
       : yes('hardware', 'the library is not the emulator'),
   ]
-  return { backend: 'doca-flow', trustDomain: emulated ? 'host' : 'dpu-host-trusted', probes }
+  return {
+    backend: 'doca-flow',
+    trustDomain: emulated ? 'host' : 'dpu-host-trusted',
+    probes,
+    limits: limitWords(limits),
+  }
 }

@@ -115,23 +115,23 @@ export interface DocaProgram {
   readonly workspaces: readonly DocaWorkspace[]
 }
 
-/** Pipes, entries and counters that a program needs: what capacity is planned with. */
-export interface Demand {
-  readonly pipes: number
-  readonly entries: number
-  readonly counters: number
-  /** ACL rules take far more of the device's memory than other entries. */
-  readonly rules: number
-}
+/** What a program needs of the device: what capacity is planned with. */
+export type Demand = Record<'workspaces' | 'addresses' | 'pipes' | 'entries' | 'counters' | 'rules', number>
 
 export function demandOf(workspaces: readonly DocaWorkspace[]): Demand {
-  const demand = { pipes: 0, entries: 0, counters: 0, rules: 0 }
-  for (const { pipes } of workspaces)
+  const addresses = [0, 0]
+  const demand: Demand = { workspaces: workspaces.length, addresses: 0, pipes: 0, entries: 0, counters: 0, rules: 0 }
+  for (const { pipes, addresses4, addresses6 } of workspaces) {
+    addresses[0] = (addresses[0] ?? 0) + addresses4.length
+    addresses[1] = (addresses[1] ?? 0) + addresses6.length
     for (const pipe of pipes) {
       demand.pipes++
       demand.entries += pipe.entries.length + (pipe.learns?.room ?? 0)
       if (pipe.counted) demand.counters += pipe.entries.length + 1
+      // They take far more of the device's memory than other entries.
       if (pipe.kind === 'acl') demand.rules += pipe.entries.length
     }
+  }
+  demand.addresses = Math.max(...addresses)
   return demand
 }

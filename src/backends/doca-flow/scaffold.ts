@@ -6,11 +6,11 @@ import { each, fixed, NEIGHBOUR_KEYS, neighbourFields } from './chain.js'
 import type { Handle, Native, PipeSpec, Target } from './native.js'
 import { u8, u16 } from './octets.js'
 import type { MatchField } from './program.js'
+import { PARENTS } from './room.js'
 
 const WIRE_PORT = 0
 const KERNEL: Target = { kind: 'kernel' }
 const DROP: Target = { kind: 'drop' }
-const ROOM = 4096
 
 export interface Scaffold {
   readonly root: Handle
@@ -22,7 +22,7 @@ const parent = (name: string, fields: readonly MatchField[], miss: Target, root 
   name,
   kind: 'basic',
   root,
-  room: ROOM,
+  room: PARENTS,
   transport: 'none',
   counted: true,
   setsMeta: false,

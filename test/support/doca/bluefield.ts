@@ -22,6 +22,7 @@ export interface State {
   readonly violations: number
 }
 
+export const LIMITS = { pipes: 1, entries: 2 } as const
 export const FAULTS = { entry: 0, late: 1, reset: 2, pipe: 3 } as const
 
 const RESULT = 16 + 9216
@@ -35,6 +36,7 @@ export class BlueField {
     private readonly advanceBy: (ms: number) => void,
     private readonly makeFault: (fault: number, n: number) => void,
     private readonly readState: (out: Buffer) => void,
+    private readonly setLimit: (limit: number, value: number) => void,
   ) {}
 
   static load(): BlueField {
@@ -46,6 +48,7 @@ export class BlueField {
       library.func('void doca_emulator_advance(uint64_t ms)'),
       library.func('void doca_emulator_fault(int fault, uint64_t n)'),
       library.func('void doca_emulator_state(void *out)'),
+      library.func('void doca_emulator_limit(int limit, uint64_t value)'),
     )
   }
 
@@ -78,6 +81,10 @@ export class BlueField {
 
   fault(fault: keyof typeof FAULTS, n: number): void {
     this.makeFault(FAULTS[fault], n)
+  }
+
+  limit(limit: keyof typeof LIMITS, value: number): void {
+    this.setLimit(LIMITS[limit], value)
   }
 
   state(): State {
