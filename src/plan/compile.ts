@@ -24,6 +24,7 @@ import {
 } from './model.js'
 import { unlearnable } from './names.js'
 import { type Mediation, place, type Support, supports, supportsLoss, supportsNames } from './place.js'
+import { placeStorage, storageSlice, supportsStorage } from './storage.js'
 
 /** Idle timeouts: established TCP as conntrack has it, the others as RFC 4787 section 4.3 and RFC 5508 ask at least. */
 export const IDLE: IdleTimeouts = { tcpMs: 432_000_000, udpMs: 120_000, icmpMs: 30_000 }
@@ -66,7 +67,9 @@ export function compilePlan(input: CompileInput): CompileResult {
     // Without a list of services the caller only asks what could be held; with one, the mediator must be in it.
     const reachable = input.services === undefined || services.some(({ name }) => name === 'dns')
     const mediation = input.mediated !== true ? 'none' : reachable ? 'mediated' : 'unreachable'
-    const compiled = compileWorkspace(entry, policy, offer, mediation, notes)
+    const files = placeStorage(policy, input.capabilities, input.order)
+    const compiled = compileWorkspace(entry, policy, { network: offer, files }, mediation, notes)
+    const storage = storageSlice(entry, policy, files)
     const grants = compiled.grants.list()
     for (const guarantee of compiled.guarantees) guarantees.push(guarantee)
     workspaces.push({
@@ -84,6 +87,7 @@ export function compilePlan(input: CompileInput): CompileResult {
         names: compiled.rules,
         idle: IDLE,
       },
+      ...(storage ? { storage } : {}),
     })
   }
   for (const policy of input.policies)
@@ -139,7 +143,7 @@ interface CompiledWorkspace {
 function compileWorkspace(
   entry: InventoryEntry,
   policy: Policy | undefined,
-  offer: Capabilities,
+  { network: offer, files }: { readonly network: Capabilities; readonly files: Capabilities | undefined },
   mediation: Mediation,
   notes: Note[],
 ): CompiledWorkspace {
@@ -161,7 +165,7 @@ function compileWorkspace(
         ...more,
       })
     }
-    const support = supports(clause, offer)
+    const support = clause.kind === 'storage' ? supportsStorage(clause, entry, files) : supports(clause, offer)
     // A clause about the inside of the workspace is judged by its losses, unless a backend here holds it after all.
     const insideOnly = clause.losses.length > 0 && ['runtime', 'storage', 'process'].includes(clause.kind)
     if (!insideOnly || support.level === 'enforced') say(support)
