@@ -1,9 +1,9 @@
 // Until when a plan holds: the end of its bundle, or the limit of the freshness statement that confirms it, whichever comes
 // first. The data plane carries that moment, so that it holds with the agent dead (design section 7).
 
-import { NO_TRUST } from '../bundle/root.js'
 import { confirms, type FreshnessMark, needsFreshness } from '../bundle/freshness.js'
 import type { HeldMark } from '../bundle/model.js'
+import { NO_TRUST } from '../bundle/root.js'
 import { isClosed } from '../plan/closed.js'
 import type { PlanSource } from '../plan/model.js'
 import type { AgentNode } from './node.js'

@@ -130,6 +130,12 @@ export const AGENT_FAULTS = {
       `after the commit the backend ${d.backend} shows ${d.found}, not ${d.expected}`,
     remedy: 'Something else changes the tables of sluice: find it, then apply again.',
   },
+  AGENT_BACKEND_LOST: {
+    reaction: 'retry',
+    say: (d: { backend: string }) => `the backend ${d.backend} cannot be asked what is live`,
+    remedy:
+      'What it fences stays as it was or denies; nothing is moved to another backend. The agent goes on asking; look at the cause.',
+  },
   AGENT_WORKSPACE_UNKNOWN: {
     reaction: 'reject',
     say: (d: { workspace: string }) => `${quote(d.workspace)} is no workspace of this node, and cannot be one of any`,

@@ -123,18 +123,23 @@ export async function tend(node: AgentNode): Promise<Tended> {
   const resumed: WorkspaceId[] = []
   const tenures = node.store.tenures()
   const away: WorkspaceId[] = []
-  for (const [name, { driver }] of node.backends) {
-    const seen = (await driver.observe()).live
-    for (const { workspace, backend, onExpiry, slot } of plan.workspaces) {
-      if (backend !== name || !seen?.workspaces.includes(workspace)) continue
-      const held = isHeld(tenures, workspace, slot, node.config.attachRequired ?? false)
-      if (!held) away.push(workspace)
-      const wanted = !held || (why !== undefined && onExpiry === 'suspend')
-      if (wanted === seen.suspended.includes(workspace)) continue
-      await driver.flag(workspace, 'suspended', wanted)
-      ;(wanted ? suspended : resumed).push(workspace)
+  let failure: unknown
+  for (const [name, { driver }] of node.backends)
+    try {
+      const seen = (await driver.observe()).live
+      for (const { workspace, backend, onExpiry, slot } of plan.workspaces) {
+        if (backend !== name || !seen?.workspaces.includes(workspace)) continue
+        const held = isHeld(tenures, workspace, slot, node.config.attachRequired ?? false)
+        if (!held) away.push(workspace)
+        const wanted = !held || (why !== undefined && onExpiry === 'suspend')
+        if (wanted === seen.suspended.includes(workspace)) continue
+        await driver.flag(workspace, 'suspended', wanted)
+        ;(wanted ? suspended : resumed).push(workspace)
+      }
+    } catch (error) {
+      // What the others carry does not wait for one that is lost; its own deadline lies in its data plane.
+      failure ??= error
     }
-  }
   const facts = [...suspended, ...resumed].map((workspace) => ({
     kind: suspended.includes(workspace) ? ('workspace-suspended' as const) : ('workspace-resumed' as const),
     atMs: node.nowMs(),
@@ -143,5 +148,6 @@ export async function tend(node: AgentNode): Promise<Tended> {
     reason: away.includes(workspace) ? 'detached' : (why ?? 'confirmed'),
   }))
   if (facts.length > 0) await node.emit(facts)
+  if (failure !== undefined) throw failure
   return { suspended, resumed }
 }

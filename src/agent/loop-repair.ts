@@ -1,6 +1,8 @@
 // Drift: what is live differs from what is on record. `look` says how, and changes nothing; `repair` puts the plan on record
 // back, tells the trail both states, and says how long it took (design section 7).
 
+import type { PolicyContext } from '../audit/fact.js'
+import { causeChain, type Fault } from '../base/fault.js'
 import { encodePlan } from '../plan/codec.js'
 import type { BackendName } from '../plan/model.js'
 import { activate } from './activate.js'
@@ -23,6 +25,33 @@ export async function look(node: AgentNode): Promise<Looked> {
   // An intent on record is no drift of the kernel, and settling it is what a repair begins with.
   if (agreement.kind === 'as-planned') return { finding: found.finished ? 'as-planned' : 'drifted', drift: [] }
   return { finding: agreement.kind, drift: agreement.kind === 'drifted' ? agreement.drift : [] }
+}
+
+/** A backend that cannot be asked, since when, and what it should carry. */
+export interface Lost {
+  readonly sinceMs: number
+  readonly policy: PolicyContext | undefined
+}
+
+/** Tells the trail that a backend cannot be asked. What it carries stays with it: nothing is placed anew while it is away. */
+export async function tellLost(node: AgentNode, error: Fault): Promise<Lost> {
+  const { live } = node.store.load()
+  const atMs = node.nowMs()
+  const policy = live ? policyContext(live) : undefined
+  if (policy)
+    await node.emit([{ kind: 'drift-found', atMs, policy, findings: [causeChain(error).join(': ')], live: [] }])
+  return { sinceMs: atMs, policy }
+}
+
+/** Tells the trail that it answers again, and shows what was planned. */
+export async function tellBack(node: AgentNode, { sinceMs, policy }: Lost): Promise<void> {
+  const atMs = node.nowMs()
+  const { live } = node.store.load()
+  if (!policy || !live) return
+  const now = policyContext(live)
+  await node.emit([
+    { kind: 'drift-repaired', atMs, policy: now, replaced: policy, elapsedMs: Math.max(0, atMs - sinceMs) },
+  ])
 }
 
 export interface Repaired {

@@ -5,9 +5,18 @@
 import { Fault } from '../base/fault.js'
 import type { Command, CommandOf } from './command.js'
 import { type Answers, carry, isUrgent, needsNoTrust } from './loop-carry.js'
-import { decidePulse, firstPulse, idleMs, PULSE, type Pulse, type PulseEvent, type PulseTerms } from './loop-decide.js'
+import {
+  decidePulse,
+  type Finding,
+  firstPulse,
+  idleMs,
+  PULSE,
+  type Pulse,
+  type PulseEvent,
+  type PulseTerms,
+} from './loop-decide.js'
 import { Lane } from './loop-lane.js'
-import { look } from './loop-repair.js'
+import { type Lost, look, tellBack, tellLost } from './loop-repair.js'
 import type { AgentNode } from './node.js'
 
 export interface LoopEffects {
@@ -34,6 +43,8 @@ export type LoopLine =
     }
   | { readonly kind: 'failed'; readonly during: Command['kind'] | 'sweep'; readonly error: unknown }
   | { readonly kind: 'drift'; readonly drift: readonly string[] }
+  /** What is live was read back as planned, after it was not. */
+  | { readonly kind: 'whole' }
 
 /** Who asks for what the agent does by itself. */
 const SELF = 'sluice'
@@ -53,6 +64,9 @@ export class Loop {
   private pulse: Pulse
   private wake = new AbortController()
   private unwatch: (() => void)[] = []
+  /** The last sweep read back what was planned. */
+  private whole = true
+  private lost: Lost | undefined
   private readonly counts = { repairs: 0, failures: 0, sweeps: 0 }
 
   constructor(
@@ -137,11 +151,30 @@ export class Loop {
       // In its turn, so that an activation that is under way is not taken for drift.
       const { finding, drift } = await this.work.run(async () => look(await this.effects.node(true)))
       if (drift.length > 0) this.effects.tell({ kind: 'drift', drift })
+      await this.found(finding)
       for (const act of this.note({ kind: 'swept', finding })) if (act === 'repair') await this.repair()
     } catch (error) {
       this.failed('sweep', error)
+      await this.lose(error)
       this.note({ kind: 'sweep-failed' })
     }
+  }
+
+  private async found(finding: Finding): Promise<void> {
+    const { lost } = this
+    const whole = finding === 'as-planned' || finding === 'nothing-held'
+    this.lost = undefined
+    // What is to be repaired tells so by itself.
+    if (lost && whole) await tellBack(await this.effects.node(true), lost)
+    if (whole && !this.whole) this.effects.tell({ kind: 'whole' })
+    this.whole = whole
+  }
+
+  /** Told to the trail once, however often it is asked in vain. */
+  private async lose(error: unknown): Promise<void> {
+    this.whole = false
+    if (this.lost || !(error instanceof Fault) || error.code !== 'AGENT_BACKEND_LOST') return
+    this.lost = await tellLost(await this.effects.node(true), error)
   }
 
   private async repair(): Promise<void> {

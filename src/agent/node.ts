@@ -5,11 +5,13 @@
 import type { Fact } from '../audit/fact.js'
 import type { Observed } from '../backends/backend.js'
 import type { Digest } from '../base/digest.js'
+import { causeChain } from '../base/fault.js'
 import type { TrustRoot } from '../bundle/model.js'
 import type { Signer } from '../bundle/sign.js'
 import type { BackendName } from '../plan/model.js'
 import type { AgentConfig } from './config.js'
 import { type Agreement, agreement, decideUnfinished, type Live } from './decide.js'
+import { agentFault } from './errors.js'
 import type { Activation, AgentState } from './record.js'
 import type { Store } from './store.js'
 import type { Numbered, OpenBackends } from './transaction.js'
@@ -41,11 +43,34 @@ export interface OnRecord {
   readonly live: Live
 }
 
-/** What every usable backend shows now; one that is not usable shows nothing. */
+/** What every usable backend shows now; one that is not usable shows nothing. Throws AGENT_BACKEND_LOST. */
 export async function observeAll(backends: OpenBackends): Promise<Live> {
   const live = new Map<BackendName, Observed>()
-  for (const [name, { driver, capabilities }] of backends)
-    if (capabilities.usable) live.set(name, await driver.observe())
+  for (const [name, { driver, capabilities }] of backends) {
+    if (!capabilities.usable) continue
+    try {
+      live.set(name, await driver.observe())
+    } catch (cause) {
+      throw agentFault('AGENT_BACKEND_LOST', { backend: name }, { cause })
+    }
+  }
+  return live
+}
+
+/** As `observeAll`, for whoever only shows: a backend that cannot be asked is left out, and `lost` says why. */
+export async function observeReachable(backends: OpenBackends, lost: Map<BackendName, string>): Promise<Live> {
+  const live = new Map<BackendName, Observed>()
+  for (const [name, open] of backends) {
+    if (!open.capabilities.usable) {
+      lost.set(name, open.capabilities.why)
+      continue
+    }
+    try {
+      for (const [one, seen] of await observeAll(new Map([[name, open]]))) live.set(one, seen)
+    } catch (error) {
+      lost.set(name, causeChain(error).join(': '))
+    }
+  }
   return live
 }
 
@@ -55,9 +80,12 @@ function pastAll(state: AgentState, live: Live): AgentState {
   return { ...state, lastGeneration: Math.max(state.lastGeneration, ...seen) }
 }
 
-/** Reads record and kernel. Writes nothing: `finish` tells whether an earlier run was cut short. */
-export async function lookUp(node: AgentNode): Promise<OnRecord & { readonly finished: boolean }> {
-  const live = await observeAll(node.backends)
+/** Reads record and kernel. Throws AGENT_BACKEND_LOST, AGENT_STORE_*. Writes nothing: `finish` tells whether an earlier run was cut short. */
+export async function lookUp(
+  node: AgentNode,
+  observe: (backends: OpenBackends) => Promise<Live> = observeAll,
+): Promise<OnRecord & { readonly finished: boolean }> {
+  const live = await observe(node.backends)
   const found = pastAll(node.store.load(), live)
   const state = found.next ? decideUnfinished(found, node.store.loadPlan(found.next.planDigest), live) : found
   const finished = found.next === null

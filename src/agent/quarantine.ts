@@ -201,13 +201,19 @@ export const reassert = (node: AgentNode, plan: Plan): Promise<void> =>
 export const fenceAll = (node: AgentNode, workspaces: readonly WorkspaceId[], why: string): Promise<void> =>
   alone(node, true, async () => {
     const atMs = node.nowMs()
-    for (const { driver } of node.backends.values()) {
-      const { live } = await driver.observe()
-      for (const workspace of workspaces)
-        if (live?.workspaces.includes(workspace)) await driver.flag(workspace, 'quarantined', true)
-    }
+    let failure: unknown
+    for (const { driver } of node.backends.values())
+      try {
+        const { live } = await driver.observe()
+        for (const workspace of workspaces)
+          if (live?.workspaces.includes(workspace)) await driver.flag(workspace, 'quarantined', true)
+      } catch (error) {
+        // One that is lost must not keep the others from fencing, nor the record from saying so.
+        failure ??= error
+      }
     let list: readonly Quarantine[] = node.store.quarantines()
     for (const workspace of workspaces)
       list = withQuarantine(list, { workspace, reason: why, by: 'sluice', commandId: 'activation-failed', atMs })
     node.store.saveQuarantines(list)
+    if (failure !== undefined) throw failure
   })

@@ -7,7 +7,7 @@ import type { BackendName, Plan, PlanSource, WorkspaceId } from '../plan/model.j
 import type { TrustDomain } from '../policy/model.js'
 import type { Agreement } from './decide.js'
 import { agentFault } from './errors.js'
-import { type AgentNode, lookUp } from './node.js'
+import { type AgentNode, lookUp, observeReachable } from './node.js'
 import type { Activation, Quarantine, RefusedBundle } from './record.js'
 
 export interface WorkspaceStatus {
@@ -28,8 +28,11 @@ export interface AgentStatus {
     readonly source: PlanSource
     readonly decidedAtMs: number
   } | null
-  /** `closed`: live and read back, and no bundle: everything is denied. */
-  readonly state: 'nothing' | 'closed' | 'active' | 'absent' | 'drifted'
+  /**
+   * `closed`: live and read back, and no bundle: everything is denied. `lost`: what carries it cannot be asked; `drift` says
+   * why, and what it fenced stays as it was or denies.
+   */
+  readonly state: 'nothing' | 'closed' | 'active' | 'absent' | 'drifted' | 'lost'
   readonly drift: readonly string[]
   /** An apply was cut short; the next one settles it. */
   readonly unfinished: boolean
@@ -42,8 +45,13 @@ export interface AgentStatus {
 
 /** Throws what the store throws when it cannot be read. */
 export async function status(node: AgentNode): Promise<AgentStatus> {
-  const found = await lookUp(node)
+  const unreachable = new Map<BackendName, string>()
+  const found = await lookUp(node, (backends) => observeReachable(backends, unreachable))
   const { state, previous, live } = found
+  const lost = (state.live?.backends ?? []).flatMap((name) => {
+    const why = unreachable.get(name)
+    return why === undefined ? [] : [`${name}: ${why}`]
+  })
   const quarantines = node.store.quarantines()
   const shown = [...live.values()].flatMap((seen) => (seen.live ? [seen.live] : []))
   const quarantined = new Set([
@@ -62,8 +70,8 @@ export async function status(node: AgentNode): Promise<AgentStatus> {
       source: state.live.source,
       decidedAtMs: state.live.decidedAtMs,
     },
-    state: wordFor(state.live, agreed),
-    drift: agreed?.kind === 'drifted' ? agreed.drift : [],
+    state: lost.length > 0 ? 'lost' : wordFor(state.live, agreed),
+    drift: lost.length > 0 ? lost : agreed?.kind === 'drifted' ? agreed.drift : [],
     unfinished: !found.finished,
     workspaces: (previous?.plan.workspaces ?? []).map((entry) => ({
       workspace: entry.workspace,

@@ -115,6 +115,7 @@ const STATES = {
   active: v1.State.STATE_ACTIVE,
   absent: v1.State.STATE_ABSENT,
   drifted: v1.State.STATE_DRIFTED,
+  lost: v1.State.STATE_LOST,
 } as const satisfies Record<StatusView['state'], number>
 
 export function statusMessage(node: string, seen: StatusView): ResponseOf<'Enforcement/GetStatus'> {

@@ -23,7 +23,7 @@ export interface StatusView {
     }
     readonly decidedAtMs: number
   } | null
-  readonly state: 'nothing' | 'closed' | 'active' | 'absent' | 'drifted'
+  readonly state: 'nothing' | 'closed' | 'active' | 'absent' | 'drifted' | 'lost'
   readonly drift: readonly string[]
   readonly unfinished: boolean
   readonly workspaces: readonly {

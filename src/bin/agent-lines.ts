@@ -19,6 +19,8 @@ export function ofLoop(line: LoopLine): Spoken | undefined {
       return { level: 'error', event: 'failed', detail: { during: line.during, why: why(line.error) } }
     case 'drift':
       return { level: 'warning', event: 'drift', detail: { findings: line.drift.slice(0, MAX_FINDINGS) } }
+    case 'whole':
+      return { level: 'info', event: 'whole', detail: {} }
     case 'carried': {
       // Once a second, and never news; what it does is told by the trail, and what it cannot do as `failed`.
       if (line.command === 'tend') return undefined

@@ -81,7 +81,8 @@ export async function runAgent(around: Surroundings, config: Configured, request
   const heard = (line: LoopLine): void => {
     say(ofLoop(line))
     // Ready means that the fence is read back: not while it differs, and again once it was put right.
-    if (line.kind === 'drift') api?.setReady(false)
+    if (line.kind === 'drift' || (line.kind === 'failed' && line.during === 'sweep')) api?.setReady(false)
+    if (line.kind === 'whole') api?.setReady(true)
     if (line.kind !== 'carried') return
     metrics.ran(line.command, line.elapsedMs, line.failed)
     if (line.command === 'repair' && !line.failed) api?.setReady(true)

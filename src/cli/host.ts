@@ -287,7 +287,7 @@ export interface NodeStatus {
     readonly decidedAtMs: number
   } | null
   /** `active` is said only of what was read back; `closed` likewise, of a node without a bundle. */
-  readonly state: 'nothing' | 'closed' | 'active' | 'absent' | 'drifted'
+  readonly state: 'nothing' | 'closed' | 'active' | 'absent' | 'drifted' | 'lost'
   readonly drift: readonly string[]
   /** An apply was cut short and the next one will settle it. */
   readonly unfinished: boolean

@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { failingNft } from '../support/agent/failing-nft.js'
 import { RunningAgent, until } from '../support/agent/running.js'
 import { OUT } from '../support/lab/addresses.js'
 import { type Lab, openLab } from '../support/lab/lab.js'
@@ -197,6 +198,41 @@ labSuite('the failure table of a running agent', () => {
     await agent.told('trust-root', ({ code }) => code === 'BUNDLE_ROOT')
     expect([await reach(lab), await reach(lab, OUT.registry)]).toEqual(['connected', 'reset'])
     await until('the refusal in the trail', () => codes().includes('BUNDLE_ROOT'))
+  })
+
+  it('backend lost: said, nothing opens or moves elsewhere, and whole again when it is back', {
+    timeout: PATIENT,
+  }, async () => {
+    await prepare('http: 127.0.0.1:9465\n')
+    const nftables = failingNft(agent.operator.directory)
+    agent.environment = nftables.environment
+    await live()
+    const ready = async () => {
+      const ask = `fetch('http://127.0.0.1:9465/readyz').then(async (r) => console.log(r.status, (await r.text()).trim()))`
+      return (await lab.exec('node', [process.execPath, '-e', ask])).stdout.trim()
+    }
+    expect(await ready()).toBe('200 active')
+    nftables.fail()
+    const lost = await until('the loss to be said', async () => {
+      const seen = await state()
+      return seen.state === 'lost' && seen
+    })
+    expect(lost.drift).toEqual([expect.stringContaining('nftables: the backend nftables cannot be asked what is live')])
+    expect(await ready()).toBe('503 lost')
+    await agent.told('failed', ({ during }) => during === 'sweep')
+    // What it fenced goes on being fenced, and what somebody takes away is not open either.
+    expect([await reach(lab), await reach(lab, OUT.registry)]).toEqual(['connected', 'reset'])
+    expect((await nft('flush', 'ruleset')).status).toBe(0)
+    expect([await reach(lab), await reach(lab, OUT.registry)]).toEqual(['timeout', 'timeout'])
+    await agent.publish(2, [OUT.registry], BOTH)
+    await agent.told('source-failed', ({ code }) => code === 'AGENT_BACKEND_LOST')
+    expect(await reach(lab, OUT.registry)).toBe('timeout')
+    await until('the loss in the trail', () => codes().includes('drift'))
+    nftables.mend()
+    await agent.told('active', ({ revision }) => revision === '2')
+    await until('the workspace to be let in', async () => (await reach(lab, OUT.registry)) === 'connected')
+    await until('it to be ready', async () => (await ready()) === '200 active')
+    expect(await reach(lab)).toBe('reset')
   })
 
   it('agent dies: the fence stands', { timeout: PATIENT }, async () => {

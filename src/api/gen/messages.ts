@@ -293,6 +293,7 @@ export const sluice = $root.sluice = (() => {
             values[valuesById[3] = "STATE_ACTIVE"] = 3;
             values[valuesById[4] = "STATE_ABSENT"] = 4;
             values[valuesById[5] = "STATE_DRIFTED"] = 5;
+            values[valuesById[6] = "STATE_LOST"] = 6;
             return values;
         })();
 

@@ -65,7 +65,8 @@ export namespace sluice {
             STATE_CLOSED = 2,
             STATE_ACTIVE = 3,
             STATE_ABSENT = 4,
-            STATE_DRIFTED = 5
+            STATE_DRIFTED = 5,
+            STATE_LOST = 6
         }
 
         interface IActivation extends sluice.v1alpha1.Activation.$Properties {

@@ -13,6 +13,7 @@ const STATES = {
   closed: ['yellow', 'no bundle is active: everything is denied, read back just now'],
   active: ['green', 'active, read back just now'],
   absent: ['red', 'on record, but nothing of it is there; apply the bundle again'],
+  lost: ['red', 'what carries it cannot be asked; it stays as it was, or denies, and is asked again'],
   drifted: ['red', 'what is there differs from the record; apply the bundle again'],
 } as const satisfies Record<NodeStatus['state'], readonly [Ink, string]>
 

@@ -31,6 +31,8 @@ export interface Slotted {
 export class RunningAgent {
   readonly operator = new Operator()
   readonly lines: Line[] = []
+  /** More of the environment of the process that is started next. */
+  environment: Readonly<Record<string, string>> = {}
   private child: ChildProcess | undefined
   private ended: Promise<unknown> = Promise.resolve()
   private stderr = ''
@@ -104,6 +106,7 @@ export class RunningAgent {
     const child = spawn('ip', [...words, ...more], {
       cwd: this.operator.directory,
       stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, ...this.environment },
     })
     this.child = child
     createInterface({ input: child.stderr }).on('line', (line) => {
