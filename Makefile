@@ -1,5 +1,5 @@
 # The manual of this project: `make` prints it. Each target does the set-up that it needs, so that a fresh Debian or Ubuntu
-# machine with Node and root needs nothing by hand. BACKEND names the backend of the demo.
+# machine with Node and root needs nothing by hand. BACKEND names the backend of the demo (nftables, ebpf, doca).
 
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
@@ -44,7 +44,7 @@ test: ## Build, check, lint and run every suite; the last line counts them
 	@scripts/setup.sh tests
 	@node scripts/test.mjs
 
-demo: build native ## A signed bundle becomes rules in the kernel, and real packets obey them
+demo: build native $(if $(filter doca%,$(BACKEND)),shims) ## A signed bundle becomes rules in the kernel, and real packets obey them
 	@node scripts/demo.mjs
 
 bench: build native ## Measure what the fence costs, one file a promise

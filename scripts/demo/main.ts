@@ -2,14 +2,16 @@
 // the product's own commands; every probe before the fence and behind it; bundles that must not get in; a grant dropped under
 // load; a quarantine under load; a policy of host names. Prints what was seen and ends with `demo: N probes, 0 unexpected`. Needs root.
 //
-// BACKEND names the backend (nftables when unset). Everything it makes is taken away again, except the events' file.
+// BACKEND names the backend (nftables when unset; `doca` is doca-flow on the software BlueField, card.ts). Where a backend
+// declares that it differs, its rows say so (terms.ts). Everything it makes is taken away again, except the events' file.
 
 import { copyFileSync, mkdirSync, rmSync } from 'node:fs'
 import { OUT, UPLINK, WS } from '../../test/support/lab/addresses.js'
 import { type Lab, withLab } from '../../test/support/lab/lab.js'
 import { canBuild } from '../../test/support/lab/namespaces.js'
 import { repositoryPath } from '../../test/support/lab/repository.js'
-import { names } from './names.js'
+import { CARD_GATEWAY, CARD_SLOT, Card, plugIn } from './card.js'
+import { names, UPSTREAM } from './names.js'
 import type { Probe, Scene, Verdict } from './probe.js'
 import { PROBES } from './probes.js'
 import { type Document, Product, textAt } from './product.js'
@@ -17,9 +19,13 @@ import { type QuarantineTimes, quarantine } from './quarantine.js'
 import { type Applying, apply, refusals } from './refusals.js'
 import { finish, printTable, progress, type Row } from './report.js'
 import { revocation } from './revocation.js'
-import { WORKSPACE, Workshop } from './workshop.js'
+import { because, declared, expected, type Terms } from './terms.js'
+import { type Ground, VETH, WORKSPACE, Workshop } from './workshop.js'
 
-const BACKEND = process.env.BACKEND ?? 'nftables'
+const ASKED = process.env.BACKEND ?? 'nftables'
+const BACKEND = ASKED === 'doca' ? 'doca-flow' : ASKED
+const ON_CARD = BACKEND === 'doca-flow'
+const GROUND: Ground = ON_CARD ? { slot: CARD_SLOT, attach: 'pf0vf*', more: UPSTREAM } : VETH
 const DIRECTORY = repositoryPath('build/demo-run')
 const EVENTS = repositoryPath('build/demo-events.ndjson')
 
@@ -42,6 +48,7 @@ async function openScene(lab: Lab): Promise<Scene> {
     node,
     sender: await lab.sender('ws', WS.inside),
     outside: await lab.sniff('out', UPLINK.out.interface),
+    gateway: WS.slot,
   }
 }
 
@@ -79,20 +86,24 @@ async function explained(product: Product, probe: Probe): Promise<Said | undefin
   }
 }
 
-async function* behindTheFence(scene: Scene, product: Product): AsyncGenerator<Row> {
+async function* behindTheFence(scene: Scene, product: Product, terms: Terms): AsyncGenerator<Row> {
   for (const [i, probe] of PROBES.entries()) {
     const said = await explained(product, probe)
     const observed = await probe.run(scene)
+    // What the plan means is one thing, what this backend declares to do about it another.
     const agrees = said === undefined || said.verdict === probe.expect
+    const wanted = expected(probe, terms)
     if (i === 0) progress(`first verdict: ${probe.name}: ${observed}`)
     if ((i + 1) % 15 === 0) progress(`${i + 1} of ${PROBES.length} probes done`)
     yield {
       group: probe.group,
       probe: probe.name,
-      expected: probe.expect,
+      expected: wanted.expect,
       observed,
-      clause: agrees ? (said?.clause ?? probe.because ?? '') : `explain says ${said.verdict}: ${said.clause}`,
-      ok: observed === probe.expect && agrees,
+      clause: agrees
+        ? because(said?.clause ?? probe.because ?? '', wanted)
+        : `explain says ${said.verdict}: ${said.clause}`,
+      ok: observed === wanted.expect && agrees,
     }
   }
 }
@@ -114,26 +125,32 @@ async function emptySlot({ lab }: Scene): Promise<Row> {
 /** Runs everything; rows are collected as they come, so that a demo that has to stop still shows what it saw. */
 async function demo(lab: Lab, rows: Row[]): Promise<QuarantineTimes> {
   const product = new Product(lab.namespace('node'), DIRECTORY)
+  const card = ON_CARD ? new Card(lab, product) : undefined
+  if (card) plugIn()
+  const terms = await declared(product, BACKEND)
   const scene = await openScene(lab)
   await beforeTheFence(scene)
 
   const workshop = new Workshop(DIRECTORY, product)
-  await workshop.open(BACKEND)
+  await workshop.open(BACKEND, GROUND)
   await workshop.draft('revision-1')
   await workshop.sign('revision-1', 10)
   progress('keys, trust root, inventory and bundle made and signed')
   const slots = ['--inventory', 'inventory.yaml', '--config', 'agent.yaml']
   await product.run('plan', 'revision-1', ...slots, '--out', 'plan.json')
-  const first = await apply(product, 'revision-1', BACKEND)
+  await card?.insert()
+  await card?.start()
+  const first = await apply(product, 'revision-1')
   if (first.exit !== 0) throw new Error(`apply: exit ${first.exit}\n${JSON.stringify(first.json, undefined, 2)}`)
   const [generation, took] = [textAt(first.json, 'generation'), textAt(first.json, 'elapsedMs')]
   progress(`generation ${generation} active on ${BACKEND} after ${took} ms`)
 
   const watch = product.watch()
-  for await (const row of behindTheFence(scene, product)) rows.push(row)
+  const fenced = card ? { ...scene, gateway: CARD_GATEWAY } : scene
+  for await (const row of behindTheFence(fenced, product, terms)) rows.push(row)
   rows.push(await emptySlot(scene))
   await scene.outside.close()
-  const applying: Applying = { lab, product, workshop, backend: BACKEND }
+  const applying: Applying = { lab, product, workshop, terms, agentRuns: card !== undefined }
   progress('bundles that must not get in')
   rows.push(...(await refusals(applying)))
   progress('a revision that drops a grant, while downloads run')
@@ -141,11 +158,19 @@ async function demo(lab: Lab, rows: Row[]): Promise<QuarantineTimes> {
   progress('quarantine, while downloads run')
   const { rows: quarantined, times } = await quarantine(applying)
   rows.push(...quarantined)
+  if (terms.counted) rows.push(await counted(product))
+  if (card) {
+    progress('the card is reset under the agent; the agent is killed')
+    // It would end with the agent.
+    await watch.stop()
+    rows.push(...(await card.reset()), ...(await card.killed()))
+  }
   progress('names: a policy of host names, a resolver, the mediator')
   rows.push(...(await names(applying)))
-  await watch.stop()
-  rows.push(told(rows, watch.facts))
+  if (!card) await watch.stop()
+  if (!terms.counted) rows.push(told(rows, watch.facts))
   copyFileSync(workshop.events(), EVENTS)
+  await card?.stop()
   await product.run('uninstall', '--yes', '--config', 'agent.yaml')
   rows.push(await leftovers(lab))
   return times
@@ -153,6 +178,7 @@ async function demo(lab: Lab, rows: Row[]): Promise<QuarantineTimes> {
 
 /** The link layer is judged before packets can be sampled; an empty slot has no workspace to speak of. */
 const UNTOLD = ['link-layer', 'not-attached']
+const COUNTED = ['link-layer', 'spoof', 'no-grant', 'no-flow']
 
 /** Every reason for which a probe was refused must be in the trail. */
 function told(rows: readonly Row[], facts: readonly Document[]): Row {
@@ -170,9 +196,26 @@ function told(rows: readonly Row[], facts: readonly Document[]): Row {
   }
 }
 
+/** Where refused packets are counted and not shown, the counters must have moved, each reason for itself. */
+async function counted(product: Product): Promise<Row> {
+  const drops = (await product.run('status', '--config', 'agent.yaml')).json.drops as Readonly<Record<string, string>>
+  const still = COUNTED.filter((reason) => Number(drops[reason] ?? 0) === 0)
+  return {
+    group: 'audit',
+    probe: `refusals counted in sluice status, ${COUNTED.length} reasons`,
+    expected: 'all counted',
+    observed: still.length === 0 ? 'all counted' : `not counted: ${still.join(', ')}`,
+    clause: `${COUNTED.join(', ')}; denials: counted`,
+    ok: still.length === 0,
+  }
+}
+
+/** The card's own chain keeps its cables closed, with or without us. */
+const CARD_TABLE = /^table netdev doca_emulator_\d+ \{\n[^}]*\}\n\}\n?/gm
+
 async function leftovers(lab: Lab): Promise<Row> {
   const { stdout } = await lab.exec('node', ['nft', 'list', 'ruleset'])
-  const observed = stdout.trim() === '' ? 'nothing left' : 'tables left'
+  const observed = stdout.replace(CARD_TABLE, '').trim() === '' ? 'nothing left' : 'tables left'
   return {
     group: 'uninstall',
     probe: 'rules in the node afterwards',

@@ -16,6 +16,9 @@ const GROUP = 'names, through the mediator'
 /** A learned grant of the shortest lifetime and its grace last 31 s. */
 const EXPIRY_LIMIT_MS = 60_000
 
+/** Section of agent.yaml. */
+export const UPSTREAM = `\ndns:\n  upstreams: ["udp://${UPLINK.out.v4}"]\n`
+
 const row = (probe: string, expected: string, observed: string, clause: string): Row => ({
   ...{ group: GROUP, probe, expected, observed, clause },
   ok: observed === expected,
@@ -35,20 +38,23 @@ export async function names(scene: Applying): Promise<Row[]> {
   })
   try {
     copyFileSync(repositoryPath('scripts/demo/names.yaml'), join(workshop.directory, 'names.yaml'))
-    workshop.edit('agent.yaml', (text) => `${text}\ndns:\n  upstreams: ["udp://${UPLINK.out.v4}"]\n`)
+    // A running agent was told where to ask when it began, and answers by itself.
+    if (!scene.agentRuns) workshop.edit('agent.yaml', (text) => `${text}${UPSTREAM}`)
     const words = ['--from', 'names.yaml', '--out', 'names', '--workspace', WORKSPACE, '--name', 'names']
     await product.run('bundle', 'init', ...words)
     // Three names of the laboratory lead to one address: the author accepts that.
     workshop.edit(`names/${FENCE}`, (text) => text.replace(/^delegate:\n/m, 'delegate:\n  - shared-address\n'))
     await workshop.sign('names', 100)
-    const applied = await apply(product, 'names', scene.backend)
+    const applied = await apply(product, 'names')
     if (applied.exit !== 0)
       throw new Error(`apply: exit ${applied.exit}\n${JSON.stringify(applied.json, undefined, 2)}`)
-    const mediator = await product.begin('listening on ', 'mediate', '--config', 'agent.yaml')
+    const mediator = scene.agentRuns
+      ? undefined
+      : await product.begin('listening on ', 'mediate', '--config', 'agent.yaml')
     try {
-      return [...(await asked(scene)), ...(await runsOut(lab))]
+      return [...(await asked(scene)), ...(await runsOut(scene))]
     } finally {
-      await mediator.stop()
+      await mediator?.stop()
     }
   } finally {
     await resolver.close()
@@ -85,7 +91,7 @@ async function asked({ lab, product }: Applying): Promise<Row[]> {
 }
 
 /** The shortest grant there is: new connections end with it, a live one does not. */
-async function runsOut(lab: Lab): Promise<Row[]> {
+async function runsOut({ lab }: Applying): Promise<Row[]> {
   await dig(lab, 'zero.lab.example')
   const { number } = await lab.ws.download({ host: OUT.git, port: 8080, rate: 20_000 })
   progress('waiting for a learned grant to run out, about 31 s')

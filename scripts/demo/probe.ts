@@ -17,6 +17,8 @@ export interface Scene {
   readonly sender: Sender
   /** Watches what arrives in the outside world. */
   readonly outside: Sniffer
+  /** The node's own interface towards the workspace: the one that answers it. */
+  readonly gateway: string
 }
 
 export interface Probe {
@@ -27,6 +29,8 @@ export interface Probe {
   readonly question?: string
   /** What the table says where there is no question. */
   readonly because?: string
+  /** What becomes of it where no flow state is held (capability `flowState: none`). */
+  readonly stateless?: Verdict
   /** False: gets nowhere without a fence either, so the check before the fence leaves it out. */
   readonly open: boolean
   run(scene: Scene): Promise<Verdict>
@@ -105,7 +109,7 @@ let marks = 0
 
 /** A raw frame from the workspace. `build` gets a payload to put in; it is looked for on the outside wire. */
 export const raw = (
-  rest: Rest & { because: string; open?: boolean },
+  rest: Rest & { because: string; open?: boolean; stateless?: Verdict },
   build: (mark: Uint8Array) => readonly Uint8Array[],
 ): Probe => ({
   ...rest,

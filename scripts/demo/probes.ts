@@ -98,7 +98,7 @@ const forged: readonly Probe[] = [
   rawUdp(lost(FORGED, 'IPv4 options', 'malformed'), { to: OUT.registry, options: nop }),
   rawUdp(lost(FORGED, 'IPv6 hop-by-hop header', 'malformed'), { to: OUT.git6, extensions: [0] }),
   rawUdp(lost(FORGED, 'IPv6 destination options', 'malformed'), { to: OUT.git6, extensions: [60] }),
-  raw(lost(FORGED, 'TCP in the middle of no flow', 'no-flow'), (mark) => [
+  raw({ ...lost(FORGED, 'TCP in the middle of no flow', 'no-flow'), stateless: 'allowed' }, (mark) => [
     ipFrame({
       source: WS.v4,
       destination: OUT.git,
@@ -142,12 +142,12 @@ function neighbourProbe(name: string, address: string, build: (mac: string) => r
     expect: 'dropped',
     because: 'link-layer',
     open: true,
-    run: async ({ lab, sender }) => {
+    run: async ({ lab, sender, gateway }) => {
       await sender.send(build(FORGED_MAC))
       await new Promise((done) => setTimeout(done, 80))
-      const { stdout } = await lab.exec('node', ['ip', 'neigh', 'show', address, 'dev', WS.slot])
+      const { stdout } = await lab.exec('node', ['ip', 'neigh', 'show', address, 'dev', gateway])
       if (!stdout.includes(FORGED_MAC)) return 'dropped'
-      await lab.exec('node', ['ip', 'neigh', 'flush', 'dev', WS.slot])
+      await lab.exec('node', ['ip', 'neigh', 'flush', 'dev', gateway])
       return 'allowed'
     },
   }

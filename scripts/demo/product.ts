@@ -51,7 +51,7 @@ export class Product {
     return new Watch(spawn('ip', words, { cwd: this.directory, stdio: ['ignore', 'pipe', 'pipe'] }))
   }
 
-  /** Starts a command that runs until it is interrupted; resolves when it has said a line that begins with `first`. */
+  /** Starts a command that runs until it is interrupted; resolves when it has said a line that has `first` in it. */
   async begin(first: string, ...words: readonly string[]): Promise<Begun> {
     const argv = ['netns', 'exec', this.namespace, process.execPath, PROGRAM, ...words]
     const child = spawn('ip', argv, { cwd: this.directory, stdio: ['ignore', 'ignore', 'pipe'] })
@@ -60,16 +60,15 @@ export class Product {
     await new Promise<void>((done, failed) => {
       createInterface({ input: child.stderr }).on('line', (line) => {
         said.push(line)
-        if (line.startsWith(first)) done()
+        if (line.includes(first)) done()
       })
       void closed.then(() => failed(new Error(`sluice ${words.join(' ')} ended: ${said.join('\n')}`)))
     })
-    return {
-      stop: async () => {
-        child.kill('SIGINT')
-        await closed
-      },
+    const end = async (signal: 'SIGINT' | 'SIGKILL'): Promise<void> => {
+      child.kill(signal)
+      await closed
     }
+    return { stop: () => end('SIGINT'), kill: () => end('SIGKILL') }
   }
 
   /** As `try`, for commands that must work. */
@@ -84,6 +83,8 @@ export class Product {
 export interface Begun {
   /** Ends it as Ctrl-C does. */
   stop(): Promise<void>
+  /** Ends it at once, without its leave. */
+  kill(): Promise<void>
 }
 
 /** A running `sluice watch`: the facts that it told so far. */

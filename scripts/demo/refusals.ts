@@ -5,17 +5,20 @@ import { OUT } from '../../test/support/lab/addresses.js'
 import type { Lab } from '../../test/support/lab/lab.js'
 import { type Product, textAt } from './product.js'
 import type { Row } from './report.js'
+import type { Terms } from './terms.js'
 import { FENCE, SANDBOX, type Workshop } from './workshop.js'
 
 export interface Applying {
   readonly lab: Lab
   readonly product: Product
   readonly workshop: Workshop
-  readonly backend: string
+  readonly terms: Terms
+  /** `sluice agent` runs; commands go to its socket. */
+  readonly agentRuns: boolean
 }
 
-export const apply = (product: Product, bundle: string, backend: string) =>
-  product.try(...['apply', bundle, '--inventory', 'inventory.yaml', '--backend', backend, '--config', 'agent.yaml'])
+export const apply = (product: Product, bundle: string) =>
+  product.try(...['apply', bundle, '--inventory', 'inventory.yaml', '--config', 'agent.yaml'])
 
 /** Generation and digest of what is live, read back. */
 export async function liveMark(product: Product): Promise<string> {
@@ -27,7 +30,7 @@ const GROUP = 'bundles that must not get in'
 
 async function mustNotEnter(scene: Applying, probe: string, bundle: string, code: string): Promise<Row> {
   const before = await liveMark(scene.product)
-  const answer = await apply(scene.product, bundle, scene.backend)
+  const answer = await apply(scene.product, bundle)
   const found = textAt(answer.json, 'error', 'code')
   const untouched = (await liveMark(scene.product)) === before && before.startsWith('active ')
   const granted = await scene.lab.ws.tcp({ host: OUT.git, port: 22, say: 'hello' })

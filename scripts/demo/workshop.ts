@@ -14,6 +14,15 @@ export const CHANNEL = 'stable'
 export const SANDBOX = 'sandbox.yaml'
 export const FENCE = 'fence.yaml'
 
+/** Where the fence stands: the slot of the workspace, which interfaces are workspaces', and more lines of agent.yaml. */
+export interface Ground {
+  readonly slot: string
+  readonly attach: string
+  readonly more?: string
+}
+
+export const VETH: Ground = { slot: `{ kind: veth, interface: ${WS.slot} }`, attach: 'ws*' }
+
 export class Workshop {
   constructor(
     readonly directory: string,
@@ -23,16 +32,17 @@ export class Workshop {
   private path = (...parts: readonly string[]): string => join(this.directory, ...parts)
 
   /** Keys, trust root, agent.yaml and the signed inventory. */
-  async open(backend: string): Promise<void> {
+  async open(backend: string, ground: Ground = VETH): Promise<void> {
     await this.product.run('init', '.', '--interface', WS.slot)
     this.edit('agent.yaml', (text) =>
       text
         .replace(/^audience:.*$/m, `audience: ${AUDIENCE}`)
         .replace(/^channel:.*$/m, `channel: ${CHANNEL}`)
         .replace(/^backends:.*$/m, `backends: [${backend}]`)
-        .replace(/^attach_interfaces:.*$/m, 'attach_interfaces: ["ws*"]'),
+        .replace(/^attach_interfaces:.*$/m, `attach_interfaces: ["${ground.attach}"]`)
+        .concat(ground.more ?? ''),
     )
-    writeFileSync(this.path('inventory.yaml'), inventory())
+    writeFileSync(this.path('inventory.yaml'), inventory(ground.slot))
     await this.product.run('inventory', 'sign', 'inventory.yaml', '--key', this.key('inventory'))
   }
 
@@ -101,13 +111,13 @@ export class Workshop {
   }
 }
 
-const inventory = (): string => `apiVersion: sluice.dev/v1alpha1
+const inventory = (slot: string): string => `apiVersion: sluice.dev/v1alpha1
 kind: Inventory
 audience: ${AUDIENCE}
 revision: 2
 workspaces:
   - id: ${WORKSPACE}
-    slot: { kind: veth, interface: ${WS.slot} }
+    slot: ${slot}
     mac: "${WS.mac}"
     addresses: ["${WS.v4}", "${WS.v6}"]
     gateway: { mac: "${WS.gatewayMac}", addresses: ["${WS.gateway4}", "${WS.gateway6}"] }
