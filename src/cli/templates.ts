@@ -56,6 +56,14 @@ attach_interfaces: ${list(values.interfaces)}
 # Health and metrics of the agent, on loopback: /livez, /readyz, /metrics.
 # http: 127.0.0.1:9465
 
+# Where else events go, from the running agent: in order, at least once, each sink with a cursor of its own. What waits for a
+# sink waits in the journal, which keeps segments as retention says (octets and seconds). Kinds: file, http.
+# retention: {keep_bytes: 1073741824, keep_seconds: 7776000}
+# sinks:
+#   - {name: archive, kind: file, path: /var/log/sluice/events.ndjson, keep_files: 30}
+#   - {name: siem, kind: http, url: "https://siem.example:8088/services/collector", format: splunk-hec, token_file: siem.token}
+# heartbeat_seconds: 60
+
 # gRPC over mutual TLS: identities (SPIFFE URIs of certificates, or URI/*) by what they may do.
 # api:
 #   listen: 127.0.0.1:7443

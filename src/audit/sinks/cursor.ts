@@ -27,6 +27,8 @@ export interface Cursor extends Settled {
   readonly from: number
   /** Everything up to and with this one is settled. */
   readonly sequence: number
+  /** Of an outage that the trail was told of and that has not ended; milliseconds since 1970. */
+  readonly failingSinceMs?: number
 }
 
 export const NOTHING_SETTLED: Settled = { delivered: 0, dead: 0, leftOut: 0, discarded: 0 }
@@ -56,7 +58,9 @@ function parsed(text: string): Cursor | undefined {
     const { chain } = value
     const [from, sequence, delivered, dead, leftOut, discarded] = NUMBERS.map((name) => Number(value[name]))
     const all = { chain, from, sequence, delivered, dead, leftOut, discarded } as Cursor
-    return NUMBERS.every((name) => Number.isSafeInteger(all[name]) && all[name] >= 0) ? all : undefined
+    const since = value.failingSinceMs
+    if (!NUMBERS.every((name) => Number.isSafeInteger(all[name]) && all[name] >= 0)) return undefined
+    return typeof since === 'number' ? { ...all, failingSinceMs: since } : all
   } catch {
     // No JSON is no cursor either; the caller says so.
     return undefined

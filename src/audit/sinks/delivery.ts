@@ -32,6 +32,9 @@ export const DELIVERY: DeliveryTerms = {
   deadBytes: 16 << 20,
 }
 
+/** When the agent stops, in a row and without pauses. */
+const LAST_TRIES = 3
+
 export interface DeliverySetting {
   readonly name: string
   readonly kind: string
@@ -104,12 +107,13 @@ export class Delivery {
     this.dead = new DeadLetters(deadFile(setting.directory, setting.name), this.terms.deadBytes)
   }
 
-  /** Delivers until aborted: by `ending` once everything was delivered or does not get through, by `signal` at once. */
+  /** Delivers until aborted: by `ending` once everything was delivered or failed a few times more, by `signal` at once. */
   async run(ending: AbortSignal, signal: AbortSignal): Promise<void> {
+    let last = 0
     try {
       while (!signal.aborted) {
         const waitMs = await this.turn(signal)
-        if (waitMs > 0 && ending.aborted) return
+        if (waitMs > 0 && ending.aborted && (this.state === 'waiting' || ++last >= LAST_TRIES)) return
         if (waitMs > 0) await this.effects.sleep(waitMs, ending)
       }
     } finally {
@@ -164,6 +168,9 @@ export class Delivery {
     const before = oldest ? oldest.sequence - 1 : 0
     this.cursor = held ?? { ...FIRST_CURSOR, chain: oldest?.chain ?? '', from: before, sequence: before }
     if (!held) writeCursor(file, this.cursor)
+    const { failingSinceMs: sinceMs } = this.cursor
+    // An outage that outlived the agent ends with one word like any other.
+    if (sinceMs !== undefined) this.standing = { failures: 1, sinceMs, told: true }
     return new Spool(eventsFile, this.cursor, this.effects.durable, (lost) => {
       this.unsettled += lost
       const atMs = this.effects.nowMs()
@@ -211,13 +218,17 @@ export class Delivery {
   private settle(lines: readonly SpoolLine[], outcome: (line: SpoolLine) => keyof Settled): void {
     for (const line of lines) {
       const { chain, sequence, gap } = line
-      if (chain !== this.cursor.chain) this.cursor = { ...FIRST_CURSOR, chain }
+      if (chain !== this.cursor.chain) this.cursor = { ...this.cursor, ...FIRST_CURSOR, chain }
       const kind = outcome(line)
       const discarded = this.cursor.discarded + gap
       this.unsettled -= gap
       this.cursor = { ...this.cursor, sequence, discarded, [kind]: this.cursor[kind] + 1 }
     }
     this.pending = this.pending.slice(lines.length)
+    this.keep()
+  }
+
+  private keep(): void {
     const { directory, name } = this.setting
     try {
       writeCursor(cursorFile(directory, name), this.cursor)
@@ -232,7 +243,11 @@ export class Delivery {
     this.error = undefined
     const { standing, tell } = worked(this.standing, this.effects.nowMs())
     this.standing = standing
-    if (tell?.kind === 'ended') this.tellOutage('sink-recovered', tell.elapsedMs)
+    if (tell?.kind !== 'ended') return
+    this.tellOutage('sink-recovered', tell.elapsedMs)
+    const { failingSinceMs: _, ...cursor } = this.cursor
+    this.cursor = cursor
+    this.keep()
   }
 
   private async fail(error: unknown): Promise<number> {
@@ -246,7 +261,11 @@ export class Delivery {
     await this.sink?.close().catch(() => undefined) // in an unknown state; it is opened anew
     this.sink = undefined
     await this.spool?.skipRetired().catch(() => undefined) // a journal that cannot be read is met again at the next turn
-    if (tell?.kind === 'begun') this.tellOutage('sink-failing', Math.max(0, nowMs() - standing.sinceMs))
+    if (tell?.kind === 'begun') {
+      this.tellOutage('sink-failing', Math.max(0, nowMs() - standing.sinceMs))
+      this.cursor = { ...this.cursor, failingSinceMs: standing.sinceMs }
+      if (this.spool) this.keep()
+    }
     return waitMs
   }
 

@@ -65,6 +65,36 @@ socket: run/sluice.sock
     })
   })
 
+  it('reads sinks by their kind, with bounds for what they leave out', () => {
+    const sinks = `sinks:
+  - {name: archive, kind: file, path: out/events.ndjson}
+  - name: siem
+    kind: http
+    url: https://siem.example:8088/services/collector
+    format: splunk-hec
+    token_file: siem.token
+retention: {keep_bytes: 1000000}
+heartbeat_seconds: 15
+`
+    expect(read(`${GOOD}${sinks}`)).toMatchObject({
+      notes: [],
+      config: {
+        retention: { keepBytes: 1_000_000 },
+        heartbeatMs: 15_000,
+        sinks: [
+          {
+            ...{ name: 'archive', kind: 'file', path: '/etc/sluice/out/events.ndjson', sync: 'batch' },
+            ...{ rotateBytes: 67_108_864, rotateMs: 86_400_000, keepFiles: 30 },
+          },
+          {
+            ...{ name: 'siem', kind: 'http', url: 'https://siem.example:8088/services/collector' },
+            ...{ format: 'splunk-hec', gzip: true, tokenFile: '/etc/sluice/siem.token' },
+          },
+        ],
+      },
+    })
+  })
+
   const cases: readonly (readonly [string, string, string])[] = [
     [
       'an unknown key',
@@ -155,6 +185,41 @@ socket: run/sluice.sock
       'an empty channel',
       changed('stable', '""'),
       '3:10 bad-value channel: expected a name of letters, digits and . _ : @ / + -',
+    ],
+    [
+      'sinks that are no list',
+      `${GOOD}sinks: {name: a, kind: file, path: p}\n`,
+      '9:8 wrong-type sinks: expected a list',
+    ],
+    [
+      'a sink of an unknown kind',
+      `${GOOD}sinks: [{name: a, kind: fil, path: p}]\n`,
+      '9:25 bad-value sinks[0].kind: expected kind to be one of file, http; did you mean file?',
+    ],
+    [
+      'a key of another kind of sink',
+      `${GOOD}sinks: [{name: a, kind: file, path: p, url: "https://a.example"}]\n`,
+      '9:40 unknown-key sinks[0].url: unknown key "url"',
+    ],
+    [
+      'two sinks with one name',
+      `${GOOD}sinks: [{name: a, kind: file, path: p}, {name: a, kind: file, path: q}]\n`,
+      '9:41 duplicate-name sinks[1].name: each name once',
+    ],
+    [
+      'a sink whose name is part of a path',
+      `${GOOD}sinks: [{name: ../a, kind: file, path: p}]\n`,
+      '9:16 bad-value sinks[0].name: expected a name of up to 32 lower-case letters, digits and -',
+    ],
+    [
+      'events in clear text to another machine',
+      `${GOOD}sinks: [{name: a, kind: http, url: "http://siem.example/"}]\n`,
+      '9:36 bad-value sinks[0].url: expected an https address, or an http address of loopback, without a user or password in it',
+    ],
+    [
+      'a password in an address',
+      `${GOOD}sinks: [{name: a, kind: http, url: "https://u:p@siem.example/"}]\n`,
+      '9:36 bad-value sinks[0].url: expected an https address, or an http address of loopback, without a user or password in it',
     ],
     ['a list', '- a\n', '1:1 wrong-type : expected a mapping of configuration keys'],
     [

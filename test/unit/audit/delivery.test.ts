@@ -107,6 +107,25 @@ describe('a sink that fails', () => {
     expect(status().error).toBeUndefined()
   })
 
+  it('for longer than the agent runs: what was told as begun is told as ended', async () => {
+    receiver.decide = () => 'fail'
+    await spooled.write(3)
+    const first = spooled.deliver(receiver.open)
+    await until('a failure', () => first.status().failures > 0)
+    spooled.nowMs += 50
+    await until('the outage', () => spooled.told.length > 0)
+    await first.end()
+    expect(held()?.failingSinceMs).toBe(1_000_000)
+    spooled.nowMs += 1_000
+    receiver.decide = () => 'take'
+    const second = spooled.deliver(receiver.open)
+    await until('the end', () => spooled.told.length > 1)
+    expect(spooled.told.map(({ kind }) => kind)).toEqual(['sink-failing', 'sink-recovered'])
+    expect(spooled.told[1]).toMatchObject({ elapsedMs: 1_050 })
+    await until('the word is kept', () => held()?.failingSinceMs === undefined)
+    await second.end()
+  })
+
   it('while the journal retires segments: what is gone is counted and told at once, and the rest arrives', async () => {
     receiver.decide = () => 'fail'
     const sealing = { ...SEALING, segmentBytes: 1 << 16, keepBytes: 1 << 17 }
