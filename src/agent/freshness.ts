@@ -123,7 +123,7 @@ export async function tend(node: AgentNode): Promise<Tended> {
   const resumed: WorkspaceId[] = []
   const tenures = node.store.tenures()
   const away: WorkspaceId[] = []
-  let failure: unknown
+  let failure: Error | undefined
   for (const [name, { driver }] of node.backends)
     try {
       const seen = (await driver.observe()).live
@@ -138,7 +138,7 @@ export async function tend(node: AgentNode): Promise<Tended> {
       }
     } catch (error) {
       // What the others carry does not wait for one that is lost; its own deadline lies in its data plane.
-      failure ??= error
+      failure ??= error instanceof Error ? error : new TypeError(String(error))
     }
   const facts = [...suspended, ...resumed].map((workspace) => ({
     kind: suspended.includes(workspace) ? ('workspace-suspended' as const) : ('workspace-resumed' as const),

@@ -201,7 +201,7 @@ export const reassert = (node: AgentNode, plan: Plan): Promise<void> =>
 export const fenceAll = (node: AgentNode, workspaces: readonly WorkspaceId[], why: string): Promise<void> =>
   alone(node, true, async () => {
     const atMs = node.nowMs()
-    let failure: unknown
+    let failure: Error | undefined
     for (const { driver } of node.backends.values())
       try {
         const { live } = await driver.observe()
@@ -209,7 +209,7 @@ export const fenceAll = (node: AgentNode, workspaces: readonly WorkspaceId[], wh
           if (live?.workspaces.includes(workspace)) await driver.flag(workspace, 'quarantined', true)
       } catch (error) {
         // One that is lost must not keep the others from fencing, nor the record from saying so.
-        failure ??= error
+        failure ??= error instanceof Error ? error : new TypeError(String(error))
       }
     let list: readonly Quarantine[] = node.store.quarantines()
     for (const workspace of workspaces)

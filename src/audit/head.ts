@@ -5,7 +5,9 @@
 // follow the one before, and only while no later segment was begun, so that nobody can have a changed segment sealed anew.
 
 import { statSync } from 'node:fs'
+import { Fault } from '../base/fault.js'
 import { type ChainPoint, type Framed, following, link, readLink } from './chain.js'
+import { contradicts, type Damaged, later, survey } from './damage.js'
 import { hashOctets, hashText, type JournalFile } from './file.js'
 import { linesOf } from './lines.js'
 import { SEAL_FORMAT, type Seal, type SealSigner, signSeal, unverifiedSeal } from './seal.js'
@@ -19,7 +21,7 @@ import {
   segmentPath,
   writeSeal,
 } from './segment.js'
-import { readTail } from './tail.js'
+import { readTail, type Tail } from './tail.js'
 
 export interface Sealing {
   readonly signer: SealSigner
@@ -61,10 +63,7 @@ export interface Found {
   readonly closed?: Closed
 }
 /** A segment that was closed: sealed, or damaged at a line. */
-export type Closed = { readonly segment: number } & (
-  | { readonly seal: Seal }
-  | { readonly damaged: { readonly line: number; readonly sequence: number } }
-)
+export type Closed = { readonly segment: number } & ({ readonly seal: Seal } | { readonly damaged: Damaged })
 
 type Begin = Omit<ChainPoint, 'uid' | 'fingerprint'> & Partial<ChainPoint>
 
@@ -114,19 +113,50 @@ export class Head {
   private async readEnd(file: JournalFile | undefined): Promise<Found> {
     if (!file) return { tornBytes: 0, removed: 0 }
     const { size } = await file.state()
-    const tail = await readTail(file, this.path, size)
-    if (tail.tornBytes > 0) await file.truncate(tail.length)
+    const known = this.options.mark?.read()
+    let tail: Tail
+    try {
+      tail = await readTail(file, this.path, size)
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error
+      return this.setAside(known, error)
+    }
+    const before = tail.point ? {} : await this.behind()
+    const last = tail.point ?? before.point
     const tornBytes = this.dirty ? 0 : tail.tornBytes
+    const durable = known !== undefined && known.sequence > (last?.sequence ?? 0)
+    // What the mark names was synced before: no crash tears it, or makes another event of it.
+    if (tail.point && (contradicts(known, tail.point) || (tornBytes > 0 && durable))) return this.setAside(known)
+    if (tail.tornBytes > 0) await file.truncate(tail.length)
     this.dirty = false
     this.length = tail.length
     this.firstMs = tail.length === 0 ? Number.POSITIVE_INFINITY : await firstMsOf(file, tail.length)
-    const before = tail.point ? {} : await this.behind()
-    const last = tail.point ?? before.point
-    const known = this.options.mark?.read()
     const removed = known ? known.sequence - (last?.sequence ?? 0) : 0
-    const point = known && removed > 0 ? known : last
+    const point = known && (removed > 0 || contradicts(known, last)) ? known : last
     this.begin = point ?? { chain: this.options.newChain(), sequence: 0 }
     return { tornBytes, removed: Math.max(0, removed), ...(before.closed ? { closed: before.closed } : {}) }
+  }
+
+  /**
+   * Keeps a live segment that cannot be gone on with as a closed one without a seal, and begins the next (damage.ts). Throws
+   * `foreign` for a file that was never ours.
+   */
+  private async setAside(known: ChainPoint | undefined, foreign?: Fault): Promise<Found> {
+    const seen = await survey(this.path)
+    if (foreign && !seen.ours && !known) throw foreign
+    const number = (listSegments(this.path).at(-1)?.number ?? 0) + 1
+    closeSegment(this.path, number)
+    await this.file?.close()
+    this.file = undefined
+    this.file = await this.options.openFile(this.path)
+    this.dirty = false
+    this.length = 0
+    this.firstMs = Number.POSITIVE_INFINITY
+    this.begin = later(known, seen.point) ?? { chain: this.options.newChain(), sequence: 0 }
+    const read = await readSegment(segmentPath(this.path, number))
+    // A chain that holds in itself was made anew: its last event is not the one that was written.
+    const damaged = 'line' in read ? read : { line: seen.lines, sequence: read.lastSequence }
+    return { tornBytes: 0, removed: 0, closed: { segment: number, damaged } }
   }
 
   /** The segment before an empty live one; one that a crash left without its seal is sealed now. */
@@ -136,7 +166,11 @@ export class Head {
     const size = statSync(last.path).size
     const file = await this.options.openFile(last.path)
     try {
-      const { point } = await readTail(file, last.path, size)
+      // One that was set aside may end in anything: then its last whole event stands for it.
+      const { point } = await readTail(file, last.path, size).catch((error: unknown) => {
+        if (error instanceof Fault) return survey(last.path)
+        throw error
+      })
       const seal = last.sealed ? unverifiedSeal(readSealFile(last.sealPath)) : undefined
       const closed = seal ? { segment: last.number, seal } : await this.seal(last.number)
       return { ...(point ? { point } : {}), ...(closed ? { closed } : {}) }
@@ -207,6 +241,9 @@ export class Head {
     if (!sealing) return undefined
     const read = await readSegment(segmentPath(this.path, number))
     if ('line' in read) return { segment: number, damaged: read }
+    const { chain, lastSequence, fingerprint } = read
+    if (contradicts(this.options.mark?.read(), { chain, sequence: lastSequence, fingerprint, uid: '' }))
+      return { segment: number, damaged: { line: read.events, sequence: lastSequence } }
     const { signer, node } = sealing
     const seal: Seal = { format: SEAL_FORMAT, node, segment: number, sealedAtMs: nowMs(), ...read }
     await writeSeal(this.path, number, await signSeal(seal, signer))

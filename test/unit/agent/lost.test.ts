@@ -173,7 +173,7 @@ describe('the loop', () => {
       ...docaFlowBackend.capabilities(await driver.probe()),
       slots: ['veth'],
     }
-    const doca: OpenBackend = { backend: docaFlowBackend as OpenBackend['backend'], driver, capabilities }
+    const doca: OpenBackend = { backend: docaFlowBackend, driver, capabilities }
     const host = new MemoryDriver()
     const node = makeNode([doca, memoryAs('nftables', ['veth', 'tap'], host)])
     const frame = ipFrame({
