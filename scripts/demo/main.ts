@@ -7,10 +7,11 @@
 
 import { copyFileSync, mkdirSync, rmSync } from 'node:fs'
 import { OUT, UPLINK, WS } from '../../test/support/lab/addresses.js'
+import { plugIn } from '../../test/support/lab/card.js'
 import { type Lab, withLab } from '../../test/support/lab/lab.js'
 import { canBuild } from '../../test/support/lab/namespaces.js'
 import { repositoryPath } from '../../test/support/lab/repository.js'
-import { CARD_GATEWAY, CARD_SLOT, Card, plugIn } from './card.js'
+import { CARD_GATEWAY, CARD_SLOT, Card } from './card.js'
 import { names, UPSTREAM } from './names.js'
 import type { Probe, Scene, Verdict } from './probe.js'
 import { PROBES } from './probes.js'

@@ -11,6 +11,7 @@ import { decideActivation } from './decide.js'
 import { tend } from './freshness.js'
 import type { Finding } from './loop-decide.js'
 import { type AgentNode, activationOf, lookUp, type OnRecord, settle } from './node.js'
+import { outageSince } from './outage.js'
 
 export interface Looked {
   readonly finding: Finding
@@ -78,7 +79,9 @@ export async function repair(node: AgentNode): Promise<Repaired> {
   await activate(node, record, next, encodePlan(next.plan), marks, startMs)
   // Tables that were gone had no flags: what must be suspended is suspended before anybody is told that it is repaired.
   await tend(node)
-  const elapsedMs = node.nowMs() - startMs
+  // Where traffic stood still meanwhile, it did so since before anybody looked.
+  const outage = await outageSince(node, startMs)
+  const elapsedMs = outage ? outage.untilMs - outage.fromMs : node.nowMs() - startMs
   const policy = policyContext(activationOf(next, startMs))
   await node.emit([{ kind: 'drift-repaired', atMs: node.nowMs(), policy, replaced: before, elapsedMs }])
   return { kind: decision.kind === 'restore' ? 'restored' : 'replaced', generation: next.generation, drift, elapsedMs }

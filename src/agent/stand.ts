@@ -15,6 +15,7 @@ import { decideActivation } from './decide.js'
 import { inventoryMarkOf, readSlots, verifySlots } from './enforce.js'
 import { tellRefused } from './freshness.js'
 import { type AgentNode, type OnRecord, settle } from './node.js'
+import { tellOutage } from './outage.js'
 import type { Mark } from './record.js'
 import { backendsOf } from './transaction.js'
 
@@ -81,13 +82,16 @@ function carriersOf(node: AgentNode, plan: Plan): readonly BackendName[] {
 }
 
 /** The plan on record goes back under its own number, with the deadline that it has now. */
-function restore(node: AgentNode, record: OnRecord): Promise<Stood> {
+async function restore(node: AgentNode, record: OnRecord): Promise<Stood> {
   const { state, previous } = record
-  if (!previous) return Promise.resolve('open')
+  if (!previous) return 'open'
+  const startMs = node.nowMs()
   const marks = { bundle: state.mark, inventory: state.inventoryMark }
-  return attempt(node, 'restored', () =>
-    activate(node, record, previous, encodePlan(previous.plan), marks, node.nowMs()),
+  const stood = await attempt(node, 'restored', () =>
+    activate(node, record, previous, encodePlan(previous.plan), marks, startMs),
   )
+  if (stood === 'restored' && state.live) await tellOutage(node, state.live, startMs)
+  return stood
 }
 
 async function attempt(node: AgentNode, done: Stood, act: () => Promise<void>): Promise<Stood> {

@@ -30,6 +30,9 @@ export interface Observed {
   /** Findings about what is there and should not be, or the reverse: drift. */
   readonly drift: readonly string[]
   readonly counters: readonly GrantCounter[]
+  /** The last time that nothing was enforced and so nothing passed, milliseconds since 1970: from when the fence was last seen
+   * whole until it was again. Absent where the fence outlives its agent, or nothing was lost. */
+  readonly outage?: { readonly fromMs: number; readonly untilMs: number }
   /** Denied packets by reason. */
   readonly drops: Readonly<Record<string, bigint>>
 }
@@ -37,6 +40,8 @@ export interface Observed {
 /** Why a packet was not let through; the closed list of `evaluate`. */
 export type { DropReason } from '../plan/state.js'
 
+import type { FileDenial } from '../plan/evaluate-file.js'
+import type { FileOperation } from '../plan/file-operations.js'
 import type { DropReason } from '../plan/state.js'
 
 /** One refused packet, as sampled by the backend. Addresses are canonical text; ports are absent where there are none. */
@@ -95,6 +100,29 @@ export interface Cut {
   readonly lastPacketAtMs: number | { readonly unknown: string }
 }
 
+/** One refused operation on a file, as sampled by the backend. */
+export interface FileDenied {
+  readonly atMs: number
+  readonly workspace: WorkspaceId
+  readonly volume: string
+  readonly operation: FileOperation
+  readonly reason: FileDenial
+  /** From the volume's root. untrusted: the workspace chose it. */
+  readonly path: string
+  /** The clause that denies, or that grants less; absent where no rule speaks of the path. */
+  readonly clause?: Digest
+  /** Of the process, as the node knows it. */
+  readonly uid: number
+  readonly pid: number
+  readonly generation: number
+}
+
+export interface FileDenialBatch {
+  readonly denials: readonly FileDenied[]
+  /** Denials that the rate limit or a full buffer kept from being reported since the last batch. */
+  readonly lost: number
+}
+
 export type Staged = { readonly generation: number; readonly planDigest: Digest }
 
 export type Flag = 'quarantined' | 'suspended'
@@ -119,6 +147,8 @@ export interface Driver<Program> {
   learn(generation: number, grants: readonly LearnedGrant[]): Promise<boolean>
   /** Delivers refused packets until the returned function is called. */
   denials(deliver: (batch: DenialBatch) => void): Promise<() => Promise<void>>
+  /** As `denials`, for operations on files. Absent where the backend serves none. */
+  fileDenials?(deliver: (batch: FileDenialBatch) => void): Promise<() => Promise<void>>
   /** Calls back, until the returned function is called, when somebody else changed what the fence rests on: then `observe`
    * tells what, and another stage and commit repair it. Absent where nothing can be heard. */
   watch?(changed: () => void): () => void
@@ -137,7 +167,7 @@ export interface Backend<Program = unknown> {
   /** Total over what the capabilities admit. */
   lower(slice: PlanSlice): Program
   /** Pure: what workspaces need of the device together, by kind. Absent where only memory bounds it. */
-  need?(workspaces: readonly WorkspacePlan[]): Need
+  readonly need?: (workspaces: readonly WorkspacePlan[]) => Need
   /** For people, golden files and audit. */
   render(program: Program): string
   open(options: OpenOptions): Promise<Driver<Program>>
@@ -148,4 +178,14 @@ export interface OpenOptions {
   readonly attachInterfaces: readonly string[]
   /** Directory for state that the driver needs across restarts. */
   readonly stateDirectory: string
+  /** For `tc-flower`; without it that backend cannot be used. */
+  readonly flower?: FlowerOptions
+}
+
+/** Where the filters of `tc-flower` lie. */
+export interface FlowerOptions {
+  /** The uplink representor of the switch: filters go into hardware. */
+  readonly uplink?: string
+  /** Filters of the kernel without hardware, on the slots' own interfaces. */
+  readonly software: boolean
 }

@@ -4,6 +4,7 @@
 
 import type { GrantId, LearnedGrant, WorkspaceId } from '../../plan/model.js'
 import type { Anchor, Cut, DenialBatch, Driver, Flag, Observed, OpenOptions, Probed, Staged } from '../backend.js'
+import { Alive } from './alive.js'
 import { addCounts, type Chains, destroy, load } from './chains.js'
 import { docaFault } from './errors.js'
 import { Learned } from './learned.js'
@@ -16,6 +17,7 @@ import { buildScaffold } from './scaffold.js'
 
 const WAIT_MS = 5_000
 const RETRY_MS = 250
+const LOOK_MS = 250
 /** What setTimeout takes. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
@@ -43,10 +45,12 @@ export class DocaDriver implements Driver<DocaProgram> {
 
   private readonly learned: Learned
   private expiry: NodeJS.Timeout | undefined
+  private outage: Observed['outage']
 
   private constructor(
     private readonly native: Native,
     private readonly nowMs: () => number,
+    private readonly alive: Alive,
   ) {
     this.learned = new Learned(native, WAIT_MS)
   }
@@ -55,8 +59,8 @@ export class DocaDriver implements Driver<DocaProgram> {
    * Loads the shim; the device is opened when something is staged. `nowMs` is the clock of learned grants' expiry. Throws
    * DOCA_UNAVAILABLE, DOCA_NATIVE_ABI.
    */
-  static open(_options: OpenOptions, nowMs: () => number = Date.now): Promise<DocaDriver> {
-    return Promise.resolve(new DocaDriver(Native.open(), nowMs))
+  static open({ stateDirectory }: OpenOptions, nowMs: () => number = Date.now): Promise<DocaDriver> {
+    return Promise.resolve(new DocaDriver(Native.open(), nowMs, new Alive(stateDirectory)))
   }
 
   probe(): Promise<Probed> {
@@ -105,6 +109,7 @@ export class DocaDriver implements Driver<DocaProgram> {
       this.live = next
       this.staged = undefined
       if (before) this.tail = this.retire(before)
+      else this.rebuilt()
       this.expire()
     })
   }
@@ -176,6 +181,7 @@ export class DocaDriver implements Driver<DocaProgram> {
           }
         : null,
       drift,
+      ...(this.outage ? { outage: this.outage } : {}),
       counters: [...totals.grants].flatMap(([workspace, grants]) =>
         [...grants].map(([grant, { packets, octets }]) => ({ workspace, grant, packets, bytes: octets })),
       ),
@@ -213,6 +219,28 @@ export class DocaDriver implements Driver<DocaProgram> {
   /** The device counts what it refuses and does not show it: there is nothing to deliver. */
   denials(_deliver: (batch: DenialBatch) => void): Promise<() => Promise<void>> {
     return Promise.resolve(() => Promise.resolve())
+  }
+
+  /** A device has nobody to tell of a reset: it is asked a few times a second. */
+  watch(changed: () => void): () => void {
+    let whole = true
+    const timer = setInterval(() => {
+      const { device, live } = this
+      const was = whole
+      whole = device === undefined || this.isWhole(device)
+      if (whole && live) this.alive.beat(Date.now())
+      if (was && !whole) changed()
+    }, LOOK_MS).unref()
+    return () => {
+      clearInterval(timer)
+    }
+  }
+
+  private rebuilt(): void {
+    const fromMs = this.alive.lastMs()
+    const untilMs = Date.now()
+    if (fromMs !== undefined) this.outage = { fromMs: Math.min(fromMs, untilMs), untilMs }
+    this.alive.beat(untilMs)
   }
 
   async uninstall(): Promise<readonly string[]> {

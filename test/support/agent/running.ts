@@ -26,6 +26,8 @@ export interface Slotted {
   readonly gatewayMac: string
   readonly addresses: readonly string[]
   readonly gateways: readonly string[]
+  /** A representor of the card with this VUID; a veth when absent. */
+  readonly vuid?: string
 }
 
 export class RunningAgent {
@@ -42,9 +44,14 @@ export class RunningAgent {
   }
 
   /** The directory of a node that never held a bundle; nothing runs yet. */
-  static async prepare(namespace: string, slots: readonly Slotted[], more = ''): Promise<RunningAgent> {
+  static async prepare(
+    namespace: string,
+    slots: readonly Slotted[],
+    more = '',
+    backend = 'nftables',
+  ): Promise<RunningAgent> {
     const agent = new RunningAgent(namespace)
-    await agent.must(`init . --backend nftables ${slots.map((at) => `--interface ${at.slot}`).join(' ')}`)
+    await agent.must(`init . --backend ${backend} ${slots.map((at) => `--interface ${at.slot}`).join(' ')}`)
     agent.write('inventory.yaml', inventoryOf(slots))
     await agent.must('inventory sign inventory.yaml --key keys/inventory.key')
     appendFileSync(
@@ -197,7 +204,7 @@ workspaces:
 ${slots
   .map(
     (at) => `  - id: ${at.workspace}
-    slot: {kind: veth, interface: ${at.slot}}
+    slot: {kind: ${at.vuid === undefined ? 'veth' : 'representor'}, interface: ${at.slot}${at.vuid === undefined ? '' : `, vuid: ${at.vuid}`}}
     mac: "${at.mac}"
     addresses: [${at.addresses.map((address) => `"${address}"`).join(', ')}]
     gateway: {mac: "${at.gatewayMac}", addresses: [${at.gateways.map((address) => `"${address}"`).join(', ')}]}

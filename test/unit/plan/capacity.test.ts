@@ -78,7 +78,7 @@ describe('capacity of a card', () => {
       // What the planner admits can be loaded, and replaced by one like it.
       for (const generation of [1, 2]) {
         const program = docaFlowBackend.lower(sliceFor(plan, 'doca-flow', generation))
-        await driver.commit(await driver.stage(program as Parameters<typeof driver.stage>[0]))
+        await driver.commit(await driver.stage(program))
       }
       return []
     } finally {
@@ -129,7 +129,7 @@ describe('capacity of a card', () => {
       order: ['memory'],
     })
     const program = docaFlowBackend.lower({ ...sliceFor(plan as NonNullable<typeof plan>, 'memory', 1) })
-    await expect(driver.stage(program as Parameters<typeof driver.stage>[0])).rejects.toMatchObject({
+    await expect(driver.stage(program)).rejects.toMatchObject({
       code: 'DOCA_CAPACITY',
     })
     // What stands whatever is live, and closes everything.
