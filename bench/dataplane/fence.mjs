@@ -1,10 +1,9 @@
-// The eBPF fence in a network namespace of its own, with synthetic plans of many grants, for the measurements beside this file.
+// The eBPF fence in the network namespace of this process (scripts/bench.mjs makes one for each bench), with synthetic plans of many grants, for the measurements beside this file.
 // Packets are judged with BPF_PROG_TEST_RUN, whose clock surrounds the program alone. Keys are cycled over the whole set: one
 // repeated packet would measure one hot cache line.
 
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, unlinkSync } from 'node:fs'
-import koffi from 'koffi'
 import { detachAll } from '../../dist/backends/ebpf/attach.js'
 import { EbpfDriver } from '../../dist/backends/ebpf/driver.js'
 import { Fence, removePins } from '../../dist/backends/ebpf/fence.js'
@@ -12,7 +11,6 @@ import { STRUCTS } from '../../dist/backends/ebpf/layout.js'
 import { lower } from '../../dist/backends/ebpf/lower.js'
 import { nativePath } from '../../dist/backends/ebpf/native.js'
 
-const CLONE_NEWNET = 0x40000000
 const WORKSPACE = 'spiffe://example.org/workspace/bench/one'
 const SLOT = {
   kind: 'veth',
@@ -61,7 +59,6 @@ export const slice = (generation, count, kind, clauses = [], protocol = 'tcp') =
 })
 
 export async function openBench() {
-  if (koffi.load('libc.so.6').func('int unshare(int flags)')(CLONE_NEWNET) !== 0) throw new Error('needs root')
   execFileSync('ip', ['link', 'add', 'bench0', 'type', 'veth', 'peer', 'name', 'bench1'])
   const driver = await EbpfDriver.open({ attachInterfaces: [], stateDirectory: '' })
   const fence = Fence.open()

@@ -77,6 +77,21 @@ export async function openNftables() {
       await writer.run(handWritten(count))
       return () => writer.run('delete table inet hand\n')
     },
+    /** The fence's base chains as they are, by themselves: what its hooks cost before a rule is read. */
+    hollow() {
+      const { nftables } = JSON.parse(run('nft', '-j', 'list', 'chains'))
+      const chains = nftables.flatMap(({ chain }) => (chain?.table === 'sluice' && chain.hook ? [chain] : []))
+      const families = [...new Set(chains.map(({ family }) => family))]
+      const lines = chains.map(({ family, name, type, hook, prio }) => {
+        // The listing names no device, and there is only one.
+        const device = family === 'netdev' ? ' device "bench0"' : ''
+        return `add chain ${family} hollow ${name} { type ${type} hook ${hook}${device} priority ${prio}; policy accept; }`
+      })
+      return {
+        load: () => writer.run(`${[...families.map((one) => `add table ${one} hollow`), ...lines].join('\n')}\n`),
+        unload: () => writer.run(families.map((one) => `delete table ${one} hollow\n`).join('')),
+      }
+    },
     async close() {
       await driver.uninstall()
       await driver.close()

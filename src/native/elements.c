@@ -7,6 +7,7 @@
 #include "sluice_native.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
@@ -16,7 +17,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { MAX_KEY = 64, PIECE = 256 };
+enum { MAX_KEY = SLUICE_KEY_OCTETS, PIECE = 256, ELEMENT_ROOM = MAX_KEY + SLUICE_COMMENT_OCTETS + 96 };
+
+_Static_assert(sizeof(struct sluice_element) == 256, "the agent packs 256 octets an element");
 
 static struct nlmsghdr *message_of(void *at, uint16_t type, uint16_t flags, uint8_t family, uint16_t resource)
 {
@@ -53,30 +56,26 @@ static void put_keys(struct nlmsghdr *message, const uint8_t *keys, uint32_t len
     mnl_attr_nest_end(message, list);
 }
 
-/* Sends what is prepared and hands every answer to `each`; `acknowledgements` says how many end it (a dump ends by itself). */
-static int converse(const void *bytes, size_t length, uint32_t acknowledgements, mnl_cb_t each, void *context)
+/* Sends what is prepared and hands every answer to `each`, to the end of the dump, the acknowledgement or a refusal. */
+static int converse(const void *bytes, size_t length, mnl_cb_t each, void *context)
 {
     char buffer[32768];
     int failed = 0;
     struct mnl_socket *socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
     if (socket == NULL)
         return -errno;
+    /* A transaction is one datagram. */
+    if (length > 65536) {
+        int room = (int)length * 2;
+        setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
+    }
     if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 || mnl_socket_sendto(socket, bytes, length) < 0)
         failed = -errno;
-    for (uint32_t left = failed == 0 ? acknowledgements : 0; left > 0;) {
+    for (int state = MNL_CB_OK; failed == 0 && state > MNL_CB_STOP;) {
         ssize_t got = mnl_socket_recvfrom(socket, buffer, sizeof buffer);
-        if (got < 0) {
+        state = got < 0 ? MNL_CB_ERROR : mnl_cb_run(buffer, (size_t)got, 1, mnl_socket_get_portid(socket), each, context);
+        if (state < 0)
             failed = -errno;
-            break;
-        }
-        int state = mnl_cb_run(buffer, (size_t)got, 1, mnl_socket_get_portid(socket), each, context);
-        if (state < 0 && failed == 0)
-            failed = -errno;
-        if (state <= MNL_CB_STOP)
-            left--;
-        /* A refused transaction is answered for the part that was at fault, and not for the rest. */
-        if (failed != 0)
-            break;
     }
     mnl_socket_close(socket);
     return failed;
@@ -97,7 +96,7 @@ int sluice_element_has(const char *table, const char *set, const uint8_t *key, u
         return -EINVAL;
     struct nlmsghdr *message = elements_message(buffer, NFT_MSG_GETSETELEM, NLM_F_ACK, NFPROTO_INET, table, set);
     put_keys(message, key, key_length, 1);
-    int failed = converse(message, message->nlmsg_len, 1, found, &there);
+    int failed = converse(message, message->nlmsg_len, found, &there);
     if (failed == -ENOENT)
         return 0;
     return failed < 0 ? failed : there;
@@ -142,7 +141,7 @@ int sluice_elements_list(const char *table, const char *set, uint8_t *keys, uint
     char buffer[8192];
     struct listing listing = { .keys = keys, .length = key_length, .capacity = capacity };
     struct nlmsghdr *message = elements_message(buffer, NFT_MSG_GETSETELEM, NLM_F_DUMP, NFPROTO_INET, table, set);
-    int failed = converse(message, message->nlmsg_len, 1, on_elements, &listing);
+    int failed = converse(message, message->nlmsg_len, on_elements, &listing);
     if (failed == -ENOENT)
         failed = 0;
     if (failed < 0)
@@ -158,34 +157,118 @@ static int ignore(const struct nlmsghdr *message, void *context)
     return MNL_CB_OK;
 }
 
+/*
+ * One transaction as it grows. Only its last message asks for an answer: what is refused is answered in any case, and an answer
+ * to each would not fit a socket when there are thousands.
+ */
+struct batch {
+    uint8_t *bytes;
+    size_t at;
+    struct nlmsghdr *last;
+};
+
+static int batch_begin(struct batch *batch, size_t messages, size_t elements)
+{
+    batch->bytes = malloc(4096 + messages * 256 + elements * ELEMENT_ROOM);
+    if (batch->bytes == NULL)
+        return -ENOMEM;
+    batch->at = message_of(batch->bytes, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)->nlmsg_len;
+    batch->last = NULL;
+    return 0;
+}
+
+static struct nlmsghdr *batch_message(struct batch *batch, int add, uint8_t family, const char *table, const char *set)
+{
+    return elements_message(batch->bytes + batch->at, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM,
+                            add ? NLM_F_CREATE : 0, family, table, set);
+}
+
+static void batch_close(struct batch *batch, struct nlmsghdr *message)
+{
+    batch->at += message->nlmsg_len;
+    batch->last = message;
+}
+
+static int batch_send(struct batch *batch)
+{
+    batch->last->nlmsg_flags |= NLM_F_ACK;
+    batch->at +=
+        message_of(batch->bytes + batch->at, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)->nlmsg_len;
+    int failed = converse(batch->bytes, batch->at, ignore, NULL);
+    free(batch->bytes);
+    return failed;
+}
+
 int sluice_elements_change(const uint8_t *families, uint32_t family_count, const char *table, const char *set,
                            const uint8_t *keys, uint32_t key_length, uint32_t count, int add)
 {
+    struct batch batch;
     uint32_t pieces = (count + PIECE - 1) / PIECE;
-    size_t room = 4096 + (size_t)family_count * (pieces + 1) * 2 * (256 + (size_t)PIECE * (MAX_KEY + 16));
     if (key_length > MAX_KEY)
         return -EINVAL;
     if (count == 0)
         return 0;
-    uint8_t *bytes = malloc(room);
-    if (bytes == NULL)
+    if (batch_begin(&batch, (size_t)family_count * pieces * 2, (size_t)family_count * count * 2) < 0)
         return -ENOMEM;
-    size_t at = message_of(bytes, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)->nlmsg_len;
-    uint32_t acknowledgements = 0;
     for (uint32_t f = 0; f < family_count; f++)
         for (uint32_t from = 0; from < count; from += PIECE)
             /* What is absent cannot be deleted, so it is added first. */
             for (int step = 0; step < (add ? 1 : 2); step++) {
                 uint32_t these = count - from < PIECE ? count - from : PIECE;
-                struct nlmsghdr *message =
-                    elements_message(bytes + at, step == 0 ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM,
-                                     (uint16_t)(NLM_F_ACK | (step == 0 ? NLM_F_CREATE : 0)), families[f], table, set);
+                struct nlmsghdr *message = batch_message(&batch, step == 0, families[f], table, set);
                 put_keys(message, keys + (size_t)from * key_length, key_length, these);
-                at += message->nlmsg_len;
-                acknowledgements++;
+                batch_close(&batch, message);
             }
-    at += message_of(bytes + at, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)->nlmsg_len;
-    int failed = converse(bytes, at, acknowledgements, ignore, NULL);
-    free(bytes);
+    int failed = batch_send(&batch);
+    return failed < 0 ? failed : (int)count;
+}
+
+/* A comment as libnftables keeps it: type 0, length, text with its zero. */
+static void put_comment(struct nlmsghdr *message, const char *comment)
+{
+    uint8_t packed[2 + SLUICE_COMMENT_OCTETS] = { 0 };
+    size_t length = strnlen(comment, SLUICE_COMMENT_OCTETS - 1);
+    packed[1] = (uint8_t)(length + 1);
+    memcpy(packed + 2, comment, length);
+    mnl_attr_put(message, NFTA_SET_ELEM_USERDATA, length + 3, packed);
+}
+
+static void put_element(struct nlmsghdr *message, const struct sluice_element *element)
+{
+    struct nlattr *list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
+    struct nlattr *one = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+    struct nlattr *field = mnl_attr_nest_start(message, NFTA_SET_ELEM_KEY);
+    mnl_attr_put(message, NFTA_DATA_VALUE, element->key_length, element->key);
+    mnl_attr_nest_end(message, field);
+    if (element->timeout_ms != 0)
+        mnl_attr_put_u64(message, NFTA_SET_ELEM_TIMEOUT, htobe64(element->timeout_ms));
+    if (element->has_mark) {
+        field = mnl_attr_nest_start(message, NFTA_SET_ELEM_DATA);
+        mnl_attr_put_u32(message, NFTA_DATA_VALUE, element->mark);
+        mnl_attr_nest_end(message, field);
+    }
+    if (element->comment[0] != 0)
+        put_comment(message, element->comment);
+    mnl_attr_nest_end(message, one);
+    mnl_attr_nest_end(message, list);
+}
+
+int sluice_elements_apply(const char *table, const struct sluice_element *elements, uint32_t count)
+{
+    struct batch batch;
+    for (uint32_t i = 0; i < count; i++)
+        if (elements[i].key_length > MAX_KEY)
+            return -EINVAL;
+    if (count == 0)
+        return 0;
+    if (batch_begin(&batch, (size_t)count * 2, (size_t)count * 2) < 0)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < count; i++)
+        for (int step = 0; step < (elements[i].remove ? 2 : 1); step++) {
+            struct nlmsghdr *message = batch_message(&batch, step == 0, elements[i].family, table, elements[i].set);
+            put_element(message, &elements[i]);
+            batch_close(&batch, message);
+        }
+    int failed = batch_send(&batch);
     return failed < 0 ? failed : (int)count;
 }

@@ -8,10 +8,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +40,22 @@ static int subscribe(int protocol, int group)
     return fd;
 }
 
+/*
+ * Only the end of each transaction is let in: the kernel tells of every element by itself, and a load of a hundred thousand would
+ * be read by the process that made it. Messages of elements share datagrams with their like; NFT_MSG_NEWGEN comes in its own.
+ */
+static int only_ends(int fd)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct nlmsghdr, nlmsg_type)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN), 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    };
+    struct sock_fprog program = { .len = sizeof code / sizeof *code, .filter = code };
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0 ? -errno : 0;
+}
+
 int sluice_news_open(struct sluice_news **out)
 {
     struct sluice_news *news = calloc(1, sizeof *news);
@@ -45,10 +63,13 @@ int sluice_news_open(struct sluice_news **out)
         return -ENOMEM;
     news->links = subscribe(NETLINK_ROUTE, RTNLGRP_LINK);
     news->ruleset = news->links < 0 ? -1 : subscribe(NETLINK_NETFILTER, NFNLGRP_NFTABLES);
-    if (news->links < 0 || news->ruleset < 0) {
-        int failed = news->links < 0 ? news->links : news->ruleset;
+    int filtered = news->ruleset < 0 ? news->ruleset : only_ends(news->ruleset);
+    if (news->links < 0 || filtered < 0) {
+        int failed = news->links < 0 ? news->links : filtered;
         if (news->links >= 0)
             close(news->links);
+        if (news->ruleset >= 0)
+            close(news->ruleset);
         free(news);
         return failed;
     }

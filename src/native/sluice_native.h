@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* Raised with every change of a signature or of a record's layout; the binding refuses any other number. */
-#define SLUICE_NATIVE_ABI 4u
+#define SLUICE_NATIVE_ABI 5u
 
 uint32_t sluice_native_abi(void);
 
@@ -119,6 +119,27 @@ int sluice_elements_list(const char *table, const char *set, uint8_t *keys, uint
  * absent before is no error. Keys are at most 64 octets. Gives the number of keys. */
 int sluice_elements_change(const uint8_t *families, uint32_t family_count, const char *table, const char *set,
                            const uint8_t *keys, uint32_t key_length, uint32_t count, int add);
+
+enum { SLUICE_KEY_OCTETS = 64, SLUICE_COMMENT_OCTETS = 128, SLUICE_SET_OCTETS = 32 };
+
+/* One element to add or remove: 256 octets, zeros at the end of texts. */
+struct sluice_element {
+    uint8_t family;                     /* NFPROTO_* of the table */
+    uint8_t remove;                     /* 1: there or not, it is gone after it */
+    uint8_t has_mark;                   /* of a map: the element's value is `mark` */
+    uint8_t spare;
+    uint32_t key_length;                /* at most 64 */
+    uint32_t mark;
+    uint32_t spare2;
+    uint64_t timeout_ms;                /* 0: none */
+    char set[SLUICE_SET_OCTETS];
+    uint8_t key[SLUICE_KEY_OCTETS];     /* as for sluice_element_has */
+    char comment[SLUICE_COMMENT_OCTETS];
+    uint8_t spare3[8];
+};
+
+/* All of them in one transaction, in their order. Gives the count. -ENOENT: a set is not there, and nothing was changed. */
+int sluice_elements_apply(const char *table, const struct sluice_element *elements, uint32_t count);
 
 /* ---- deny floor ---------------------------------------------------------------------------------------------------- */
 

@@ -140,7 +140,16 @@ labSuite('nftables, changes under traffic', () => {
   it('finds elements that others added or took away', async () => {
     const table = (await lab.exec('node', ['nft', 'list', 'sets'])).stdout
     const name = new RegExp(`set (w0_g${generation}[a-z]+_x4) `).exec(table)?.[1] ?? ''
-    await lab.exec('node', ['nft', `add element inet sluice ${name} { ${OUT.unlisted} . tcp . 80 }`])
+    const edit = (verb: string, host: string) =>
+      lab.exec('node', ['nft', `${verb} element inet sluice ${name} { ${host} . tcp . 80 }`])
+    // The set is as large as its grants: there is no room for one more, only for another.
+    expect(await edit('add', OUT.unlisted)).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/too many|full|No space/i),
+    })
+    expect((await nft.observe()).drift).toEqual([])
+    expect(await edit('delete', OUT.git)).toMatchObject({ status: 0 })
+    expect(await edit('add', OUT.unlisted)).toMatchObject({ status: 0 })
     expect((await nft.observe()).drift).toEqual([`set ${name} does not hold the elements that were put there`])
     await lab.exec('node', ['nft', `add element inet sluice attached { "up0" }`])
     expect((await nft.observe()).drift).toContain('interface up0 is attached, and nobody attached it')

@@ -1,21 +1,21 @@
-// Flags: quarantined and suspended, as sets of interfaces beside the generations and stronger than all of them. On a libnftables
-// context of their own, in one small transaction over the three tables, so that a flag never waits behind a load.
+// Flags: quarantined and suspended, as sets of interfaces beside the generations and stronger than all of them. In one small
+// transaction over the three tables, straight to the kernel, so that a flag never waits behind a load.
 //
 // A flag belongs to the workspace: the set `flagged` holds it by name, whether the workspace is attached or not, and a commit
 // puts it in force wherever the workspace appears. Setting one destroys the workspace's flows once it is read back; lifting one
 // destroys them again first, and fails if it cannot, so that a lifted quarantine revives nothing.
 
 import { digestOfText } from '../../base/digest.js'
-import { formatIp, parseIp } from '../../base/ip.js'
+import { formatIp } from '../../base/ip.js'
 import type { Cut, Flag } from '../backend.js'
 import { nftablesFault } from './errors.js'
 import { cutFlows } from './flows.js'
+import { addressKey, applyElements, type KernelElement, nameKey } from './kernel-set.js'
 import { commentOf } from './lower.js'
 import { listLinks, native } from './native.js'
-import { octetsOf } from './octets.js'
 import { elementsOf } from './readback.js'
 import { TABLE } from './scaffold.js'
-import { addElements, flagScript, hookScript, linkScript, removeElements, scaffoldScript } from './script.js'
+import { addElements, FLAG_FAMILIES, hookScript, linkScript, scaffoldScript } from './script.js'
 import { type Place, reasonOf, type Session } from './session.js'
 import { isStanding, readPlaces } from './standing.js'
 
@@ -49,16 +49,15 @@ async function flagPlaces(
     if (!stands()) return
     session.flags[flag].delete(workspace)
   }
-  const change = on ? addElements : removeElements
-  const named = `${flagKey(flag, workspace)} comment "${commentOf(`${flag} ${workspace}`)}"`
-  const script = change('inet', 'flagged', [named]) + flagScript(flag, places, on)
+  const elements = [nameElement(flag, workspace, on), ...placeElements(flag, places, on)]
   try {
     // The tables may have been flushed away, or not be there yet: then the fence is put back closed, every workspace attached and none alive, so
-    // that the flag is in force at once and nothing else opens before the repair.
-    await session.flagger.run(script).catch(() => {
+    // that nothing opens before the repair, and the flag comes at once.
+    await applyElements(elements).catch(async () => {
       // Nowhere attached and perhaps no table yet: a flag that nothing holds is lifted, and the read-back below says so.
-      if (!on && places.length === 0) return ''
-      return session.flagger.run(closedScript(session, places) + script)
+      if (!on && places.length === 0) return
+      await session.flagger.run(closedScript(session, places))
+      await applyElements(elements)
     })
   } catch (error) {
     throw nftablesFault('NFT_FLAG', { workspace, flag, on, why: reasonOf(error) }, { cause: error })
@@ -85,6 +84,22 @@ const uncounted = (error: unknown): Cut => ({ flows: { unknown: reasonOf(error) 
 export const cutOf = (session: Session, workspace: string): Promise<Cut> =>
   session.cuts.get(workspace) ?? Promise.resolve(uncounted('this process set no flag'))
 
+/** A flag at places: by interface in every table that holds flags, by address where routing has not been asked yet. */
+const placeElements = (flag: Flag, places: readonly Place[], on: boolean): KernelElement[] =>
+  places.flatMap(({ interface: name, addresses }) => [
+    ...FLAG_FAMILIES.map((family) => ({ family, set: flag, key: nameKey(name), remove: !on })),
+    ...addresses.map((address) => ({
+      ...{ family: 'inet' as const, set: `${flag}${address.includes(':') ? 6 : 4}` },
+      ...{ key: addressKey(address), remove: !on },
+    })),
+  ])
+
+/** By name, whether it is attached or not. */
+const nameElement = (flag: Flag, workspace: string, on: boolean): KernelElement => ({
+  ...{ family: 'inet', set: 'flagged', key: addressKey(flagKey(flag, workspace)) },
+  ...{ comment: commentOf(`${flag} ${workspace}`), remove: !on },
+})
+
 /** The whole fence with nobody alive behind it: whatever an attached interface says is refused. */
 function closedScript(session: Session, places: readonly Place[]): string {
   const names = [...new Set([...(session.live?.workspaces ?? []), ...places].map((place) => place.interface))]
@@ -110,11 +125,7 @@ function has(set: string, key: Uint8Array): boolean {
   return there === 1
 }
 
-function isFlagged(flag: Flag, name: string): boolean {
-  const key = new Uint8Array(16)
-  key.set(new TextEncoder().encode(name))
-  return has(flag, key)
-}
+const isFlagged = (flag: Flag, name: string): boolean => has(flag, nameKey(name))
 
 /** The first 128 bits of a digest of flag and workspace: a name of any length, found by hash. */
 const flagKey = (flag: Flag, workspace: string): string => {
@@ -122,7 +133,7 @@ const flagKey = (flag: Flag, workspace: string): string => {
   return formatIp({ family: 6, value: BigInt(`0x${digits}`) })
 }
 
-const isNamed = (flag: Flag, workspace: string): boolean => has('flagged', octetsOf(parseIp(flagKey(flag, workspace))))
+const isNamed = (flag: Flag, workspace: string): boolean => has('flagged', addressKey(flagKey(flag, workspace)))
 
 export const readFlag = async (session: Session, flag: Flag): Promise<string[]> =>
   elementsOf(await session.reader.list(`list set inet ${TABLE} ${flag}`)).map(({ key }) => key)
@@ -175,14 +186,13 @@ async function carry(
   after: readonly Place[],
   part: (one: Carried) => Carried,
 ): Promise<void> {
-  let script = ''
+  const elements: KernelElement[] = []
   for (const flag of ['quarantined', 'suspended'] as const) {
     const { wanted, stale } = part(await carried(session, flag, before, after))
-    script += flagScript(flag, stale, false) + flagScript(flag, wanted, true)
+    elements.push(...placeElements(flag, stale, false), ...placeElements(flag, wanted, true))
   }
-  if (script === '') return
   try {
-    await session.flagger.run(script)
+    await applyElements(elements)
   } catch (error) {
     const d = { workspace: 'moved workspaces', flag: 'the flags', on: true, why: reasonOf(error) }
     throw nftablesFault('NFT_FLAG', d, { cause: error })

@@ -2,16 +2,14 @@
 // conntrack mark of the clause. A flow keeps the mark; what makes either worth anything is the set of live clauses, which
 // belongs to the generation. So a commit carries over what unchanged clauses learnt without touching it, and drops the rest.
 
-import { parseIp } from '../../base/ip.js'
 import type { LearnedGrant } from '../../plan/model.js'
+import { applyElements, joinKeys, type KernelElement, nameKey, tupleKey } from './kernel-set.js'
 import { NftError } from './libnftables.js'
 import { native } from './native.js'
-import { octetsOf } from './octets.js'
 import { elementsOf, type ReadElement } from './readback.js'
 import type { WorkspaceRecord } from './record.js'
 import { refreshesTimeouts } from './refresh.js'
 import { TABLE } from './scaffold.js'
-import { addElements, durationOf, removeElements } from './script.js'
 import type { Session } from './session.js'
 import { isStanding } from './standing.js'
 
@@ -26,10 +24,8 @@ const mapOf = (key: string): MapName => ((key.split(' . ')[1] ?? '').includes(':
 export async function learn(session: Session, generation: number, grants: readonly LearnedGrant[]): Promise<boolean> {
   if (session.live?.generation !== generation || !isStanding(generation)) return false
   const nowMs = Date.now()
-  const lines: Record<MapName, { remove: string[]; add: string[] }> = {
-    learned4: { remove: [], add: [] },
-    learned6: { remove: [], add: [] },
-  }
+  const changes: KernelElement[] = []
+  const added: KernelElement[] = []
   const touched = new Map<string, LearnedGrant[]>()
   for (const grant of grants) {
     const at = session.live.workspaces.find(({ workspace }) => workspace === grant.workspace)
@@ -44,25 +40,19 @@ export async function learn(session: Session, generation: number, grants: readon
   for (const [key, held] of touched) {
     const winner = lastOf(held)
     const old = lastOf(session.learned.get(key) ?? [])
-    const map = lines[mapOf(key)]
     // An element cannot change its mark and on older kernels not its timeout: it is replaced within the transaction.
     if (old && !(old.clause === winner?.clause && (await refreshesTimeouts(session))))
-      map.remove.push(elementText(session, key, old, nowMs + 1000))
-    if (winner) map.add.push(elementText(session, key, winner, nowMs))
+      changes.push({ ...elementOf(session, key, old, nowMs), remove: true })
+    if (winner) added.push(elementOf(session, key, winner, nowMs))
   }
-  const script = MAPS.map(
-    (name) => removeElements('inet', name, lines[name].remove) + addElements('inet', name, lines[name].add),
-  ).join('')
-  if (script === '') return true
-  if (!(await taken(session, script))) return false
+  if (!(await taken([...changes, ...added]))) return false
   for (const [key, held] of touched)
     if (held.length > 0) session.learned.set(key, held)
     else session.learned.delete(key)
   forgetExpired(session, nowMs)
   if (!isStanding(generation)) {
-    const added = MAPS.map((name) => removeElements('inet', name, lines[name].add)).join('')
     // Its clauses may be live no more; what the other process took away already needs no taking away.
-    await taken(session, added)
+    await taken(added.map((one) => ({ ...one, remove: true })))
     return false
   }
   return readBack([...touched].flatMap(([key, held]) => (held.length > 0 ? [key] : [])))
@@ -83,12 +73,11 @@ const lastOf = (held: readonly LearnedGrant[]): LearnedGrant | undefined =>
     undefined,
   )
 
-function elementText(session: Session, key: string, grant: LearnedGrant, nowMs: number): string {
+function elementOf(session: Session, key: string, grant: LearnedGrant, nowMs: number): KernelElement {
   const at = session.live?.workspaces.find(({ workspace }) => workspace === grant.workspace)
   const mark = at?.clauses.find(({ clause }) => clause === grant.clause)?.mark ?? 0
-  const [name = '', ...rest] = key.split(' . ')
-  const comment = `g${grant.generation} ${grant.clause} ${grant.name.replace(/[^A-Za-z0-9.*_-]/g, '_')}`.slice(0, 127)
-  return `"${name}" . ${rest.join(' . ')} timeout ${durationOf(grant.expiresAtMs - nowMs)} comment "${comment}" : 0x${mark.toString(16)}`
+  const comment = `g${grant.generation} ${grant.clause} ${grant.name.replace(/[^A-Za-z0-9.*_-]/g, '_')}`
+  return { family: 'inet', set: mapOf(key), key: packKey(key), mark, timeoutMs: grant.expiresAtMs - nowMs, comment }
 }
 
 /** Every element is there, as the kernel itself says. */
@@ -98,22 +87,15 @@ const readBack = (keys: readonly string[]): boolean =>
     return native().elementHas(TABLE, mapOf(key), packed, packed.length) === 1
   })
 
-/** A key as the kernel keeps it: the interface's name in 16 octets, then each field padded to four. */
 function packKey(key: string): Uint8Array {
-  const [link = '', address = '', protocol, port] = key.split(' . ')
-  const ip = octetsOf(parseIp(address))
-  const packed = new Uint8Array(16 + ip.length + 8)
-  packed.set(new TextEncoder().encode(link))
-  packed.set(ip, 16)
-  packed[16 + ip.length] = protocol === 'tcp' ? 6 : 17
-  packed.set([Number(port) >> 8, Number(port) & 255], 20 + ip.length)
-  return packed
+  const [link = '', address = '', protocol = '', port] = key.split(' . ')
+  return joinKeys(nameKey(link), tupleKey(address, protocol, Number(port)))
 }
 
 /** False when the kernel refuses: the maps are gone, or the element is. What else goes wrong is thrown. */
-async function taken(session: Session, script: string): Promise<boolean> {
+async function taken(elements: readonly KernelElement[]): Promise<boolean> {
   try {
-    await session.writer.run(script)
+    await applyElements(elements)
     return true
   } catch (error) {
     if (error instanceof NftError) return false
@@ -134,8 +116,7 @@ export async function pruneLearned(session: Session, before: readonly WorkspaceR
   // Another process may have learnt since this one looked.
   await adoptLearned(session, before)
   const nowMs = Date.now()
-  const stale: Record<MapName, string[]> = { learned4: [], learned6: [] }
-  const fresh: Record<MapName, string[]> = { learned4: [], learned6: [] }
+  const changes: KernelElement[] = []
   const generation = session.live?.generation ?? 0
   for (const [key, held] of session.learned) {
     const link = key.split(' . ')[0]
@@ -146,24 +127,20 @@ export async function pruneLearned(session: Session, before: readonly WorkspaceR
       .map((one) => ({ ...one, generation }))
     const [old, winner] = [lastOf(held), lastOf(kept)]
     if (old && old.clause !== winner?.clause) {
-      stale[mapOf(key)].push(staleText(key, old, before))
-      if (winner) fresh[mapOf(key)].push(elementText(session, key, winner, nowMs))
+      changes.push(staleElement(key, old, before))
+      if (winner) changes.push(elementOf(session, key, winner, nowMs))
     }
     if (kept.length > 0) session.learned.set(key, kept)
     else session.learned.delete(key)
   }
-  for (const name of MAPS) {
-    const script = removeElements('inet', name, stale[name]) + addElements('inet', name, fresh[name])
-    if (script !== '') await session.writer.run(script)
-  }
+  await applyElements(changes)
 }
 
 /** An element as it may still be there: adding it again needs the mark it had. */
-function staleText(key: string, old: LearnedGrant, before: readonly WorkspaceRecord[]): string {
+function staleElement(key: string, old: LearnedGrant, before: readonly WorkspaceRecord[]): KernelElement {
   const clauses = before.find(({ workspace }) => workspace === old.workspace)?.clauses ?? []
   const mark = clauses.find(({ clause }) => clause === old.clause)?.mark ?? 0
-  const [name = '', ...rest] = key.split(' . ')
-  return `"${name}" . ${rest.join(' . ')} timeout 1s : 0x${mark.toString(16)}`
+  return { family: 'inet', set: mapOf(key), key: packKey(key), mark, timeoutMs: 1000, remove: true }
 }
 
 /** The kernel knows them: name, clause and generation stand in the comment. `places` say whose interface is whose. */

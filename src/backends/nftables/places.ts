@@ -4,6 +4,7 @@
 // interfaces that there are.
 
 import { nftablesFault } from './errors.js'
+import { NFPROTO } from './kernel-set.js'
 import { type Link, listLinks, native, textAt } from './native.js'
 import { TABLE } from './scaffold.js'
 
@@ -13,8 +14,7 @@ export interface Pair {
 }
 
 const PAIR_OCTETS = 20
-/** NFPROTO_INET, NFPROTO_ARP, NFPROTO_BRIDGE (linux/netfilter.h). */
-const FAMILIES = Uint8Array.of(1, 3, 7)
+const FAMILIES = Uint8Array.of(NFPROTO.inet, NFPROTO.arp, NFPROTO.bridge)
 
 /** As the kernel keeps it: the index in the order of this machine, the name in sixteen octets. */
 function packPairs(pairs: readonly Pair[]): Uint8Array {
@@ -51,7 +51,16 @@ export const pairsOf = (names: readonly string[], links: readonly Link[] = listL
 /** Throws NFT_PLACES. */
 function change(set: string, packed: Uint8Array, size: number, add: boolean): void {
   const count = packed.length / size
-  const done = native().elementsChange(FAMILIES, FAMILIES.length, TABLE, set, packed, size, count, add ? 1 : 0)
+  const done = native().elementsChange(
+    FAMILIES,
+    FAMILIES.length,
+    TABLE,
+    set,
+    packed,
+    size,
+    count,
+    add ? 1 : 0,
+  ) as number
   if (done < 0) throw nftablesFault('NFT_PLACES', { errno: -done })
 }
 

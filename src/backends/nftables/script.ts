@@ -1,5 +1,5 @@
-// Programs as nft text. One script is one transaction: all of it or nothing. A load is cut into scripts of a bounded number of
-// elements, so that a quarantine on its own lane never waits behind a long one (4 to 8 us an element).
+// Programs as nft text. One script is one transaction: all of it or nothing. A load is cut into pieces of a bounded number of
+// elements, so that a flag never waits behind a long one (about 1 us an element).
 
 import {
   ARP_SETS,
@@ -22,7 +22,7 @@ import {
 } from './program.js'
 import { HOOKS, INET_COUNTERS, INET_SETS, inetChains, type ScaffoldSet, TABLE } from './scaffold.js'
 
-export const PIECE_ELEMENTS = 1_000
+export const PIECE_ELEMENTS = 500
 
 const FAMILIES = ['inet', 'netdev', 'arp', 'bridge'] as const
 export type TableFamily = (typeof FAMILIES)[number]
@@ -37,12 +37,6 @@ export const addElements = (family: TableFamily, name: string, elements: readonl
 
 /** nft would look each protocol up by getprotobyname(3): slow for a load, and not for two threads at once. */
 const numbered = (text: string): string => text.replaceAll(' . tcp . ', ' . 6 . ').replaceAll(' . udp . ', ' . 17 . ')
-
-/** Present or not, gone after it: a delete of what is absent would fail the transaction, so it is added first. */
-export const removeElements = (family: TableFamily, name: string, elements: readonly string[]): string =>
-  elements.length === 0
-    ? ''
-    : `${addElements(family, name, elements)}delete element ${inTable(family, name)} { ${numbered(elements.join(', '))} }\n`
 
 /** Rules with `%` replaced by the prefix of the workspace's names. */
 const filled = (rule: string, prefix: string): string => rule.replaceAll('%', prefix)
@@ -102,42 +96,49 @@ export const dropChain = (family: TableFamily, name: string): string =>
 
 export const dropSet = (family: TableFamily, name: string): string => `delete set ${inTable(family, name)}\n`
 
-const setDeclaration = (prefix: string, { name, type, interval, counter }: NftSet): string =>
-  `add set ${inTable('inet', prefix + name)} { type ${type};${interval ? ' flags interval;' : ''}${counter ? ' counter;' : ''} }\n`
+/** A set of exact keys never grows: with its size the kernel takes a table of that size instead of one that it resizes. */
+const setDeclaration = (prefix: string, { name, type, interval, counter, elements }: NftSet): string =>
+  `add set ${inTable('inet', prefix + name)} { type ${type};${interval ? ' flags interval;' : ` size ${elements.length};`}${counter ? ' counter;' : ''} }\n`
+
+/** A part of a load, one transaction: text for nft, or keys of a set that an earlier part has made. */
+export type Piece = { readonly script: string } | { readonly set: string; readonly elements: readonly string[] }
 
 /** The objects of every workspace under names of their own, reached by nothing yet; sets before the chains that use them. */
-export function* loadScripts(program: NftProgram, tag: string): Generator<string> {
-  let piece = ''
+export function* loadPieces(program: NftProgram, tag: string): Generator<Piece> {
+  let script = ''
   let weight = 0
-  const add = (text: string, elements: number): void => {
-    piece += text
-    weight += elements
-  }
   for (const [index, workspace] of program.workspaces.entries()) {
     const prefix = namePrefix(index, program.generation, tag)
     for (const set of workspace.sets) {
-      add(setDeclaration(prefix, set), 8)
-      // A set with ranges is loaded in one piece: each further transaction would cost its whole size again.
-      const step = set.interval ? set.elements.length : PIECE_ELEMENTS
-      for (let at = 0; at < set.elements.length; at += step) {
-        const elements = set.elements.slice(at, at + step)
-        add(addElements('inet', prefix + set.name, elements), elements.length)
-        if (weight >= PIECE_ELEMENTS) {
-          yield piece
-          piece = ''
-          weight = 0
-        }
+      script += setDeclaration(prefix, set)
+      weight += 8
+      if (isBulk(set)) {
+        yield { script }
+        script = ''
+        weight = 0
+        for (let at = 0; at < set.elements.length; at += PIECE_ELEMENTS)
+          yield { set: prefix + set.name, elements: set.elements.slice(at, at + PIECE_ELEMENTS) }
+        continue
       }
+      // A set with ranges is loaded in one piece: each further transaction would cost its whole size again.
+      script += addElements('inet', prefix + set.name, set.elements)
+      weight += set.elements.length
     }
-    add(chainLines('inet', workspace.chains, prefix), workspace.chains.length * 16)
+    script += chainLines('inet', workspace.chains, prefix)
+    weight += workspace.chains.length * 16
     if (weight >= PIECE_ELEMENTS) {
-      yield piece
-      piece = ''
+      yield { script }
+      script = ''
       weight = 0
     }
   }
-  if (piece !== '') yield piece
+  if (script !== '') yield { script }
 }
+
+/** Exact addresses, protocols and ports, so many that nft's way is the slower one. */
+const isBulk = ({ interval, type, elements }: NftSet): boolean =>
+  !interval && type.includes(' . ') && elements.length >= BULK_ELEMENTS
+const BULK_ELEMENTS = 32
 
 /** Elements of a shared set with the names of this generation filled in. */
 export const sharedElements = (program: NftProgram, name: SharedSet, tag: string): string[] =>
@@ -182,23 +183,6 @@ const liveElements = (
     const leftMs = Math.floor(deadlineMs - nowMs)
     return leftMs > 0 ? keysOf(workspace).map((key) => `${key} timeout ${durationOf(leftMs)}`) : []
   })
-
-/** A flag at places: by interface in every table that holds flags, by address where routing has not been asked yet. */
-export function flagScript(
-  flag: 'quarantined' | 'suspended',
-  places: readonly { readonly interface: string; readonly addresses: readonly string[] }[],
-  on: boolean,
-): string {
-  const change = on ? addElements : removeElements
-  const names = places.map((place) => `"${place.interface}"`)
-  const addresses = [...new Set(places.flatMap((place) => place.addresses))]
-  const [four, six] = [addresses.filter((one) => !one.includes(':')), addresses.filter((one) => one.includes(':'))]
-  return (
-    FLAG_FAMILIES.map((family) => change(family, flag, names)).join('') +
-    change('inet', `${flag}4`, four) +
-    change('inet', `${flag}6`, six)
-  )
-}
 
 /**
  * A timeout as nft reads it: whole units, because it refuses fractions, and days apart from milliseconds, because it

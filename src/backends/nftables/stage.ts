@@ -3,11 +3,12 @@
 
 import type { Staged } from '../backend.js'
 import { nftablesFault } from './errors.js'
+import { addKeys, packTuples } from './kernel-set.js'
 import type { NftObject } from './libnftables.js'
 import { listLinks } from './native.js'
 import type { NftProgram } from './program.js'
 import { TABLE } from './scaffold.js'
-import { dropChain, dropSet, loadScripts, scaffoldScript } from './script.js'
+import { dropChain, dropSet, loadPieces, scaffoldScript } from './script.js'
 import { reasonOf, type Session } from './session.js'
 import { readStanding } from './standing.js'
 
@@ -32,7 +33,9 @@ export async function stage(session: Session, program: NftProgram): Promise<Stag
 /** Tried without asking first whether the scaffold is there: listing a ruleset costs more than loading a small plan. */
 async function load(session: Session, program: NftProgram, tag: string): Promise<void> {
   const run = async (): Promise<void> => {
-    for (const script of loadScripts(program, tag)) await session.writer.run(script)
+    for (const piece of loadPieces(program, tag))
+      if ('script' in piece) await session.writer.run(piece.script)
+      else await addKeys(piece.set, packTuples(piece.elements), piece.elements.length)
   }
   try {
     await run()

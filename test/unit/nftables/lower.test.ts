@@ -5,14 +5,9 @@ import { describe, expect, it } from 'vitest'
 import type { Probed } from '../../../src/backends/backend.js'
 import { capabilities, FEATURES } from '../../../src/backends/nftables/capabilities.js'
 import { nftablesBackend } from '../../../src/backends/nftables/index.js'
+import { packTuples } from '../../../src/backends/nftables/kernel-set.js'
 import { commentOf, lower } from '../../../src/backends/nftables/lower.js'
-import {
-  durationOf,
-  loadScripts,
-  PIECE_ELEMENTS,
-  removeElements,
-  switchScript,
-} from '../../../src/backends/nftables/script.js'
+import { durationOf, loadPieces, PIECE_ELEMENTS, switchScript } from '../../../src/backends/nftables/script.js'
 import { markOf } from '../../../src/backends/nftables/workspace.js'
 import { clauseOf, ID, nameRule, sliceOf } from '../../support/nftables/slices.js'
 
@@ -130,19 +125,46 @@ describe('lower', () => {
 describe('scripts', () => {
   it('loads in pieces, so that a flag never waits behind a long transaction', () => {
     const egress = Array.from({ length: 5_500 }, (_, i) => `tcp 52.0.${i >> 8}.${i & 255} 443`)
-    const scripts = [...loadScripts(lower(sliceOf(7, { egress })), '')]
-    expect(scripts.length).toBeGreaterThan(5)
-    for (const script of scripts) expect(script.match(/ \. 6 \. /g)?.length ?? 0).toBeLessThanOrEqual(PIECE_ELEMENTS)
-    expect(scripts.join('').match(/ \. 6 \. 443/g)).toHaveLength(5_500)
-    // Nothing that judges packets now is touched.
-    expect(scripts.join('')).not.toMatch(/(?:element|set|map|chain) inet sluice (?!w\d+_g7_)/)
+    const pieces = [...loadPieces(lower(sliceOf(7, { egress })), '')]
+    const keys = pieces.flatMap((piece) => ('set' in piece ? [piece] : []))
+    expect(keys.length).toBe(11)
+    for (const { set, elements } of keys) {
+      expect(elements.length).toBeLessThanOrEqual(PIECE_ELEMENTS)
+      expect(set).toMatch(/^w0_g7_x4$/)
+    }
+    expect(keys.flatMap(({ elements }) => elements)).toHaveLength(5_500)
+    // Nothing that judges packets now is touched, and a set is there before its keys.
+    const [first] = pieces
+    const text = pieces.map((piece) => ('script' in piece ? piece.script : '')).join('')
+    expect(first).toMatchObject({ script: expect.stringContaining('add set inet sluice w0_g7_x4 ') })
+    expect(text).not.toMatch(/(?:element|set|map|chain) inet sluice (?!w\d+_g7_)/)
   })
 
-  it('removes an element whether it is there or not', () => {
-    expect(removeElements('inet', 's', ['a', 'b'])).toBe(
-      'add element inet sluice s { a, b }\ndelete element inet sluice s { a, b }\n',
-    )
-    expect(removeElements('inet', 's', [])).toBe('')
+  it('loads a few elements as text, which can be read', () => {
+    const [piece, ...rest] = loadPieces(lower(sliceOf(7, { egress: ['tcp 52.0.0.1 443'] })), '')
+    expect(rest).toEqual([])
+    expect(piece).toMatchObject({ script: expect.stringContaining('w0_g7_x4 { 52.0.0.1 . 6 . 443 }') })
+  })
+
+  it('packs keys as the kernel keeps them', () => {
+    expect([...packTuples(['52.0.1.2 . tcp . 443', '9.9.9.9 . udp . 53'])]).toEqual([
+      ...[52, 0, 1, 2, 6, 0, 0, 0, 1, 187, 0, 0],
+      ...[9, 9, 9, 9, 17, 0, 0, 0, 0, 53, 0, 0],
+    ])
+    expect([...packTuples(['2600::1 . tcp . 8443'])]).toEqual([
+      0x26,
+      0,
+      ...Array(13).fill(0),
+      1,
+      6,
+      0,
+      0,
+      0,
+      32,
+      251,
+      0,
+      0,
+    ])
   })
 
   it.each([

@@ -1,0 +1,113 @@
+// Elements of our sets straight to the kernel (src/native/elements.c), for what must be quick: one learned grant, a flag, the bulk
+// of a load. libnftables reads every table, chain and set and all intervals before each change, which costs half a millisecond
+// however small the change is. One call is one transaction, on a thread of the pool, so that nothing waits for the kernel's lock
+// on the agent's own.
+
+import { parseIp } from '../../base/ip.js'
+import { NftError } from './libnftables.js'
+import { native, onPool } from './native.js'
+import { octetsOf } from './octets.js'
+import { TABLE } from './scaffold.js'
+import type { TableFamily } from './script.js'
+
+/** NFPROTO_* of linux/netfilter.h. */
+export const NFPROTO: Readonly<Record<TableFamily, number>> = { inet: 1, arp: 3, netdev: 5, bridge: 7 }
+const PROTOCOL: Readonly<Record<string, number>> = { tcp: 6, udp: 17 }
+const LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1
+const encoder = new TextEncoder()
+
+export interface KernelElement {
+  readonly family: TableFamily
+  readonly set: string
+  readonly key: Uint8Array
+  /** There or not, it is gone after it. What was there must have had the same mark. */
+  readonly remove?: boolean
+  /** The value of an element of a map. */
+  readonly mark?: number
+  /** Milliseconds, at least one. */
+  readonly timeoutMs?: number
+  /** At most 127 octets; more is cut. */
+  readonly comment?: string
+}
+
+/** `struct sluice_element` of src/native/sluice_native.h. */
+const ELEMENT_OCTETS = 256
+const AT = {
+  family: 0,
+  remove: 1,
+  hasMark: 2,
+  keyLength: 4,
+  mark: 8,
+  timeout: 16,
+  set: 24,
+  key: 56,
+  comment: 120,
+} as const
+
+/** One transaction; nothing for no elements. Rejects with NftError, and then nothing was changed. */
+export async function applyElements(elements: readonly KernelElement[]): Promise<void> {
+  if (elements.length === 0) return
+  const packed = new Uint8Array(elements.length * ELEMENT_OCTETS)
+  for (const [i, element] of elements.entries()) pack(packed.subarray(i * ELEMENT_OCTETS), element)
+  const done = await onPool(native().elementsApply, TABLE, packed, elements.length)
+  if (done < 0) throw new NftError(`the kernel refuses the change of ${elements.length} elements: errno ${-done}`)
+}
+
+function pack(record: Uint8Array, { family, set, key, remove, mark, timeoutMs, comment }: KernelElement): void {
+  const view = new DataView(record.buffer, record.byteOffset, ELEMENT_OCTETS)
+  record[AT.family] = NFPROTO[family]
+  record[AT.remove] = remove ? 1 : 0
+  record[AT.hasMark] = mark === undefined ? 0 : 1
+  view.setUint32(AT.keyLength, key.length, LITTLE_ENDIAN)
+  view.setUint32(AT.mark, mark ?? 0, LITTLE_ENDIAN)
+  const lifeMs = timeoutMs === undefined ? 0n : BigInt(Math.max(1, Math.floor(timeoutMs)))
+  view.setBigUint64(AT.timeout, lifeMs, LITTLE_ENDIAN)
+  record.set(encoder.encode(set), AT.set)
+  record.set(key, AT.key)
+  record.set(encoder.encode(comment ?? '').subarray(0, 127), AT.comment)
+}
+
+/** Adds keys of one length to a set of the inet table, in one transaction. Rejects with NftError. */
+export async function addKeys(set: string, keys: Uint8Array, count: number): Promise<void> {
+  const families = Uint8Array.of(NFPROTO.inet)
+  const done = await onPool(native().elementsChange, families, 1, TABLE, set, keys, keys.length / count, count, 1)
+  if (done < 0) throw new NftError(`the kernel refuses ${count} elements of ${set}: errno ${-done}`)
+}
+
+/** An interface's name as a key, or the first field of one. */
+export function nameKey(name: string): Uint8Array {
+  const key = new Uint8Array(16)
+  key.set(encoder.encode(name))
+  return key
+}
+
+export const addressKey = (address: string): Uint8Array => octetsOf(parseIp(address))
+
+/** Address, protocol and port, each padded to four octets, as the kernel keeps a concatenation. */
+export function tupleKey(address: string, protocol: string, port: number): Uint8Array {
+  const ip = addressKey(address)
+  const key = new Uint8Array(ip.length + 8)
+  key.set(ip)
+  key[ip.length] = PROTOCOL[protocol] ?? 0
+  key.set([port >> 8, port & 255], ip.length + 4)
+  return key
+}
+
+/** `ADDRESS . PROTOCOL . PORT`, all of one family, one key after another. */
+export const packTuples = (elements: readonly string[]): Uint8Array =>
+  joinKeys(
+    ...elements.map((element) => {
+      const [address = '', protocol = '', port] = element.split(' . ')
+      return tupleKey(address, protocol, Number(port))
+    }),
+  )
+
+export function joinKeys(...parts: readonly Uint8Array[]): Uint8Array {
+  const key = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const part of parts) {
+    key.set(part, at)
+    at += part.length
+  }
+  return key
+}
