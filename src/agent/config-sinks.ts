@@ -2,7 +2,7 @@
 // a mapping whose `kind` says which keys it may have; what it leaves out is an error or a bound, never "without end".
 
 import type { Keys } from './config.js'
-import { flag, httpAddress, oneOf, path, seconds, sinkName, whole } from './config-values.js'
+import { flag, httpAddress, listOf, oneOf, path, redactable, seconds, sinkName, whole } from './config-values.js'
 
 /** How long segments of the journal grow, and how long closed ones are kept. What is left out is as KEEP (trail.ts) says. */
 export interface RetentionConfig {
@@ -21,7 +21,24 @@ export const RETENTION_KEYS = {
 
 interface AnySink {
   readonly name: string
+  /** Which events it gets; absent: all of them. */
+  readonly select?: SelectConfig
+  /** Members whose values it does not get: `src_endpoint.ip`. */
+  readonly redact?: readonly string[]
 }
+export interface SelectConfig {
+  readonly classes?: readonly number[]
+  readonly minSeverity?: number
+}
+export const SELECT_KEYS = {
+  classes: {
+    field: 'classes',
+    read: listOf('a list of OCSF class numbers', 1, whole(1000, 9999)),
+    otherwise: undefined,
+  },
+  min_severity: { field: 'minSeverity', read: whole(1, 6), otherwise: undefined },
+} as const satisfies Keys
+
 export interface FileSinkConfig extends AnySink {
   readonly kind: 'file'
   readonly path: string
@@ -33,7 +50,7 @@ export interface FileSinkConfig extends AnySink {
 export interface HttpSinkConfig extends AnySink {
   readonly kind: 'http'
   readonly url: string
-  readonly format: 'ndjson' | 'splunk-hec'
+  readonly format: 'ndjson' | 'splunk-hec' | 'otlp'
   readonly gzip: boolean
   readonly tokenFile?: string
   readonly caFile?: string
@@ -43,7 +60,12 @@ export interface HttpSinkConfig extends AnySink {
 export type SinkConfig = FileSinkConfig | HttpSinkConfig
 
 const OPTIONAL_PATH = { read: path, otherwise: undefined }
-const COMMON = { name: { field: 'name', read: sinkName }, kind: { field: 'kind', read: oneOf('file', 'http') } }
+const COMMON = {
+  name: { field: 'name', read: sinkName },
+  kind: { field: 'kind', read: oneOf('file', 'http') },
+  select: { field: 'select', section: SELECT_KEYS, otherwise: undefined },
+  redact: { field: 'redact', read: listOf('a list of members', 1, redactable), otherwise: undefined },
+}
 
 export const SINK_KEYS = {
   file: {
@@ -57,7 +79,7 @@ export const SINK_KEYS = {
   http: {
     ...COMMON,
     url: { field: 'url', read: httpAddress },
-    format: { field: 'format', read: oneOf('ndjson', 'splunk-hec'), otherwise: 'ndjson' },
+    format: { field: 'format', read: oneOf('ndjson', 'splunk-hec', 'otlp'), otherwise: 'ndjson' },
     gzip: { field: 'gzip', read: flag, otherwise: true },
     token_file: { field: 'tokenFile', ...OPTIONAL_PATH },
     ca: { field: 'caFile', ...OPTIONAL_PATH },

@@ -139,3 +139,13 @@ export const httpAddress: Read<string> = (node) => {
   if (value !== undefined && plain && (url.protocol === 'https:' || (url.protocol === 'http:' && local))) return value
   return new Wrong('an https address, or an http address of loopback, without a user or password in it')
 }
+/** A member of events that may be kept from a sink: not what makes an event one, gives it its place, or says which it is. */
+export const redactable: Read<string> = (node) => {
+  const value = text(node)
+  const good = value !== undefined && /^[a-z_]+(?:\.[a-z_]+){0,7}$/.test(value)
+  const needed = /^(?:metadata|\w+_id|\w+_uid|time)$|^metadata\.|^unmapped$|^unmapped\.attestation_list/.test(
+    value ?? '',
+  )
+  if (good && !needed) return value
+  return new Wrong('a member of events such as src_endpoint.ip, and none that an event cannot be without')
+}

@@ -16,6 +16,7 @@ import {
 } from '../audit/sinks/delivery.js'
 import { openFileSink } from '../audit/sinks/file-sink.js'
 import { openHttpSink } from '../audit/sinks/http-sink.js'
+import { selection } from '../audit/sinks/select.js'
 import type { Sink } from '../audit/sinks/sink.js'
 import type { SinkConfig } from './config-sinks.js'
 import { policyContext } from './context.js'
@@ -65,6 +66,7 @@ export function startSinks(place: SinksPlace, host: SinksHost): Sinks {
           eventsFile: place.eventsFile,
           directory,
           open: () => openSink(sink, place.node, nowMs),
+          ...selectOf(sink),
           terms,
         },
         { nowMs, chance, sleep, durable, tell },
@@ -89,6 +91,15 @@ const durableOf =
   ({ mark, journal }: Pick<SinksHost, 'mark' | 'journal'>) =>
   (): number =>
     Math.max(mark.read()?.sequence ?? 0, journal()?.sequence ?? 0)
+
+function selectOf(sink: SinkConfig) {
+  const select = selectionOf(sink)
+  return select ? { select } : {}
+}
+
+/** What a sink gets of an event; undefined when it gets all of every event. */
+export const selectionOf = ({ select, redact }: SinkConfig): ((text: string) => string | undefined) | undefined =>
+  select === undefined && redact === undefined ? undefined : selection({ ...select, redact: redact ?? [] })
 
 function openSink(sink: SinkConfig, node: string, nowMs: () => number): Promise<Sink> {
   switch (sink.kind) {

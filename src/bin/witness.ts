@@ -20,6 +20,7 @@ import { parseTrustRoot } from '../bundle/root.js'
 import type { JournalPlace, WitnessHost } from '../cli/witness-host.js'
 import type { BackendName } from '../plan/model.js'
 import { openAgentNode, type Surroundings, trailOf } from './node.js'
+import { reconcileSinks } from './reconcile.js'
 
 interface KeyFile {
   readonly file: string
@@ -39,6 +40,7 @@ export const composeWitness = (around: Surroundings): WitnessHost => ({
     const { events: count, lastSequence } = closed.seal
     return { segment: closed.segment, events: count, lastSequence }
   },
+  reconcileSinks: (config, asked) => reconcileSinks(around, config, asked),
   verifyReceipt: (token, keys) => verifyReceipt(token, trusted(keys)),
   makeEvidence: async (config, asked) => {
     const { node, close } = await openAgentNode(around, config, { exclusive: false })

@@ -2,6 +2,7 @@
 // is not here: that is commander's, with exit code 64.
 
 import { type FaultTable, faultsOf } from '../base/fault.js'
+import { quote } from '../base/quote.js'
 
 export const CLI_FAULTS = {
   CLI_FILE_UNREADABLE: {
@@ -40,6 +41,16 @@ export const CLI_FAULTS = {
     say: (d: { file: string; errors: number }) =>
       `${d.file} is not acceptable: ${d.errors === 1 ? '1 error' : `${d.errors} errors`}`,
     remedy: 'Correct the findings.',
+  },
+  CLI_NO_SINK: {
+    reaction: 'reject',
+    say: (d: { named: string; sinks: string }) =>
+      d.sinks === ''
+        ? 'agent.yaml names no sinks'
+        : d.named === ''
+          ? `files of a receiver belong to one sink: ${d.sinks}`
+          : `there is no sink ${quote(d.named)}; there are ${d.sinks}`,
+    remedy: 'Name one of the sinks of agent.yaml with --sink.',
   },
   CLI_NO_RECEIPT: {
     reaction: 'retry',

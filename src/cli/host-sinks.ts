@@ -8,7 +8,13 @@ export interface ConfiguredRetention {
   readonly keepMs?: number
 }
 
-export type ConfiguredSink = { readonly name: string } & (
+export type ConfiguredSink = {
+  readonly name: string
+  /** Which events it gets. */
+  readonly select?: { readonly classes?: readonly number[]; readonly minSeverity?: number }
+  /** Members whose values it does not get. */
+  readonly redact?: readonly string[]
+} & (
   | {
       readonly kind: 'file'
       readonly path: string
@@ -20,7 +26,7 @@ export type ConfiguredSink = { readonly name: string } & (
   | {
       readonly kind: 'http'
       readonly url: string
-      readonly format: 'ndjson' | 'splunk-hec'
+      readonly format: 'ndjson' | 'splunk-hec' | 'otlp'
       readonly gzip: boolean
       readonly tokenFile?: string
       readonly caFile?: string
@@ -47,4 +53,28 @@ export interface SinkView {
   readonly discarded: number
   readonly failures: number
   readonly error?: string
+}
+
+/** What the journal, the cursor of a sink and what it has say together. */
+export interface SinkReconciled {
+  readonly sink: SinkView
+  /** Everything after this event counts for the sink. */
+  readonly from: number
+  /** The newest event of the journal. */
+  readonly journalled: number
+  /** What was held against the journal; absent when there was nothing to look at. */
+  readonly held?: {
+    readonly files: number
+    /** The events that the journal still has, against which it was held. */
+    readonly first: number
+    readonly last: number
+    readonly matched: number
+    readonly repeated: number
+    readonly missing: number
+    readonly missingRanges: readonly (readonly [from: number, to: number])[]
+    readonly foreign: number
+    readonly older: number
+    readonly outOfOrder: number
+    readonly unreadable: number
+  }
 }

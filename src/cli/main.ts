@@ -6,6 +6,7 @@ import { agentCommand } from './commands/agent.js'
 import { applyCommand } from './commands/apply.js'
 import { attachCommand } from './commands/attach.js'
 import { auditQuery } from './commands/audit-query.js'
+import { auditReconcile } from './commands/audit-reconcile.js'
 import { auditSeal } from './commands/audit-seal.js'
 import { auditVerify } from './commands/audit-verify.js'
 import { quarantineBreakglass } from './commands/breakglass.js'
@@ -75,7 +76,7 @@ const GROUPS = [
   {
     name: 'audit',
     say: 'check, read and seal the audit journal of a node',
-    rows: [auditVerify, auditQuery, auditSeal],
+    rows: [auditVerify, auditQuery, auditSeal, auditReconcile],
   },
   { name: 'evidence', say: 'make and check signed evidence of the live fence', rows: [evidenceMake, evidenceVerify] },
   { name: 'receipt', say: 'check signed receipts of quarantines and lifts', rows: [receiptVerify] },

@@ -2,6 +2,7 @@
 // or signed by an agent, read and judged. `src/bin` composes them.
 
 import type { Configured } from './host.js'
+import type { SinkReconciled } from './host-sinks.js'
 
 /** Where a journal lies, and by which keys its seals count. */
 export interface JournalPlace {
@@ -121,6 +122,11 @@ export interface WitnessHost {
   sealJournal(
     config: Configured,
   ): Promise<{ readonly segment: number; readonly events: number; readonly lastSequence: number } | undefined>
+  /** Every sink, or the one that is named, against the journal; `received` are files of what it has. Throws CLI_NO_SINK. */
+  reconcileSinks(
+    config: Configured,
+    asked: { readonly sink?: string; readonly received: readonly string[] },
+  ): Promise<readonly SinkReconciled[]>
   verifyReceipt(token: string, keys: { readonly file: string; readonly bytes: Uint8Array }): Promise<ReceiptView>
   /** A compact JWS with a line feed. */
   makeEvidence(config: Configured, asked: { readonly nonce: string; readonly audience: string }): Promise<string>

@@ -56,7 +56,7 @@ export async function openHttpSink(terms: HttpSinkTerms): Promise<Sink> {
         asked.on('error', reject)
         asked.end(body)
       })
-      judge(terms.name, answer, await textOf(answer))
+      judge(terms, answer, await textOf(answer))
     },
     close: () => {
       agent.destroy()
@@ -100,15 +100,24 @@ async function textOf(answer: IncomingMessage): Promise<string> {
 /** Of these another try of the same events makes nothing better; what concerns token, place or load may pass. */
 const REFUSALS: ReadonlySet<number> = new Set([400, 413, 415, 422])
 
-function judge(sink: string, { statusCode = 0, headers }: IncomingMessage, text: string): void {
-  if (statusCode >= 200 && statusCode < 300) return
-  const said = text
-    .slice(0, SAID)
-    .replace(/[^\x20-\x7e]+/g, ' ')
-    .trim()
+function judge({ name: sink, format }: HttpSinkTerms, answer: IncomingMessage, text: string): void {
+  const { statusCode = 0, headers } = answer
+  if (statusCode >= 200 && statusCode < 300) {
+    const why = BODIES[format].refusal?.(text)
+    if (why === undefined) return
+    throw sinkFault('AUDIT_SINK_REFUSED', { sink, why: plain(why) })
+  }
+  const said = plain(text)
   const why = `HTTP ${statusCode}${said === '' ? '' : `: ${said}`}`
   if (REFUSALS.has(statusCode)) throw sinkFault('AUDIT_SINK_REFUSED', { sink, why })
   const seconds = Number(headers['retry-after'])
   const afterMs = seconds > 0 ? { afterMs: seconds * 1_000 } : {}
   throw sinkFault('AUDIT_SINK_UNAVAILABLE', { sink, why, ...afterMs })
 }
+
+/** One line of what the receiver said. */
+const plain = (text: string): string =>
+  text
+    .slice(0, SAID)
+    .replace(/[^\x20-\x7e]+/g, ' ')
+    .trim()

@@ -73,6 +73,8 @@ socket: run/sluice.sock
     url: https://siem.example:8088/services/collector
     format: splunk-hec
     token_file: siem.token
+    select: {classes: [4001, 2004], min_severity: 2}
+    redact: [src_endpoint.ip, message]
 retention: {keep_bytes: 1000000}
 heartbeat_seconds: 15
 `
@@ -89,6 +91,7 @@ heartbeat_seconds: 15
           {
             ...{ name: 'siem', kind: 'http', url: 'https://siem.example:8088/services/collector' },
             ...{ format: 'splunk-hec', gzip: true, tokenFile: '/etc/sluice/siem.token' },
+            ...{ select: { classes: [4001, 2004], minSeverity: 2 }, redact: ['src_endpoint.ip', 'message'] },
           },
         ],
       },
@@ -220,6 +223,16 @@ heartbeat_seconds: 15
       'a password in an address',
       `${GOOD}sinks: [{name: a, kind: http, url: "https://u:p@siem.example/"}]\n`,
       '9:36 bad-value sinks[0].url: expected an https address, or an http address of loopback, without a user or password in it',
+    ],
+    [
+      'a sink that would not see which event it has',
+      `${GOOD}sinks: [{name: a, kind: file, path: p, redact: [src_endpoint.ip, metadata.uid]}]\n`,
+      '9:66 bad-value sinks[0].redact: expected a member of events such as src_endpoint.ip, and none that an event cannot be without',
+    ],
+    [
+      'a filter that lets nothing through',
+      `${GOOD}sinks: [{name: a, kind: file, path: p, select: {classes: []}}]\n`,
+      '9:58 bad-value sinks[0].select.classes: expected a list of OCSF class numbers',
     ],
     ['a list', '- a\n', '1:1 wrong-type : expected a mapping of configuration keys'],
     [

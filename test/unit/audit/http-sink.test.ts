@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { deadFile } from '../../../src/audit/sinks/delivery.js'
 import { type HttpSinkTerms, openHttpSink } from '../../../src/audit/sinks/http-sink.js'
 import { makeTls, type Tls } from '../../support/tls.js'
 import { type Answer, serve, type Web } from '../../support/web.js'
@@ -80,6 +81,68 @@ describe('what is sent', () => {
     const { time } = JSON.parse(line) as { time: number }
     const frame = `{"time":${(time / 1_000).toFixed(3)},"host":"spiffe://a/n","source":"sluice","sourcetype":"ocsf"`
     expect(bodies[0]?.split('\n')[0]).toBe(`${frame},"event":${line}}`)
+  })
+})
+
+describe('otlp', () => {
+  interface Record {
+    readonly timeUnixNano: string
+    readonly severityNumber: number
+    readonly severityText: string
+    readonly body: { readonly stringValue: string }
+    readonly attributes: readonly { readonly key: string; readonly value: { readonly stringValue: string } }[]
+  }
+  interface Logs {
+    readonly resourceLogs: readonly {
+      readonly resource: { readonly attributes: Record['attributes'] }
+      readonly scopeLogs: readonly { readonly logRecords: readonly Record[] }[]
+    }[]
+  }
+  it('sends log records with the event as the body and its id for deduplication', async () => {
+    await spooled.write(3)
+    const at = deliver({ format: 'otlp' })
+    await until('all', () => at.status().lag === 0)
+    expect(web.headers[0]?.['content-type']).toBe('application/json')
+    const [logs] = (JSON.parse(bodies[0] ?? '') as Logs).resourceLogs
+    expect(logs?.resource.attributes).toEqual([
+      { key: 'service.name', value: { stringValue: 'sluice' } },
+      { key: 'service.instance.id', value: { stringValue: 'spiffe://a/n' } },
+    ])
+    const records = logs?.scopeLogs[0]?.logRecords ?? []
+    const [line = ''] = linesIn(spooled.path)
+    const { time, metadata } = JSON.parse(line) as { time: number; metadata: { uid: string } }
+    expect(records).toHaveLength(3)
+    expect(records[0]).toEqual({
+      timeUnixNano: `${time}000000`,
+      severityNumber: 13,
+      severityText: 'WARN',
+      body: { stringValue: line },
+      attributes: [
+        { key: 'log.record.uid', value: { stringValue: metadata.uid } },
+        { key: 'event.name', value: { stringValue: 'ocsf' } },
+      ],
+    })
+  })
+
+  it('believes an answer that says some were refused, and finds which', async () => {
+    await spooled.write(9)
+    web.answer = (request, response) => {
+      const chunks: Buffer[] = []
+      request.on('data', (chunk: Buffer) => chunks.push(chunk))
+      request.on('end', () => {
+        const bad = gunzipSync(Buffer.concat(chunks)).toString('utf8').includes('\\"sequence\\":4,')
+        const partialSuccess = bad ? { rejectedLogRecords: '1', errorMessage: 'too long' } : {}
+        response.writeHead(200).end(JSON.stringify({ partialSuccess }))
+      })
+    }
+    const at = deliver({ format: 'otlp' })
+    await until('all', () => at.status().lag === 0)
+    expect(at.status()).toMatchObject({ delivered: 8, dead: 1 })
+    const [letter = ''] = linesIn(deadFile(spooled.directory, 'siem'))
+    expect(JSON.parse(letter)).toMatchObject({
+      why: 'the sink "siem" refuses these events: 1 events rejected: too long',
+      event: { metadata: { sequence: 4 } },
+    })
   })
 })
 
