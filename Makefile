@@ -20,6 +20,7 @@ build: setup ## Compile TypeScript into dist/
 native: setup ## Compile the C and BPF parts into build/native/
 	@$(MAKE) -f src/native/Makefile
 	@$(MAKE) -f src/native/ebpf/Makefile
+	@$(MAKE) -f src/native/rtnl/Makefile
 	@$(MAKE) -f src/native/vault/Makefile
 
 shims: setup ## Build the DOCA shim: on the emulator, or SDK=/opt/mellanox/doca

@@ -5,7 +5,18 @@ import { resolve } from 'node:path'
 import { WILDCARD_NAMES } from '../dns/mediator.js'
 import { parseUpstreams, type UpstreamAddress } from '../dns/upstream/parse.js'
 import type { Keys } from './config.js'
-import { callerPattern, listenAddress, listOf, path, pin, seconds, sourceAddress, whole } from './config-values.js'
+import {
+  callerPattern,
+  flag,
+  interfaceName,
+  listenAddress,
+  listOf,
+  path,
+  pin,
+  seconds,
+  sourceAddress,
+  whole,
+} from './config-values.js'
 
 /** Where releases come from, and how to know that it is that place. */
 export interface SourceConfig {
@@ -55,6 +66,12 @@ export const API_KEYS = {
   companions: { field: 'companions', ...callers },
   runtimes: { field: 'runtimes', ...callers },
   auditors: { field: 'auditors', ...callers },
+} as const satisfies Keys
+
+/** Where the filters of `tc-flower` lie: without it that backend cannot be used. */
+export const FLOWER_KEYS = {
+  uplink: { field: 'uplink', read: interfaceName, otherwise: undefined },
+  software: { field: 'software', read: flag, otherwise: false },
 } as const satisfies Keys
 
 /** The DNS mediator: whom it asks, and how freely. */

@@ -65,6 +65,12 @@ export const backend: Read<BackendName> = (node, { known }) => {
   if (value !== undefined && known.includes(value)) return value as BackendName
   return new Wrong(`a backend of this release (${known.join(', ')})`, node, nearest(value ?? '', known))
 }
+export const interfaceName: Read<string> = (node) => {
+  const value = text(node)
+  return value !== undefined && INTERFACE_PATTERN.test(value) && !/[*?]/.test(value)
+    ? value
+    : new Wrong('the name of one interface, such as p0')
+}
 export const interfacePattern: Read<string> = (node) => {
   const value = text(node)
   return value !== undefined && INTERFACE_PATTERN.test(value) && !/^[*?]+$/.test(value)

@@ -2,6 +2,7 @@
 // everything else is an error with line and column and the nearest right word. Nothing has a silent default that could
 // widen anything: what is left out is either an error or the narrow choice.
 
+import type { FlowerOptions } from '../backends/backend.js'
 import { LIMITS } from '../base/limits.js'
 import { compareNotes, hasErrors, type Note } from '../base/note.js'
 import { quote } from '../base/quote.js'
@@ -13,6 +14,7 @@ import {
   type ApiConfig,
   DNS_KEYS,
   type DnsConfig,
+  FLOWER_KEYS,
   SOURCE_KEYS,
   type SourceConfig,
 } from './config-sections.js'
@@ -53,6 +55,8 @@ export interface AgentConfig {
   readonly http?: string
   /** Absent: no gRPC. */
   readonly api?: ApiConfig
+  /** For `tc-flower`. */
+  readonly flower?: FlowerOptions
   /** The DNS mediator of this node; absent: there is none, and a name needs a pin. */
   readonly dns?: DnsConfig
   /** What is left out of it is as the agent's own bounds say. */
@@ -109,6 +113,7 @@ const KEYS = {
   api: { field: 'api', section: API_KEYS, otherwise: undefined },
   http: { field: 'http', read: listenAddress, otherwise: undefined },
   dns: { field: 'dns', section: DNS_KEYS, otherwise: undefined },
+  tc_flower: { field: 'flower', section: FLOWER_KEYS, otherwise: undefined },
   socket: { field: 'socket', read: path, otherwise: undefined },
   retention: { field: 'retention', section: RETENTION_KEYS, otherwise: undefined },
   sinks: { field: 'sinks', list: { by: 'kind', keys: SINK_KEYS }, otherwise: undefined },

@@ -6,6 +6,7 @@ import type { Backend } from './backend.js'
 
 const LOADERS = {
   'doca-flow': async (): Promise<Backend> => (await import('./doca-flow/index.js')).docaFlowBackend,
+  'tc-flower': async (): Promise<Backend> => (await import('./tc-flower/index.js')).tcFlowerBackend,
   nftables: async (): Promise<Backend> => (await import('./nftables/index.js')).nftablesBackend,
   ebpf: async (): Promise<Backend> => (await import('./ebpf/index.js')).ebpfBackend,
   memory: async (): Promise<Backend> => (await import('./memory/index.js')).memoryBackend,

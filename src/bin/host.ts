@@ -17,7 +17,7 @@ import { readBundle } from '../agent/transports/read.js'
 import { isRegistered, loadBackend, REGISTERED_BACKENDS, type RegisteredBackend } from '../backends/registry.js'
 import { causeChain, Fault } from '../base/fault.js'
 import { cliFault } from '../cli/errors.js'
-import type { ConfigBytes, Host, Surveyed } from '../cli/host.js'
+import type { ConfigBytes, Configured, Host, Surveyed } from '../cli/host.js'
 import type { BackendName } from '../plan/model.js'
 import { runAgent } from './agent.js'
 import { explainNameHere } from './explain-name.js'
@@ -97,20 +97,27 @@ function readOperatorFile(absolute: string, named: { what: string; path: string 
 }
 
 /** Asks every backend on a scratch state directory; one that cannot even open could not tell. */
-async function survey(backends: readonly BackendName[]): Promise<readonly Surveyed[]> {
+async function survey(
+  backends: readonly BackendName[],
+  config?: Pick<Configured, 'flower'>,
+): Promise<readonly Surveyed[]> {
   const stateDirectory = mkdtempSync(join(tmpdir(), 'sluice-survey-'))
   try {
     const out: Surveyed[] = []
-    for (const name of backends) if (isRegistered(name)) out.push(await surveyOne(name, stateDirectory))
+    for (const name of backends) if (isRegistered(name)) out.push(await surveyOne(name, stateDirectory, config))
     return out
   } finally {
     rmSync(stateDirectory, { recursive: true, force: true })
   }
 }
 
-async function surveyOne(name: RegisteredBackend, stateDirectory: string): Promise<Surveyed> {
+async function surveyOne(
+  name: RegisteredBackend,
+  stateDirectory: string,
+  config: Pick<Configured, 'flower'> | undefined,
+): Promise<Surveyed> {
   try {
-    const open = await openBackend(name, { attachInterfaces: [], stateDirectory })
+    const open = await openBackend(name, { ...config, attachInterfaces: [], stateDirectory })
     await open.driver.close()
     return { backend: name, capabilities: open.capabilities, probes: open.probed.probes }
   } catch (error) {

@@ -16,6 +16,7 @@ import { parseInventory } from '../plan/parse-inventory.js'
 import { normalizePolicies } from '../policy/normalize.js'
 import { readFile } from './files.js'
 import type { Context } from './frame.js'
+import type { Configured } from './host.js'
 import { readInventory } from './inventory.js'
 import { readTrust } from './trust.js'
 
@@ -23,6 +24,8 @@ export interface Wanted {
   readonly bundle: string
   readonly inventory: string
   readonly backends: readonly BackendName[]
+  /** What the node's configuration says of backends. */
+  readonly node?: Pick<Configured, 'flower'>
   /** A DNS mediator runs on the node, so that names need no pins. */
   readonly mediated?: boolean
   /** Verify against this trust root, as a node with this audience and channel would. */
@@ -50,7 +53,7 @@ export async function compileOffline(context: Context, wanted: Wanted): Promise<
   const slots = parseInventory(yaml, wanted.inventory)
   if (!slots.inventory)
     throw planFault('PLAN_INVENTORY_INVALID', { errors: errorsOf(slots.notes) }, { notes: slots.notes })
-  const capabilities = (await host.survey(wanted.backends)).map((surveyed) => surveyed.capabilities)
+  const capabilities = (await host.survey(wanted.backends, wanted.node)).map((surveyed) => surveyed.capabilities)
   const { plan, guarantees, notes } = compilePlan({
     source: { ...source, inventoryRevision: slots.inventory.revision },
     policies: read.policies,

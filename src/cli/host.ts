@@ -40,7 +40,7 @@ export interface Host {
   /** The octets of a `.tgz`, the same for the same bundle. */
   readonly packBundle: (bundle: BundleBytes) => Promise<Uint8Array>
   /** Opens each backend, asks it what this machine can enforce, and closes it. Never throws for a backend that cannot open. */
-  readonly survey: (backends: readonly BackendName[]) => Promise<readonly Surveyed[]>
+  readonly survey: (of: readonly BackendName[], by?: Pick<Configured, 'flower'>) => Promise<readonly Surveyed[]>
   /** Reads the octets of `agent.yaml`; throws with every finding. `path` is as it was typed. */
   readonly configure: (path: string, bytes: Uint8Array) => Configured
   /** Tells the trail of a node what was refused without opening it: by its configuration, or by as much of it as can be read. */
@@ -185,6 +185,8 @@ export interface Configured {
     readonly from: string
     readonly inventory: string
     readonly intervalMs: number
+  /** For `tc-flower`. */
+  readonly flower?: { readonly uplink?: string; readonly software: boolean }
     readonly caFile?: string
     readonly pins: readonly string[]
     readonly tokenFile?: string

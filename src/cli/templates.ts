@@ -44,6 +44,10 @@ attach_interfaces: ${list(values.interfaces)}
 # dns:
 #   upstreams: ["dot://192.0.2.53#resolver.example"]
 
+# For the backend tc-flower: the uplink representor of a switch in switchdev mode, whose hardware takes the filters. Or software:
+# true, for filters of the kernel without hardware.
+# tc_flower: {uplink: p0}
+
 # For \`sluice agent\`, which stays: where releases come from, and the signed list of workspaces, read again at every pass.
 # source:
 #   from: https://policy.example/published

@@ -24,10 +24,11 @@ export function evaluate(
   plan: Plan,
   state: State,
   workspace: WorkspaceId,
-  packet: Packet,
+  whole: Packet,
   nowMs: number,
   env: Env,
 ): Outcome {
+  const packet = env.unsound === 'as-read' ? asRead(whole) : whole
   // Step 1, both directions: stronger than everything else, ARP and neighbour discovery included.
   if (state.quarantined.has(workspace)) return { verdict: drop('quarantined'), state }
   if (state.suspended.has(workspace)) return { verdict: drop('suspended'), state }
@@ -40,6 +41,10 @@ export function evaluate(
   const scene: Scene = { at, state, packet: packet.body, origin: packet.origin, nowMs, env }
   return packet.direction === 'from' ? fromWorkspace(scene) : toWorkspace(scene)
 }
+
+/** A packet that is not sound, as it is seen by who cannot tell (capabilities: unsound as-read). */
+const asRead = (packet: Packet): Packet =>
+  packet.body.kind === 'unreadable' && packet.body.glimpsed ? { ...packet, body: packet.body.glimpsed } : packet
 
 interface Scene {
   readonly at: WorkspacePlan

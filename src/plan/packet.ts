@@ -73,6 +73,8 @@ export type Body =
       readonly destination?: Ip
       /** First next-header value of IPv6, so that MLD behind a hop-by-hop header can be told from an attack. */
       readonly protocol?: number
+      /** What a reader sees in it that skips options and extension headers and believes no length (`unsound: as-read`). */
+      readonly glimpsed?: IpPacket
     }
 
 export interface Packet {
@@ -140,12 +142,13 @@ function readIp4(bytes: Uint8Array): Body {
   const total = u16(bytes, 2)
   const header = (first & 15) * 4
   if (first >> 4 !== 4 || header < 20 || total < header || total > bytes.length)
-    return { kind: 'unreadable', why: 'bad-length', ...ends }
+    return { kind: 'unreadable', why: 'bad-length', ...ends, ...glimpse4(bytes, ends) }
   // RFC 791: more-fragments or a non-zero offset. Judged on every piece, the first included.
   if ((u16(bytes, 6) & 0x3fff) !== 0) return { kind: 'unreadable', why: 'fragment', ...ends }
-  if (header !== 20) return { kind: 'unreadable', why: 'options', ...ends }
+  if (header !== 20) return { kind: 'unreadable', why: 'options', ...ends, ...glimpse4(bytes, ends) }
   const protocol = bytes[9] ?? 0
-  return readTransport(ends, bytes[8] ?? 0, protocol, bytes.subarray(20, total))
+  const body = readTransport(ends, bytes[8] ?? 0, protocol, bytes.subarray(20, total))
+  return body.kind === 'unreadable' ? { ...body, ...glimpse4(bytes, ends) } : body
 }
 
 /** Headers that may stand between IPv6 and its transport (IANA "IPv6 extension header types"). */
@@ -157,11 +160,57 @@ function readIp6(bytes: Uint8Array): Body {
   const length = u16(bytes, 4)
   const protocol = bytes[6] ?? 0
   if ((bytes[0] ?? 0) >> 4 !== 6 || 40 + length > bytes.length)
-    return { kind: 'unreadable', why: 'bad-length', protocol, ...ends }
+    return { kind: 'unreadable', why: 'bad-length', protocol, ...ends, ...glimpse6(bytes, ends) }
   if (protocol === 44) return { kind: 'unreadable', why: 'fragment', protocol, ...ends }
-  if (EXTENSION_HEADERS.has(protocol)) return { kind: 'unreadable', why: 'options', protocol, ...ends }
-  return readTransport(ends, bytes[7] ?? 0, protocol, bytes.subarray(40, 40 + length))
+  if (EXTENSION_HEADERS.has(protocol))
+    return { kind: 'unreadable', why: 'options', protocol, ...ends, ...glimpse6(bytes, ends) }
+  const body = readTransport(ends, bytes[7] ?? 0, protocol, bytes.subarray(40, 40 + length))
+  return body.kind === 'unreadable' ? { ...body, ...glimpse6(bytes, ends) } : body
 }
+
+/** As the kernel's flow dissector reads: no version, no length, no option is looked at. Fragments are no part of this. */
+function glimpse4(bytes: Uint8Array, ends: Ends): { glimpsed?: IpPacket } {
+  const header = ((bytes[0] ?? 0) & 15) * 4
+  if (header < 20 || (u16(bytes, 6) & 0x3fff) !== 0) return {}
+  const protocol = bytes[9] ?? 0
+  return { glimpsed: glimpsedOf(ends, bytes[8] ?? 0, protocol, bytes.subarray(header)) }
+}
+
+/** Hop-by-hop, routing and destination options are passed over; whatever else stands there ends it. */
+function glimpse6(bytes: Uint8Array, ends: Ends): { glimpsed?: IpPacket } {
+  let protocol = bytes[6] ?? 0
+  let at = 40
+  for (let headers = 0; protocol === 0 || protocol === 43 || protocol === 60; headers++) {
+    if (at + 2 > bytes.length || headers === MOST_HEADERS) return {}
+    protocol = bytes[at] ?? 0
+    at += ((bytes[at + 1] ?? 0) + 1) * 8
+  }
+  return protocol === 44 ? {} : { glimpsed: glimpsedOf(ends, bytes[7] ?? 0, protocol, bytes.subarray(at)) }
+}
+
+/** Headers that the dissector goes through before it gives up. */
+const MOST_HEADERS = 15
+
+/** What is cut off is read as zero. */
+function glimpsedOf(ends: Ends, hopLimit: number, protocol: number, bytes: Uint8Array): IpPacket {
+  const { family } = ends.source
+  const ports = bytes.length < 4 ? [0, 0] : [u16(bytes, 0), u16(bytes, 2)]
+  const [sourcePort = 0, destinationPort = 0] = ports
+  const whole = transportOf(family, protocol, bytes)
+  const transport: Transport =
+    protocol === TCP
+      ? { kind: 'tcp', sourcePort, destinationPort, flags: flagsIn(bytes) }
+      : protocol === UDP
+        ? { kind: 'udp', sourcePort, destinationPort }
+        : whole !== 'truncated' && whole !== 'bad-length'
+          ? whole
+          : family === 4
+            ? { kind: 'echo', reply: true, identifier: 0 }
+            : { kind: 'icmp-error', type: 0 }
+  return { kind: 'ip', ...ends, hopLimit, protocol, transport }
+}
+
+const flagsIn = (bytes: Uint8Array): number => (bytes.length < 20 || (bytes[12] ?? 0) >> 4 < 5 ? 0 : (bytes[13] ?? 0))
 
 interface Ends {
   readonly source: Ip

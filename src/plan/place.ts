@@ -61,10 +61,11 @@ export interface Support {
  * separately. */
 export function supports(clause: Exclude<Clause, StorageClause>, offer: Capabilities): Support {
   // What a backend cannot tell apart, the report says beside every clause that it is about.
-  const yes: Support = {
-    level: 'enforced',
-    why: offer.flowState === 'none' ? `${offer.backend}, answers by the reversed grant` : offer.backend,
-  }
+  const unlike = [
+    ...(offer.flowState === 'none' ? ['answers by the reversed grant'] : []),
+    ...(offer.unsound === 'as-read' ? ['IP options and lengths unread'] : []),
+  ]
+  const yes: Support = { level: 'enforced', why: [offer.backend, ...unlike].join(', ') }
   const no = (why: string): Support => ({ level: 'refused', why })
   switch (clause.kind) {
     case 'egress':

@@ -77,6 +77,8 @@ export interface Env {
   readonly icmpErrors: 'exact' | 'lagging' | 'dropped'
   /** `none`: every packet is judged by the grants alone (hardware without connection tracking). */
   readonly flowState: 'exact' | 'conntrack' | 'none'
+  /** `as-read`: what is not sound is judged by what can be read of it (`Packet.glimpsed`). */
+  readonly unsound?: 'as-read'
 }
 
 export const EXACT_ENV: Env = { linkLayer: true, replies: 'stateful', icmpErrors: 'exact', flowState: 'exact' }

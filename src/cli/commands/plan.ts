@@ -41,6 +41,7 @@ export const planCommand: Declared = {
     const made = await compileOffline(context, {
       ...{ bundle, inventory, backends, ...trust },
       mediated: node?.dns !== undefined,
+      ...(node ? { node } : {}),
     })
     const { plan, verified } = made
     if (plan && out !== undefined) writeFile(context.host, out, encodePlan(plan))

@@ -51,7 +51,8 @@ export function makeImage(directory: string, contents: ImageContents): string {
   for (const program of contents.programs) addProgram(root, program)
   for (const { from, to } of contents.files) {
     mkdirSync(dirname(at(to)), { recursive: true })
-    cpSync(from, at(to), { recursive: true, dereference: statSync(from).isFile(), verbatimSymlinks: true })
+    if (statSync(from).isFile()) copyFileSync(from, at(to))
+    else cpSync(from, at(to), { recursive: true, verbatimSymlinks: true })
   }
   for (const path of contents.modules) copyFileSync(path, at(join('modules', basename(path))))
   writeFileSync(at('init'), initScript(contents))

@@ -1,0 +1,113 @@
+// What this driver last put into the kernel, in a file of the state directory: names for the numbers in the kernel, digests of
+// what was read back, flags of workspaces that are not here yet. The kernel is right about what is live: of `live` and `next`
+// the one counts that its switches name.
+
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Digest, isDigest } from '../../base/digest.js'
+import type { GrantId, WorkspaceId } from '../../plan/model.js'
+import type { ClauseId } from '../../policy/model.js'
+import { flowerFault } from './errors.js'
+import type { Turn } from './place.js'
+import type { LearnedBand } from './program.js'
+
+export interface HeldWorkspace {
+  readonly workspace: WorkspaceId
+  readonly interface: string
+  readonly mac: string
+  /** Tells workspaces behind one uplink apart. */
+  readonly number: number
+  readonly grants: readonly GrantId[]
+  readonly clauses: readonly ClauseId[]
+  readonly bands: readonly LearnedBand[]
+  /** Of the filters of each station, in its order, as read back. */
+  readonly digests: readonly string[]
+}
+
+export interface HeldGeneration {
+  readonly generation: number
+  readonly planDigest: Digest
+  readonly turn: Turn
+  readonly workspaces: readonly HeldWorkspace[]
+}
+
+/** An interface that is closed and carries no workspace of the plan. */
+export type Closed = Pick<HeldWorkspace, 'interface' | 'mac' | 'number'>
+
+export interface StateFile {
+  readonly format: 1
+  readonly live: HeldGeneration | null
+  /** Written before the switches are turned. */
+  readonly next: HeldGeneration | null
+  readonly quarantined: readonly WorkspaceId[]
+  readonly suspended: readonly WorkspaceId[]
+  readonly closed: readonly Closed[]
+}
+
+export const EMPTY_STATE_FILE: StateFile = {
+  format: 1,
+  live: null,
+  next: null,
+  quarantined: [],
+  suspended: [],
+  closed: [],
+}
+export const STATE_NAME = 'tc-flower.json'
+
+/** A record that is damaged or absent is empty; `damage` says so. Never throws: fencing must not depend on it. */
+export async function readState(directory: string): Promise<{ readonly state: StateFile; readonly damage?: string }> {
+  try {
+    const value = JSON.parse(await readFile(join(directory, STATE_NAME), 'utf8')) as Partial<StateFile> | null
+    if (isState(value)) return { state: value }
+    return { state: EMPTY_STATE_FILE, damage: 'it is not in the form that this version writes' }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { state: EMPTY_STATE_FILE }
+    return { state: EMPTY_STATE_FILE, damage: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+function isState(value: Partial<StateFile> | null): value is StateFile {
+  if (typeof value !== 'object' || value?.format !== 1) return false
+  const generation = (held: HeldGeneration | null | undefined): boolean =>
+    held === null ||
+    (typeof held === 'object' &&
+      Number.isInteger(held.generation) &&
+      isDigest(held.planDigest) &&
+      (held.turn === 0 || held.turn === 1) &&
+      Array.isArray(held.workspaces) &&
+      held.workspaces.every(
+        (one: Partial<HeldWorkspace>) =>
+          typeof one.workspace === 'string' &&
+          typeof one.interface === 'string' &&
+          [one.grants, one.clauses, one.bands, one.digests].every((list) => Array.isArray(list)),
+      ))
+  return (
+    generation(value.live) &&
+    generation(value.next) &&
+    [value.quarantined, value.suspended, value.closed].every((list) => Array.isArray(list))
+  )
+}
+
+/** Whole or not at all: written beside, synced, renamed. Throws FLOWER_STATE. */
+export async function writeState(directory: string, state: StateFile): Promise<void> {
+  const path = join(directory, STATE_NAME)
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    const file = await open(`${path}.new`, 'w', 0o600)
+    try {
+      await file.writeFile(JSON.stringify(state))
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(`${path}.new`, path)
+  } catch (cause) {
+    throw flowerFault(
+      'FLOWER_STATE',
+      { file: path, why: cause instanceof Error ? cause.message : String(cause) },
+      { cause },
+    )
+  }
+}
+
+export const removeState = (directory: string): Promise<void> => rm(join(directory, STATE_NAME), { force: true })
