@@ -4,6 +4,7 @@
 // its traffic. A newer tenure ends the one before it first, and a crash on the way leaves the workspace denied or as it was.
 
 import { existsSync } from 'node:fs'
+import { carriersOf } from '../plan/codec.js'
 import type { WorkspacePlan } from '../plan/model.js'
 import { type Tenure, withTenure } from './attach-record.js'
 import { makePair, raise, removeMade } from './attach-veth.js'
@@ -117,13 +118,16 @@ async function find(node: AgentNode, workspace: string): Promise<Found> {
 }
 
 /** Drops everything of the workspace, and proves it. */
-async function deny(node: AgentNode, { workspace, backend }: WorkspacePlan): Promise<void> {
-  const driver = node.backends.get(backend)?.driver
-  if (!driver) throw agentFault('AGENT_BACKEND_UNKNOWN', { backend })
-  await driver.flag(workspace, 'suspended', true)
-  const { live } = await driver.observe()
-  if (!live?.workspaces.includes(workspace) || !live.suspended.includes(workspace))
-    throw agentFault('AGENT_ATTACH_FAILED', { workspace, step: `${backend} does not show it denied` })
+async function deny(node: AgentNode, entry: WorkspacePlan): Promise<void> {
+  const { workspace } = entry
+  for (const backend of carriersOf(entry)) {
+    const driver = node.backends.get(backend)?.driver
+    if (!driver) throw agentFault('AGENT_BACKEND_UNKNOWN', { backend })
+    await driver.flag(workspace, 'suspended', true)
+    const { live } = await driver.observe()
+    if (!live?.workspaces.includes(workspace) || !live.suspended.includes(workspace))
+      throw agentFault('AGENT_ATTACH_FAILED', { workspace, step: `${backend} does not show it denied` })
+  }
 }
 
 /** An interface that has just come is part of the fence before it comes up. */

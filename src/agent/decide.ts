@@ -4,6 +4,7 @@
 import type { Observed } from '../backends/backend.js'
 import type { Digest } from '../base/digest.js'
 import type { Fault } from '../base/fault.js'
+import { carriersOf } from '../plan/codec.js'
 import type { BackendName, Plan } from '../plan/model.js'
 import { agentFault } from './errors.js'
 import { type Activation, type AgentState, type Mark, type Quarantine, REFUSED_KEPT } from './record.js'
@@ -34,7 +35,9 @@ export function agreement(activation: Activation, plan: Plan, live: Live): Agree
       drift.push(`${backend}: generation ${generation} is live, not ${activation.generation}`)
     if (planDigest !== activation.planDigest)
       drift.push(`${backend}: plan ${planDigest} is live, not ${activation.planDigest}`)
-    const planned = plan.workspaces.filter((entry) => entry.backend === backend).map((entry) => entry.workspace)
+    const planned = plan.workspaces
+      .filter((entry) => carriersOf(entry).includes(backend))
+      .map((entry) => entry.workspace)
     for (const workspace of planned)
       if (!workspaces.includes(workspace)) drift.push(`${backend}: ${workspace} is not attached`)
     for (const workspace of workspaces)

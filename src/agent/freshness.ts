@@ -9,6 +9,7 @@ import { bundleFault } from '../bundle/errors.js'
 import { CLOCK_TOLERANCE_MS, type FreshnessMark, needsFreshness, verifyFreshness } from '../bundle/freshness.js'
 import type { HeldMark, VerifiedBundle } from '../bundle/model.js'
 import { NO_TRUST } from '../bundle/root.js'
+import { carriersOf } from '../plan/codec.js'
 import type { PlanSource, WorkspaceId } from '../plan/model.js'
 import { isHeld } from './attach-record.js'
 import { policyContext, workspaceContext } from './context.js'
@@ -127,14 +128,16 @@ export async function tend(node: AgentNode): Promise<Tended> {
   for (const [name, { driver }] of node.backends)
     try {
       const seen = (await driver.observe()).live
-      for (const { workspace, backend, onExpiry, slot } of plan.workspaces) {
-        if (backend !== name || !seen?.workspaces.includes(workspace)) continue
+      for (const entry of plan.workspaces) {
+        const { workspace, onExpiry, slot } = entry
+        if (!carriersOf(entry).includes(name) || !seen?.workspaces.includes(workspace)) continue
         const held = isHeld(tenures, workspace, slot, node.config.attachRequired ?? false)
-        if (!held) away.push(workspace)
+        if (!held && !away.includes(workspace)) away.push(workspace)
         const wanted = !held || (why !== undefined && onExpiry === 'suspend')
         if (wanted === seen.suspended.includes(workspace)) continue
         await driver.flag(workspace, 'suspended', wanted)
-        ;(wanted ? suspended : resumed).push(workspace)
+        const told = wanted ? suspended : resumed
+        if (!told.includes(workspace)) told.push(workspace)
       }
     } catch (error) {
       // What the others carry does not wait for one that is lost; its own deadline lies in its data plane.

@@ -6,6 +6,7 @@
 import { join } from 'node:path'
 import type { Digest } from '../base/digest.js'
 import { Fault } from '../base/fault.js'
+import { carriersOf } from '../plan/codec.js'
 import type { Plan, WorkspaceId } from '../plan/model.js'
 import { isWorkspaceId } from '../policy/workspace-id.js'
 import { isHeld } from './attach-record.js'
@@ -50,9 +51,12 @@ function onRecord(node: AgentNode, workspace: WorkspaceId): Target | undefined {
     const plan = node.store.loadPlan(activation.planDigest)
     const entry = plan.workspaces.find((candidate) => candidate.workspace === workspace)
     if (!entry) continue
-    const open = node.backends.get(entry.backend)
-    if (!open) throw agentFault('AGENT_BACKEND_UNKNOWN', { backend: entry.backend })
-    return { plan, live: activation, carriers: [open] }
+    const carriers = carriersOf(entry).map((backend) => {
+      const open = node.backends.get(backend)
+      if (!open) throw agentFault('AGENT_BACKEND_UNKNOWN', { backend })
+      return open
+    })
+    return { plan, live: activation, carriers }
   }
   return undefined
 }
@@ -188,12 +192,15 @@ export const reassert = (node: AgentNode, plan: Plan): Promise<void> =>
   alone(node, true, async () => {
     const recorded = new Set(node.store.quarantines().map((entry) => entry.workspace))
     const tenures = node.store.tenures()
-    for (const { workspace, backend, slot } of plan.workspaces) {
-      const driver = node.backends.get(backend)?.driver
-      if (recorded.has(workspace)) await driver?.flag(workspace, 'quarantined', true)
-      // Whoever has no tenure is not let in by a new generation; `tend` lets in who has one.
-      if (!isHeld(tenures, workspace, slot, node.config.attachRequired ?? false))
-        await driver?.flag(workspace, 'suspended', true)
+    for (const entry of plan.workspaces) {
+      const { workspace, slot } = entry
+      for (const backend of carriersOf(entry)) {
+        const driver = node.backends.get(backend)?.driver
+        if (recorded.has(workspace)) await driver?.flag(workspace, 'quarantined', true)
+        // Whoever has no tenure is not let in by a new generation; `tend` lets in who has one.
+        if (!isHeld(tenures, workspace, slot, node.config.attachRequired ?? false))
+          await driver?.flag(workspace, 'suspended', true)
+      }
     }
   })
 

@@ -6,9 +6,9 @@
 import type { Backend, Driver, Staged } from '../backends/backend.js'
 import type { Digest } from '../base/digest.js'
 import type { Capabilities } from '../plan/capabilities.js'
-import { sliceFor } from '../plan/codec.js'
+import { carriersOf, sliceFor } from '../plan/codec.js'
 import { diffPlans } from '../plan/diff.js'
-import type { BackendName, Plan, PlanSlice, WorkspaceId } from '../plan/model.js'
+import type { BackendName, FileRule, Plan, PlanSlice, StorageSlice, VolumePlan, WorkspaceId } from '../plan/model.js'
 import { agentFault } from './errors.js'
 
 /** One backend of this node, opened and asked what it can do here. */
@@ -45,8 +45,21 @@ interface Prepared {
 }
 
 /** The backends that a plan puts something on. */
-export const backendsOf = (plan: Plan): BackendName[] =>
-  [...new Set(plan.workspaces.map((entry) => entry.backend))].sort()
+export const backendsOf = (plan: Plan): BackendName[] => [...new Set(plan.workspaces.flatMap(carriersOf))].sort()
+
+/** Does a volume allow more than before? A rule that allows and was not there, or a denial that was and is not. */
+function widensFiles(before: StorageSlice | undefined, after: StorageSlice): boolean {
+  return after.volumes.some((volume) => {
+    const was = before?.volumes.find(({ name, source }) => name === volume.name && source === volume.source)
+    if (!was) return true
+    const has = (rules: VolumePlan['rules'], { path, access }: FileRule): boolean =>
+      rules.some((rule) => rule.path === path && rule.access === access)
+    return (
+      volume.rules.some((rule) => rule.access !== 'deny' && !has(was.rules, rule)) ||
+      was.rules.some((rule) => rule.access === 'deny' && !has(volume.rules, rule))
+    )
+  })
+}
 
 /** Backends concerned by going from one plan to the next; those that grant nothing new come first. */
 export function switchOrder(previous: Numbered | undefined, next: Numbered): BackendName[] {
@@ -54,12 +67,14 @@ export function switchOrder(previous: Numbered | undefined, next: Numbered): Bac
   // One backend has one order, and comparing large plans costs.
   if (!previous || names.size < 2) return [...names].sort()
   const diff = diffPlans(previous.plan, next.plan)
-  const widened = new Set<BackendName>(diff.added.map((entry) => entry.backend))
-  const backendOf = new Map(next.plan.workspaces.map((entry) => [entry.workspace, entry.backend]))
+  const widened = new Set<BackendName>(diff.added.flatMap(carriersOf))
+  const planned = new Map(next.plan.workspaces.map((entry) => [entry.workspace, entry]))
   for (const change of diff.changed) {
-    const backend = backendOf.get(change.workspace)
+    const entry = planned.get(change.workspace)
     const wider = change.frame ?? change.egress.added[0] ?? change.ingress.added[0] ?? change.names.added[0]
-    if (backend && wider) widened.add(backend)
+    if (entry && wider) widened.add(entry.backend)
+    const files = change.frame?.after.storage
+    if (files && widensFiles(change.frame?.before?.storage, files)) widened.add(files.backend)
   }
   return [...names].sort((a, b) => Number(widened.has(a)) - Number(widened.has(b)) || (a < b ? -1 : 1))
 }

@@ -4,7 +4,7 @@
 import type { Capabilities, Probed } from '../backend.js'
 
 /** Without these there is no fence: the daemon, FUSE, and paths that are resolved beneath a root. */
-const NEEDED: readonly string[] = ['daemon', 'fuse', 'resolve-beneath']
+const NEEDED: readonly string[] = ['daemon', 'fuse', 'resolve-beneath', 'root']
 
 export function vaultfsCapabilities(probed: Probed): Capabilities {
   const missing = NEEDED.map((feature) => ({

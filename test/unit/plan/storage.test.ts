@@ -19,6 +19,7 @@ const FILES = vaultfsCapabilities({
     { feature: 'daemon', answer: 'yes', why: 'built' },
     { feature: 'fuse', answer: 'yes', why: '/dev/fuse' },
     { feature: 'resolve-beneath', answer: 'yes', why: 'openat2' },
+    { feature: 'root', answer: 'yes', why: 'uid 0' },
   ],
 })
 

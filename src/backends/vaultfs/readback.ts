@@ -1,0 +1,98 @@
+// What the daemon says of itself, as lines, into the agent's words. Pure: lines in, values out; a line of another kind is
+// passed over, so that a newer daemon can say more.
+
+import { decodeUtf8 } from '../../base/bytes.js'
+import { isDigest } from '../../base/digest.js'
+import { FILE_DENIALS } from '../../plan/evaluate-file.js'
+import { FILE_OPERATION_NAMES } from '../../plan/file-operations.js'
+import type { FileDenied, Observed } from '../backend.js'
+
+const QUARANTINED = 1
+const SUSPENDED = 2
+
+export function readObserved(text: string): Observed {
+  let generation: number | undefined
+  let digest = ''
+  const workspaces = new Set<string>()
+  const standing = new Map<string, number>()
+  const drift: string[] = []
+  const drops: Record<string, bigint> = {}
+  for (const line of text.split('\n')) {
+    const [kind, first = '', second = '', third = ''] = line.split(' ')
+    if (kind === 'generation') generation = Number(first)
+    else if (kind === 'digest') digest = `sha256:${first}`
+    else if (kind === 'standing') standing.set(second, Number(first))
+    else if (kind === 'count') drops[`file-${FILE_DENIALS[Number(first) - 1] ?? 'other'}`] = BigInt(second)
+    else if (kind === 'volume') {
+      workspaces.add(first)
+      if (third === 'gone') drift.push(`the volume ${second} of ${first} is not served at its mount`)
+    }
+  }
+  const flagged = (bit: number): string[] =>
+    [...standing].flatMap(([workspace, bits]) => ((bits & bit) !== 0 ? [workspace] : [])).sort()
+  return {
+    live:
+      generation === undefined || !isDigest(digest)
+        ? null
+        : {
+            generation,
+            planDigest: digest,
+            workspaces: [...workspaces].sort(),
+            quarantined: flagged(QUARANTINED),
+            suspended: flagged(SUSPENDED),
+            learned: [],
+          },
+    drift,
+    counters: [],
+    drops,
+  }
+}
+
+/** Flags that were set before anything was live. */
+export const isFlagged = (text: string, workspace: string, bit: 'quarantined' | 'suspended'): boolean =>
+  text.split('\n').some((line) => {
+    const [kind, bits, at] = line.split(' ')
+    return (
+      kind === 'standing' &&
+      at === workspace &&
+      (Number(bits) & (bit === 'quarantined' ? QUARANTINED : SUSPENDED)) !== 0
+    )
+  })
+
+/** Events as the daemon gives them, and how many it could not keep. */
+export function readEvents(text: string): { readonly denials: readonly FileDenied[]; readonly lost: number } {
+  const denials: FileDenied[] = []
+  let lost = 0
+  for (const line of text.split('\n')) {
+    const words = line.split(' ')
+    if (words[0] === 'lost') lost += Number(words[1])
+    const [at, generation, uid, pid, op, verdict, workspace, volume, clause, path] = words
+    const operation = FILE_OPERATION_NAMES[Number(op)]
+    const reason = FILE_DENIALS[Number(verdict) - 1]
+    if (path === undefined || operation === undefined || reason === undefined) continue
+    denials.push({
+      atMs: Number(at),
+      generation: Number(generation),
+      workspace: workspace ?? '',
+      volume: volume ?? '',
+      operation,
+      reason,
+      path: unescapePath(path),
+      uid: Number(uid),
+      pid: Number(pid),
+      ...(clause !== undefined && isDigest(clause) ? { clause } : {}),
+    })
+  }
+  return { denials, lost }
+}
+
+/** %XX into octets. A path that is no UTF-8 stays as it was written. */
+function unescapePath(text: string): string {
+  const octets: number[] = []
+  for (let i = 0; i < text.length; i++)
+    if (text[i] === '%') {
+      octets.push(Number.parseInt(text.slice(i + 1, i + 3), 16))
+      i += 2
+    } else octets.push(text.charCodeAt(i))
+  return decodeUtf8(Uint8Array.from(octets)) ?? text
+}

@@ -1,0 +1,277 @@
+/*
+ * One volume: its root, its mount and the threads that serve it. The root is reached without symbolic links, as the signed
+ * inventory names it; a file system that folds case is refused, because rules tell spellings apart.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "vaultfs.h"
+
+#define MOUNT_TYPE "fuse.vaultfs"
+#define THREADS 10
+
+static const uint32_t FOLDING[] = {0x4d44, 0x2011bab0, 0x5346544e, 0x7366746e, 0x4244, 0x482b, 0xff534d42, 0xfe534d42, 0xf15f};
+static const uint32_t MAY_FOLD[] = {0xef53, 0xf2f52010, 0x01021994};
+
+static bool is_among(uint32_t magic, const uint32_t *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (list[i] == magic)
+            return true;
+    return false;
+}
+
+static void on_init(void *data, struct fuse_conn_info *connection)
+{
+    (void)data;
+    connection->max_write = 1u << 20;
+    connection->max_readahead = 1u << 20;
+    /* Handles are no paths. Privileged bits are cleared by the kernel, which asks for it by setattr. Data is written through. */
+    connection->want &= ~(unsigned)(FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_WRITEBACK_CACHE |
+                                    FUSE_CAP_SPLICE_READ | FUSE_CAP_POSIX_ACL);
+    connection->want |= connection->capable & (FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE | FUSE_CAP_READDIRPLUS |
+                                               FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ATOMIC_O_TRUNC);
+}
+
+static void *serve(void *data)
+{
+    struct volume *volume = data;
+    struct fuse_loop_config *config = fuse_loop_cfg_create();
+
+    if (config != NULL) {
+        fuse_loop_cfg_set_clone_fd(config, 1);
+        fuse_loop_cfg_set_max_threads(config, THREADS);
+        fuse_loop_cfg_set_idle_threads(config, THREADS);
+        fuse_session_loop_mt(volume->session, config);
+        fuse_loop_cfg_destroy(config);
+    }
+    atomic_store(&volume->over, true);
+    return NULL;
+}
+
+/* \040 and its like, as mountinfo writes what would end a word. */
+static void unescape(char *text)
+{
+    char *to = text;
+
+    for (const char *at = text; *at != 0;) {
+        if (at[0] == '\\' && at[1] >= '0' && at[1] <= '3' && at[2] != 0 && at[3] != 0) {
+            *to++ = (char)((at[1] - '0') * 64 + (at[2] - '0') * 8 + (at[3] - '0'));
+            at += 4;
+        } else {
+            *to++ = *at++;
+        }
+    }
+    *to = 0;
+}
+
+char volume_label[32] = "sluice";
+
+int volume_clear(void)
+{
+    FILE *file = fopen("/proc/self/mountinfo", "re");
+    char *line = NULL, place[8192], type[64], source[64];
+    size_t room = 0;
+    int cleared = 0;
+
+    if (file == NULL)
+        return -errno;
+    while (getline(&line, &room, file) > 0) {
+        const char *rest = strstr(line, " - ");
+
+        if (rest == NULL || sscanf(line, "%*s %*s %*s %*s %8191s", place) != 1 || sscanf(rest + 3, "%63s %63s", type, source) != 2 ||
+            strcmp(type, MOUNT_TYPE) != 0 || strcmp(source, volume_label) != 0)
+            continue;
+        unescape(place);
+        if (umount2(place, MNT_DETACH) == 0)
+            cleared++;
+    }
+    free(line);
+    fclose(file);
+    return cleared;
+}
+
+/* The last mount at that place: its device as text and whether it is of our kind. 0 when there is none. */
+static int find_mount(const char *mount, char device[24], bool *ours)
+{
+    FILE *file = fopen("/proc/self/mountinfo", "re");
+    char *line = NULL, place[8192], type[64], at[24];
+    size_t room = 0;
+    int found = 0;
+
+    if (file == NULL)
+        return 0;
+    while (getline(&line, &room, file) > 0) {
+        const char *rest = strstr(line, " - ");
+
+        if (rest == NULL || sscanf(line, "%*s %*s %23s %*s %8191s", at, place) != 2 || sscanf(rest + 3, "%63s", type) != 1)
+            continue;
+        unescape(place);
+        if (strcmp(place, mount) != 0)
+            continue;
+        found = 1;
+        memcpy(device, at, sizeof(at));
+        *ours = strcmp(type, MOUNT_TYPE) == 0;
+    }
+    free(line);
+    fclose(file);
+    return found;
+}
+
+bool volume_stands(const struct volume *volume)
+{
+    char device[24];
+    bool ours;
+
+    return !atomic_load(&volume->over) && find_mount(volume->mount, device, &ours) != 0 && strcmp(device, volume->device) == 0;
+}
+
+/* What a daemon left that was killed: dead, and in the way. Anything else there is somebody's, and refused. */
+static int clear_place(const char *mount)
+{
+    char device[24];
+    bool ours;
+
+    while (find_mount(mount, device, &ours) != 0) {
+        if (!ours)
+            return EBUSY;
+        if (umount2(mount, MNT_DETACH) != 0)
+            return errno;
+    }
+    return 0;
+}
+
+static int open_root(const char *source)
+{
+    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+    int fd = (int)syscall(SYS_openat2, AT_FDCWD, source, &how, sizeof(how));
+
+    return fd < 0 ? -errno : fd;
+}
+
+/* In one place at a time: what another mount shows under the same spelling is another file. */
+static int attach(struct volume *volume)
+{
+    char options[160];
+    struct fuse_lowlevel_ops ops = {.init = on_init};
+    struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+    bool ours;
+
+    ops_meta(&ops);
+    ops_tree(&ops);
+    ops_data(&ops);
+    snprintf(options, sizeof(options), "fsname=%s,subtype=vaultfs,allow_other,default_permissions,nosuid,nodev", volume_label);
+    if (fuse_opt_add_arg(&args, "vaultfs") != 0 || fuse_opt_add_arg(&args, "-o") != 0 || fuse_opt_add_arg(&args, options) != 0)
+        return ENOMEM;
+    volume->session = fuse_session_new(&args, &ops, sizeof(ops), volume);
+    fuse_opt_free_args(&args);
+    if (volume->session == NULL)
+        return EINVAL;
+    if (fuse_session_mount(volume->session, volume->mount) != 0 || find_mount(volume->mount, volume->device, &ours) == 0) {
+        fuse_session_destroy(volume->session);
+        return EIO;
+    }
+    if (pthread_create(&volume->thread, NULL, serve, volume) != 0) {
+        fuse_session_unmount(volume->session);
+        fuse_session_destroy(volume->session);
+        return EAGAIN;
+    }
+    return 0;
+}
+
+static void dispose(struct volume *volume)
+{
+    if (volume->root >= 0)
+        close(volume->root);
+    tree_free(volume);
+    pthread_rwlock_destroy(&volume->gate);
+    free(volume->workspace);
+    free(volume->name);
+    free(volume->source);
+    free(volume->mount);
+    free(volume);
+}
+
+struct volume *volume_open(const struct vault_table *table, uint32_t index, char *why, size_t room)
+{
+    const struct vault_volume *row = vault_volume_at(table, index);
+    struct volume *volume = calloc(1, sizeof(*volume));
+    pthread_rwlockattr_t kind;
+    struct statfs system;
+    struct stat attr;
+    int error;
+
+    if (volume == NULL)
+        return NULL;
+    volume->workspace = strdup(vault_text_at(table, row->workspace));
+    volume->name = strdup(vault_text_at(table, row->name));
+    volume->source = strdup(vault_text_at(table, row->source));
+    volume->mount = strdup(vault_text_at(table, row->mount));
+    volume->judge = table;
+    volume->index = index;
+    volume->pending = true;
+    volume->epoch = 1;
+    pthread_rwlockattr_init(&kind);
+    pthread_rwlockattr_setkind_np(&kind, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&volume->gate, &kind);
+    tree_init(volume);
+    volume->root = open_root(volume->source);
+    if (volume->root < 0) {
+        snprintf(why, room, "the source %s: %s", volume->source, strerror(-volume->root));
+    } else if (fstat(volume->root, &attr) != 0 || fstatfs(volume->root, &system) != 0) {
+        snprintf(why, room, "the source %s: %s", volume->source, strerror(errno));
+    } else if (is_among((uint32_t)system.f_type, FOLDING, sizeof(FOLDING) / sizeof(*FOLDING))) {
+        snprintf(why, room, "the source %s lies on a file system that folds case", volume->source);
+    } else if ((error = clear_place(volume->mount)) != 0) {
+        snprintf(why, room, "the mount %s: %s", volume->mount, strerror(error));
+    } else {
+        volume->dev = attr.st_dev;
+        volume->folds = is_among((uint32_t)system.f_type, MAY_FOLD, sizeof(MAY_FOLD) / sizeof(*MAY_FOLD));
+        volume->top.dev = attr.st_dev;
+        volume->top.ino = attr.st_ino;
+        error = attach(volume);
+        if (error == 0)
+            return volume;
+        snprintf(why, room, "the mount %s: %s", volume->mount, strerror(error));
+    }
+    dispose(volume);
+    return NULL;
+}
+
+void volume_close(struct volume *volume)
+{
+    struct statfs answer;
+
+    fuse_session_exit(volume->session);
+    /* Its threads wait for a request: this is one, whatever the answer. */
+    if (!atomic_load(&volume->over))
+        statfs(volume->mount, &answer);
+    pthread_join(volume->thread, NULL);
+    fuse_session_unmount(volume->session);
+    fuse_session_destroy(volume->session);
+    dispose(volume);
+}
+
+void volume_refresh(struct volume *volume)
+{
+    size_t count;
+    struct known *known = tree_known(volume, &count);
+
+    for (size_t i = 0; known != NULL && i < count; i++) {
+        /* ENOENT: the kernel has forgotten it by itself. */
+        if (known[i].name != NULL) {
+            fuse_lowlevel_notify_inval_entry(volume->session, known[i].parent, known[i].name, strlen(known[i].name));
+            free(known[i].name);
+        }
+        fuse_lowlevel_notify_inval_inode(volume->session, known[i].node, 0, 0);
+    }
+    free(known);
+}

@@ -1,0 +1,326 @@
+// vaultfs through real mounts: what a rule allows and denies, and what a change of plan, a flag, a deadline and the death of the
+// daemon do to files that are open, mapped or cached.
+
+import { execFileSync, spawn } from 'node:child_process'
+import {
+  closeSync,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import { lower } from '../../src/backends/vaultfs/lower.js'
+import { SOURCE, WS } from '../support/plans.js'
+import { cannotServe, type Served, serve, until } from '../support/vault/served.js'
+import { sliceOf, volume } from '../support/vault/slices.js'
+
+const RULES = ['read-only /project', 'read-write /project/out', 'deny /project/.secrets']
+
+let at: Served | undefined
+afterEach(async () => {
+  await at?.close()
+  at = undefined
+})
+
+/** A tree with something at every kind of rule. */
+async function project(rules: readonly string[] = RULES): Promise<Served> {
+  at = await serve(rules)
+  const { source } = at
+  mkdirSync(join(source, 'project/out'), { recursive: true })
+  mkdirSync(join(source, 'project/.secrets'))
+  mkdirSync(join(source, 'elsewhere'))
+  writeFileSync(join(source, 'project/main.c'), 'int main;\n')
+  writeFileSync(join(source, 'project/.secrets/key'), 'secret\n')
+  writeFileSync(join(source, 'elsewhere/other'), 'other\n')
+  return at
+}
+
+/** The error of an operation, or `ok`. */
+function outcome(action: () => unknown): string {
+  try {
+    action()
+    return 'ok'
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? String(error)
+  }
+}
+
+describe.skipIf(cannotServe)('vaultfs', () => {
+  it('allows what a rule allows, denies the rest, and says each with its clause', async () => {
+    const { mount, refused } = await project()
+    const here = (path: string): string => join(mount, path)
+    expect(readFileSync(here('project/main.c'), 'utf8')).toBe('int main;\n')
+    writeFileSync(here('project/out/a'), 'one')
+    renameSync(here('project/out/a'), here('project/out/b'))
+    expect(readFileSync(here('project/out/b'), 'utf8')).toBe('one')
+    expect(readdirSync(mount)).toEqual(['project'])
+    expect(readdirSync(here('project')).sort()).toEqual(['main.c', 'out'])
+    const tried = {
+      write: outcome(() => writeFileSync(here('project/main.c'), 'x')),
+      create: outcome(() => writeFileSync(here('project/new'), 'x')),
+      link: outcome(() => linkSync(here('project/main.c'), here('project/out/m'))),
+      secret: outcome(() => readFileSync(here('project/.secrets/key'))),
+      absent: outcome(() => readFileSync(here('project/.secrets/nothing'))),
+      elsewhere: outcome(() => readFileSync(here('elsewhere/other'))),
+      anchor: outcome(() => renameSync(here('project/out'), here('project/out2'))),
+    }
+    expect(tried).toEqual({
+      write: 'EROFS',
+      create: 'EROFS',
+      link: 'EROFS',
+      secret: 'EACCES',
+      absent: 'EACCES',
+      elsewhere: 'EACCES',
+      anchor: 'EACCES',
+    })
+    const seen = await refused()
+    expect(seen.map(({ operation, path, reason }) => `${operation} ${path}: ${reason}`)).toEqual(
+      expect.arrayContaining([
+        'open-write /project/main.c: read-only',
+        'create /project/new: read-only',
+        'link-from /project/main.c: read-only',
+        'lookup /project/.secrets: denied',
+        'lookup /elsewhere: no-rule',
+        'rename-from /project/out: anchored',
+      ]),
+    )
+    for (const one of seen) expect(one).toMatchObject({ workspace: WS, volume: 'work', uid: 0, generation: 1 })
+    expect(seen.filter(({ reason }) => reason !== 'no-rule').every(({ clause }) => clause !== undefined)).toBe(true)
+  })
+
+  it('shows what is live, by generation and digest', async () => {
+    const { driver, source, mount } = await project()
+    const slice = sliceOf([volume(['read-only /'], { source, mount })], 7)
+    await driver.commit(await driver.stage(lower(slice)))
+    const { live, drift } = await driver.observe()
+    expect(live).toEqual({
+      generation: 7,
+      planDigest: slice.planDigest,
+      workspaces: [WS],
+      quarantined: [],
+      suspended: [],
+      learned: [],
+    })
+    expect(drift).toEqual([])
+    await expect(driver.commit({ generation: 8, planDigest: slice.planDigest })).rejects.toMatchObject({
+      code: 'VAULTFS_REFUSED',
+      message: 'switching the volumes: generation 8 is not what was staged last (ECANCELED)',
+    })
+  })
+
+  it('takes back what is open, cached and mapped when a rule goes', async () => {
+    const { mount, apply } = await project()
+    const file = join(mount, 'project/main.c')
+    const fd = openSync(file, 'r')
+    const buffer = Buffer.alloc(16)
+    expect(readSync(fd, buffer, 0, 16, 0)).toBe(10)
+    // A child maps the file, reads it, and waits to read again.
+    const child = spawn('python3', ['-u', '-c', MAPPED, file], { stdio: ['pipe', 'pipe', 'inherit'] })
+    const lines: string[] = []
+    child.stdout.on('data', (text: Buffer) => lines.push(...text.toString().trim().split('\n')))
+    await until('the mapping', () => lines.includes('mapped'))
+    await apply(['read-write /project/out'])
+    expect(outcome(() => readSync(fd, buffer, 0, 16, 0))).toBe('EACCES')
+    expect(outcome(() => statSync(file))).toBe('EACCES')
+    const ended = new Promise((done) => child.once('exit', (_, signal) => done(signal)))
+    child.stdin.write('\n')
+    expect(await ended).toBe('SIGBUS')
+    closeSync(fd)
+  })
+
+  it('keeps what stays allowed open across a change', async () => {
+    const { mount, source, apply } = await project()
+    const fd = openSync(join(mount, 'project/out/log'), 'w')
+    writeSync(fd, 'before ')
+    await apply([...RULES, 'read-only /elsewhere'])
+    writeSync(fd, 'after')
+    closeSync(fd)
+    expect(readFileSync(join(source, 'project/out/log'), 'utf8')).toBe('before after')
+    expect(readFileSync(join(mount, 'elsewhere/other'), 'utf8')).toBe('other\n')
+  })
+
+  it('denies everything in quarantine, also what is open, until it is lifted', async () => {
+    const { mount, driver, quarantine, refused } = await project()
+    const fd = openSync(join(mount, 'project/out/log'), 'w+')
+    writeSync(fd, 'before')
+    await quarantine(true)
+    expect(outcome(() => writeSync(fd, 'x'))).toBe('EACCES')
+    expect(outcome(() => readSync(fd, Buffer.alloc(4), 0, 4, 0))).toBe('EACCES')
+    expect(outcome(() => readdirSync(mount))).toBe('EACCES')
+    expect(outcome(() => lstatSync(join(mount, 'project')))).toBe('EACCES')
+    expect((await driver.observe()).live?.quarantined).toEqual([WS])
+    expect(new Set((await refused()).map(({ reason }) => reason))).toEqual(new Set(['quarantined']))
+    await quarantine(false)
+    writeSync(fd, ' after', 6)
+    closeSync(fd)
+    expect(readFileSync(join(mount, 'project/out/log'), 'utf8')).toBe('before after')
+  })
+
+  it('keeps a quarantine over changes of plan and over the death of the daemon', async () => {
+    const { mount, driver, quarantine, apply, pid } = await project()
+    await quarantine(true)
+    await apply(['read-write /'])
+    expect(outcome(() => readdirSync(mount))).toBe('EACCES')
+    process.kill(pid(), 'SIGKILL')
+    await until('the daemon to be gone', async () => (await driver.observe()).live === null)
+    await apply(['read-write /'])
+    expect((await driver.observe()).live?.quarantined).toEqual([WS])
+    expect(outcome(() => readdirSync(mount))).toBe('EACCES')
+  })
+
+  it('waits with a flag for a workspace that it serves nothing to yet', async () => {
+    const { driver, mount, source } = await project([])
+    await driver.flag('spiffe://example.org/workspace/other', 'suspended', true)
+    const slice = sliceOf([volume(['read-only /'], { source, mount })], 9)
+    const workspaces = slice.workspaces.map((entry) => ({
+      ...entry,
+      workspace: 'spiffe://example.org/workspace/other',
+    }))
+    await driver.commit(await driver.stage(lower({ ...slice, workspaces })))
+    expect(outcome(() => readdirSync(mount))).toBe('EACCES')
+    await driver.flag('spiffe://example.org/workspace/other', 'suspended', false)
+    expect(readdirSync(mount)).toContain('project')
+  })
+
+  it('denies everything from the deadline on, by itself, unless the policy holds', async () => {
+    const { mount, driver, source } = await project()
+    const file = join(mount, 'project/main.c')
+    const timed = (untilMs: number, onExpiry: 'suspend' | 'hold', generation: number) => {
+      const slice = sliceOf([volume(RULES, { source, mount })], generation)
+      const workspaces = slice.workspaces.map((entry) => ({ ...entry, onExpiry }))
+      return lower({ ...slice, workspaces, source: { ...SOURCE, expiresAtMs: untilMs } })
+    }
+    await driver.commit(await driver.stage(timed(Date.now() + 1_500, 'suspend', 11)))
+    const fd = openSync(file, 'r')
+    await until('the deadline', () => outcome(() => readSync(fd, Buffer.alloc(4), 0, 4, 0)) === 'EACCES')
+    expect(outcome(() => readFileSync(file))).toBe('EACCES')
+    await driver.commit(await driver.stage(timed(Date.now() - 1_000, 'hold', 12)))
+    expect(readFileSync(file, 'utf8')).toBe('int main;\n')
+    closeSync(fd)
+  })
+
+  it('serves nothing after SIGKILL: errors and no waiting, and again after the next commit', async () => {
+    const { mount, source, driver, apply, pid } = await project()
+    const fd = openSync(join(mount, 'project/out/data'), 'w')
+    for (let i = 0; i < 200; i++) writeSync(fd, `${String(i).padStart(9, '0')}\n`)
+    const gone = new Promise<void>((done) => {
+      const stop = driver.watch(() => {
+        stop()
+        done()
+      })
+      setTimeout(() => process.kill(pid(), 'SIGKILL'), 50)
+    })
+    await gone
+    expect(['ENOTCONN', 'ECONNABORTED']).toContain(outcome(() => writeSync(fd, 'x')))
+    expect(outcome(() => readdirSync(mount))).toBe('ENOTCONN')
+    closeSync(fd)
+    // What write(2) answered is there, whole.
+    const lines = readFileSync(join(source, 'project/out/data'), 'utf8').split('\n')
+    expect(lines.slice(0, 200)).toEqual(Array.from({ length: 200 }, (_, i) => String(i).padStart(9, '0')))
+    expect((await driver.observe()).live).toBeNull()
+    await apply(RULES)
+    expect(readFileSync(join(mount, 'project/main.c'), 'utf8')).toBe('int main;\n')
+    expect((await driver.observe()).drift).toEqual([])
+  })
+
+  it('finds a mount that somebody took away, and puts it back', async () => {
+    const { mount, driver, apply } = await project()
+    execFileSync('umount', ['-l', mount])
+    expect((await driver.observe()).drift).toEqual([`the volume work of ${WS} is not served at its mount`])
+    await apply(RULES)
+    expect((await driver.observe()).drift).toEqual([])
+    expect(readFileSync(join(mount, 'project/main.c'), 'utf8')).toBe('int main;\n')
+  })
+
+  it('moves to another source in one commit, and away from a volume that is planned no more', async () => {
+    const { mount, directory, driver } = await project()
+    const other = join(directory, 'other')
+    mkdirSync(other)
+    writeFileSync(join(other, 'here'), 'other source')
+    await driver.commit(await driver.stage(lower(sliceOf([volume(['read-only /'], { source: other, mount })], 2))))
+    expect(readdirSync(mount)).toEqual(['here'])
+    await driver.commit(await driver.stage(lower(sliceOf([], 3))))
+    expect(readdirSync(mount)).toEqual([])
+    expect((await driver.observe()).live).toMatchObject({ generation: 3, workspaces: [] })
+  })
+
+  it('leaves everything as it was when something staged cannot be served', async () => {
+    const { mount, source, directory, driver } = await project()
+    symlinkSync(source, join(directory, 'link'))
+    const second = { name: 'x', mount: join(directory, 'second') }
+    for (const [bad, why] of [
+      [join(directory, 'nothing'), /No such file or directory \(EIO\)/],
+      [join(directory, 'link'), /Too many levels of symbolic links/],
+      [join(source, 'project/main.c'), /Not a directory/],
+    ] as const) {
+      const slice = sliceOf([volume(['read-write /'], { source, mount }), volume([], { ...second, source: bad })], 5)
+      await expect(driver.stage(lower(slice))).rejects.toMatchObject({
+        code: 'VAULTFS_REFUSED',
+        message: expect.stringMatching(why),
+      })
+    }
+    expect((await driver.observe()).live?.generation).toBe(1)
+    expect(outcome(() => writeFileSync(join(mount, 'project/main.c'), 'x'))).toBe('EROFS')
+  })
+
+  it('shows nothing of what is staged before it is committed', async () => {
+    const { mount, source, directory, driver } = await project()
+    const second = join(directory, 'second')
+    const slice = sliceOf(
+      [volume(['read-write /'], { source, mount }), volume(['read-only /'], { name: 'x', source, mount: second })],
+      5,
+    )
+    const staged = await driver.stage(lower(slice))
+    expect(outcome(() => readdirSync(second))).toBe('EACCES')
+    expect(outcome(() => writeFileSync(join(mount, 'project/main.c'), 'x'))).toBe('EROFS')
+    await driver.discard(staged)
+    expect(readdirSync(second)).toEqual([])
+    expect((await driver.observe()).live?.generation).toBe(1)
+  })
+
+  it('counts every refusal, and what it could not show', async () => {
+    const { mount, driver } = await project()
+    for (let i = 0; i < 600; i++) outcome(() => openSync(join(mount, 'project/.secrets'), 'r'))
+    let [shown, lost] = [0, 0]
+    const stop = await driver.fileDenials((batch) => {
+      shown += batch.denials.length
+      lost += batch.lost
+    })
+    await stop()
+    expect(shown).toBeGreaterThanOrEqual(256)
+    expect(lost).toBeGreaterThan(0)
+    expect(BigInt(shown + lost)).toBe((await driver.observe()).drops['file-denied'])
+  })
+
+  it('takes everything away', async () => {
+    const { driver, mount } = await project()
+    expect(await driver.uninstall()).toEqual(['the volumes of 1 workspaces, and the daemon that served them'])
+    expect(readdirSync(mount)).toEqual([])
+    expect((await driver.observe()).live).toBeNull()
+    expect(await driver.uninstall()).toEqual([])
+    rmSync(mount, { recursive: true })
+    expect(existsSync(mount)).toBe(false)
+  })
+})
+
+const MAPPED = `
+import mmap, sys
+with open(sys.argv[1], 'rb') as file:
+    seen = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+    assert seen[0:3] == b'int'
+    print('mapped')
+    sys.stdin.readline()
+    print(seen[0:3])
+`

@@ -1,0 +1,96 @@
+// A volume of a temporary directory, served by the real daemon through the real driver, and taken away again.
+
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FileDenied } from '../../../src/backends/backend.js'
+import { daemonPath } from '../../../src/backends/vaultfs/daemon.js'
+import { VaultfsDriver } from '../../../src/backends/vaultfs/driver.js'
+import { lower } from '../../../src/backends/vaultfs/lower.js'
+import type { PlanSlice } from '../../../src/plan/model.js'
+import { WS } from '../plans.js'
+import { sliceOf, volume } from './slices.js'
+
+/** Root, FUSE and the built daemon; says why not otherwise. */
+export const cannotServe: string | undefined =
+  process.getuid?.() !== 0
+    ? 'this needs root'
+    : !existsSync('/dev/fuse')
+      ? 'this kernel has no FUSE'
+      : !existsSync(daemonPath())
+        ? '`make native` has not been run'
+        : undefined
+
+export interface Served {
+  readonly directory: string
+  readonly source: string
+  readonly mount: string
+  readonly driver: VaultfsDriver
+  /** Puts other rules in place; answers with the generation. */
+  readonly apply: (rules: readonly string[], more?: Partial<PlanSlice>) => Promise<number>
+  /** Every refusal since the last call. */
+  readonly refused: () => Promise<readonly FileDenied[]>
+  readonly quarantine: (on: boolean) => Promise<void>
+  /** Process id of the daemon. */
+  readonly pid: () => number
+  readonly close: () => Promise<void>
+}
+
+export async function serve(rules: readonly string[]): Promise<Served> {
+  const directory = await mkdtemp(join(tmpdir(), 'sv-'))
+  const [source, mount, state] = ['source', 'mount', 'state'].map((name) => join(directory, name)) as [
+    string,
+    string,
+    string,
+  ]
+  await mkdir(source)
+  const driver = new VaultfsDriver({ attachInterfaces: [], stateDirectory: state })
+  let generation = 0
+  const apply = async (lines: readonly string[], more: Partial<PlanSlice> = {}): Promise<number> => {
+    generation++
+    const slice = sliceOf([volume(lines, { source, mount })], generation, more)
+    await driver.commit(await driver.stage(lower(slice)))
+    return generation
+  }
+  await apply(rules)
+  return {
+    directory,
+    source,
+    mount,
+    driver,
+    apply,
+    refused: async () => {
+      const seen: FileDenied[] = []
+      const stop = await driver.fileDenials(({ denials }) => seen.push(...denials))
+      await stop()
+      return seen
+    },
+    quarantine: (on) => driver.flag(WS, 'quarantined', on),
+    pid: () => daemonOf(state),
+    close: async () => {
+      await driver.uninstall()
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+/** The daemon of a state directory, by its argument. */
+function daemonOf(state: string): number {
+  const found = readFileSync('/proc/locks', 'utf8')
+  const inode = statSync(join(state, 'lock')).ino
+  const line = found.split('\n').find((one) => one.includes('FLOCK') && one.includes(`:${inode} `))
+  const pid = Number(line?.trim().split(/\s+/)[4])
+  if (!(pid > 1)) throw new Error(`no daemon holds ${state}`)
+  return pid
+}
+
+/** Until `condition` holds; throws with what it says otherwise. */
+export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let i = 0; i < 3_000; i++) {
+    if (await condition()) return
+    await sleep(10)
+  }
+  throw new Error(`never came: ${what}`)
+}
