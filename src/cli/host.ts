@@ -164,6 +164,8 @@ export interface Configured {
   readonly eventsFile: string
   readonly backends: readonly BackendName[]
   readonly attachInterfaces: readonly string[]
+  /** For `tc-flower`. */
+  readonly flower?: { readonly uplink?: string; readonly software: boolean }
   /** Absent: no DNS mediator. */
   readonly dns?: { readonly upstreams: readonly ConfiguredUpstream[]; readonly wildcardNames: number }
   readonly attachRequired?: boolean
@@ -185,8 +187,6 @@ export interface Configured {
     readonly from: string
     readonly inventory: string
     readonly intervalMs: number
-  /** For `tc-flower`. */
-  readonly flower?: { readonly uplink?: string; readonly software: boolean }
     readonly caFile?: string
     readonly pins: readonly string[]
     readonly tokenFile?: string
