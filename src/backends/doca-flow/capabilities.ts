@@ -4,13 +4,18 @@ import type { Capabilities, Probed } from '../backend.js'
 import { roomOf } from './room.js'
 
 /** Without these there is no fence. */
-const NEEDED: readonly string[] = ['library', 'device', 'ipv6']
+const NEEDED: readonly string[] = ['library', 'device', 'ipv6', 'bridge']
+/** With a no to one of these the card's traffic does not come by the fence. */
+const NEEDED_OF_CARD: readonly string[] = ['card', 'mode', 'eswitch']
 
 /** Grants of one workspace for which the driver reserves room; a device publishes no ceiling. */
 export const MAX_GRANTS = 100_000
 
 export function docaCapabilities(probed: Probed): Capabilities {
-  const missing = probed.probes.find((probe) => NEEDED.includes(probe.feature) && probe.answer !== 'yes')
+  const missing = probed.probes.find(
+    ({ feature, answer }) =>
+      (NEEDED.includes(feature) && answer !== 'yes') || (NEEDED_OF_CARD.includes(feature) && answer === 'no'),
+  )
   const updates = probed.probes.some((probe) => probe.feature === 'update' && probe.answer === 'yes')
   return {
     backend: 'doca-flow',

@@ -2,6 +2,7 @@
 // it from the agent that holds it.
 
 import type { Probe, Probed } from '../backend.js'
+import { lookForCard } from './card.js'
 import type { Native } from './native.js'
 import { limitWords } from './room.js'
 
@@ -23,10 +24,11 @@ export function probeDoca(native: Native): Probed {
       ? no('hardware', 'the software BlueField: every figure is emulated')
       : yes('hardware', 'the library is not the emulator'),
   ]
-  return {
-    backend: 'doca-flow',
-    trustDomain: emulated ? 'host' : 'dpu-host-trusted',
-    probes,
-    limits: limitWords(limits),
+  const said = { backend: 'doca-flow' as const, limits: limitWords(limits) }
+  if (emulated) {
+    const closed = yes('bridge', 'the emulated card keeps its cables closed without an agent')
+    return { ...said, trustDomain: 'host', probes: [...probes, closed] }
   }
+  const card = lookForCard()
+  return { ...said, trustDomain: card.trustDomain, probes: [...probes, ...card.probes] }
 }
