@@ -237,6 +237,12 @@ export const AGENT_FAULTS = {
       `cannot serve health and metrics on ${d.host} port ${d.port}: ${d.why}`,
     remedy: 'Choose a free port of 127.0.0.1 or ::1.',
   },
+  AGENT_FLOOR_NONE: {
+    reaction: 'unsupported',
+    say: (d: { why: string }) => `this node is not closed before its network: ${d.why || 'no backend is configured'}`,
+    remedy:
+      'Run `sluice doctor`. Until the agent runs, slots of these backends are fenced by nothing: start what uses them after it.',
+  },
   AGENT_CANARY: {
     reaction: 'retry',
     say: (d: { step: string }) => `the canary attachment failed at ${d.step}`,

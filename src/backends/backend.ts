@@ -92,6 +92,13 @@ export interface AnchorObject {
   readonly id: string
 }
 
+export interface Floor {
+  /** False: something is live, and stands. */
+  readonly laid: boolean
+  /** For people. */
+  readonly say: string
+}
+
 /** What a flag cut, as far as the backend knows. */
 export interface Cut {
   /** Flows that were live when the flag was set, or why nobody knows how many. */
@@ -156,6 +163,12 @@ export interface Driver<Program> {
   inspect(): Promise<readonly Anchor[]>
   /** What the last quarantine flag that this process set cut. Costs a look at the flows, so nobody waits for it who fences. */
   cut(workspace: WorkspaceId): Promise<Cut>
+  /**
+   * Closes what this backend would fence while nothing is live and nobody watches: `attachInterfaces` and the slots that it
+   * remembers, those that are there and those to come. Changes nothing where something is live. For the boot, before the network.
+   * Absent where nothing can be closed without a process that stays.
+   */
+  floor?(): Promise<Floor>
   /** Takes away everything that this backend made on this machine. Says what it removed. */
   uninstall(): Promise<readonly string[]>
   close(): Promise<void>

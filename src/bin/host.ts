@@ -21,6 +21,7 @@ import type { ConfigBytes, Configured, Host, Surveyed } from '../cli/host.js'
 import type { BackendName } from '../plan/model.js'
 import { runAgent } from './agent.js'
 import { explainNameHere } from './explain-name.js'
+import { layFloor, seeFloor } from './floor.js'
 import { followChannel } from './follow.js'
 import { mediate } from './mediate.js'
 import { readMembers } from './members.js'
@@ -71,6 +72,8 @@ export function composeHost(surface: Surface): Host {
     followRoots: async (file, statements) => (await followRoots(at(file), statements, surface.nowMs())).version,
     openNode: async (config, options) =>
       (await openRemote(around, config, options)) ?? openNode(around, config, options),
+    layFloor: (config) => layFloor(config, surface.nowMs()),
+    seeFloor: (config) => seeFloor(config),
     recover: (config, request) => recover(around, config, request),
     explainName: (config, question) => explainNameHere(config, question, surface.nowMs()),
     mediate: (config, request) => mediate(around, config, request),

@@ -9,6 +9,7 @@ import { attach, detach } from '../agent/attach.js'
 import { breakGlass, relock } from '../agent/breakglass.js'
 import { isAttack } from '../agent/decide.js'
 import { agentFault } from '../agent/errors.js'
+import { FLOOR } from '../agent/floor.js'
 import { confirm, tellRefused, tend } from '../agent/freshness.js'
 import { agentSigner } from '../agent/key.js'
 import { takeLock } from '../agent/lock.js'
@@ -48,6 +49,7 @@ const STATE_NAMES = [
   'quarantine.lock',
   'names.json',
   'mediate.lock',
+  FLOOR,
   SINKS_DIRECTORY,
   EVENTS_LOCK,
   APPLY_LOCK,

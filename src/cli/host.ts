@@ -54,6 +54,10 @@ export interface Host {
   readonly createState: (config: Configured, options?: { readonly unlessThere: boolean }) => Promise<void>
   /** Runs the agent of this node in this process, until the signal is aborted. */
   readonly runAgent: (config: Configured, request: AgentRequest) => Promise<void>
+  /** Closes what this node would fence, before its network is up. */
+  readonly layFloor: (config: Configured) => Promise<FloorReport>
+  /** Whether that is installed, and when it was done last. */
+  readonly seeFloor: (config: Configured) => FloorSeen
   /** Gives up one protection on an operator's word, and tells the trail. */
   readonly recover: (config: Configured, request: RecoverRequest) => Promise<Recovered>
   /** Journals, receipts and evidence: what agents wrote and signed. */
@@ -117,6 +121,23 @@ export interface AgentLine {
   readonly level: 'info' | 'warning' | 'error'
   readonly event: string
   readonly detail: Readonly<Record<string, string | number | null | readonly string[]>>
+}
+
+export interface FloorReport {
+  readonly bootId: string
+  readonly atMs: number
+  readonly lines: readonly {
+    readonly backend: BackendName
+    readonly state: 'laid' | 'stands' | 'none'
+    readonly say: string
+  }[]
+}
+export interface FloorSeen {
+  /** The unit is there, and is started at boot. */
+  readonly unit: boolean
+  readonly enabled: boolean
+  readonly laid?: FloorReport
+  readonly thisBoot?: boolean
 }
 
 export interface RecoverRequest {

@@ -24,6 +24,7 @@ import { doctor } from './commands/doctor.js'
 import { evidenceMake } from './commands/evidence-make.js'
 import { evidenceVerify } from './commands/evidence-verify.js'
 import { explainCommand } from './commands/explain.js'
+import { floorCommand } from './commands/floor.js'
 import { followCommand } from './commands/follow.js'
 import { initCommand } from './commands/init.js'
 import { inventorySign } from './commands/inventory-sign.js'
@@ -106,6 +107,7 @@ const SINGLE = [
   explainCommand,
   diffCommand,
   doctor,
+  floorCommand,
   initCommand,
   uninstall,
 ] as const

@@ -8,14 +8,25 @@
 import { setInterval } from 'node:timers'
 import { Fault } from '../../base/fault.js'
 import type { LearnedGrant, WorkspaceId } from '../../plan/model.js'
-import type { Anchor, Cut, DenialBatch, Driver, Flag, Observed, OpenOptions, Probed, Staged } from '../backend.js'
+import type {
+  Anchor,
+  Cut,
+  DenialBatch,
+  Driver,
+  Flag,
+  Floor,
+  Observed,
+  OpenOptions,
+  Probed,
+  Staged,
+} from '../backend.js'
 import { attachAll, attachedIndexes, attachmentOf, detachAll, interfacesOf, matches } from './attach.js'
 import { attachGroup, detachGroup, groupPath, renewGroups } from './cgroup.js'
 import { countCut } from './cut.js'
 import { drainDenials } from './denials.js'
 import { ebpfFault } from './errors.js'
 import { Fence, isStanding, removeIfEmpty, removePins } from './fence.js'
-import { layFloor, nameFenced, nameSlots } from './floor.js'
+import { hasFloor, layFloor, nameFenced, nameSlots } from './floor.js'
 import { addFlowTables, dropFlowTable, flowsFor } from './flows.js'
 import { type Book, buildGeneration, clearSlot, readBook } from './generation.js'
 import { inspect } from './inspect.js'
@@ -168,6 +179,14 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     learned.add(grants)
     // Read back: another generation may have become live by another hand.
     return Promise.resolve(Number(fence.word() >> 1n) === generation)
+  }
+
+  floor(): Promise<Floor> {
+    const { fence } = this.stand()
+    if (this.book) return Promise.resolve({ laid: false, say: `generation ${this.book.generation} is live` })
+    const closed = attachedIndexes(fence).size
+    const come = hasFloor(fence) ? 'and those of these names that come' : 'but not those that come (Linux 6.4 has that)'
+    return Promise.resolve({ laid: true, say: `${closed} interface(s) closed, ${come}` })
   }
 
   denials(deliver: (batch: DenialBatch) => void): Promise<() => Promise<void>> {

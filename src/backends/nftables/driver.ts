@@ -5,6 +5,7 @@ import type { Driver, OpenOptions } from '../backend.js'
 import { commit } from './commit.js'
 import { readDenials } from './denials.js'
 import { adoptFlags, cutOf, setFlag } from './flag.js'
+import { floor } from './floor.js'
 import { inspect } from './inspect.js'
 import { adoptLearned, learn } from './learn.js'
 import { observe } from './observe.js'
@@ -35,6 +36,7 @@ export async function openDriver(options: OpenOptions): Promise<Driver<NftProgra
     discard: (staged) => session.lane.run(() => discard(session, staged)),
     flag: (workspace, flag, on) => setFlag(session, workspace, flag, on),
     cut: (workspace) => cutOf(session, workspace),
+    floor: () => session.lane.run(() => floor(session)),
     inspect: () => inspect(session),
     learn: (generation, grants) => session.lane.run(() => learn(session, generation, grants)),
     denials: (deliver) => readDenials(session, deliver),

@@ -101,7 +101,7 @@ const nameElement = (flag: Flag, workspace: string, on: boolean): KernelElement 
 })
 
 /** The whole fence with nobody alive behind it: whatever an attached interface says is refused. */
-function closedScript(session: Session, places: readonly Place[]): string {
+export function closedScript(session: Session, places: readonly Place[]): string {
   const names = [...new Set([...(session.live?.workspaces ?? []), ...places].map((place) => place.interface))]
   const present = new Set(listLinks().map(({ name }) => name))
   const attached = names.map((name) => `"${name}"`)

@@ -3,9 +3,12 @@
 
 import { REGISTERED_BACKENDS } from '../../backends/registry.js'
 import type { Answer } from '../../plan/capabilities.js'
+import { formatInstant } from '../../bundle/instant.js'
 import type { Declared } from '../frame.js'
+import type { FloorSeen } from '../host.js'
+import { configure } from '../node.js'
 import type { Ink } from '../print.js'
-import { table } from '../print.js'
+import { facts, table } from '../print.js'
 
 const WORDS = { yes: 'yes', no: 'no', 'could-not-tell': 'could not tell' } as const satisfies Record<Answer, string>
 const INKS = { yes: 'green', no: 'red', 'could-not-tell': 'yellow' } as const satisfies Record<Answer, Ink>
@@ -13,8 +16,12 @@ const INKS = { yes: 'green', no: 'red', 'could-not-tell': 'yellow' } as const sa
 export const doctor: Declared = {
   usage: 'doctor',
   summary: 'say what this machine can enforce, and why not',
-  examples: ['sluice doctor', 'sluice doctor --json'],
-  run: async ({ host, paint }) => {
+  examples: ['sluice doctor', 'sluice doctor --json', 'sluice doctor --config /etc/sluice/agent.yaml'],
+  declare: (command) => command.option('--config <file>', 'agent.yaml of this node: says of its deny floor too'),
+  run: async (context, _positional, options) => {
+    const { host, paint } = context
+    const { config } = options as { config?: string }
+    const floor = config === undefined ? undefined : host.seeFloor(await configure(context, config))
     const surveyed = await host.survey(REGISTERED_BACKENDS)
     const text = surveyed
       .map(({ backend, capabilities, probes }) => {
@@ -28,6 +35,17 @@ export const doctor: Declared = {
         return `${paint('bold', backend)}: ${usable} (${capabilities.trustDomain}): ${capabilities.why}\n${inked.replace(/^(?=.)/gm, '  ')}`
       })
       .join('\n')
-    return { json: { backends: surveyed }, text }
+    const said = floor ? `\n${facts([['deny floor', floorSay(floor)], ['its unit', unitSay(floor)]])}` : ''
+    return { json: { backends: surveyed, ...(floor ? { floor } : {}) }, text: `${text}${said}` }
   },
 }
+
+function floorSay({ laid, thisBoot }: FloorSeen): string {
+  if (!laid) return 'never laid: a reboot leaves the slots open until the agent runs'
+  const lines = laid.lines.map(({ backend, state, say }) => `${backend} ${state} (${say})`).join('; ')
+  const when = thisBoot ? 'at this boot' : 'at an earlier boot, and not at this one'
+  return `${when}, ${formatInstant(laid.atMs)}: ${lines}`
+}
+
+const unitSay = ({ unit, enabled }: FloorSeen): string =>
+  enabled ? 'installed, and started before the network' : unit ? 'installed, and not enabled' : 'not installed'

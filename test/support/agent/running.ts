@@ -35,6 +35,8 @@ export class RunningAgent {
   readonly lines: Line[] = []
   /** More of the environment of the process that is started next. */
   environment: Readonly<Record<string, string>> = {}
+  /** What starts that process, before its own words: `setpriv` and the like. */
+  launcher: readonly string[] = []
   private child: ChildProcess | undefined
   private ended: Promise<unknown> = Promise.resolve()
   private stderr = ''
@@ -101,6 +103,7 @@ export class RunningAgent {
       'netns',
       'exec',
       this.namespace,
+      ...this.launcher,
       process.execPath,
       PROGRAM,
       'agent',

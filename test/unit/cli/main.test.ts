@@ -58,6 +58,7 @@ const COMMANDS = [
   'explain',
   'diff',
   'doctor',
+  'floor',
   'init',
   'uninstall',
 ] as const

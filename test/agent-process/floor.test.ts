@@ -1,0 +1,175 @@
+// The boot: everything of the kernel's is gone, the network is not up yet, and `sluice floor` closes what the node would fence,
+// slots that are there and slots that come; then the agent puts the plan on record back. Under the rights of the systemd
+// units as they are in deploy/systemd, as far as the kernel's own rights go.
+
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { PROGRAM, RunningAgent, until } from '../support/agent/running.js'
+import { OUT, WS } from '../support/lab/addresses.js'
+import { type Lab, openLab } from '../support/lab/lab.js'
+import { repositoryPath } from '../support/lab/repository.js'
+import { labSuite } from '../support/lab/suite.js'
+import { ID, ID2, reach, SLOTS } from './nodes.js'
+
+const BOTH = [ID, ID2]
+const PATIENT = 300_000
+const UNITS = repositoryPath('deploy/systemd')
+
+/** `setpriv` with the rights that a unit leaves. */
+function rightsOf(unit: string): readonly string[] {
+  const text = readFileSync(join(UNITS, unit), 'utf8')
+  const names = /^CapabilityBoundingSet=(.+)$/m.exec(text)?.[1] ?? ''
+  const kept = names.split(' ').map((name) => `+${name.replace('CAP_', '').toLowerCase()}`)
+  expect(text).toContain('NoNewPrivileges=yes')
+  return ['setpriv', '--no-new-privs', '--inh-caps', '-all', '--bounding-set', ['-all', ...kept].join(',')]
+}
+
+labSuite('a node that boots', () => {
+  let lab: Lab
+  let agent: RunningAgent
+  const nft = (...words: string[]) => lab.exec('node', ['nft', ...words])
+  /** Neither tables nor programs: a kernel that has just started. */
+  const reboot = async (): Promise<void> => {
+    await nft('flush', 'ruleset')
+    for (const name of ['ws0', 'ws1', 'up0', 'lo'])
+      await lab.exec('node', ['tc', 'qdisc', 'del', 'dev', name, 'clsact'])
+  }
+  const floor = async (launcher: readonly string[] = []) => {
+    const words = [process.execPath, PROGRAM, 'floor', '--config', agent.path('agent.yaml'), '--json']
+    const { status, stdout, stderr } = await lab.exec('node', [...launcher, ...words])
+    return { exit: status, json: stdout.trim() === '' ? {} : JSON.parse(stdout), stderr }
+  }
+  const both = async () => [await reach(lab), await reach(lab, OUT.registry)]
+  const anew = async (): Promise<void> => {
+    // The slot goes and comes back: nothing can have hung on the new interface.
+    await lab.exec('node', ['ip', 'link', 'delete', WS.slot])
+    const outer = ['link', 'add', WS.slot, 'address', WS.gatewayMac, 'type', 'veth']
+    const inner = ['peer', 'name', WS.inside, 'netns', lab.namespace('ws'), 'address', WS.mac]
+    expect((await lab.exec('node', ['ip', ...outer, ...inner])).stderr).toBe('')
+    for (const words of [
+      ['address', 'add', `${WS.gateway4}/24`, 'dev', WS.slot],
+      ['link', 'set', WS.slot, 'up'],
+    ])
+      expect((await lab.exec('node', ['ip', ...words])).stderr).toBe('')
+    for (const words of [
+      ['address', 'add', `${WS.v4}/24`, 'dev', WS.inside],
+      ['link', 'set', WS.inside, 'up'],
+      ['route', 'add', 'default', 'via', WS.gateway4],
+    ])
+      expect((await lab.exec('ws', ['ip', ...words])).stderr).toBe('')
+  }
+
+  beforeEach(async () => {
+    lab = await openLab()
+    agent = await RunningAgent.prepare(lab.namespace('node'), SLOTS)
+  })
+  afterEach(async () => {
+    await agent?.close()
+    await lab?.close()
+  })
+
+  it('is closed by the floor, with the rights of its unit and no trust root, until the agent puts the plan back', {
+    timeout: PATIENT,
+  }, async () => {
+    await agent.publish(1, [OUT.git], BOTH)
+    agent.launcher = rightsOf('sluice-agent.service')
+    agent.start()
+    await agent.told('active')
+    expect(await both()).toEqual(['connected', 'reset'])
+    expect(await floor()).toMatchObject({ exit: 75, json: { error: { code: 'AGENT_BUSY' } } })
+    const generation = (await agent.ask('status')).json.live.generation
+    expect(await agent.stop()).toBe(0)
+    expect(await floor()).toMatchObject({ exit: 0, json: { lines: [{ backend: 'nftables', state: 'stands' }] } })
+    expect(await both()).toEqual(['connected', 'reset'])
+
+    await reboot()
+    expect(await both()).toEqual(['connected', 'connected'])
+    renameSync(agent.path('root.json'), agent.path('root.away'))
+    const laid = await floor(rightsOf('sluice-floor.service'))
+    expect(laid.stderr).toBe('')
+    expect(laid).toMatchObject({
+      exit: 0,
+      json: { bootId: expect.stringMatching(/^[0-9a-f-]{36}$/), lines: [{ backend: 'nftables', state: 'laid' }] },
+    })
+    expect(await both()).toEqual(['timeout', 'timeout'])
+    expect((await lab.ws2.tcp({ host: OUT.git, port: 80, timeoutMs: 600 })).outcome).toBe('timeout')
+    const { json } = await agent.ask('doctor', '--config', 'agent.yaml')
+    expect(json.floor).toMatchObject({ thisBoot: true, laid: { lines: [{ backend: 'nftables', state: 'laid' }] } })
+
+    renameSync(agent.path('root.away'), agent.path('root.json'))
+    renameSync(agent.path('pub'), agent.path('gone'))
+    agent.start()
+    expect((await agent.told('stands')).detail).toEqual({ state: 'restored', generation })
+    await until('the workspace to be let in', async () => (await reach(lab)) === 'connected')
+    expect(await reach(lab, OUT.registry)).toBe('reset')
+    expect(agent.events().map(({ status_code }) => status_code)).not.toContain('drift')
+  })
+
+  it('without anything on record closes the interfaces that only fenced traffic may use', {
+    timeout: PATIENT,
+  }, async () => {
+    expect(await both()).toEqual(['connected', 'connected'])
+    expect(await floor()).toMatchObject({ exit: 0, json: { lines: [{ backend: 'nftables', state: 'laid' }] } })
+    expect(await both()).toEqual(['timeout', 'timeout'])
+    await agent.publish(1, [OUT.git], BOTH)
+    agent.start()
+    expect((await agent.told('stands')).detail).toMatchObject({ state: 'closed' })
+    await agent.told('active')
+    await until('the workspace to be let in', async () => (await reach(lab)) === 'connected')
+  })
+
+  it.each(['nftables', 'ebpf'])(
+    'under %s a slot that comes later is closed too',
+    { timeout: PATIENT },
+    async (backend) => {
+      const yaml = readFileSync(agent.path('agent.yaml'), 'utf8')
+      writeFileSync(agent.path('agent.yaml'), yaml.replace(/^backends:.*$/m, `backends: [${backend}]`))
+      try {
+        expect(await floor()).toMatchObject({ exit: 0, json: { lines: [{ backend, state: 'laid' }] } })
+        await anew()
+        expect(await reach(lab)).not.toBe('connected')
+      } finally {
+        await agent.ask('uninstall', '--yes')
+      }
+      await until('what was closed to be open when it is uninstalled', async () => (await reach(lab)) === 'connected')
+    },
+  )
+
+  it('says what it cannot close', { timeout: PATIENT }, async () => {
+    const yaml = readFileSync(agent.path('agent.yaml'), 'utf8')
+    writeFileSync(agent.path('agent.yaml'), yaml.replace(/^backends:.*$/m, 'backends: [memory]'))
+    expect(await floor()).toMatchObject({
+      exit: 3,
+      json: {
+        error: {
+          code: 'AGENT_FLOOR_NONE',
+          say: 'this node is not closed before its network: memory: it fences nothing without a process that stays',
+        },
+      },
+    })
+  })
+})
+
+describe('the systemd units', () => {
+  for (const name of readdirSync(UNITS).filter((one) => one.endsWith('.service')))
+    it(`${name} is understood`, (context) => {
+      try {
+        execFileSync('systemd-analyze', ['--version'], { stdio: 'pipe' })
+      } catch {
+        context.skip('systemd-analyze is not there')
+      }
+      const folder = mkdtempSync(join(tmpdir(), 'sluice-units-'))
+      try {
+        // The program is not installed here, and `verify` looks for it.
+        const text = readFileSync(join(UNITS, name), 'utf8').replaceAll('/usr/bin/sluice', '/bin/true')
+        writeFileSync(join(folder, name), text)
+        const said = execFileSync('sh', ['-c', `systemd-analyze verify ${folder}/${name} 2>&1`], { encoding: 'utf8' })
+        expect(said).toBe('')
+      } finally {
+        rmSync(folder, { recursive: true })
+      }
+    })
+})
