@@ -25,6 +25,8 @@ PACKAGES=(
   qemu-system-x86 busybox-static cpio kmod  # a guest with a kernel of its own
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static  # the DOCA shim as on the DPU's Arm cores
   docker-registry openssl               # registries and TLS servers
+  nats-server                           # a sink of the trail
+  python3                               # calls on files that Node does not have
   fio                                   # data written through a volume, read back and verified
   openssh-server                        # Git over ssh
   unbound ldnsutils bind9-dnsutils      # a real resolver, signed zones, dig
