@@ -2,7 +2,16 @@
 // a mapping whose `kind` says which keys it may have; what it leaves out is an error or a bound, never "without end".
 
 import type { Keys } from './config.js'
-import { flag, httpAddress, listOf, oneOf, path, redactable, seconds, sinkName, whole } from './config-values.js'
+import {
+  hostAndPort,
+  httpAddress,
+  natsAddress,
+  natsName,
+  natsSubject,
+  redactable,
+  sinkName,
+} from './config-addresses.js'
+import { flag, listOf, oneOf, path, seconds, whole } from './config-values.js'
 
 /** How long segments of the journal grow, and how long closed ones are kept. What is left out is as KEEP (trail.ts) says. */
 export interface RetentionConfig {
@@ -57,12 +66,37 @@ export interface HttpSinkConfig extends AnySink {
   readonly certificateFile?: string
   readonly keyFile?: string
 }
-export type SinkConfig = FileSinkConfig | HttpSinkConfig
+export interface SyslogSinkConfig extends AnySink {
+  readonly kind: 'syslog'
+  readonly server: { readonly host: string; readonly port: number }
+  readonly facility: number
+  readonly caFile?: string
+  readonly certificateFile?: string
+  readonly keyFile?: string
+}
+export interface NatsSinkConfig extends AnySink {
+  readonly kind: 'nats'
+  readonly servers: readonly string[]
+  readonly stream: string
+  readonly subject: string
+  readonly credentialsFile?: string
+  readonly tokenFile?: string
+  readonly caFile?: string
+  readonly certificateFile?: string
+  readonly keyFile?: string
+}
+export type SinkConfig = FileSinkConfig | HttpSinkConfig | SyslogSinkConfig | NatsSinkConfig
 
 const OPTIONAL_PATH = { read: path, otherwise: undefined }
+/** Instead of the system's authorities, and this node's own where the receiver asks for one. */
+const TLS = {
+  ca: { field: 'caFile', ...OPTIONAL_PATH },
+  certificate: { field: 'certificateFile', ...OPTIONAL_PATH },
+  key: { field: 'keyFile', ...OPTIONAL_PATH },
+}
 const COMMON = {
   name: { field: 'name', read: sinkName },
-  kind: { field: 'kind', read: oneOf('file', 'http') },
+  kind: { field: 'kind', read: oneOf('file', 'http', 'syslog', 'nats') },
   select: { field: 'select', section: SELECT_KEYS, otherwise: undefined },
   redact: { field: 'redact', read: listOf('a list of members', 1, redactable), otherwise: undefined },
 }
@@ -82,8 +116,21 @@ export const SINK_KEYS = {
     format: { field: 'format', read: oneOf('ndjson', 'splunk-hec', 'otlp'), otherwise: 'ndjson' },
     gzip: { field: 'gzip', read: flag, otherwise: true },
     token_file: { field: 'tokenFile', ...OPTIONAL_PATH },
-    ca: { field: 'caFile', ...OPTIONAL_PATH },
-    certificate: { field: 'certificateFile', ...OPTIONAL_PATH },
-    key: { field: 'keyFile', ...OPTIONAL_PATH },
+    ...TLS,
+  },
+  syslog: {
+    ...COMMON,
+    server: { field: 'server', read: hostAndPort },
+    facility: { field: 'facility', read: whole(0, 23), otherwise: 13 },
+    ...TLS,
+  },
+  nats: {
+    ...COMMON,
+    servers: { field: 'servers', read: listOf('a list with at least one server', 1, natsAddress) },
+    stream: { field: 'stream', read: natsName },
+    subject: { field: 'subject', read: natsSubject },
+    credentials: { field: 'credentialsFile', ...OPTIONAL_PATH },
+    token_file: { field: 'tokenFile', ...OPTIONAL_PATH },
+    ...TLS,
   },
 } as const satisfies Readonly<Record<SinkConfig['kind'], Keys>>

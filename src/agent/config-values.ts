@@ -129,29 +129,3 @@ export const oneOf =
     const found = words.find((one) => one === value)
     return found ?? new Wrong(`one of ${words.join(', ')}`, node, nearest(value ?? '', words))
   }
-/** Part of file names. */
-export const sinkName: Read<string> = (node) => {
-  const value = text(node)
-  return value !== undefined && /^[a-z0-9][a-z0-9-]{0,31}$/.test(value)
-    ? value
-    : new Wrong('a name of up to 32 lower-case letters, digits and -')
-}
-/** Events name destinations and workspaces: in clear text they go to this machine only. */
-export const httpAddress: Read<string> = (node) => {
-  const value = text(node)
-  const url = value !== undefined && URL.canParse(value) ? new URL(value) : undefined
-  const local = url !== undefined && /^(?:127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname)
-  const plain = url !== undefined && url.username === '' && url.password === '' && url.hash === ''
-  if (value !== undefined && plain && (url.protocol === 'https:' || (url.protocol === 'http:' && local))) return value
-  return new Wrong('an https address, or an http address of loopback, without a user or password in it')
-}
-/** A member of events that may be kept from a sink: not what makes an event one, gives it its place, or says which it is. */
-export const redactable: Read<string> = (node) => {
-  const value = text(node)
-  const good = value !== undefined && /^[a-z_]+(?:\.[a-z_]+){0,7}$/.test(value)
-  const needed = /^(?:metadata|\w+_id|\w+_uid|time)$|^metadata\.|^unmapped$|^unmapped\.attestation_list/.test(
-    value ?? '',
-  )
-  if (good && !needed) return value
-  return new Wrong('a member of events such as src_endpoint.ip, and none that an event cannot be without')
-}

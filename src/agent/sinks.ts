@@ -2,6 +2,7 @@
 // the disk like anybody else, so a sink that is down costs its own cursor and nothing more. Also how far they are, for a node
 // on which no agent runs, and the heartbeat that says it in the trail.
 
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Fact, FactOf } from '../audit/fact.js'
 import type { Mark } from '../audit/head.js'
@@ -16,8 +17,10 @@ import {
 } from '../audit/sinks/delivery.js'
 import { openFileSink } from '../audit/sinks/file-sink.js'
 import { openHttpSink } from '../audit/sinks/http-sink.js'
+import { openNatsSink } from '../audit/sinks/nats-sink.js'
 import { selection } from '../audit/sinks/select.js'
 import type { Sink } from '../audit/sinks/sink.js'
+import { openSyslogSink } from '../audit/sinks/syslog-sink.js'
 import type { SinkConfig } from './config-sinks.js'
 import { policyContext } from './context.js'
 import type { Activation } from './record.js'
@@ -107,6 +110,10 @@ function openSink(sink: SinkConfig, node: string, nowMs: () => number): Promise<
       return openFileSink({ ...sink, nowMs })
     case 'http':
       return openHttpSink({ ...sink, node })
+    case 'syslog':
+      return openSyslogSink({ ...sink, ...sink.server, hostname: hostname() })
+    case 'nats':
+      return openNatsSink(sink)
   }
 }
 

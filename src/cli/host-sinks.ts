@@ -33,6 +33,25 @@ export type ConfiguredSink = {
       readonly certificateFile?: string
       readonly keyFile?: string
     }
+  | {
+      readonly kind: 'syslog'
+      readonly server: { readonly host: string; readonly port: number }
+      readonly facility: number
+      readonly caFile?: string
+      readonly certificateFile?: string
+      readonly keyFile?: string
+    }
+  | {
+      readonly kind: 'nats'
+      readonly servers: readonly string[]
+      readonly stream: string
+      readonly subject: string
+      readonly credentialsFile?: string
+      readonly tokenFile?: string
+      readonly caFile?: string
+      readonly certificateFile?: string
+      readonly keyFile?: string
+    }
 )
 
 /** How far a sink is. */

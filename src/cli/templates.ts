@@ -61,7 +61,8 @@ attach_interfaces: ${list(values.interfaces)}
 # http: 127.0.0.1:9465
 
 # Where else events go, from the running agent: in order, at least once, each sink with a cursor of its own. What waits for a
-# sink waits in the journal, which keeps segments as retention says (octets and seconds). Kinds: file, http.
+# sink waits in the journal, which keeps segments as retention says (octets and seconds). Kinds: file, http,
+# syslog (over TLS), nats (JetStream).
 # retention: {keep_bytes: 1073741824, keep_seconds: 7776000}
 # sinks:
 #   - {name: archive, kind: file, path: /var/log/sluice/events.ndjson, keep_files: 30}

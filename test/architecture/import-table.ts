@@ -115,7 +115,7 @@ export const IMPORT_TABLE: readonly Layer[] = [
     pureText: 'no',
     files: /^audit\//,
     may: [base, /^audit\//],
-    packages: [],
+    packages: ['@nats-io'],
     pure: false,
   },
   {

@@ -98,6 +98,28 @@ heartbeat_seconds: 15
     })
   })
 
+  it('reads sinks for syslog and NATS', () => {
+    const sinks = `sinks:
+  - {name: log, kind: syslog, server: "siem.example:6514", ca: ca.pem}
+  - {name: fleet, kind: nats, servers: ["tls://nats.example:4222"], stream: SLUICE, subject: sluice.n1, credentials: n1.creds}
+`
+    expect(read(`${GOOD}${sinks}`)).toMatchObject({
+      notes: [],
+      config: {
+        sinks: [
+          {
+            ...{ name: 'log', kind: 'syslog', server: { host: 'siem.example', port: 6514 } },
+            ...{ facility: 13, caFile: '/etc/sluice/ca.pem' },
+          },
+          {
+            ...{ name: 'fleet', kind: 'nats', servers: ['tls://nats.example:4222'], stream: 'SLUICE' },
+            ...{ subject: 'sluice.n1', credentialsFile: '/etc/sluice/n1.creds' },
+          },
+        ],
+      },
+    })
+  })
+
   const cases: readonly (readonly [string, string, string])[] = [
     [
       'an unknown key',
@@ -197,7 +219,7 @@ heartbeat_seconds: 15
     [
       'a sink of an unknown kind',
       `${GOOD}sinks: [{name: a, kind: fil, path: p}]\n`,
-      '9:25 bad-value sinks[0].kind: expected kind to be one of file, http; did you mean file?',
+      '9:25 bad-value sinks[0].kind: expected kind to be one of file, http, syslog, nats; did you mean file?',
     ],
     [
       'a key of another kind of sink',
@@ -218,6 +240,21 @@ heartbeat_seconds: 15
       'events in clear text to another machine',
       `${GOOD}sinks: [{name: a, kind: http, url: "http://siem.example/"}]\n`,
       '9:36 bad-value sinks[0].url: expected an https address, or an http address of loopback, without a user or password in it',
+    ],
+    [
+      'NATS in clear text to another machine',
+      `${GOOD}sinks: [{name: a, kind: nats, servers: ["nats://nats.example:4222"], stream: S, subject: s}]\n`,
+      '9:41 bad-value sinks[0].servers: expected an address such as tls://nats.example:4222, or a nats address of loopback',
+    ],
+    [
+      'a subject with a wildcard',
+      `${GOOD}sinks: [{name: a, kind: nats, servers: ["tls://nats.example"], stream: S, subject: "s.>"}]\n`,
+      '9:84 bad-value sinks[0].subject: expected a subject such as sluice.events.n1',
+    ],
+    [
+      'a syslog server without a port',
+      `${GOOD}sinks: [{name: a, kind: syslog, server: siem.example}]\n`,
+      '9:41 bad-value sinks[0].server: expected a host and a port, such as siem.example:6514',
     ],
     [
       'a password in an address',

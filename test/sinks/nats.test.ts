@@ -1,0 +1,113 @@
+// The sink `nats` against a real nats-server: order, nothing lost and nothing twice while the server is killed, and refusals.
+
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { deadFile } from '../../src/audit/sinks/delivery.js'
+import { type NatsSinkTerms, openNatsSink } from '../../src/audit/sinks/nats-sink.js'
+import { makeTls, type Tls } from '../support/tls.js'
+import { linesIn } from '../unit/audit/rig.js'
+import { Spooled, until } from '../unit/audit/sink-rig.js'
+import { hasNats, NatsServer } from './nats-server.js'
+
+const STREAM = 'SLUICE'
+const SUBJECT = 'sluice.events.n1'
+const TOKEN = 'only-for-this-test'
+
+describe.runIf(hasNats())('a real nats-server', () => {
+  let tls: Tls
+  let server: NatsServer
+  let spooled: Spooled
+  beforeAll(() => {
+    tls = makeTls()
+  })
+  afterAll(() => tls.remove())
+  beforeEach(async () => {
+    spooled = new Spooled()
+    server = await NatsServer.open(tls, TOKEN)
+    writeFileSync(join(spooled.folder, 'token'), `${TOKEN}\n`)
+  })
+  afterEach(async () => {
+    await spooled.close()
+    await server.close()
+  })
+
+  const terms = (more: Partial<NatsSinkTerms> = {}): NatsSinkTerms => ({
+    ...{ name: 'siem', servers: [`tls://localhost:${server.port}`], stream: STREAM, subject: SUBJECT },
+    ...{ tokenFile: join(spooled.folder, 'token'), caFile: tls.caFile },
+    ...more,
+  })
+  const deliver = (more: Partial<NatsSinkTerms> = {}) =>
+    spooled.deliver(() => openNatsSink(terms(more)), { terms: { maxEvents: 50, timeoutMs: 20_000 } })
+
+  it('gets every event in order, under its id', async () => {
+    await server.makeStream(STREAM, SUBJECT)
+    await spooled.write(300)
+    const { status } = deliver()
+    await until('all', () => status().lag === 0)
+    expect(await server.read(STREAM)).toEqual(linesIn(spooled.path))
+  })
+
+  it('killed and started again and again: everything is there, once, in order', async () => {
+    await server.makeStream(STREAM, SUBJECT)
+    await spooled.write(100)
+    const { status } = deliver()
+    for (let round = 1; round <= 4; round++) {
+      await until('a beginning', () => status().sequence > (round - 1) * 100 && status().lag > 0)
+      await server.kill()
+      await until('a failure', () => status().state === 'failing')
+      await spooled.write(100)
+      await server.start()
+    }
+    await until('all', () => status().lag === 0)
+    expect(status()).toMatchObject({ delivered: 500, dead: 0, discarded: 0 })
+    expect(await server.read(STREAM)).toEqual(linesIn(spooled.path))
+  }, 120_000)
+
+  it('a cursor that is lost: the stream says how far it is, and nothing comes again', async () => {
+    await server.makeStream(STREAM, SUBJECT)
+    await spooled.write(20)
+    const first = deliver()
+    await until('twenty', () => first.status().sequence === 20)
+    await first.end()
+    await spooled.write(5)
+    const second = spooled.deliver(() => openNatsSink(terms()), { name: 'again' })
+    await until('all', () => second.status().lag === 0)
+    expect(await server.read(STREAM)).toEqual(linesIn(spooled.path))
+  })
+
+  it('a stream that is not there yet is waited for', async () => {
+    await spooled.write(3)
+    const { status } = deliver()
+    await until('a failure', () => status().state === 'failing')
+    expect(status().error).toMatch(/^the sink "siem" takes no events now: the stream SLUICE did not take an event: /)
+    await server.makeStream(STREAM, SUBJECT)
+    await until('all', () => status().lag === 0)
+    expect(status()).toMatchObject({ delivered: 3, dead: 0 })
+  })
+
+  it('an event that is too large for the stream is set aside', async () => {
+    await spooled.write(3)
+    const largest = Math.max(...linesIn(spooled.path).map((line) => line.length))
+    await server.makeStream(STREAM, SUBJECT, { max_msg_size: largest - 100 })
+    const { status } = deliver()
+    await until('all', () => status().lag === 0)
+    expect(status().dead).toBe(3)
+    expect(linesIn(deadFile(spooled.directory, 'siem'))[0]).toContain('the message is too large for the stream')
+  })
+
+  it.each([
+    ['a wrong token', (folder: string) => ({ tokenFile: join(folder, 'wrong') })],
+    ['an authority that does not know it', () => ({ caFile: '/etc/ssl/certs/ca-certificates.crt' })],
+  ])('%s: nothing is delivered, nothing is set aside', async (_, more) => {
+    await server.makeStream(STREAM, SUBJECT)
+    writeFileSync(join(spooled.folder, 'wrong'), 'not-this')
+    await spooled.write(3)
+    const { status } = deliver(more(spooled.folder))
+    await until('a failure', () => status().state === 'failing')
+    expect(status()).toMatchObject({ sequence: 0, dead: 0 })
+    expect(status().error).toMatch(/^the sink "siem" takes no events now: no server of it can be reached: /)
+    expect(await server.read(STREAM)).toEqual([])
+  })
+})
+it.skipIf(hasNats())('needs nats-server', (context) => context.skip('nats-server is not installed'))
