@@ -7,7 +7,10 @@ import { execFileSync, spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { FlowerDriver } from '/opt/sluice/dist/backends/tc-flower/driver.js'
+import { Kernel } from '/opt/sluice/dist/backends/tc-flower/kernel.js'
 import { lower } from '/opt/sluice/dist/backends/tc-flower/lower.js'
+import { Native } from '/opt/sluice/dist/backends/tc-flower/native.js'
+import { chainEnds, lastRule, rulesOf, stationsOf, switchRule } from '/opt/sluice/dist/backends/tc-flower/place.js'
 
 const FRAME = '/opt/frame'
 const STATE = '/tmp/state'
@@ -66,7 +69,54 @@ class Sender {
   }
 }
 
-const dropped = async () => Object.values((await driver.observe()).drops).reduce((sum, count) => sum + count, 0n)
+/** What was refused so far: as the driver says, or, with no driver on these wires, as the filters themselves do. */
+async function dropped() {
+  if (driver) return Object.values((await driver.observe()).drops).reduce((sum, count) => sum + count, 0n)
+  const kernel = shaped()
+  return ['ws0', 'up0']
+    .flatMap((name) => kernel.native.list({ ifindex: kernel.native.ifindex(name), hook: 'ingress' }))
+    .reduce((sum, { cookie, packets }) => (cookie?.kind === 'drop' ? sum + packets : sum), 0n)
+}
+
+const shaped = () => new Kernel(Native.open(), String)
+
+/**
+ * The filters of a plan as they are placed for hardware, on slot and uplink, but all of them in software, and without those of the
+ * slot's egress, which no redirection of hardware passes through. There is no bridge any more: what gets out was redirected.
+ */
+async function shape(slice) {
+  await driver.uninstall()
+  driver = undefined
+  for (const port of ['ws0', 'up0']) ip(`link set ${port} nomaster`)
+  const kernel = shaped()
+  const ports = { slot: kernel.native.ifindex('ws0'), uplink: kernel.native.ifindex('up0'), number: 3 }
+  const program = lower(slice)
+  const [at] = program.workspaces
+  const inSoftware = (rules) => rules.map((rule) => ({ ...rule, place: 'software' }))
+  for (const station of stationsOf(ports, at.mac).filter(({ side }) => side !== 'own')) {
+    kernel.makeHooks(station.ifindex)
+    kernel.put(inSoftware([lastRule(station, ports), ...chainEnds(station, ports, 0, [])]))
+    await kernel.load(inSoftware(rulesOf(at, station, ports, 0)))
+    kernel.put(inSoftware([switchRule(station, ports, 0, program)]))
+  }
+}
+
+/** Frames are on their way while generations change; every one of them is judged by one or the other. */
+async function change(slices, frames) {
+  for (const { seen } of Object.values(sniffers)) seen.clear()
+  const sent = frames.map(({ from, hex }) => senders[from].send(hex))
+  for (const slice of slices) await driver.commit(await driver.stage(lower(slice)))
+  const said = await Promise.all(sent)
+  const refusedBySender = said.filter((word) => word !== 'ok').length
+  const seen = () => frames.filter(({ from, hex }) => sniffers[from].seen.has(Number.parseInt(hex.slice(-6), 16)))
+  // The last frame is one that passes whichever generation is live: it comes after all others of its way.
+  const last = frames.at(-1)
+  for (const deadline = performance.now() + WAIT_MS; performance.now() < deadline; ) {
+    if (seen().includes(last)) break
+    await new Promise((done) => setTimeout(done, 5))
+  }
+  return { passed: seen().map(({ hex }) => hex.slice(-6)), refusedBySender }
+}
 
 /** Every frame is seen at the other end or counted as refused; what is neither is waited for, and said. */
 async function play(frames) {
@@ -86,7 +136,7 @@ async function play(frames) {
       )
       return { passed: passed.map(({ hex }) => hex.slice(-6)), refused, changed: changed.length }
     }
-    await new Promise((done) => setTimeout(done, 5))
+    await new Promise((done) => setTimeout(done, 20))
   }
 }
 
@@ -118,6 +168,8 @@ const OPERATIONS = {
   inspect: async () => plain(await driver.inspect()),
   probe: async () => driver.probe(),
   frames: ({ frames }) => play(frames),
+  change: ({ slices, frames }) => change(slices, frames),
+  shape: ({ slice }) => shape(slice),
   uninstall: () => driver.uninstall(),
   ip: ({ line }) => ip(line),
   tc: ({ line }) => tc(line),

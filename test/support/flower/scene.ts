@@ -13,7 +13,8 @@ import { frameProgram } from '../lab/wire.js'
 
 export type Operation =
   | { readonly op: 'open' | 'restart'; readonly flower?: FlowerOptions }
-  | { readonly op: 'live' | 'stage'; readonly slice: PlanSlice }
+  | { readonly op: 'live' | 'stage' | 'shape'; readonly slice: PlanSlice }
+  | { readonly op: 'change'; readonly slices: readonly PlanSlice[]; readonly frames: readonly PlayedFrame[] }
   | { readonly op: 'flag'; readonly workspace: string; readonly flag: Flag; readonly on: boolean }
   | { readonly op: 'learn'; readonly generation: number; readonly grants: readonly LearnedGrant[] }
   | { readonly op: 'clock'; readonly nowMs: number }
