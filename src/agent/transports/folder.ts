@@ -1,7 +1,7 @@
 // The folder transport: a published folder on this machine, for air-gapped nodes, for tests, and as what a web server
 // serves. Every file is replaced as a whole, bundle last: whoever reads meanwhile sees the old one or the new one.
 
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, watch } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { digestOf } from '../../base/digest.js'
@@ -49,6 +49,19 @@ export function folderTransport(directory: string): Transport {
       const tag = digestOf(archive)
       if (tag === since.tag) return { kind: 'unchanged', ...news }
       return { kind: 'delivered', bundle: await readBundleArchive(archive), tag, ...news }
+    },
+    watch: (channel, changed) => {
+      try {
+        const seen = watch(join(directory, 'channels', channelSegment(channel)), { persistent: false }, changed)
+        // The folder went away: the next pass says so, and asks for another watch.
+        seen.on('error', changed)
+        return () => {
+          seen.close()
+        }
+      } catch {
+        // Not there yet, or no inotify instance is left: the folder is asked at its interval.
+        return undefined
+      }
     },
     async push(channel, { bundle, freshness, roots = [] }) {
       const folder = join('channels', channelSegment(channel))

@@ -1,5 +1,5 @@
 // Asking a transport again and again: at a steady interval while it answers, with exponential back-off while it does not,
-// and never in step with other nodes. Time and chance come in as values, so that a test runs a day in a millisecond.
+// and never in step with other nodes. Where the transport can hear of news, an interval ends with the first of them. Time and chance come in as values, so that a test runs a day in a millisecond.
 
 import { setTimeout as sleepFor } from 'node:timers/promises'
 import { Fault } from '../../base/fault.js'
@@ -50,22 +50,47 @@ export async function poll(
   effects: PollEffects = NODE_POLL,
 ): Promise<void> {
   let failures = 0
-  while (!signal.aborted) {
-    let problem: Fault | undefined
-    try {
-      await polled.deliver(await transport.fetch(polled.channel, polled.since()))
-    } catch (error) {
-      if (!(error instanceof Fault)) throw error
-      problem = error
+  let news = new AbortController()
+  let unwatch: (() => void) | undefined
+  const heard = (): void => {
+    news.abort()
+  }
+  try {
+    while (!signal.aborted) {
+      let problem: Fault | undefined
+      unwatch ??= transport.watch?.(polled.channel, heard)
+      try {
+        await polled.deliver(await transport.fetch(polled.channel, polled.since()))
+      } catch (error) {
+        if (!(error instanceof Fault)) throw error
+        problem = error
+      }
+      failures = problem === undefined ? 0 : failures + 1
+      const waitMs = nextPollMs(terms, failures, effects.random())
+      if (problem !== undefined) {
+        polled.failed(problem, waitMs)
+        // What is watched may not be there any more.
+        unwatch?.()
+        unwatch = undefined
+      }
+      await pause(effects, waitMs, AbortSignal.any([signal, news.signal]))
+      if (!news.signal.aborted) continue
+      // What is published comes in several files; somebody who keeps writing is looked at fifty times a second at most.
+      await pause(effects, SETTLE_MS, signal)
+      news = new AbortController()
     }
-    failures = problem === undefined ? 0 : failures + 1
-    const waitMs = nextPollMs(terms, failures, effects.random())
-    if (problem !== undefined) polled.failed(problem, waitMs)
-    try {
-      await effects.sleep(waitMs, signal)
-    } catch (error) {
-      // An aborted sleep is how the loop is ended.
-      if (!signal.aborted) throw error
-    }
+  } finally {
+    unwatch?.()
+  }
+}
+
+const SETTLE_MS = 20
+
+async function pause(effects: PollEffects, ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await effects.sleep(ms, signal)
+  } catch (error) {
+    // An aborted sleep is how the pause, or the loop, is ended.
+    if (!signal.aborted) throw error
   }
 }

@@ -54,6 +54,11 @@ export interface Transport {
   fetch(channel: string, since: Since): Promise<Fetched>
   /** Throws TRANSPORT_*. A transport that only reads throws TRANSPORT_SOURCE. */
   push(channel: string, parcel: Parcelled): Promise<void>
+  /**
+   * Calls back, until the returned function is called, when there may be news: a hint, which may be missed or be nothing.
+   * Absent, or undefined, where nothing can be heard (yet).
+   */
+  watch?(channel: string, changed: () => void): (() => void) | undefined
   close(): void
 }
 
