@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openJournal } from '../dist/audit/journal.js'
+import { denied } from './sinks/fact.mjs'
 
 export const promise = 'audit events journalled per core and second, none lost'
 export const target = '>= 20,000'
@@ -14,27 +15,6 @@ const EVENTS = 20_000
 const ROUNDS = 5
 /** As many as one batch of denials brings. */
 const BURST = 500
-
-const digest = `sha256:${'0d'.repeat(32)}`
-const denied = {
-  kind: 'flow-denied',
-  atMs: 1_775_014_138_811,
-  firstAtMs: 1_775_014_138_000,
-  policy: { bundleId: 'acme-agents', bundleDigest: digest, policyRevision: '7', generation: 31 },
-  workspace: { workspace: 'spiffe://acme.example/ws/coding', attachmentId: 'att-3', interface: 'ws0' },
-  flow: {
-    direction: 'egress',
-    protocol: 6,
-    source: '10.9.0.2',
-    sourcePort: 40_000,
-    destination: '93.184.216.34',
-    destinationPort: 22,
-  },
-  reason: 'no-grant',
-  backend: 'nftables',
-  refusal: 'reset',
-  count: 12,
-}
 
 export async function measure() {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))

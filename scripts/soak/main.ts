@@ -97,7 +97,7 @@ async function run(lab: Lab, agent: RunningAgent, log: string, sinks: SinkSide):
       async () => {
         // For a while each time, and rarely enough that it gets through in between.
         if ((deeds.get('policy change') ?? 0) % 4 !== 1) return 'skipped'
-        await sinks.stop()
+        await sinks.receiver.stop()
         await publish(agent)
         await failing('siem')
         await judge(lab, 'without the http sink', OPEN)
@@ -136,7 +136,7 @@ async function run(lab: Lab, agent: RunningAgent, log: string, sinks: SinkSide):
     [
       'http sink back',
       async () => {
-        await sinks.startAgain()
+        await sinks.receiver.start()
         await judge(lab, 'with the http sink', OPEN)
       },
     ],
@@ -200,7 +200,7 @@ async function run(lab: Lab, agent: RunningAgent, log: string, sinks: SinkSide):
   }
   samples.push(sample(agent, (Date.now() - begun) / 60_000))
   sinks.free()
-  await sinks.startAgain()
+  await sinks.receiver.start()
   // A sink that failed for long is left alone for up to a minute.
   for (let tries = 0; tries < 3 && !(await delivered()); tries++) await until('the sinks', delivered).catch(() => false)
 }

@@ -2,12 +2,11 @@
 // killed and started again. At the end what each of them has is held against the journal: every event, once after those
 // that came again are left out, in order.
 
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
+import { Receiver } from '../../test/support/agent/receiver.js'
 import type { RunningAgent } from '../../test/support/agent/running.js'
-import { repositoryPath } from '../../test/support/lab/repository.js'
 
 const PORT = 8088
 /** Of agent.yaml. A journal that keeps little, so that two hours retire segments all the time. */
@@ -24,42 +23,20 @@ interface Seen {
 }
 
 export class SinkSide {
-  private receiver: ChildProcess | undefined
+  readonly receiver: Receiver
   private readonly archive: string
-  private readonly received: string
 
-  private constructor(private readonly agent: RunningAgent) {
+  private constructor(agent: RunningAgent) {
     this.archive = agent.path('archive')
-    this.received = agent.path('received.ndjson')
+    this.receiver = new Receiver(agent.namespace, PORT, agent.path('received.ndjson'))
   }
 
   static async prepare(agent: RunningAgent): Promise<SinkSide> {
     const side = new SinkSide(agent)
     mkdirSync(side.archive)
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256m', 'tmpfs', side.archive])
-    await side.start()
+    await side.receiver.start()
     return side
-  }
-
-  /** One that runs stays. */
-  async startAgain(): Promise<void> {
-    const { exitCode, signalCode } = this.receiver ?? { exitCode: 0, signalCode: null }
-    if (exitCode !== null || signalCode !== null) await this.start()
-  }
-  private async start(): Promise<void> {
-    const words = ['netns', 'exec', this.agent.namespace, process.execPath]
-    const child = spawn('ip', [...words, repositoryPath('scripts/soak/receiver.mjs'), String(PORT), this.received], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    this.receiver = child
-    await new Promise((resolve) => createInterface({ input: child.stdout }).once('line', resolve))
-  }
-  async stop(): Promise<void> {
-    const child = this.receiver
-    if (!child || child.exitCode !== null || child.signalCode !== null) return
-    const ended = new Promise((resolve) => child.once('close', resolve))
-    child.kill('SIGKILL')
-    await ended
   }
 
   fill(): void {
@@ -78,7 +55,7 @@ export class SinkSide {
     const rotated = readdirSync(this.archive).filter((name) => name !== 'filler')
     // Rotated files by number, then the one that is written to.
     const files = [...rotated.filter((name) => /\d$/.test(name)).sort(), 'events.ndjson']
-    const seen = { archive: files.map((name) => join(this.archive, name)), siem: [this.received] }
+    const seen = { archive: files.map((name) => join(this.archive, name)), siem: [this.receiver.file] }
     const wrong: string[] = []
     const say: string[] = []
     for (const [sink, paths] of Object.entries(seen)) {
@@ -102,7 +79,7 @@ export class SinkSide {
   }
 
   async close(): Promise<void> {
-    await this.stop()
+    await this.receiver.stop()
     execFileSync('umount', ['-l', this.archive])
   }
 }

@@ -1,5 +1,5 @@
-// A receiver of events over HTTP for the soak: what arrives is appended to a file, and every seventh batch is answered with an
-// error after it was kept, so that the sender delivers it again. `node receiver.mjs PORT FILE`; killed and started at will.
+// A receiver of events over HTTP inside a namespace: what arrives is appended to a file, and every seventh batch is answered
+// with an error after it was kept, so that the sender delivers it again. `node receiver.mjs PORT FILE`; killed at will.
 
 import { appendFileSync } from 'node:fs'
 import { createServer } from 'node:http'

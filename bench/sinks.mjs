@@ -1,0 +1,87 @@
+// The promise: whatever a sink does, every event is there, once after those that came again are left out, in order. A million
+// events (SLUICE_SINK_EVENTS) go from a journal over HTTP, compressed, to a receiver that fails half of the time.
+
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openJournal } from '../dist/audit/journal.js'
+import { Delivery } from '../dist/audit/sinks/delivery.js'
+import { openHttpSink } from '../dist/audit/sinks/http-sink.js'
+import { denied } from './sinks/fact.mjs'
+
+export const promise = 'events through a sink that fails half of the time, there once after deduplication'
+export const target = 'all of them, in order'
+
+const EVENTS = Number(process.env.SLUICE_SINK_EVENTS ?? 1_000_000)
+/** As many as one batch of denials brings. */
+const BURST = 500
+
+async function write(path) {
+  let mark
+  const journal = await openJournal(path, {
+    product: { name: 'Sluice', version: 'bench' },
+    reporter: { uid: 'spiffe://acme.example/node/7', hostname: 'node-7' },
+    nowMs: Date.now,
+    random: (length) => randomBytes(length),
+    mark: {
+      read: () => mark,
+      write: (point) => {
+        mark = point
+      },
+    },
+  })
+  for (let i = 1; i <= EVENTS; i++) {
+    journal.emit(denied)
+    if (i % BURST === 0) await journal.flush()
+  }
+  await journal.close()
+  return mark.sequence
+}
+
+export async function measure() {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
+  const receiver = spawn(process.execPath, [new URL('./sinks/receiver.mjs', import.meta.url).pathname], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  try {
+    const port = await new Promise((resolve) => createInterface({ input: receiver.stdout }).once('line', resolve))
+    const eventsFile = join(folder, 'events.ndjson')
+    const last = await write(eventsFile)
+    const url = `http://127.0.0.1:${port}/`
+    const open = () => openHttpSink({ name: 'siem', url, format: 'ndjson', gzip: true, node: 'spiffe://a/n' })
+    const setting = { name: 'siem', kind: 'http', eventsFile, directory: join(folder, 'sinks'), open }
+    const told = []
+    const delivery = new Delivery(
+      { ...setting, terms: { retryMs: 1, longestMs: 8 } },
+      {
+        nowMs: Date.now,
+        chance: Math.random,
+        durable: () => last,
+        sleep: (ms, wake) => sleep(ms, undefined, { signal: wake }).catch(() => undefined),
+        tell: (fact) => told.push(fact),
+      },
+    )
+    const ending = new AbortController()
+    const begun = performance.now()
+    const running = delivery.run(ending.signal, new AbortController().signal)
+    while (delivery.status().lag > 0) await sleep(50)
+    const seconds = (performance.now() - begun) / 1_000
+    ending.abort()
+    await running
+    const seen = await (await fetch(url)).json()
+    const { delivered, failures } = delivery.status()
+    const whole = seen.distinct === EVENTS && delivered === EVENTS && seen.differing === 0 && seen.outOfOrder === 0
+    const count = (value) => Math.round(value).toLocaleString('en')
+    const rate = `${count(EVENTS / seconds)} events/s of one process with gzip`
+    const tries = `${count(failures)} of ${count(seen.requests)} batches failed, ${count(seen.repeated)} events came again`
+    const figure = `${count(seen.distinct)} of ${count(EVENTS)}, ${seen.outOfOrder} out of order; ${tries}; ${rate}`
+    return { figure, met: whole && told.length === 0 && failures === seen.failed }
+  } finally {
+    receiver.kill()
+    rmSync(folder, { recursive: true })
+  }
+}
