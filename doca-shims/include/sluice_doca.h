@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-#define SLUICE_DOCA_ABI 2
+#define SLUICE_DOCA_ABI 3
 
 enum sluice_doca_error {
     SLUICE_DOCA_BAD_HANDLE = -100,    /* no such handle, or one that is closed or destroyed */
@@ -68,6 +68,7 @@ enum sluice_doca_forward {
     SLUICE_DOCA_PIPE = 3,   /* `pipe` */
     SLUICE_DOCA_KERNEL = 4,
     SLUICE_DOCA_EACH = 5,   /* of a pipe: each entry says */
+    SLUICE_DOCA_QUEUE = 6,  /* an entry's: the software queue of sluice_doca_samples_open */
 };
 
 /* What opens a device. Text is NUL-terminated. */
@@ -131,6 +132,13 @@ struct sluice_doca_count {
     uint64_t octets;
 };
 
+/* The beginning of a frame that a pipe forwarded to the software queue. */
+struct sluice_doca_sample {
+    uint32_t length; /* of the frame */
+    uint32_t kept;   /* octets of it in `data` */
+    uint8_t data[120];
+};
+
 struct sluice_doca_facts {
     char built_for[32];  /* release of the headers */
     char running[32];    /* release of the library */
@@ -161,6 +169,11 @@ int32_t sluice_doca_representors(struct sluice_doca_representor *out, uint32_t r
 int32_t sluice_doca_port_start(const char *vuid, uint16_t port);
 /* What the switch does with what its root does not know: 1 drop, 0 the kernel. SDK before 3.2: DOCA_ERROR_NOT_SUPPORTED. */
 int32_t sluice_doca_default_miss(uint32_t drop);
+
+/* The software queue, before any pipe forwards to it. SDK before 3.3: DOCA_ERROR_NOT_SUPPORTED. */
+int32_t sluice_doca_samples_open(void);
+/* Copies out what waits; gives how many. Frames that found the queue full are gone. */
+int32_t sluice_doca_samples_take(struct sluice_doca_sample *out, uint32_t room);
 
 int32_t sluice_doca_pipe_create(const struct sluice_doca_pipe *pipe, uint64_t *handle);
 /* Its entries go with it: settle first. */

@@ -168,6 +168,7 @@ int32_t sluice_doca_close(void)
     int32_t code = 0;
     if (shim.wire_started)
         doca_flow_port_pipes_flush(shim.wire);
+    shim_samples_close();
     for (uint32_t i = shim.nr_reps; i-- > 0;)
         if (shim.ports[i]) {
             int32_t stopped = code_of(doca_flow_port_stop(shim.ports[i]));

@@ -3,6 +3,7 @@
 
 int32_t shim_forward(uint32_t forward, uint32_t port, uint64_t handle, struct doca_flow_fwd *out)
 {
+    static uint16_t queue = QUEUE;
     struct doca_flow_fwd fwd = { .type = DOCA_FLOW_FWD_NONE };
     struct shim_pipe *pipe;
     switch (forward) {
@@ -30,6 +31,12 @@ int32_t shim_forward(uint32_t forward, uint32_t port, uint64_t handle, struct do
         fwd.type = DOCA_FLOW_FWD_TARGET;
         break;
     }
+    case SLUICE_DOCA_QUEUE:
+        fwd.type = DOCA_FLOW_FWD_RSS;
+        fwd.rss_type = DOCA_FLOW_RESOURCE_TYPE_NON_SHARED;
+        fwd.rss.queues_array = &queue;
+        fwd.rss.nr_queues = 1;
+        break;
     case SLUICE_DOCA_EACH:
         fwd.type = DOCA_FLOW_FWD_CHANGEABLE;
         break;

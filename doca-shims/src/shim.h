@@ -84,6 +84,9 @@ bool shim_field_put(struct doca_flow_match *match, uint8_t field, uint32_t trans
 void shim_select(struct doca_flow_match *match, uint32_t l3, uint32_t transport);
 uint32_t shim_field_l3(uint8_t field);
 
+/* samples.c */
+void shim_samples_close(void);
+
 /* forward.c */
 int32_t shim_forward(uint32_t forward, uint32_t port, uint64_t pipe, struct doca_flow_fwd *out);
 

@@ -192,6 +192,44 @@ static void change(uint64_t pipe)
     CHECK(sluice_doca_settle(1000) == 1);
 }
 
+/* What is forwarded to the queue is there to be taken once, shortened; what finds it full is lost. */
+static void samples(uint64_t pipe)
+{
+    enum { FLOOD = 300, QUEUED = 256 };
+    static struct sluice_doca_sample taken[FLOOD];
+    struct record record = allow(0x05060708, 443);
+    record.head.forward = SLUICE_DOCA_QUEUE;
+    uint64_t handle;
+    int32_t refused = 0;
+#if DOCA_EMULATED_SHAPE < 33
+    CHECK(sluice_doca_samples_open() == -4);
+    CHECK(sluice_doca_samples_take(taken, 1) == -4);
+    (void)handle;
+    (void)record;
+    (void)pipe;
+    (void)refused;
+#else
+    CHECK(sluice_doca_samples_take(taken, 1) == SLUICE_DOCA_BAD_HANDLE);
+    CHECK(sluice_doca_samples_open() == 0);
+    CHECK(sluice_doca_samples_open() == SLUICE_DOCA_BAD_HANDLE);
+    CHECK(sluice_doca_samples_take(NULL, 1) == SLUICE_DOCA_BAD_ARGUMENT);
+    CHECK(sluice_doca_samples_take(taken, 0) == SLUICE_DOCA_BAD_ARGUMENT);
+    CHECK(sluice_doca_entries_add(pipe, (uint8_t *)&record, sizeof record, 1, &handle, &refused) == 1);
+    CHECK(sluice_doca_settle(1000) == 1);
+    CHECK(sluice_doca_samples_take(taken, FLOOD) == 0);
+    CHECK(fate(0x05060708, 443, 0) == DOCA_EMULATOR_TO_QUEUE);
+    CHECK(sluice_doca_samples_take(taken, FLOOD) == 1);
+    CHECK(taken[0].length == 54 && taken[0].kept == 54 && taken[0].data[30] == 5 && taken[0].data[33] == 8);
+    CHECK(sluice_doca_samples_take(taken, FLOOD) == 0);
+    for (int i = 0; i < FLOOD; i++)
+        fate(0x05060708, 443, 0);
+    CHECK(sluice_doca_samples_take(taken, FLOOD) == QUEUED);
+    CHECK(sluice_doca_samples_take(taken, FLOOD) == 0);
+    CHECK(sluice_doca_entries_remove(&handle, 1, &refused) == 1);
+    CHECK(sluice_doca_settle(1000) == 1);
+#endif
+}
+
 int main(void)
 {
     struct sluice_doca_device device = { .queue_depth = 64, .counters = 4096, .actions_memory = 1 << 16 };
@@ -213,6 +251,7 @@ int main(void)
         uint64_t pipe = make_pipe();
         entries(pipe);
         change(pipe);
+        samples(pipe);
         CHECK(sluice_doca_pipe_destroy(pipe) == 0);
         CHECK(sluice_doca_pipe_destroy(pipe) == SLUICE_DOCA_BAD_HANDLE);
         CHECK(fate(0x01000000, 443, 0) == DOCA_EMULATOR_DROPPED);

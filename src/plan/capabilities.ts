@@ -60,8 +60,11 @@ export interface Capabilities {
   readonly deadline: 'exact' | 'element-timeout' | 'none'
   /** Who is refused hears nothing and times out. Absent: fails at once (design section 5, step 8). */
   readonly refusals?: 'silent'
-  /** Refused packets are counted by reason, and none is shown. Absent: they are reported, rate-limited. */
-  readonly denials?: 'counted'
+  /**
+   * `counted`: refused packets are counted by reason, and none is shown. `unallowed`: shown are those of sound packets that no grant
+   * allows; spoofed, malformed and quarantined ones are counted. Absent: all are reported, rate-limited.
+   */
+  readonly denials?: 'counted' | 'unallowed'
   /** The fence goes with the process that holds it; traffic stops until it is rebuilt. Absent: it stands without one. */
   readonly lifetime?: 'process'
 }

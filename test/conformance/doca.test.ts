@@ -36,7 +36,8 @@ function agrees(verdict: Verdict, fate: Fate, packet: Packet): 'yes' | 'no' | 'a
   const out = packet.direction === 'from' ? 0 : 1
   if (fate.kind === 'port') return verdict.kind === 'allow' && fate.port === out ? 'yes' : 'no'
   if (fate.kind === 'kernel') return isNeighbourly(packet) ? 'arm' : 'no'
-  if (fate.kind !== 'dropped') return 'no'
+  // What is refused may be shown to the agent; nothing of it goes on.
+  if (fate.kind !== 'dropped' && fate.kind !== 'queue') return 'no'
   return verdict.kind === 'drop' ? 'yes' : 'no'
 }
 

@@ -78,6 +78,7 @@ static void to_queue(const struct emu_route *route, struct emu_packet *packet, s
         octets = packet->length - start;
     out->queue = route->queues[emu_hash(packet->data + start, octets, 0) % route->nr_queues];
     out->pkt_meta = DOCA_BETOH32(packet->pkt_meta);
+    emu_eth_receive(out->queue, packet->data, packet->length);
 }
 
 /* From one root to an end. Gives the port to leave by, or -1 when it ended otherwise. */

@@ -17,6 +17,7 @@ export function docaCapabilities(probed: Probed): Capabilities {
       (NEEDED.includes(feature) && answer !== 'yes') || (NEEDED_OF_CARD.includes(feature) && answer === 'no'),
   )
   const updates = probed.probes.some((probe) => probe.feature === 'update' && probe.answer === 'yes')
+  const sampled = probed.probes.some(({ feature, answer }) => feature === 'samples' && answer === 'yes')
   return {
     backend: 'doca-flow',
     usable: missing === undefined,
@@ -40,7 +41,7 @@ export function docaCapabilities(probed: Probed): Capabilities {
     flowState: 'none',
     deadline: 'none',
     refusals: 'silent',
-    denials: 'counted',
+    denials: sampled ? 'unallowed' : 'counted',
     lifetime: 'process',
   }
 }

@@ -3,7 +3,7 @@
 
 import type { GrantId } from '../../plan/model.js'
 import type { Count, Handle, Native, Target } from './native.js'
-import type { DocaWorkspace, Forward, Pipe } from './program.js'
+import { type DocaWorkspace, ends, type Forward, type Pipe } from './program.js'
 
 /** About ten milliseconds of work; between two pieces other things have their turn. */
 const PIECE = 1024
@@ -28,6 +28,7 @@ export async function load(
   port: number,
   generation: number,
   waitMs: number,
+  refused: Target,
 ): Promise<Chains> {
   const made: { pipe: Pipe; handle: Handle; entries: Handle[] }[] = []
   const target = (forward: Forward): Target => {
@@ -41,6 +42,8 @@ export async function load(
         return { kind: 'port', port: 0 }
       case 'slot':
         return { kind: 'port', port }
+      case 'refuse':
+        return refused
       default:
         return { kind: forward.kind }
     }
@@ -106,13 +109,15 @@ export function addCounts(
 ): void {
   for (const { pipe, handle, entries } of chains.pipes) {
     if (!pipe.counted) continue
+    let fell = ends(pipe.miss) ? native.missed(handle).packets : 0n
     for (const [i, count] of native.counts(entries).entries()) {
-      const grant = pipe.entries[i]?.grant
-      if (grant !== undefined) grants.set(grant, plus(grants.get(grant) ?? NOTHING, count))
+      const entry = pipe.entries[i]
+      if (entry?.grant !== undefined) grants.set(entry.grant, plus(grants.get(entry.grant) ?? NOTHING, count))
+      else if (entry && ends(entry.forward)) fell += count.packets
     }
-    if (pipe.miss.kind !== 'drop') continue
+    if (fell === 0n && !ends(pipe.miss)) continue
     const reason = reasonOf(pipe.name)
-    drops.set(reason, (drops.get(reason) ?? 0n) + native.missed(handle).packets)
+    drops.set(reason, (drops.get(reason) ?? 0n) + fell)
   }
 }
 

@@ -8,16 +8,18 @@ import { Alive } from './alive.js'
 import { addCounts, type Chains, destroy, load } from './chains.js'
 import { docaFault } from './errors.js'
 import { Learned } from './learned.js'
-import { type Count, Native } from './native.js'
+import { type Count, type Handle, Native, type Target } from './native.js'
 import { Parents } from './parents.js'
 import { probeDoca } from './probe.js'
 import type { DocaProgram } from './program.js'
 import { COUNTERS, limitsOf, overflow } from './room.js'
+import { Samples } from './samples.js'
 import { buildScaffold } from './scaffold.js'
 
 const WAIT_MS = 5_000
 const RETRY_MS = 250
 const LOOK_MS = 250
+const SAMPLE_MS = 50
 /** What setTimeout takes. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
@@ -28,6 +30,8 @@ interface Generation {
 
 interface Device {
   readonly parents: Parents
+  readonly refused: Target
+  readonly sampled: Handle | undefined
   /** Port ids by VUID; a port stays started until the device is closed. */
   readonly ports: Map<string, number>
   readonly numbers: ReadonlyMap<string, number>
@@ -44,6 +48,7 @@ export class DocaDriver implements Driver<DocaProgram> {
   private readonly drops = new Map<string, bigint>()
 
   private readonly learned: Learned
+  private readonly samples: Samples
   private expiry: NodeJS.Timeout | undefined
   private outage: Observed['outage']
 
@@ -53,6 +58,7 @@ export class DocaDriver implements Driver<DocaProgram> {
     private readonly alive: Alive,
   ) {
     this.learned = new Learned(native, WAIT_MS)
+    this.samples = new Samples(native)
   }
 
   /**
@@ -79,7 +85,7 @@ export class DocaDriver implements Driver<DocaProgram> {
     const chains: Chains[] = []
     try {
       for (const at of program.workspaces)
-        chains.push(await load(native, at, this.portOf(device, at), program.generation, WAIT_MS))
+        chains.push(await load(native, at, this.portOf(device, at), program.generation, WAIT_MS, device.refused))
     } catch (error) {
       for (const one of chains) destroy(native, one.pipes)
       throw error
@@ -216,9 +222,22 @@ export class DocaDriver implements Driver<DocaProgram> {
     }
   }
 
-  /** The device counts what it refuses and does not show it: there is nothing to deliver. */
-  denials(_deliver: (batch: DenialBatch) => void): Promise<() => Promise<void>> {
-    return Promise.resolve(() => Promise.resolve())
+  /** Packets that no grant allowed, as far as the queue and the buckets let them through. */
+  denials(deliver: (batch: DenialBatch) => void): Promise<() => Promise<void>> {
+    const timer = setInterval(() => {
+      const { device, live } = this
+      if (device?.sampled === undefined || !live) return
+      try {
+        const batch = this.samples.take(live.program, device.sampled, Date.now())
+        if (batch.denials.length > 0 || batch.lost > 0) deliver(batch)
+      } catch {
+        // A device that is lost shows nothing; the next observation says that it is.
+      }
+    }, SAMPLE_MS).unref()
+    return Promise.resolve(() => {
+      clearInterval(timer)
+      return Promise.resolve()
+    })
   }
 
   /** A device has nobody to tell of a reset: it is asked a few times a second. */
@@ -259,6 +278,7 @@ export class DocaDriver implements Driver<DocaProgram> {
     clearTimeout(this.expiry)
     if (!this.device) return
     this.device = this.live = this.staged = undefined
+    this.samples.forget()
     this.native.call('closing the device', 'close')
   }
 
@@ -271,8 +291,10 @@ export class DocaDriver implements Driver<DocaProgram> {
       // A root without entries would otherwise hand everything to the kernel; releases that cannot say so have an explicit miss.
       native.ask('defaultMiss', 1)
       const numbers = new Map(native.representors().map(({ vuid }, i) => [vuid, i + 1]))
-      const parents = new Parents(native, buildScaffold(native, WAIT_MS), native.facts().updates)
-      return { parents, ports: new Map(), numbers }
+      const scaffold = buildScaffold(native, WAIT_MS, native.ask('samplesOpen') >= 0)
+      const { refused, sampled } = scaffold
+      const parents = new Parents(native, scaffold, native.facts().updates)
+      return { parents, refused, sampled, ports: new Map(), numbers }
     } catch (error) {
       native.call('closing the device', 'close')
       throw error

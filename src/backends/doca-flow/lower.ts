@@ -17,6 +17,7 @@ import {
   type Entry,
   type Forward,
   type MatchField,
+  REFUSE,
   type Transport,
 } from './program.js'
 
@@ -64,6 +65,7 @@ export function workspaceOf(plan: WorkspacePlan): DocaWorkspace {
     workspace: at.workspace,
     vuid: at.slot.vuid ?? at.slot.interface,
     interface: at.slot.interface,
+    mac: macOctets(at.slot.mac),
     addresses4: own.filter((ip) => ip.family === 4).map(addressOctets),
     addresses6: own.filter((ip) => ip.family === 6).map(addressOctets),
     suspendsOnExpiry: at.onExpiry === 'suspend',
@@ -201,7 +203,7 @@ function byType(
 }
 
 function tcpFrom(chain: Chain, at: Site, family: 4 | 6): Forward {
-  const egress = withServices(chain, at, family, 'tcp', ask(chain, question(at, family, 'tcp', 'from egress', DROP)))
+  const egress = withServices(chain, at, family, 'tcp', ask(chain, question(at, family, 'tcp', 'from egress', REFUSE)))
   const answers = ask(chain, question(at, family, 'tcp', 'from reply', egress))
   // What was learnt and has run out begins nothing any more, and what it began goes on.
   return byFlags(
@@ -222,7 +224,7 @@ function withLearned(chain: Chain, at: Site, asked: Question, name: string): For
 }
 
 function udpFrom(chain: Chain, at: Site, family: 4 | 6): Forward {
-  const egress = ask(chain, question(at, family, 'udp', 'from egress', DROP))
+  const egress = ask(chain, question(at, family, 'udp', 'from egress', REFUSE))
   const granted = withServices(chain, at, family, 'udp', ask(chain, question(at, family, 'udp', 'from reply', egress)))
   const any = withLearned(chain, at, question(at, family, 'udp', 'from egress', granted), 'from')
   if (any.kind === 'drop') return DROP
@@ -265,8 +267,8 @@ function icmpFrom(chain: Chain, at: Site, family: 4 | 6): { readonly icmp: Forwa
   const { request, reply } = ECHO[family]
   const transport = family === 4 ? 'icmp' : 'icmp6'
   const echo = byType(chain, `from echo${family}`, transport, [
-    [request, ask(chain, question(at, family, 'icmp-echo', 'from egress', DROP))],
-    [reply, ask(chain, question(at, family, 'icmp-echo', 'from reply', DROP))],
+    [request, ask(chain, question(at, family, 'icmp-echo', 'from egress', REFUSE))],
+    [reply, ask(chain, question(at, family, 'icmp-echo', 'from reply', REFUSE))],
   ])
   if (family === 4) return { icmp: echo }
   const neighbours = (name: string, miss: Forward): Forward =>
@@ -284,15 +286,15 @@ function icmpFrom(chain: Chain, at: Site, family: 4 | 6): { readonly icmp: Forwa
 function towards(chain: Chain, at: Site, family: 4 | 6): Forward {
   const of = (protocol: Question['protocol'], which: 'to reply' | 'to ingress', miss: Forward): Forward =>
     ask(chain, question(at, family, protocol, which, miss))
-  const tcpIngress = of('tcp', 'to ingress', DROP)
+  const tcpIngress = of('tcp', 'to ingress', REFUSE)
   const learned = (protocol: 'tcp' | 'udp', miss: Forward): Forward =>
     withLearned(chain, at, question(at, family, protocol, 'to reply', miss), 'to')
   const tcp = byFlags(chain, `to flags${family}`, tcpIngress, learned('tcp', of('tcp', 'to reply', tcpIngress)))
-  const udp = learned('udp', of('udp', 'to reply', of('udp', 'to ingress', DROP)))
+  const udp = learned('udp', of('udp', 'to reply', of('udp', 'to ingress', REFUSE)))
   const { request, reply } = ECHO[family]
   const icmp = byType(chain, `to echo${family}`, family === 4 ? 'icmp' : 'icmp6', [
-    [request, of('icmp-echo', 'to ingress', DROP)],
-    [reply, of('icmp-echo', 'to reply', DROP)],
+    [request, of('icmp-echo', 'to ingress', REFUSE)],
+    [reply, of('icmp-echo', 'to reply', REFUSE)],
   ])
   const open = (
     [

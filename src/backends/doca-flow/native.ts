@@ -8,10 +8,12 @@ import { docaFault } from './errors.js'
 import { FIELDS, type MatchField, PIPE_KINDS, type PipeKind, TRANSPORTS, type Transport } from './program.js'
 import { ACTION_MEMORY, type Limits } from './room.js'
 
-const ABI = 2
+const ABI = 3
 /** Sizes of the structures, in the order that the shim gives them: device, representor, match, pipe, entry, count, facts. */
 const SIZES = [32, 208, 40, 752, 32, 16, 96] as const
 const [DEVICE, REPRESENTOR, MATCH, PIPE, ENTRY, COUNT, FACTS] = SIZES
+/** Of a sample: length, octets kept, and those. */
+const SAMPLE = 128
 const LIBRARY = 'libsluice_doca.so'
 
 /** `build/doca` beside the package root, or SLUICE_DOCA_DIR. */
@@ -32,6 +34,8 @@ const SIGNATURES = {
   representors: 'int32_t sluice_doca_representors(void *out, uint32_t room)',
   portStart: 'int32_t sluice_doca_port_start(const char *vuid, uint16_t port)',
   defaultMiss: 'int32_t sluice_doca_default_miss(uint32_t drop)',
+  samplesOpen: 'int32_t sluice_doca_samples_open()',
+  samplesTake: 'int32_t sluice_doca_samples_take(void *out, uint32_t room)',
   pipeCreate: 'int32_t sluice_doca_pipe_create(void *pipe, void *handle)',
   pipeDestroy: 'int32_t sluice_doca_pipe_destroy(uint64_t pipe)',
   pipeMissed: 'int32_t sluice_doca_pipe_missed(uint64_t pipe, void *out)',
@@ -51,10 +55,10 @@ export type Handle = bigint
 
 /** Where a packet goes, with handles in place of names. */
 export type Target =
-  | { readonly kind: 'drop' | 'kernel' | 'each' }
+  | { readonly kind: 'drop' | 'kernel' | 'each' | 'queue' }
   | { readonly kind: 'port'; readonly port: number }
   | { readonly kind: 'pipe'; readonly pipe: Handle }
-const FORWARDS = { drop: 1, port: 2, pipe: 3, kernel: 4, each: 5 } as const
+const FORWARDS = { drop: 1, port: 2, pipe: 3, kernel: 4, each: 5, queue: 6 } as const
 
 export interface PipeSpec {
   readonly name: string
@@ -175,6 +179,16 @@ export class Native {
       vuid: textAt(out, i * REPRESENTOR, 128),
       interface: textAt(out, i * REPRESENTOR + 144, 64),
     }))
+  }
+
+  /** The beginnings of frames that pipes forwarded to the software queue, at most so many. */
+  samples(room: number): Uint8Array[] {
+    const out = Buffer.alloc(room * SAMPLE)
+    const count = this.call('reading samples', 'samplesTake', out, room)
+    return Array.from({ length: count }, (_, i) => {
+      const at = i * SAMPLE + 8
+      return out.subarray(at, at + out.readUInt32LE(at - 4))
+    })
   }
 
   pipe(spec: PipeSpec): Handle {

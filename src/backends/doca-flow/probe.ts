@@ -20,6 +20,9 @@ export function probeDoca(native: Native): Probed {
     updates
       ? yes('update', 'entries are pointed elsewhere in place')
       : no('update', 'entries are taken away and added again: a change of plan closes a workspace for moments'),
+    shape >= 33
+      ? yes('samples', 'refused packets can be shown, as far as a queue holds them')
+      : no('samples', 'this release has no queue without DPDK: refused packets are counted and not shown'),
     emulated
       ? no('hardware', 'the software BlueField: every figure is emulated')
       : yes('hardware', 'the library is not the emulator'),

@@ -38,12 +38,16 @@ export type PipeKind = keyof typeof PIPE_KINDS
 export const TRANSPORTS = { none: 0, tcp: 1, udp: 2, icmp: 3, icmp6: 4 } as const
 export type Transport = keyof typeof TRANSPORTS
 
-/** `wire` is the device's own port, `slot` the workspace's representor, `kernel` the Arm's own stack. */
+/** `wire` is the device's own port, `slot` the workspace's representor, `kernel` the Arm's own stack. `refuse` drops, after the agent
+ * had a chance to see it. */
 export type Forward =
-  | { readonly kind: 'drop' | 'kernel' | 'wire' | 'slot' }
+  | { readonly kind: 'drop' | 'refuse' | 'kernel' | 'wire' | 'slot' }
   | { readonly kind: 'pipe'; readonly pipe: number }
 
 export const DROP: Forward = { kind: 'drop' }
+export const REFUSE: Forward = { kind: 'refuse' }
+/** Nothing of it goes on. */
+export const ends = ({ kind }: Forward): boolean => kind === 'drop' || kind === 'refuse'
 
 export interface MatchField {
   readonly field: FieldName
@@ -96,6 +100,7 @@ export interface DocaWorkspace {
   /** The DPU's own name of the function; the interface name where the inventory has none. */
   readonly vuid: string
   readonly interface: string
+  readonly mac: Uint8Array
   readonly addresses4: readonly Uint8Array[]
   readonly addresses6: readonly Uint8Array[]
   readonly suspendsOnExpiry: boolean

@@ -15,7 +15,7 @@ export const PARENTS = 4096
 const SCAFFOLD: Demand = {
   workspaces: 0,
   addresses: 0,
-  pipes: 5,
+  pipes: 6,
   entries: 3 * PARENTS,
   counters: 3 * PARENTS,
   rules: 0,

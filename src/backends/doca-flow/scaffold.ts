@@ -16,6 +16,10 @@ export interface Scaffold {
   readonly root: Handle
   readonly to4: Handle
   readonly to6: Handle
+  /** Where refused packets go. */
+  readonly refused: Target
+  /** The entry that they pass, with their count; undefined: nobody sees them. */
+  readonly sampled?: Handle
 }
 
 const parent = (name: string, fields: readonly MatchField[], miss: Target, root = false): PipeSpec => ({
@@ -30,7 +34,9 @@ const parent = (name: string, fields: readonly MatchField[], miss: Target, root 
   miss,
 })
 
-export function buildScaffold(native: Native, waitMs: number): Scaffold {
+/** `sampling`: the software queue is open. */
+export function buildScaffold(native: Native, waitMs: number, sampling: boolean): Scaffold {
+  const seen = sampling ? sampleOf(native) : { refused: DROP }
   // Neighbours on the wire are answered by the Arm for the workspaces behind it; nothing of theirs reaches a workspace.
   const neighbours = native.pipe({
     ...parent('wire neighbours', [fixed('ip6Next', u8(58)), ...neighbourFields()], DROP),
@@ -54,5 +60,12 @@ export function buildScaffold(native: Native, waitMs: number): Scaffold {
   const root = native.pipe(parent('root', [each('inPort')], DROP, true))
   native.add('adding the wire', root, [{ key: u16(WIRE_PORT), target: { kind: 'pipe', pipe: wire } }])
   native.settle('opening the root', waitMs)
-  return { root, to4, to6 }
+  return { root, to4, to6, ...seen }
+}
+
+/** A pipe cannot miss into a queue, so it misses into one whose only entry goes there: no packet with a tag comes so far. */
+function sampleOf(native: Native): Pick<Scaffold, 'refused' | 'sampled'> {
+  const samples = native.pipe({ ...parent('refused', [fixed('tags', u8(0))], DROP), room: 1 })
+  const [sampled] = native.add('adding the sample', samples, [{ key: new Uint8Array(), target: { kind: 'queue' } }])
+  return { refused: { kind: 'pipe', pipe: samples }, ...(sampled === undefined ? {} : { sampled }) }
 }

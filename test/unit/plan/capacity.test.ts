@@ -98,9 +98,9 @@ describe('capacity of a card', () => {
       }).plan?.workspaces ?? [],
     )
     const pipes = need?.pipes ?? 0
-    card.limit('pipes', 5 + 2 * pipes)
+    card.limit('pipes', 6 + 2 * pipes)
     expect(await planned(CLAUSES)).toEqual([])
-    card.limit('pipes', 5 + 2 * pipes - 1)
+    card.limit('pipes', 6 + 2 * pipes - 1)
     expect(await planned(CLAUSES)).toEqual([
       `2 clauses of 1 workspaces need ${pipes} pipes of doca-flow, which has room for ${pipes - 1}; give them fewer clauses or wider prefixes, or attach some of the workspaces to another node`,
     ])
@@ -119,7 +119,7 @@ describe('capacity of a card', () => {
 
   it('keeps the check at the stage: a program that comes round the planner is refused whole', async () => {
     card.topology(['ws0'])
-    card.limit('pipes', 8)
+    card.limit('pipes', 9)
     const driver = await DocaDriver.open({ attachInterfaces: [], stateDirectory: '' })
     const { plan } = compilePlan({
       source: SOURCE,
@@ -133,7 +133,7 @@ describe('capacity of a card', () => {
       code: 'DOCA_CAPACITY',
     })
     // What stands whatever is live, and closes everything.
-    expect(card.state()).toMatchObject({ pipes: 5, entries: 6 })
+    expect(card.state()).toMatchObject({ pipes: 6, entries: 7 })
     await driver.close()
   })
 })
