@@ -116,6 +116,8 @@ export interface FileDenied {
   readonly reason: FileDenial
   /** From the volume's root. untrusted: the workspace chose it. */
   readonly path: string
+  /** Refusals that said the same, this one included; the times and the process are the first's. */
+  readonly count: number
   /** The clause that denies, or that grants less; absent where no rule speaks of the path. */
   readonly clause?: Digest
   /** Of the process, as the node knows it. */

@@ -66,7 +66,7 @@ export function readEvents(text: string): { readonly denials: readonly FileDenie
   for (const line of text.split('\n')) {
     const words = line.split(' ')
     if (words[0] === 'lost') lost += Number(words[1])
-    const [at, generation, uid, pid, op, verdict, workspace, volume, clause, path] = words
+    const [at, generation, uid, pid, op, verdict, workspace, volume, clause, count, path] = words
     const operation = FILE_OPERATION_NAMES[Number(op)]
     const reason = FILE_DENIALS[Number(verdict) - 1]
     if (path === undefined || operation === undefined || reason === undefined) continue
@@ -78,6 +78,7 @@ export function readEvents(text: string): { readonly denials: readonly FileDenie
       operation,
       reason,
       path: unescapePath(path),
+      count: Number(count),
       uid: Number(uid),
       pid: Number(pid),
       ...(clause !== undefined && isDigest(clause) ? { clause } : {}),

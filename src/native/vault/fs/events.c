@@ -12,11 +12,13 @@
 #define SLOTS 4096u
 #define BURST 256u
 #define PER_SECOND 128u
+#define ALIKE 32u /* of the newest, among which a like one is looked for */
 
 struct event {
     int64_t at_ms;
     uint64_t generation;
     uint32_t uid, pid;
+    uint32_t count; /* alike, this one included */
     uint8_t op, verdict;
     char workspace[256];
     char volume[64];
@@ -51,6 +53,19 @@ static bool spend(struct volume *volume)
     return true;
 }
 
+/* One that waits and says the same; NULL when there is none. */
+static struct event *alike(const struct volume *volume, uint32_t uid, enum vault_op op, int verdict, const char *tail)
+{
+    for (uint32_t i = 0; i < held && i < ALIKE; i++) {
+        struct event *event = &ring[(first + held - 1 - i) % SLOTS];
+
+        if (event->op == op && event->verdict == verdict && event->uid == uid && strcmp(event->path, tail) == 0 &&
+            strcmp(event->volume, volume->name) == 0 && strcmp(event->workspace, volume->workspace) == 0)
+            return event;
+    }
+    return NULL;
+}
+
 void event_put(struct volume *volume, fuse_req_t req, enum vault_op op, int verdict, const char *path, const char *clause,
                uint64_t generation)
 {
@@ -60,7 +75,16 @@ void event_put(struct volume *volume, fuse_req_t req, enum vault_op op, int verd
     struct timespec now;
 
     atomic_fetch_add(&volume->counts.by[verdict], 1);
+    if (length >= sizeof(event->path))
+        path += length + 1 - sizeof(event->path);
     pthread_mutex_lock(&lock);
+    /* The same attempt again and again is one event with a count: it cannot hide another. */
+    event = alike(volume, context->uid, op, verdict, path);
+    if (event != NULL) {
+        event->count++;
+        pthread_mutex_unlock(&lock);
+        return;
+    }
     if (held == SLOTS || !spend(volume)) {
         lost++;
         pthread_mutex_unlock(&lock);
@@ -72,12 +96,13 @@ void event_put(struct volume *volume, fuse_req_t req, enum vault_op op, int verd
     event->generation = generation;
     event->uid = context->uid;
     event->pid = (uint32_t)context->pid;
+    event->count = 1;
     event->op = (uint8_t)op;
     event->verdict = (uint8_t)verdict;
     snprintf(event->workspace, sizeof(event->workspace), "%s", volume->workspace);
     snprintf(event->volume, sizeof(event->volume), "%s", volume->name);
     snprintf(event->clause, sizeof(event->clause), "%s", clause);
-    snprintf(event->path, sizeof(event->path), "%s", length < sizeof(event->path) ? path : path + length + 1 - sizeof(event->path));
+    snprintf(event->path, sizeof(event->path), "%s", path);
     pthread_mutex_unlock(&lock);
 }
 
@@ -107,6 +132,7 @@ size_t event_take(char *text, size_t room, uint64_t *lost_out)
         used += (size_t)sprintf(text + used, "%lld %llu %u %u %u %u ", (long long)event->at_ms,
                                 (unsigned long long)event->generation, event->uid, event->pid, event->op, event->verdict);
         used += (size_t)sprintf(text + used, "%s %s %s ", event->workspace, event->volume, event->clause[0] ? event->clause : "-");
+        used += (size_t)sprintf(text + used, "%u ", event->count);
         used += put_escaped(text + used, event->path);
         text[used++] = '\n';
         first = (first + 1) % SLOTS;
