@@ -9,8 +9,8 @@ export interface Terms {
   readonly silent: boolean
   /** `flowState: none` */
   readonly stateless: boolean
-  /** `denials: counted` */
-  readonly counted: boolean
+  /** What is shown of refused packets: all of them, those of sound packets that no grant allows, or their counts alone. */
+  readonly denials: 'all' | 'unallowed' | 'counted'
 }
 
 /** What the backend declares on this machine. Throws when it cannot be used here, with the reason. */
@@ -22,7 +22,7 @@ export async function declared(product: Product, backend: string): Promise<Terms
   return {
     silent: capabilities.refusals === 'silent',
     stateless: capabilities.flowState === 'none',
-    counted: capabilities.denials === 'counted',
+    denials: capabilities.denials === 'counted' || capabilities.denials === 'unallowed' ? capabilities.denials : 'all',
   }
 }
 
