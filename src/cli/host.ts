@@ -8,11 +8,14 @@ import type { BundleBytes } from '../bundle/model.js'
 import type { Capabilities, Probe } from '../plan/capabilities.js'
 import type { SlotKind } from '../plan/inventory.js'
 import type { BackendName, Plan, PlanSource, WorkspaceId } from '../plan/model.js'
-import type { ConfiguredUpstream, Mediated, MediateRequest, NameExplained, NameQuestion } from './host-names.js'
-import type { ConfiguredRetention, ConfiguredSink, SinkView } from './host-sinks.js'
+import type { Configured } from './configured.js'
+import type { Mediated, MediateRequest, NameExplained, NameQuestion } from './host-names.js'
+import type { SinkView } from './host-sinks.js'
 import type { WitnessHost } from './witness-host.js'
 
 export interface Host {
+export type { Configured } from './configured.js'
+
   /** Relative paths of the operator resolve against it. */
   readonly cwd: string
   readonly environment: (name: string) => string | undefined
@@ -173,53 +176,6 @@ export interface Surveyed {
 export interface ConfigBytes {
   readonly path: string
   readonly bytes: Uint8Array
-}
-
-export interface Configured {
-  readonly file: string
-  readonly node: string
-  readonly audience: string
-  readonly channel: string
-  readonly trustRoot: string
-  readonly stateDirectory: string
-  readonly eventsFile: string
-  readonly backends: readonly BackendName[]
-  readonly attachInterfaces: readonly string[]
-  /** For `tc-flower`. */
-  readonly flower?: { readonly uplink?: string; readonly software: boolean }
-  /** Absent: no DNS mediator. */
-  readonly dns?: { readonly upstreams: readonly ConfiguredUpstream[]; readonly wildcardNames: number }
-  readonly attachRequired?: boolean
-  /** Where health and metrics are served. */
-  readonly http?: string
-  /** Where gRPC is served, and to whom. */
-  readonly api?: {
-    readonly listen: string
-    readonly certificate: string
-    readonly key: string
-    readonly clientCa: string
-    readonly operators: readonly string[]
-    readonly companions: readonly string[]
-    readonly runtimes: readonly string[]
-    readonly auditors: readonly string[]
-  }
-  /** Where a running agent gets releases. Paths are absolute. */
-  readonly source?: {
-    readonly from: string
-    readonly inventory: string
-    readonly intervalMs: number
-    readonly caFile?: string
-    readonly pins: readonly string[]
-    readonly tokenFile?: string
-    readonly sshKey?: string
-    readonly knownHosts?: string
-  }
-  /** Of a running agent; `agent.sock` in the state directory when absent. */
-  readonly socket?: string
-  /** How long the journal keeps what it has, where that is not as the agent would. */
-  readonly retention?: ConfiguredRetention
-  readonly sinks?: readonly ConfiguredSink[]
-  readonly heartbeatMs?: number
 }
 
 export interface NodeOptions {
