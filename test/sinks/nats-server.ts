@@ -38,8 +38,8 @@ export class NatsServer {
       file,
       `listen: "127.0.0.1:${this.port}"
 jetstream { store_dir: "${this.folder}/store" }
-authorization { token: "${this.token}" }
-tls { cert_file: "${this.tls.certFile}", key_file: "${this.tls.keyFile}" }
+authorization { token: "${this.token}", timeout: 60 }
+tls { cert_file: "${this.tls.certFile}", key_file: "${this.tls.keyFile}", timeout: 60 }
 max_payload: 65536
 `,
     )

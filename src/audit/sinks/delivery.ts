@@ -188,8 +188,7 @@ export class Delivery {
     const sent = [...wanted].filter(([line]) => !this.isThere(line)).map(([line, text]) => ({ ...line, text }))
     const settledAs = (line: SpoolLine) => (wanted.has(line) ? 'delivered' : 'leftOut')
     try {
-      if (sent.length > 0)
-        await this.sink?.deliver(sent, AbortSignal.any([signal, AbortSignal.timeout(this.terms.timeoutMs)]))
+      if (sent.length > 0) await this.deliver(sent, signal)
     } catch (error) {
       if (!(error instanceof Fault && error.code === 'AUDIT_SINK_REFUSED')) throw error
       this.failures++
@@ -202,6 +201,26 @@ export class Delivery {
     }
     this.width = Math.min(this.terms.maxEvents, this.width * 2)
     this.settle(lines, settledAs)
+  }
+
+  /** With a deadline. `AbortSignal.any` would leave something behind in the agent's own signal for every batch. */
+  private async deliver(sent: readonly SinkLine[], signal: AbortSignal): Promise<void> {
+    const { timeoutMs } = this.terms
+    const limit = new AbortController()
+    const stop = (): void => {
+      limit.abort(signal.reason)
+    }
+    const late = setTimeout(() => {
+      limit.abort(new TypeError(`no answer after ${timeoutMs} ms`))
+    }, timeoutMs)
+    signal.addEventListener('abort', stop)
+    try {
+      signal.throwIfAborted()
+      await this.sink?.deliver(sent, limit.signal)
+    } finally {
+      clearTimeout(late)
+      signal.removeEventListener('abort', stop)
+    }
   }
 
   private async bury(line: SinkLine, error: Fault): Promise<void> {
