@@ -14,6 +14,7 @@ import { Store } from '../agent/store.js'
 import { writeBundleArchive } from '../agent/transports/archive.js'
 import { openTransport } from '../agent/transports/open.js'
 import { readBundle } from '../agent/transports/read.js'
+import { lookForCard } from '../backends/doca-flow/card.js'
 import { isRegistered, loadBackend, REGISTERED_BACKENDS, type RegisteredBackend } from '../backends/registry.js'
 import { causeChain, Fault } from '../base/fault.js'
 import { cliFault } from '../cli/errors.js'
@@ -62,6 +63,7 @@ export function composeHost(surface: Surface): Host {
     readMembers: (directory) => readMembers(at(directory)),
     packBundle: writeBundleArchive,
     survey,
+    lookForCard,
     configure: (path, bytes) => {
       const { config, notes } = read({ path, bytes })
       const errors = notes.filter((note) => note.severity === 'error').length

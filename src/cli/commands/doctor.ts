@@ -2,12 +2,12 @@
 // what was tried; `could not tell` is never counted as yes.
 
 import { REGISTERED_BACKENDS } from '../../backends/registry.js'
-import type { Answer } from '../../plan/capabilities.js'
 import { formatInstant } from '../../bundle/instant.js'
+import type { Answer, Probe } from '../../plan/capabilities.js'
 import type { Declared } from '../frame.js'
 import type { FloorSeen } from '../host.js'
 import { configure } from '../node.js'
-import type { Ink } from '../print.js'
+import type { Ink, Paint } from '../print.js'
 import { facts, table } from '../print.js'
 
 const WORDS = { yes: 'yes', no: 'no', 'could-not-tell': 'could not tell' } as const satisfies Record<Answer, string>
@@ -26,18 +26,35 @@ export const doctor: Declared = {
     const text = surveyed
       .map(({ backend, capabilities, probes }) => {
         const usable = capabilities.usable ? paint('green', 'usable') : paint('red', 'not usable')
-        const rows = probes.map((probe) => [probe.feature, WORDS[probe.answer], probe.why])
-        const listed = rows.length === 0 ? '' : table(['feature', 'answer', 'why'], rows)
-        const inked = listed.replace(/ {2}(yes|no|could not tell)(?= {2})/g, (cell, word: string) => {
-          const answer = (Object.keys(WORDS) as Answer[]).find((key) => WORDS[key] === word)
-          return answer ? cell.replace(word, paint(INKS[answer], word)) : cell
-        })
-        return `${paint('bold', backend)}: ${usable} (${capabilities.trustDomain}): ${capabilities.why}\n${inked.replace(/^(?=.)/gm, '  ')}`
+        return `${paint('bold', backend)}: ${usable} (${capabilities.trustDomain}): ${capabilities.why}\n${listed(probes, paint)}`
       })
       .join('\n')
-    const said = floor ? `\n${facts([['deny floor', floorSay(floor)], ['its unit', unitSay(floor)]])}` : ''
-    return { json: { backends: surveyed, ...(floor ? { floor } : {}) }, text: `${text}${said}` }
+    const card = host.lookForCard()
+    const found = card.found
+      ? `${paint('bold', 'BlueField')} (${card.trustDomain})\n${listed(card.probes, paint)}`
+      : card.probes.map(({ why }) => `${why}\n`).join('')
+    const said = floor
+      ? `\n${facts([
+          ['deny floor', floorSay(floor)],
+          ['its unit', unitSay(floor)],
+        ])}`
+      : ''
+    return { json: { backends: surveyed, card, ...(floor ? { floor } : {}) }, text: `${text}\n${found}${said}` }
   },
+}
+
+/** Probes as an indented table; nothing for none. */
+function listed(probes: readonly Probe[], paint: Paint): string {
+  if (probes.length === 0) return ''
+  const rows = probes.map((probe) => [probe.feature, WORDS[probe.answer], probe.why])
+  const inked = table(['feature', 'answer', 'why'], rows).replace(
+    / {2}(yes|no|could not tell)(?= {2})/g,
+    (cell, word: string) => {
+      const answer = (Object.keys(WORDS) as Answer[]).find((key) => WORDS[key] === word)
+      return answer ? cell.replace(word, paint(INKS[answer], word)) : cell
+    },
+  )
+  return inked.replace(/^(?=.)/gm, '  ')
 }
 
 function floorSay({ laid, thisBoot }: FloorSeen): string {
