@@ -8,6 +8,7 @@ import type { BundleBytes } from '../bundle/model.js'
 import type { Capabilities, Probe } from '../plan/capabilities.js'
 import type { SlotKind } from '../plan/inventory.js'
 import type { BackendName, Plan, PlanSource, WorkspaceId } from '../plan/model.js'
+import type { TrustDomain } from '../policy/model.js'
 import type { Configured } from './configured.js'
 import type { Mediated, MediateRequest, NameExplained, NameQuestion } from './host-names.js'
 import type { SinkView } from './host-sinks.js'
@@ -44,6 +45,8 @@ export interface Host {
   readonly packBundle: (bundle: BundleBytes) => Promise<Uint8Array>
   /** Opens each backend, asks it what this machine can enforce, and closes it. Never throws for a backend that cannot open. */
   readonly survey: (of: readonly BackendName[], by?: Pick<Configured, 'flower'>) => Promise<readonly Surveyed[]>
+  /** Looks at this machine for a BlueField. */
+  readonly lookForCard: () => CardFound
   /** Reads the octets of `agent.yaml`; throws with every finding. `path` is as it was typed. */
   readonly configure: (path: string, bytes: Uint8Array) => Configured
   /** Tells the trail of a node what was refused without opening it: by its configuration, or by as much of it as can be read. */
@@ -170,6 +173,13 @@ export type FollowLine =
 export interface Surveyed {
   readonly backend: BackendName
   readonly capabilities: Capabilities
+  readonly probes: readonly Probe[]
+}
+
+export interface CardFound {
+  readonly found: boolean
+  /** Where a fence on it would stand. */
+  readonly trustDomain: TrustDomain
   readonly probes: readonly Probe[]
 }
 
