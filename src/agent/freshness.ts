@@ -127,7 +127,7 @@ export async function tend(node: AgentNode): Promise<Tended> {
   let failure: Error | undefined
   for (const [name, { driver }] of node.backends)
     try {
-      const seen = (await driver.observe()).live
+      const seen = driver.flagged ? await driver.flagged() : (await driver.observe()).live
       for (const entry of plan.workspaces) {
         const { workspace, onExpiry, slot } = entry
         if (!carriersOf(entry).includes(name) || !seen?.workspaces.includes(workspace)) continue

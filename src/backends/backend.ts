@@ -136,9 +136,14 @@ export type Staged = { readonly generation: number; readonly planDigest: Digest 
 
 export type Flag = 'quarantined' | 'suspended'
 
+export type Flagged = Pick<NonNullable<Observed['live']>, 'workspaces' | Flag>
+
 export interface Driver<Program> {
   probe(): Promise<Probed>
   observe(): Promise<Observed>
+  /** Who is live and who is flagged, as `observe` says it, for whoever asks every second: costs nothing that grows with grants.
+   * Absent where `observe` is as cheap. */
+  flagged?(): Promise<Flagged | null>
   /** Everything that can fail. Nothing is live yet; the fence still judges by the old generation. */
   stage(program: Program): Promise<Staged>
   /** One atomic switch, then read back. Flows that stay granted are not disturbed; flows that lost their grant are cut. */

@@ -3,7 +3,7 @@
 
 import { execFileSync } from 'node:child_process'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import type { Anchor } from '../../src/backends/backend.js'
+import type { Anchor, Observed } from '../../src/backends/backend.js'
 import { pinsOf } from '../../src/backends/ebpf/fence.js'
 import { Native } from '../../src/backends/ebpf/native.js'
 import { labPlan, ONE, openScene, type Scene, TWO } from '../support/ebpf/scene.js'
@@ -108,6 +108,8 @@ labSuite('ebpf, by the numbers of the kernel', () => {
     await driver.flag(ONE, 'quarantined', true)
     expect(await driver.cut(ONE)).toEqual({ flows: 0, lastPacketAtMs: { unknown: 'no flow was live' } })
     expect(await driver.cut(TWO)).toMatchObject({ flows: { unknown: 'this process set no flag' } })
+    expect(await driver.flagged()).toEqual(flagsOf(await driver.observe()))
+    expect((await driver.flagged())?.quarantined).toEqual([ONE])
     await driver.flag(ONE, 'quarantined', false)
   })
 })
@@ -154,8 +156,21 @@ labSuite('nftables, by the handles of the kernel', () => {
       flows: FLOWS,
       lastPacketAtMs: { unknown: 'conntrack keeps no time of the last packet' },
     })
+    expect(await nft.flagged()).toEqual(flagsOf(await nft.observe()))
+    expect((await nft.flagged())?.quarantined).toEqual([ID])
+    await nft.flag(ID, 'suspended', true)
+    expect(await nft.flagged()).toEqual(flagsOf(await nft.observe()))
+    await nft.uninstall()
+    expect(await nft.flagged()).toBeNull()
   })
 })
+
+/** What `flagged` says, of what `observe` says. */
+function flagsOf({ live }: Observed): unknown {
+  if (!live) return null
+  const { workspaces, quarantined, suspended } = live
+  return { workspaces, quarantined, suspended }
+}
 
 /** Every object of a listing with its handle: `table inet sluice`, `chain inet sluice hook_forward`. */
 function handlesOf(listing: string): ReadonlyMap<string, string> {

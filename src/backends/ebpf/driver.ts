@@ -14,6 +14,7 @@ import type {
   DenialBatch,
   Driver,
   Flag,
+  Flagged,
   Floor,
   Observed,
   OpenOptions,
@@ -99,6 +100,20 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     if (!this.held) return { live: null, drift: [], counters: [], drops: {} }
     const { fence, tenants, learned } = this.held
     return observe(fence, tenants, learned, this.options.attachInterfaces)
+  }
+
+  async flagged(): Promise<Flagged | null> {
+    await this.tail
+    if (!this.held) return null
+    const { fence, tenants } = this.held
+    const word = fence.word()
+    const book = word === 0n ? undefined : readBook(fence, Number(word & 1n))
+    if (!book) return null
+    return {
+      workspaces: book.workspaces.map((one) => one.workspace),
+      quarantined: tenants.flagged('quarantined'),
+      suspended: tenants.flagged('suspended'),
+    }
   }
 
   async stage(program: EbpfProgram): Promise<Staged> {

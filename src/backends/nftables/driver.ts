@@ -8,7 +8,7 @@ import { adoptFlags, cutOf, setFlag } from './flag.js'
 import { floor } from './floor.js'
 import { inspect } from './inspect.js'
 import { adoptLearned, learn } from './learn.js'
-import { observe } from './observe.js'
+import { flagged, observe } from './observe.js'
 import { probe } from './probe.js'
 import type { NftProgram } from './program.js'
 import { Session } from './session.js'
@@ -31,6 +31,7 @@ export async function openDriver(options: OpenOptions): Promise<Driver<NftProgra
   return {
     probe,
     observe: () => observe(session),
+    flagged: () => flagged(session),
     stage: (program) => session.lane.run(() => stage(session, program)),
     commit: (staged) => session.lane.run(() => commit(session, staged)),
     discard: (staged) => session.lane.run(() => discard(session, staged)),

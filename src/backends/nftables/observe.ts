@@ -9,7 +9,7 @@ import { grantId } from '../../plan/grants.js'
 import type { GrantId, LearnedGrant } from '../../plan/model.js'
 import { DROP_REASONS } from '../../plan/state.js'
 import type { Protocol } from '../../policy/model.js'
-import type { GrantCounter, Observed } from '../backend.js'
+import type { Flagged, GrantCounter, Observed } from '../backend.js'
 import { elementsDigest, LOOSE } from './commit.js'
 import { nftablesFault } from './errors.js'
 import type { NftObject } from './libnftables.js'
@@ -70,20 +70,31 @@ async function look(session: Session): Promise<Observed> {
   }
   if (record && (Number(gen.key) !== record.generation || gen.comment !== record.planDigest))
     drift.push(`generation ${gen.key} is live, and ${record.generation} was put there`)
-  const attached = await read('attached')
-  const flagged = async (flag: string): Promise<string[]> => workspacesAt(record, await read(flag), attached)
+  const flags = await flagsOf(record, read)
   return {
-    live: {
-      generation: Number(gen.key),
-      planDigest: gen.comment,
-      workspaces: workspacesAt(record, attached, attached),
-      quarantined: await flagged('quarantined'),
-      suspended: [...new Set([...(await flagged('suspended')), ...pastDeadline(record, await read('live'))])].sort(),
-      learned: learnedOf(session),
-    },
+    live: { generation: Number(gen.key), planDigest: gen.comment, ...flags, learned: learnedOf(session) },
     drift,
     counters,
     drops,
+  }
+}
+
+/** Who is attached and who is flagged; no set of grants is read. Throws as `observe`. */
+export async function flagged(session: Session): Promise<Flagged | null> {
+  const read = (name: string): Promise<ReadElement[]> =>
+    session.reader.list(`list set inet ${TABLE} ${name}`).then(elementsOf, () => [])
+  const [gen] = await read('gen')
+  // There is no table, or the kernel refuses: a whole look tells which.
+  return gen ? flagsOf(session.live, read) : (await observe(session)).live
+}
+
+async function flagsOf(record: LiveRecord | null, read: (name: string) => Promise<ReadElement[]>): Promise<Flagged> {
+  const attached = await read('attached')
+  const at = async (flag: string): Promise<string[]> => workspacesAt(record, await read(flag), attached)
+  return {
+    workspaces: workspacesAt(record, attached, attached),
+    quarantined: await at('quarantined'),
+    suspended: [...new Set([...(await at('suspended')), ...pastDeadline(record, await read('live'))])].sort(),
   }
 }
 

@@ -65,6 +65,7 @@ const OPERATIONS: Readonly<Record<string, (...values: never[]) => Promise<unknow
   probe: () => the().probe(),
   capabilities: async () => nftablesBackend.capabilities(await the().probe()),
   observe: () => the().observe(),
+  flagged: () => the().flagged?.() ?? Promise.resolve(undefined),
   stage: (slice: PlanSlice) => the().stage(nftablesBackend.lower(slice)),
   commit: (staged: Staged) => the().commit(staged),
   discard: (staged: Staged) => the().discard(staged),

@@ -12,6 +12,7 @@ import type {
   Cut,
   DenialBatch,
   Flag,
+  Flagged,
   Observed,
   Probed,
   Staged,
@@ -96,6 +97,7 @@ export class NftHarness {
   probe = (): Promise<Probed> => this.value('probe')
   capabilities = (): Promise<Capabilities> => this.value('capabilities')
   observe = (): Promise<Observed> => this.value('observe')
+  flagged = (): Promise<Flagged | null> => this.value('flagged')
   stage = (slice: PlanSlice): Promise<Staged> => this.value('stage', slice)
   commit = (staged: Staged): Promise<void> => this.value('commit', staged)
   discard = (staged: Staged): Promise<void> => this.value('discard', staged)

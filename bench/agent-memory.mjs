@@ -1,0 +1,36 @@
+// What the agent holds of a large plan: resident memory after a release with 100,000 grants became active, once the engine
+// has collected what it made on the way, and at the highest on the way there. BENCH_BACKEND chooses the backend. Needs root
+// and a build.
+
+import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { addresses, Node } from './agent/node.mjs'
+
+export const promise = 'agent memory, 100,000 grants'
+export const target = '<= 200 MB resident'
+
+const GRANTS = 100_000
+/** Long enough for sweeps to have come by and for memory to be given back. */
+const REST_MS = 60_000
+
+const memory = (pid, name) =>
+  Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
+
+export async function measure() {
+  const backend = process.env.BENCH_BACKEND ?? 'nftables'
+  const node = await Node.open(backend)
+  try {
+    const before = memory(node.pid, 'VmRSS')
+    const bundle = await node.sign(addresses(GRANTS))
+    const from = performance.now()
+    await node.publish(bundle)
+    const tookMs = (await node.active(node.revision)) - from
+    await sleep(REST_MS)
+    const [now, peak] = [memory(node.pid, 'VmRSS'), memory(node.pid, 'VmHWM')]
+    const mb = (value) => `${value.toFixed(0)} MB`
+    const figure = `${backend}: ${mb(now)} a minute later, peak ${mb(peak)}, ${mb(before)} without grants; active after ${(tookMs / 1000).toFixed(1)} s`
+    return { figure, met: now <= 200 }
+  } finally {
+    await node.close()
+  }
+}

@@ -1,0 +1,48 @@
+// From a signed release published to the fence read back: a real agent follows a folder, and each release changes one of its
+// grants. What is timed begins when the archive is about to be put in place and ends when the agent says that the revision is
+// active, which it says of what was read back: hearing of it, reading, verifying, compiling, staging, switching, recording.
+// BENCH_BACKEND chooses the backend. Needs root and a build.
+
+import { addresses, Node } from './agent/node.mjs'
+
+export const promise = 'signed release published to fence read back, by grants'
+export const target = '1,000: p99 <= 250 ms; 10,000: <= 1 s'
+
+const SIZES = [
+  { grants: 10, rounds: 60 },
+  { grants: 1_000, rounds: 60, limitMs: 250 },
+  { grants: 10_000, rounds: 15, limitMs: 1_000 },
+]
+const WARM = 3
+
+export async function measure() {
+  const backend = process.env.BENCH_BACKEND ?? 'nftables'
+  const node = await Node.open(backend)
+  const said = []
+  let met = true
+  try {
+    for (const { grants, rounds, limitMs } of SIZES) {
+      const took = []
+      let before = 0
+      for (let round = 0; round < rounds + WARM; round++) {
+        if (round === WARM) before = node.cpuMs()
+        const bundle = await node.sign(addresses(grants, round))
+        const { revision } = node
+        const from = performance.now()
+        await node.publish(bundle)
+        const tookMs = (await node.active(revision)) - from
+        if (round >= WARM) took.push(tookMs)
+      }
+      const cpuMs = (node.cpuMs() - before) / rounds
+      took.sort((a, b) => a - b)
+      const at = (share) => took[Math.min(took.length - 1, Math.floor(took.length * share))]
+      said.push(
+        `${grants.toLocaleString('en')}: p50 ${at(0.5).toFixed(0)} ms, p99 ${at(0.99).toFixed(0)} ms, ${cpuMs.toFixed(0)} ms of CPU`,
+      )
+      if (limitMs !== undefined && at(0.99) > limitMs) met = false
+    }
+  } finally {
+    await node.close()
+  }
+  return { figure: `${backend}: ${said.join('; ')}`, met }
+}
