@@ -78,7 +78,12 @@ async function close(node: AgentNode, record: OnRecord, slots: Slots | undefined
 function carriersOf(node: AgentNode, plan: Plan): readonly BackendName[] {
   if (plan.workspaces.length > 0) return backendsOf(plan)
   if (node.config.attachInterfaces.length === 0) return []
-  return node.order.filter((name) => node.backends.get(name)?.capabilities.usable).slice(0, 1)
+  // Interfaces are closed by who fences traffic; a backend of files alone closes nothing there.
+  const closes = (name: BackendName): boolean => {
+    const offer = node.backends.get(name)?.capabilities
+    return offer?.usable === true && offer.egress
+  }
+  return node.order.filter(closes).slice(0, 1)
 }
 
 /** The plan on record goes back under its own number, with the deadline that it has now. */

@@ -9,6 +9,7 @@ const LOADERS = {
   'tc-flower': async (): Promise<Backend> => (await import('./tc-flower/index.js')).tcFlowerBackend,
   nftables: async (): Promise<Backend> => (await import('./nftables/index.js')).nftablesBackend,
   ebpf: async (): Promise<Backend> => (await import('./ebpf/index.js')).ebpfBackend,
+  vaultfs: async (): Promise<Backend> => (await import('./vaultfs/index.js')).vaultfsBackend,
   memory: async (): Promise<Backend> => (await import('./memory/index.js')).memoryBackend,
 } satisfies Partial<Record<BackendName, () => Promise<Backend>>>
 

@@ -3,7 +3,8 @@
 
 import { canonicalize, type Json } from '../base/canonical.js'
 import { formatPorts } from '../base/ports.js'
-import type { Grant, Guarantee, NameRule, Plan, PlanSource, WorkspaceId, WorkspacePlan } from './model.js'
+import type { Grant, Guarantee, NameRule, Plan, PlanSource, StorageSlice, WorkspaceId, WorkspacePlan } from './model.js'
+import { printFileRule } from './storage.js'
 
 /** Everything of a workspace's plan but its lists. */
 type Frame = Omit<WorkspacePlan, 'network'> & Pick<WorkspacePlan['network'], 'dns' | 'services' | 'idle'>
@@ -121,11 +122,15 @@ export function renderDiff(diff: PlanDiff): string {
     lines.push(`+ workspace ${entry.workspace} on ${entry.slot.interface} (${entry.backend})`)
     for (const grant of [...entry.network.egress, ...entry.network.ingress]) lines.push(`  + ${printGrant(grant)}`)
     for (const rule of entry.network.names) lines.push(`  + ${printRule(rule)}`)
+    for (const rule of filesOf(entry.storage)) lines.push(`  + ${rule}`)
   }
   for (const workspace of diff.removed) lines.push(`- workspace ${workspace}: its interface will be denied everything`)
   for (const change of diff.changed) {
     lines.push(`~ workspace ${change.workspace}`)
-    if (change.frame) lines.push('  ~ slot, backend, policy or services')
+    if (change.frame && !onlyFiles(change.frame)) lines.push('  ~ slot, backend, policy or services')
+    const [were, are] = [filesOf(change.frame?.before?.storage), filesOf(change.frame?.after.storage)]
+    for (const rule of were) if (!are.includes(rule)) lines.push(`  - ${rule}`)
+    for (const rule of are) if (!were.includes(rule)) lines.push(`  + ${rule}`)
     for (const list of [change.egress, change.ingress]) {
       for (const grant of list.removed) lines.push(`  - ${printGrant(grant)}  (its live flows are cut)`)
       for (const grant of list.added) lines.push(`  + ${printGrant(grant)}`)
@@ -134,6 +139,18 @@ export function renderDiff(diff: PlanDiff): string {
     for (const rule of change.names.added) lines.push(`  + ${printRule(rule)}`)
   }
   return lines.length === 0 ? '' : `${lines.join('\n')}\n`
+}
+
+/** `read-write work:/out (vaultfs)`, a line a rule. */
+const filesOf = (storage: StorageSlice | undefined): string[] =>
+  (storage?.volumes ?? []).flatMap((volume) =>
+    volume.rules.map((rule) => `${printFileRule(volume.name, rule)} (${storage?.backend})`),
+  )
+
+function onlyFiles({ before, after }: NonNullable<WorkspaceDiff['frame']>): boolean {
+  const { storage: _was, ...old } = before ?? {}
+  const { storage: _is, ...now } = after
+  return before !== undefined && keyOf(old) === keyOf(now)
 }
 
 const printRule = (rule: NameRule): string =>

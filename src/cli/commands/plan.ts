@@ -5,6 +5,7 @@ import { FENCING_BACKENDS } from '../../backends/registry.js'
 import { encodePlan, planDigest } from '../../plan/codec.js'
 import { printGrant } from '../../plan/diff.js'
 import type { BackendName, Plan } from '../../plan/model.js'
+import { printFileRule } from '../../plan/storage.js'
 import { compileOffline } from '../compile.js'
 import { writeFile } from '../files.js'
 import { collectBackends, type Declared } from '../frame.js'
@@ -70,8 +71,12 @@ function describe(plan: Plan): string {
       const { network, slot } = entry
       const lines = [...network.egress, ...network.ingress].map((grant) => `  ${printGrant(grant)}\n`)
       const names = network.names.map((rule) => `  name ${rule.protocol} ${rule.pattern}\n`)
+      const files = (entry.storage?.volumes ?? []).flatMap((volume) => [
+        `  volume ${volume.name} at ${volume.mount} (${entry.storage?.backend})\n`,
+        ...volume.rules.map((rule) => `    ${printFileRule(volume.name, rule)}\n`),
+      ])
       const policy = entry.policy ?? 'no policy: everything denied'
-      return `\n${entry.workspace} on ${slot.interface} (${entry.backend}, ${entry.domain}): ${policy}\n${[...lines, ...names].join('')}`
+      return `\n${entry.workspace} on ${slot.interface} (${entry.backend}, ${entry.domain}): ${policy}\n${[...lines, ...names, ...files].join('')}`
     })
     .join('')
 }

@@ -77,7 +77,7 @@ export async function serve(rules: readonly string[]): Promise<Served> {
 }
 
 /** The daemon of a state directory, by its argument. */
-function daemonOf(state: string): number {
+export function daemonOf(state: string): number {
   const found = readFileSync('/proc/locks', 'utf8')
   const inode = statSync(join(state, 'lock')).ino
   const line = found.split('\n').find((one) => one.includes('FLOCK') && one.includes(`:${inode} `))

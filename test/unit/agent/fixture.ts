@@ -53,7 +53,7 @@ const ROOT = writeTrustRoot({
   revoked: [],
 })
 
-const inventoryYaml = (revision: number, workspaces: readonly string[]): string =>
+const inventoryYaml = (revision: number, workspaces: readonly string[], volumes: string): string =>
   `apiVersion: sluice.dev/v1alpha1
 kind: Inventory
 audience: ${AUDIENCE}
@@ -66,7 +66,7 @@ ${workspaces
     mac: "02:00:00:00:0${i}:02"
     addresses: [10.9.${i}.2]
     gateway: { mac: "02:00:00:00:0${i}:01", addresses: [10.9.${i}.1] }
-`,
+${id === ALPHA ? volumes : ''}`,
   )
   .join('')}`
 
@@ -89,6 +89,8 @@ export interface Offer {
   readonly releaseKey?: KeyPair
   readonly workspaces?: readonly string[]
   readonly inventoryRevision?: number
+  /** The key `volumes` of the workspace alpha, as it stands in the inventory. */
+  readonly volumes?: string
   /** What the signed statement says, when it is not what the document says. */
   readonly statementRevision?: bigint
   readonly notBeforeMs?: number
@@ -110,7 +112,7 @@ export async function offer(given: Offer = {}): Promise<ApplyCommand> {
   const release = await signRelease(makeRelease(manifest, members, terms), signerOf(given.releaseKey ?? RELEASE))
   const bytes: BundleBytes = { manifest, release, members }
   const revision = given.inventoryRevision ?? 1
-  const yaml = utf8(inventoryYaml(revision, given.workspaces ?? [ALPHA]))
+  const yaml = utf8(inventoryYaml(revision, given.workspaces ?? [ALPHA], given.volumes ?? ''))
   const inventory = { audience: AUDIENCE, epoch: 1, revision: given.statementRevision ?? BigInt(revision) }
   return {
     kind: 'apply',

@@ -1,0 +1,159 @@
+// One bundle over two domains: traffic on `memory`, files on vaultfs. Both switch or neither does, a quarantine is one flag of
+// both, and a daemon that was killed is drift that the next apply repairs.
+
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import { apply } from '../../src/agent/enforce.js'
+import { quarantine } from '../../src/agent/quarantine.js'
+import { status } from '../../src/agent/status.js'
+import { type OpenBackend, switchOrder } from '../../src/agent/transaction.js'
+import type { Staged } from '../../src/backends/backend.js'
+import { MemoryDriver } from '../../src/backends/memory/driver.js'
+import { vaultfsCapabilities } from '../../src/backends/vaultfs/capabilities.js'
+import { vaultfsBackend } from '../../src/backends/vaultfs/index.js'
+import type { Fault } from '../../src/base/fault.js'
+import { diffPlans, renderDiff } from '../../src/plan/diff.js'
+import type { PlanSlice } from '../../src/plan/model.js'
+import { cannotServe, daemonOf, until } from '../support/vault/served.js'
+import { ALPHA, MAIL, makeNode, memoryAs, offer, WEB } from '../unit/agent/fixture.js'
+
+/** The bundles of the fixture end at a fixed date, and the daemon goes by the machine's clock. */
+const FAR_MS = Date.UTC(2100, 0, 1)
+
+const after: (() => Promise<unknown> | unknown)[] = []
+afterEach(async () => {
+  for (const step of after.splice(0).reverse()) await step()
+})
+
+async function scene() {
+  const directory = mkdtempSync(join(tmpdir(), 'sv-'))
+  after.push(() => rmSync(directory, { recursive: true, force: true }))
+  const [source, mount, state] = ['source', 'mount', 'state'].map((name) => join(directory, name)) as [
+    string,
+    string,
+    string,
+  ]
+  mkdirSync(join(source, 'project/out'), { recursive: true })
+  writeFileSync(join(source, 'project/main.c'), 'int main;\n')
+  const driver = await vaultfsBackend.open({ attachInterfaces: [], stateDirectory: state })
+  after.push(() => driver.uninstall())
+  const backend = {
+    ...vaultfsBackend,
+    lower: (slice: PlanSlice) => vaultfsBackend.lower({ ...slice, source: { ...slice.source, expiresAtMs: FAR_MS } }),
+  }
+  const files = { backend, driver, capabilities: vaultfsCapabilities(await driver.probe()) } as OpenBackend
+  const traffic = new MemoryDriver()
+  const node = makeNode([memoryAs('memory', ['veth', 'tap'], traffic), files])
+  const volumes = `    volumes: [{ name: work, source: ${source}, mount: ${mount} }]\n`
+  const bundle = (revision: bigint, rules: string, more: Parameters<typeof offer>[0] = {}) =>
+    offer({ revision, volumes, extra: `storage: { volumes: [{ name: work, ${rules} }] }\n`, ...more })
+  return { directory, source, mount, state, driver, traffic, node, bundle }
+}
+
+const READ = 'read_only: [/project]'
+const BOTH = 'read_only: [/project], read_write: [/project/out]'
+
+function outcome(action: () => unknown): string {
+  try {
+    action()
+    return 'ok'
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? String(error)
+  }
+}
+
+describe.skipIf(cannotServe)('one policy over traffic and files', () => {
+  it('is live in both, with a guarantee for each clause', async () => {
+    const { node, mount, bundle, traffic, driver } = await scene()
+    const applied = await apply(node, await bundle(1n, BOTH))
+    expect(applied.plan.guarantees.map(({ name, level, why }) => `${name}: ${level}, ${why}`)).toEqual([
+      'work: enforced, vaultfs',
+      'work: enforced, vaultfs',
+      'rule-0: enforced, memory',
+    ])
+    const seen = await Promise.all([traffic.observe(), driver.observe()])
+    for (const { live } of seen)
+      expect(live).toMatchObject({ generation: 1, planDigest: applied.planDigest, workspaces: [ALPHA] })
+    expect((await status(node)).state).toBe('active')
+    expect(node.facts.map((fact) => (fact.kind === 'bundle-activated' ? fact.backend : fact.kind))).toEqual([
+      'bundle-verified',
+      'memory',
+      'vaultfs',
+    ])
+    expect(readFileSync(join(mount, 'project/main.c'), 'utf8')).toBe('int main;\n')
+    expect((await apply(node, await bundle(1n, BOTH))).decision).toEqual({ kind: 'keep', generation: 1 })
+  })
+
+  it('refuses a clause about a volume that the inventory does not give', async () => {
+    const { node, bundle, driver } = await scene()
+    const refused = await apply(node, await bundle(1n, READ, { volumes: '' })).catch((error: unknown) => error)
+    expect(refused).toMatchObject({ code: 'PLAN_REFUSED' })
+    expect((refused as Fault).notes.map(({ say }) => say)).toEqual([
+      '"work": the inventory gives the workspace no volume "work"; add it there, or remove the clause',
+    ])
+    expect((await driver.observe()).live).toBeNull()
+  })
+
+  it('narrows files before it widens traffic, and widens files last', async () => {
+    const { node, bundle } = await scene()
+    const one = await apply(node, await bundle(1n, BOTH))
+    const two = await apply(node, await bundle(2n, READ, { egress: [WEB, MAIL] }))
+    const numbered = ({ plan, planDigest: digest, generation }: typeof one) => ({
+      ...{ plan, digest, generation },
+      backends: ['memory', 'vaultfs'] as const,
+    })
+    expect(switchOrder(numbered(one), numbered(two))).toEqual(['vaultfs', 'memory'])
+    expect(switchOrder(numbered(two), numbered(one))).toEqual(['memory', 'vaultfs'])
+    expect(renderDiff(diffPlans(one.plan, two.plan))).toBe(
+      [
+        `~ workspace ${ALPHA}`,
+        '  - read-write work:/project/out (vaultfs)',
+        '  + egress tcp 93.184.216.35/32 25',
+        '',
+      ].join('\n'),
+    )
+  })
+
+  it('goes back in both when one of them cannot switch', async () => {
+    const { node, mount, bundle, traffic, driver } = await scene()
+    await apply(node, await bundle(1n, READ))
+    const commit = driver.commit.bind(driver)
+    driver.commit = async (staged: Staged) => {
+      if (staged.generation === 2) throw new TypeError('the daemon says no')
+      await commit(staged)
+    }
+    const failed = await apply(node, await bundle(2n, BOTH, { egress: [MAIL] })).catch((error: unknown) => error)
+    expect(failed).toMatchObject({ code: 'AGENT_ACTIVATION_FAILED' })
+    expect((await traffic.observe()).live?.generation).toBe(1)
+    expect((await driver.observe()).live?.generation).toBe(1)
+    expect(outcome(() => writeFileSync(join(mount, 'project/out/a'), 'x'))).toBe('EROFS')
+  })
+
+  it('is quarantined as one', async () => {
+    const { node, mount, bundle, traffic, driver } = await scene()
+    await apply(node, await bundle(1n, BOTH))
+    const command = { commandId: 'q', by: 'user:test', workspace: ALPHA, reason: 'test' }
+    await quarantine(node, { ...command, kind: 'quarantine-set' })
+    expect((await traffic.observe()).live?.quarantined).toEqual([ALPHA])
+    expect((await driver.observe()).live?.quarantined).toEqual([ALPHA])
+    expect(outcome(() => readdirSync(mount))).toBe('EACCES')
+    await apply(node, await bundle(2n, READ))
+    expect(outcome(() => readdirSync(mount))).toBe('EACCES')
+    await quarantine(node, { ...command, kind: 'quarantine-lift' })
+    expect(readdirSync(mount)).toEqual(['project'])
+  })
+
+  it('finds that the daemon was killed, and serves again', async () => {
+    const { node, mount, state, bundle, driver } = await scene()
+    await apply(node, await bundle(1n, BOTH))
+    process.kill(daemonOf(state), 'SIGKILL')
+    await until('the daemon to be gone', async () => (await driver.observe()).live === null)
+    expect(await status(node)).toMatchObject({ state: 'drifted', drift: ['vaultfs: nothing is live'] })
+    expect(outcome(() => readdirSync(mount))).toBe('ENOTCONN')
+    expect((await apply(node, await bundle(1n, BOTH))).decision).toMatchObject({ kind: 'repair', generation: 2 })
+    expect(readdirSync(mount)).toEqual(['project'])
+    expect((await status(node)).state).toBe('active')
+  })
+})
