@@ -103,7 +103,11 @@ export function supportsNames(offer: Capabilities, mediation: Mediation, never?:
     }
   if (never !== undefined) return { level: 'refused', why: `${never}; pin it under dns.pins, or narrow the clause` }
   return offer.names
-    ? { level: 'enforced', why: `${offer.backend}, addresses learnt from DNS answers` }
+    ? {
+        level: 'enforced',
+        // Without flow state nobody knows which packets belong to what began in time.
+        why: `${offer.backend}, addresses learnt from DNS answers${offer.flowState === 'none' ? '; once they run out TCP that runs goes on, and UDP ends' : ''}`,
+      }
     : { level: 'refused', why: `${offer.backend} takes no learned addresses; pin it under dns.pins` }
 }
 

@@ -306,10 +306,8 @@ doca_error_t emu_route_make(struct doca_flow_port *port, const struct doca_flow_
 doca_error_t emu_route_of_entry(const struct doca_flow_pipe *pipe, const struct doca_flow_fwd *fwd,
                 struct emu_route *out);
 
-/* eth.c */
+/* eth.c, counter.c */
 void emu_eth_receive(uint16_t queue, const uint8_t *frame, uint32_t length);
-
-/* counter.c */
 bool emu_counter_take(struct doca_flow_port *port, struct emu_counter *counter);
 void emu_counter_give(struct doca_flow_port *port, struct emu_counter *counter);
 void emu_counter_add(struct emu_counter *counter, uint32_t bytes);
