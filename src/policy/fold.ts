@@ -29,6 +29,8 @@ export function foldPolicy(fence: FencePolicy, sandbox: SandboxPolicy | undefine
     dns: { pins: new Map(fence.pins.map(({ name, addresses }) => [name, addresses])) },
     ...(fence.classification && { classification: fence.classification }),
     clauses,
+    ...(fence.review.length > 0 && { review: fence.review }),
+    ...(sandbox && { sandbox }),
   }
   return { policy, notes: advice(fence, clauses) }
 }

@@ -6,6 +6,7 @@
 
 import type { Digest } from '../base/digest.js'
 import type { PortRange } from '../base/ports.js'
+import type { SandboxPolicy } from './sandbox-policy/model.js'
 
 /** What a fence outside the workspace cannot see, and a policy may leave to the runtime inside (`delegate:`). */
 export const DIMENSIONS = [
@@ -30,6 +31,10 @@ export type Profile = (typeof PROFILES)[number]
 
 /** `authored` is what a person wrote; `effective` is as a gateway composed it (rules named `_provider_*` allowed). */
 export type Role = 'authored' | 'effective'
+
+/** Kinds of writes that a policy wants a person to look at before they happen (`review:`). */
+export const REVIEWS = ['requests', 'tools', 'files'] as const
+export type Review = (typeof REVIEWS)[number]
 
 export type Protocol = 'tcp' | 'udp' | 'icmp-echo'
 
@@ -131,4 +136,8 @@ export interface Policy {
   readonly classification?: { readonly uri: string; readonly digest: Digest }
   /** One of each id, sorted by id. */
   readonly clauses: readonly Clause[]
+  /** Writes that a decision allows only with the obligation of a review; sorted, absent when there are none. */
+  readonly review?: readonly Review[]
+  /** The SandboxPolicy that was folded in, for decisions about requests; a plan is made from `clauses` alone. */
+  readonly sandbox?: SandboxPolicy
 }

@@ -19,6 +19,7 @@ const base = /^base\//
 const bundle = /^bundle\//
 const policy = /^policy\//
 const plan = /^plan\//
+const decide = /^decide\//
 const contract = /^backends\/backend$/
 
 /** The pure half of a folder is what the configuration without Node's types compiles: it is listed once, there. */
@@ -61,6 +62,15 @@ export const IMPORT_TABLE: readonly Layer[] = [
     pureText: 'yes',
     files: plan,
     may: [base, policy],
+    packages: [],
+    pure: true,
+  },
+  {
+    folder: 'decide',
+    mayText: 'base, policy, plan',
+    pureText: 'yes',
+    files: decide,
+    may: [base, policy, plan],
     packages: [],
     pure: true,
   },
@@ -120,10 +130,10 @@ export const IMPORT_TABLE: readonly Layer[] = [
   },
   {
     folder: 'agent',
-    mayText: 'base, bundle, policy, plan, backends/backend (types), audit, dns',
+    mayText: 'base, bundle, policy, plan, decide, backends/backend (types), audit, dns',
     pureText: '`decide`, `loop-decide` yes, rest no',
     files: /^agent\//,
-    may: [base, bundle, policy, plan, contract, /^audit\//, /^dns\//],
+    may: [base, bundle, policy, plan, decide, contract, /^audit\//, /^dns\//],
     packages: ['koffi', 'pino', 'prom-client', 'tar-stream'],
     pure: /^agent\/(loop-)?decide$/,
   },
@@ -147,10 +157,10 @@ export const IMPORT_TABLE: readonly Layer[] = [
   },
   {
     folder: 'cli',
-    mayText: 'base, bundle, policy, plan, backends/registry (pure half), api/client',
+    mayText: 'base, bundle, policy, plan, decide, backends/registry (pure half), api/client',
     pureText: 'no',
     files: /^cli\//,
-    may: [base, bundle, policy, plan, /^backends\/registry$/, /^api\/client$/],
+    may: [base, bundle, policy, plan, decide, /^backends\/registry$/, /^api\/client$/],
     packages: ['commander'],
     pure: false,
   },

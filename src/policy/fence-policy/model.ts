@@ -3,7 +3,17 @@
 
 import type { Digest } from '../../base/digest.js'
 import type { PortRange } from '../../base/ports.js'
-import type { ClauseOrigin, Dimension, Profile, Protocol, QuotaClause, Role, Target, TrustDomain } from '../model.js'
+import type {
+  ClauseOrigin,
+  Dimension,
+  Profile,
+  Protocol,
+  QuotaClause,
+  Review,
+  Role,
+  Target,
+  TrustDomain,
+} from '../model.js'
 
 export const API_VERSION = 'sluice.dev/v1alpha1'
 export const KIND = 'FencePolicy'
@@ -55,6 +65,8 @@ export interface FencePolicy {
     readonly origin: ClauseOrigin & { readonly column: number }
   }
   readonly delegate: readonly FenceDelegate[]
+  /** Sorted. */
+  readonly review: readonly Review[]
   readonly requireDomain: TrustDomain
   readonly onExpiry: 'suspend' | 'hold'
   readonly classification?: { readonly uri: string; readonly digest: Digest }

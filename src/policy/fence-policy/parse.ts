@@ -9,7 +9,7 @@ import type { Note } from '../../base/note.js'
 import { quote } from '../../base/quote.js'
 import { readYaml, type YamlNode, type YamlResult } from '../../base/yaml.js'
 import { Findings, type Spot } from '../findings.js'
-import { DIMENSIONS, type Dimension } from '../model.js'
+import { DIMENSIONS, type Dimension, REVIEWS } from '../model.js'
 import { isWorkspacePattern } from '../workspace-id.js'
 import { readExec, readVolumes } from './host.js'
 import type { FenceDelegate, FencePolicy, FenceQuota } from './model.js'
@@ -68,6 +68,7 @@ function read(root: YamlNode, file: string, findings: Findings): FencePolicy | u
       },
     }),
     delegate: readDelegate(found, findings),
+    review: REVIEWS.filter((word) => of.review?.includes(word)).sort(),
     requireDomain: domainOf(of.require_domain),
     onExpiry: of.on_expiry === 'hold' ? 'hold' : 'suspend',
     ...(classification && { classification }),

@@ -43,6 +43,7 @@ export const fence = object(
     applies_to: object({ workspaces: listOf(located) }, { what: 'applies_to' }),
     sandboxPolicy: object({ path: text, profile: text, role: text }, { what: 'sandboxPolicy' }),
     delegate: listOf(located),
+    review: listOf(text),
     require_domain: text,
     on_expiry: text,
     data_classification: object({ uri: text, digest: text }, { what: 'data_classification' }),

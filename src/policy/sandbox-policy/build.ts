@@ -10,6 +10,7 @@ import type { EndpointView } from './endpoint-checks.js'
 import { excludesAddress } from './host-checks.js'
 import { CREDENTIAL_KEYS, L7_KEYS, type SandboxEndpoint, type SandboxHost, type SandboxPolicy } from './model.js'
 import type { RuleView } from './parse.js'
+import { requestTerms } from './requests.js'
 import type { DocumentFound } from './schema.js'
 
 export function build(
@@ -57,6 +58,7 @@ function buildEndpoint(view: EndpointView, findings: Findings): SandboxEndpoint 
   const { of, found } = view
   const allowed = (of.allowed_ips ?? []).flatMap(({ value }) => parseAllowedIp(value) ?? [])
   const prefixes = [...allowed].sort((a, b) => comparePrefix(a.prefix, b.prefix)).map((entry) => entry.text)
+  const requests = requestTerms(view)
   const truthy = (value: unknown): boolean => value !== undefined && value !== false && value !== ''
   return {
     origin: findings.origin(found.at),
@@ -71,6 +73,7 @@ function buildEndpoint(view: EndpointView, findings: Findings): SandboxEndpoint 
       isBlockedHost(view.host) ||
       allowed.some((entry) => entry.blocked !== undefined) ||
       (view.host.kind === 'address' && excludesAddress(of.allowed_ips, view.host.ip)),
+    ...(requests && { requests }),
   }
 }
 

@@ -27,6 +27,12 @@ export function sandboxClauses(policy: SandboxPolicy): Clause[] {
   return drafts.map(identify)
 }
 
+/** The egress clause of one endpoint, by which plans and verdicts know it; undefined where it grants nothing. */
+export function endpointClause(rule: SandboxRule, endpoint: SandboxEndpoint): Clause | undefined {
+  const draft = egress(rule, endpoint)
+  return draft && identify(draft)
+}
+
 const loss = (dimension: Loss['dimension'], what: string, widenedTo: string): Loss => ({ dimension, what, widenedTo })
 
 function egress(rule: SandboxRule, endpoint: SandboxEndpoint): Draft | undefined {

@@ -1,6 +1,6 @@
-// OpenShell's SandboxPolicy as far as a fence outside the workspace can use it: where each rule reaches, and the names of the
-// keys that only the runtime inside can carry out. What those keys say (paths, methods, credentials) is checked when parsing
-// and left behind: a fence that cannot enforce it has no use for it, and must not carry it to a DPU (sheet section 14, rule 5).
+// OpenShell's SandboxPolicy as far as anything here can use it: where each rule reaches, what it says about requests, and the
+// names of the keys that only the runtime inside can carry out. Requests are for `decide` alone: a plan has none of them, and
+// nothing of them is carried to a DPU (sheet section 14, rule 5). What is said about credentials is checked and left behind.
 
 import type { ClauseOrigin } from '../model.js'
 
@@ -34,6 +34,47 @@ export type SandboxHost =
   /** Canonical host prefix. */
   | { readonly kind: 'address'; readonly prefix: string }
 
+/** `{any: [...]}` or one glob: some glob matches. */
+export type Globs = readonly string[]
+
+/** One entry of `rules` or `deny_rules`, or of an access preset written out; absent keys say nothing (sheet section 5). */
+export interface RequestRule {
+  /** The key in the document: `network_policies.github.endpoints[0].rules[1]`. */
+  readonly path: string
+  /** Upper case for HTTP; `*` is any. For json-rpc and mcp the method of the call. */
+  readonly method?: string
+  readonly pathGlob?: string
+  readonly query: readonly { readonly key: string; readonly globs: Globs }[]
+  /** `query`, `mutation`, `subscription`, or `*` (presets only). */
+  readonly operationType?: string
+  readonly operationName?: string
+  readonly fields: Globs
+  /** `tool`, or its other spelling `params.name`. */
+  readonly tool?: Globs
+}
+
+export interface RegisteredQuery {
+  readonly id: string
+  readonly operationType: string
+  readonly operationName: string
+  readonly fields: readonly string[]
+}
+
+/** What an inspected endpoint says about requests (sheet sections 3 to 5). */
+export interface RequestTerms {
+  /** '' is every path. */
+  readonly path: string
+  /** Not `enforce` is audit: log and allow (section 3). */
+  readonly enforce: boolean
+  readonly allow: readonly RequestRule[]
+  readonly deny: readonly RequestRule[]
+  readonly encodedSlash: boolean
+  /** Empty unless `persisted_queries: allow_registered`. */
+  readonly registered: readonly RegisteredQuery[]
+  readonly strictToolNames: boolean
+  readonly allKnownMethods: boolean
+}
+
 export interface SandboxEndpoint {
   readonly origin: ClauseOrigin
   readonly host: SandboxHost
@@ -49,6 +90,8 @@ export interface SandboxEndpoint {
   readonly credentials: readonly CredentialKey[]
   /** Nothing can pass: always blocked (accepted by compat only), or an address outside its own allowed_ips. */
   readonly blocked: boolean
+  /** Present exactly when the protocol is one whose requests are read. */
+  readonly requests?: RequestTerms
 }
 
 export interface SandboxRule {

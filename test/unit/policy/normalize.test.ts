@@ -31,7 +31,7 @@ describe('normalizePolicies', () => {
     })
     expect(notes.map((note) => note.code)).toEqual(['unused-delegate'])
     expect(policies).toHaveLength(1)
-    const { clauses, ...policy } = policies?.[0] ?? { clauses: [] }
+    const { clauses, sandbox, ...policy } = policies?.[0] ?? { clauses: [] }
     expect(policy).toEqual({
       name: 'demo',
       file: 'p/fence.yaml',
@@ -43,6 +43,15 @@ describe('normalizePolicies', () => {
       classification: { uri: 'https://corp.example/c.json', digest: `sha256:${'a'.repeat(64)}` },
     })
     expect(clauses).toHaveLength(1)
+    expect(sandbox).toMatchObject({ file: 'p/sandbox.yaml', rules: [{ endpoints: [{ ports: [443] }] }] })
+  })
+
+  it('reads which writes are to be reviewed, each once', () => {
+    const { policies } = normalize({ 'f.yaml': fence('review: [tools, files, tools]\n') })
+    expect(policies).toMatchObject([{ review: ['files', 'tools'] }])
+    expect(shown({ 'f.yaml': fence('review: [everything]\n') })).toEqual([
+      'error f.yaml:5 [bad-value] "everything" is not accepted here; expected requests, tools, files',
+    ])
   })
 
   it('has safe defaults', () => {

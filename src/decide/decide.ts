@@ -1,0 +1,228 @@
+// May this be done? A pure answer to one question: (program, who asks, what, when) -> decision. Deny is stronger than allow, and
+// what nothing allows is denied (sheet section 7). Where the SandboxPolicy only audits, what its rules deny is allowed with the
+// obligation to log it; what cannot be read, or must never be, is denied even so.
+//
+// Answers that carry no obligation are made when the program is compiled, so that an ordinary question allocates nothing.
+
+import { type Ip, inPrefix, parseIp } from '../base/ip.js'
+import { addressClass } from '../base/reserved.js'
+import { isBlockedName } from '../policy/host-pattern.js'
+import { decideExec, decideFile, decideRunAs } from './local.js'
+import { isKnownMethod } from './mcp-methods.js'
+import {
+  type Action,
+  type Asking,
+  allowed,
+  type ConnectAction,
+  type Decision,
+  type DenyReason,
+  denied,
+  type Obligation,
+  type RequestAction,
+} from './model.js'
+import { type Endpoint, type Program, readHost, type WorkspaceProgram } from './program.js'
+import { judgeCalls, judgeGraphql, type Requests, ruleFor } from './requests.js'
+
+export function decide(program: Program, asking: Asking, action: Action, nowMs: number): Decision {
+  if (asking.quarantined) return QUARANTINED
+  if (asking.suspended) return SUSPENDED
+  const workspace = program.workspaces.get(asking.workspace)
+  if (!workspace) return UNKNOWN
+  if (nowMs >= program.expiresAtMs && workspace.onExpiry === 'suspend') return EXPIRED
+  switch (action.kind) {
+    case 'request':
+      return decideRequest(workspace, asking, action)
+    case 'connect':
+      return decideConnect(workspace, asking, action)
+    case 'file':
+      return decideFile(workspace, asking, action)
+    case 'exec':
+      return decideExec(workspace, action)
+    case 'run-as':
+      return decideRunAs(workspace, action)
+  }
+}
+
+const QUARANTINED = denied('quarantined')
+const SUSPENDED = denied('suspended')
+const UNKNOWN = denied('unknown-workspace')
+const EXPIRED = denied('expired')
+const MALFORMED = denied('malformed')
+
+function decideConnect(workspace: WorkspaceProgram, asking: Asking, action: ConnectAction): Decision {
+  const found = reach(workspace, asking, action, action.protocol)
+  if ('decision' in found) return found
+  const plain = found.find((endpoint) => !endpoint.requests)
+  const endpoint = plain ?? found[0]
+  if (!endpoint) return denied('no-grant')
+  const inspected = found.find(({ requests }) => requests)?.requests
+  const obligations: Obligation[] = within(endpoint, action)
+  if (inspected) obligations.push({ kind: 'inspect', protocol: inspected.protocol })
+  return obligations.length === 0 ? endpoint.grant : allowed('grant', endpoint.at, obligations)
+}
+
+function decideRequest(workspace: WorkspaceProgram, asking: Asking, action: RequestAction): Decision {
+  if (!isCanonical(action.path)) return MALFORMED
+  const found = reach(workspace, asking, action, 'tcp')
+  if ('decision' in found) return found
+  const inspected = found.length === 1 && found[0]?.requests ? found : found.filter(({ requests }) => requests)
+  const endpoint = inspected[0] ?? found[0]
+  if (!endpoint) return denied('no-grant')
+  // A plain grant says nothing about what is inside, and beside rules it takes nothing from them.
+  const decision = inspected.length === 0 ? endpoint.grant : judge(inspected, action)
+  if (decision.decision === 'deny') return decision
+  const obligations = [...decision.obligations, ...within(endpoint, action), ...review(workspace, action)]
+  return obligations.length === decision.obligations.length ? decision : { ...decision, obligations }
+}
+
+/** The endpoints for host, port, program and address; or why there are none. */
+function reach(
+  workspace: WorkspaceProgram,
+  asking: Asking,
+  action: ConnectAction | RequestAction,
+  protocol: 'tcp' | 'udp',
+): readonly Endpoint[] | Decision {
+  const { name, ip } = readHost(action.host)
+  if (!ip && (name === '' || name.length > MAX_NAME)) return MALFORMED
+  if (!ip && isBlockedName(name)) return denied('blocked-name')
+  const address = ip ?? (action.address === undefined ? undefined : parseIp(action.address))
+  if (action.address !== undefined && !address) return MALFORMED
+  const where = address && addressClass(address)
+  if (where === 'never') return denied('never-address')
+  const found: Endpoint[] = []
+  let why: DenyReason = 'no-grant'
+  let at: Endpoint | undefined
+  const ask = (endpoint: Endpoint, isNamed: boolean): void => {
+    if (endpoint.protocol !== protocol || (!isNamed && !couldReach(endpoint, name, address))) return
+    if (!endpoint.binary(asking.executable, asking.ancestors)) {
+      if (why === 'no-grant') [why, at] = ['binary', endpoint]
+    } else if (address && !admits(endpoint, address, where === 'reserved'))
+      [why, at] = [where === 'reserved' ? 'reserved' : 'address-not-granted', endpoint]
+    else found.push(endpoint)
+  }
+  const entry = workspace.byPort.get(action.port)
+  if (entry) {
+    for (const endpoint of entry.exact.get(name) ?? []) ask(endpoint, true)
+    for (const endpoint of entry.wide) ask(endpoint, false)
+  }
+  for (const { ports, endpoint } of workspace.ranged)
+    if (ports.from <= action.port && action.port <= ports.to) ask(endpoint, false)
+  return found.length > 0 ? found : denied(why, at?.at)
+}
+
+/** RFC 1035 section 2.3.4. */
+const MAX_NAME = 253
+
+/** By its name, or for a grant of addresses by the address, which may still be unknown. */
+const couldReach = (endpoint: Endpoint, name: string, address: Ip | undefined): boolean =>
+  endpoint.name
+    ? name !== '' && endpoint.name(name)
+    : !address || (endpoint.within?.some((prefix) => inPrefix(address, prefix)) ?? false)
+
+const admits = (endpoint: Endpoint, address: Ip, isReserved: boolean): boolean =>
+  (endpoint.within?.some((prefix) => inPrefix(address, prefix)) ?? true) && (!isReserved || endpoint.opens(address))
+
+const within = (endpoint: Endpoint, action: ConnectAction | RequestAction): Obligation[] =>
+  endpoint.within && action.address === undefined && !readHost(action.host).ip
+    ? [{ kind: 'address-within', prefixes: endpoint.withinText }]
+    : []
+
+function judge(endpoints: readonly Endpoint[], action: RequestAction): Decision {
+  const chosen = routeOf(endpoints, action.path)
+  if (!chosen) return denied('no-route', endpoints[0]?.at)
+  if (!chosen.encodedSlash && /%2f/i.test(action.path)) return denied('malformed', chosen.at)
+  // A client's answer to a JSON-RPC server is never a request that rules could be about.
+  if (action.rpcResponse === true && chosen.protocol === 'json-rpc') return denied('response-frame', chosen.at)
+  const decision = judgeRules(endpoints, chosen, action)
+  if (
+    decision.decision === 'allow' ||
+    chosen.enforce ||
+    decision.reason === 'malformed' ||
+    decision.reason === 'protocol'
+  )
+    return decision
+  const { reason, clause = chosen.at.clause, place = chosen.at.place } = decision
+  return allowed('audit', { clause, place }, [{ kind: 'log', reason }])
+}
+
+/** Section 6: the endpoint whose settings apply is the most specific one; of equals, mcp. */
+function routeOf(endpoints: readonly Endpoint[], path: string): Requests | undefined {
+  let chosen: Requests | undefined
+  for (const { requests } of endpoints)
+    if (requests?.route.matches(path) && (!chosen || isCloser(requests, chosen))) chosen = requests
+  return chosen
+}
+
+const isCloser = (a: Requests, b: Requests): boolean =>
+  a.specificity !== b.specificity ? a.specificity > b.specificity : a.protocol === 'mcp' && b.protocol !== 'mcp'
+
+function judgeRules(endpoints: readonly Endpoint[], chosen: Requests, action: RequestAction): Decision {
+  const { protocol } = chosen
+  // What the endpoint's reader would have found must be in the question: without it there is nothing to judge.
+  if (protocol === 'graphql' && !action.graphql) return denied('protocol', chosen.at)
+  const isRpc = protocol === 'json-rpc' || protocol === 'mcp'
+  if (isRpc && action.method === 'POST' && !action.rpc && action.rpcResponse !== true)
+    return denied('protocol', chosen.at)
+  if (protocol === 'websocket' && action.method !== 'WEBSOCKET_TEXT' && action.upgrade !== true)
+    return denied('protocol', chosen.at)
+  let answer: Decision | undefined
+  for (const { requests } of endpoints) {
+    if (!requests?.authorized(action.path) || !requests.route.matches(action.path)) continue
+    const one = judgeEndpoint(requests, action)
+    // Deny beats allow, whichever endpoint says it.
+    if (one.decision === 'deny' && one.reason !== 'no-request-rule') return one
+    if (one.decision === 'deny' && requests.protocol === 'graphql' && action.graphql) return one
+    if (one.decision === 'deny' && requests.protocol === 'websocket' && action.graphql) return one
+    if (one.decision === 'allow') answer ??= one
+  }
+  return answer ?? denied('no-request-rule', chosen.at)
+}
+
+function judgeEndpoint(endpoint: Requests, action: RequestAction): Decision {
+  if (endpoint.protocol === 'json-rpc' || endpoint.protocol === 'mcp') return judgeCalls(endpoint, action)
+  const hit = ruleFor(endpoint, 'deny', action)
+  if (hit) return hit
+  if (action.graphql) {
+    const judged = judgeGraphql(endpoint, action.graphql)
+    // Where the endpoint reads GraphQL its word is the last; elsewhere a rule about methods and paths may still admit it.
+    if (judged.decision === 'allow' || judged.reason === 'deny-rule') return judged
+    if (endpoint.protocol === 'graphql' || endpoint.protocol === 'websocket') return judged
+  }
+  return ruleFor(endpoint, 'allow', action) ?? denied('no-request-rule', endpoint.at)
+}
+
+const READING = ['GET', 'HEAD', 'OPTIONS']
+
+/** Writes that the policy wants a person to see. */
+function review(workspace: WorkspaceProgram, action: RequestAction): Obligation[] {
+  if (workspace.review.size === 0) return []
+  const tools = action.rpc?.some(({ method }) => method === 'tools/call') === true
+  if (tools && workspace.review.has('tools')) return [{ kind: 'review', of: 'tools' }]
+  const writes = action.graphql
+    ? action.graphql.some(({ type }) => type !== 'query')
+    : action.rpc
+      ? action.rpc.some(({ method }) => !isKnownMethod(method))
+      : !READING.includes(action.method)
+  return writes && workspace.review.has('requests') ? [{ kind: 'review', of: 'requests' }] : []
+}
+
+/**
+ * Rules are about canonical paths (sheet section 6): whoever asks has decoded the path and resolved it. What still has dot
+ * segments, doubled slashes, parameters, a query or encoded dots in it would be read one way here and another way there.
+ */
+function isCanonical(path: string): boolean {
+  if (path.length > MAX_PATH || path.charCodeAt(0) !== SLASH) return false
+  for (let at = 0; at < path.length; at++) {
+    const code = path.charCodeAt(at)
+    if (code <= 0x20 || code === 0x7f || code === 0x23 || code === 0x3b || code === 0x3f || code === 0x5c) return false
+    if (code !== SLASH) continue
+    const next = path.charCodeAt(at + 1)
+    if (next === SLASH) return false
+    if (next === DOT && /^\.\.?(\/|$)/.test(path.slice(at + 1, at + 4))) return false
+  }
+  return !path.includes('%') || !/%(2e|00|5c|3b|3f|23)/i.test(path)
+}
+
+const SLASH = 0x2f
+const DOT = 0x2e
+const MAX_PATH = 8_192
