@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { Fact, FactOf } from '../audit/fact.js'
 import type { Mark } from '../audit/head.js'
 import type { JournalStatus } from '../audit/journal.js'
-import { FIRST_CURSOR, readCursor } from '../audit/sinks/cursor.js'
+import { type Cursor, FIRST_CURSOR, readCursor } from '../audit/sinks/cursor.js'
 import {
   cursorFile,
   Delivery,
@@ -21,6 +21,7 @@ import { openNatsSink } from '../audit/sinks/nats-sink.js'
 import { selection } from '../audit/sinks/select.js'
 import type { Sink } from '../audit/sinks/sink.js'
 import { openSyslogSink } from '../audit/sinks/syslog-sink.js'
+import { causeChain } from '../base/fault.js'
 import type { SinkConfig } from './config-sinks.js'
 import { policyContext } from './context.js'
 import type { Activation } from './record.js'
@@ -117,15 +118,23 @@ function openSink(sink: SinkConfig, node: string, nowMs: () => number): Promise<
   }
 }
 
-/** As the cursors on the disk say it. Throws AUDIT_CURSOR_DAMAGED. */
+/** As the cursors on the disk say it; one that cannot be read is an error of its sink. */
 export function restingSinks(place: SinksPlace, mark: Pick<Mark, 'read'>): readonly SinkStatus[] {
   const last = mark.read()?.sequence ?? 0
   return place.sinks.map(({ name, kind }) => {
-    const cursor = readCursor(cursorFile(join(place.stateDirectory, SINKS_DIRECTORY), name)) ?? FIRST_CURSOR
+    const { cursor, ...wrong } = cursorOf(join(place.stateDirectory, SINKS_DIRECTORY), name)
     const { sequence, delivered, dead, leftOut, discarded } = cursor
     const lag = Math.max(0, last - sequence)
-    return { name, kind, state: 'stopped', sequence, lag, delivered, dead, leftOut, discarded, failures: 0 }
+    return { name, kind, state: 'stopped', sequence, lag, delivered, dead, leftOut, discarded, failures: 0, ...wrong }
   })
+}
+
+function cursorOf(directory: string, name: string): { readonly cursor: Cursor; readonly error?: string } {
+  try {
+    return { cursor: readCursor(cursorFile(directory, name)) ?? FIRST_CURSOR }
+  } catch (error) {
+    return { cursor: FIRST_CURSOR, error: causeChain(error).join(': ') }
+  }
 }
 
 /** The fact that says that the agent is there, and how far everything is. */

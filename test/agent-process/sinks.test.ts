@@ -61,6 +61,14 @@ labSuite('sinks of a running agent', () => {
       (agent.events() as Told[]).find(({ status_code, unmapped }) => status_code === 'heartbeat' && unmapped?.sinks),
     )
     expect(beat.unmapped?.sinks?.map((one) => one.sink)).toEqual(['archive', 'siem'])
+    const { generation } = (await agent.ask('status')).json.live
+    const digest = expect.stringMatching(/^sha256:[0-9a-f]{64}$/)
+    expect(beat.unmapped).toMatchObject({
+      generation,
+      bundle_digest: digest,
+      lost: 0,
+      last_sequence: expect.any(Number),
+    })
   })
 
   it('one that is gone: a policy is applied all the same, the other goes on, and the trail says so once', async () => {

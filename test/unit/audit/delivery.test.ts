@@ -1,10 +1,10 @@
 // What a sink gets: everything, in order, at least once, whatever fails in between; and what is said when it cannot.
 
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { addsUp, readCursor } from '../../../src/audit/sinks/cursor.js'
 import { cursorFile, deadFile } from '../../../src/audit/sinks/delivery.js'
-import { linesIn, SEALING } from './rig.js'
+import { linesIn, putLines, SEALING } from './rig.js'
 import { Receiver, Spooled, until, upTo } from './sink-rig.js'
 
 let spooled: Spooled
@@ -169,6 +169,44 @@ describe('a sink that fails', () => {
     expect(status().discarded).toBe(0)
     expect(held()?.from).toBeGreaterThan(0)
     expect(spooled.told).toEqual([])
+  })
+})
+
+describe('a journal that was changed', () => {
+  it('an event that is no event any more is counted as gone, and the others arrive', async () => {
+    await spooled.write(10)
+    putLines(
+      spooled.path,
+      linesIn(spooled.path).map((line, i) => (i === 3 ? line.replace('"sequence":4', '"sequence":x') : line)),
+    )
+    const { status } = spooled.deliver(receiver.open)
+    await until('all', () => status().sequence === 10)
+    expect(receiver.sequences).toEqual(upTo(10).filter((at) => at !== 4))
+    expect(status()).toMatchObject({ delivered: 9, discarded: 1 })
+    expect(spooled.told).toEqual([
+      { kind: 'audit-lost', cause: 'undelivered', lost: 1, sink: 'siem', atMs: spooled.nowMs },
+    ])
+  })
+
+  it('another journal in its place is delivered from its beginning', async () => {
+    await spooled.write(30)
+    const first = spooled.deliver(receiver.open)
+    await until('thirty', () => first.status().sequence === 30)
+    await first.end()
+    const other = new Spooled()
+    try {
+      await other.write(12)
+      rmSync(spooled.path)
+      renameSync(other.path, spooled.path)
+      const point = other.mark.read()
+      if (point) spooled.mark.write(point)
+    } finally {
+      await other.close()
+    }
+    const second = spooled.deliver(receiver.open)
+    await until('the others', () => second.status().sequence === 12 && second.status().state === 'waiting')
+    expect(receiver.got.slice(30).map(({ sequence }) => sequence)).toEqual(upTo(12))
+    expect(second.status()).toMatchObject({ delivered: 12, discarded: 0 })
   })
 })
 

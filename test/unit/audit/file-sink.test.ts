@@ -1,7 +1,16 @@
 // The sink `file`: whole batches, files that rotate, and agreement with the cursor after a crash.
 
-import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { cursorFile } from '../../../src/audit/sinks/delivery.js'
 import { type FileSinkTerms, openFileSink, rotatedFiles } from '../../../src/audit/sinks/file-sink.js'
@@ -108,6 +117,19 @@ describe('after a crash', () => {
 })
 
 describe('a disk that refuses', () => {
+  it('when it is full: says so, and goes on when there is room', async () => {
+    await spooled.write(12)
+    mkdirSync(dirname(path), { recursive: true })
+    symlinkSync('/dev/full', path)
+    const { status } = deliver()
+    await until('failures', () => status().failures > 2)
+    expect(status()).toMatchObject({ state: 'failing', sequence: 0 })
+    expect(status().error).toMatch(/^ENOSPC/)
+    rmSync(path)
+    await until('all', () => status().lag === 0)
+    expect(sequencesIn(path)).toEqual(upTo(12))
+  })
+
   it('keeps the sink waiting, and nothing is torn or missing afterwards', async () => {
     await spooled.write(12)
     // A directory in place of the file: neither opened nor written.

@@ -23,6 +23,7 @@ describe('what each fact becomes', () => {
     'bundle-activated': [300410, 501901],
     'flow-allowed': [400101],
     'flow-denied': [400101],
+    'file-denied': [100103],
     'quarantine-set': [700401, 501901],
     'quarantine-lifted': [700403, 501901],
     'workspace-suspended': [501901],
