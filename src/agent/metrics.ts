@@ -77,6 +77,9 @@ export function createMetrics(sources: MetricsSources): Metrics {
     'flow-denied': ({ workspace, reason, backend, count }) => {
       denied.inc({ workspace: workspaces(workspace.workspace), reason, backend }, count)
     },
+    'file-denied': ({ workspace, reason, backend, count }) => {
+      denied.inc({ workspace: workspaces(workspace.workspace), reason: `file-${reason}`, backend }, count)
+    },
     'flow-allowed': ({ workspace, backend, traffic }) => {
       const labels = { workspace: workspaces(workspace.workspace), backend }
       allowed.inc(labels, traffic?.packets ?? 1)

@@ -43,6 +43,7 @@ export async function watch(
       await sleep(TICK_MS, undefined, { signal }).catch(() => undefined) // aborted: the loop's own condition ends it
       for (const eye of eyes) {
         await say(eye.denied(node.nowMs()))
+        await say(eye.deniedFiles(node.nowMs()))
         if (live && tick % TICKS_PER_COUNT === 0) await say(await eye.allowed(policyContext(live)))
       }
     }
@@ -50,6 +51,7 @@ export async function watch(
       if (live) await say(await eye.allowed(policyContext(live)))
       await eye.close()
       await say(eye.denied(Number.POSITIVE_INFINITY))
+      await say(eye.deniedFiles(node.nowMs()))
     }
   } finally {
     for (const eye of eyes) await eye.close()
@@ -62,7 +64,8 @@ class Eye {
   private batch: DenialBatch = { denials: [], lost: 0 }
   private fold: FoldState = EMPTY_FOLD
   private counted: ReadonlyMap<string, { readonly packets: bigint; readonly bytes: bigint }> | undefined
-  private unsubscribe: (() => Promise<void>) | undefined
+  private files: FileDenialBatch = { denials: [], lost: 0 }
+  private unsubscribe: (() => Promise<void>)[] = []
   private readonly context: FoldContext
 
   constructor(
@@ -80,14 +83,20 @@ class Eye {
 
   async open(): Promise<void> {
     this.counted = totals((await this.backend.driver.observe()).counters)
-    this.unsubscribe = await this.backend.driver.denials(({ denials, lost }) => {
-      this.batch = { denials: [...this.batch.denials, ...denials], lost: this.batch.lost + lost }
+    const { driver } = this.backend
+    this.unsubscribe.push(
+      await driver.denials(({ denials, lost }) => {
+        this.batch = { denials: [...this.batch.denials, ...denials], lost: this.batch.lost + lost }
+      }),
+    )
+    const files = await driver.fileDenials?.(({ denials, lost }) => {
+      this.files = { denials: [...this.files.denials, ...denials], lost: this.files.lost + lost }
     })
+    if (files) this.unsubscribe.push(files)
   }
 
   async close(): Promise<void> {
-    await this.unsubscribe?.()
-    this.unsubscribe = undefined
+    for (const stop of this.unsubscribe.splice(0)) await stop()
   }
 
   denied(nowMs: number): readonly Fact[] {
@@ -96,6 +105,19 @@ class Eye {
     const { state, facts } = foldDenials(this.fold, batch, nowMs, this.context)
     this.fold = state
     return facts
+  }
+
+  /** The daemon has folded and limited them already: each becomes a fact. */
+  deniedFiles(nowMs: number): readonly Fact[] {
+    const { denials, lost } = this.files
+    this.files = { denials: [], lost: 0 }
+    const facts = denials.map(({ generation, workspace, ...denial }): Fact => {
+      const policy = this.context.policies.get(generation)
+      const where = this.context.workspaces.get(workspace) ?? { workspace, attachmentId: '', interface: '' }
+      const backend = this.backend.backend.name
+      return { kind: 'file-denied', ...denial, ...(policy ? { policy } : {}), workspace: where, backend }
+    })
+    return lost === 0 ? facts : [...facts, { kind: 'audit-lost', atMs: nowMs, cause: 'unreported', lost }]
   }
 
   /** A fact for each grant whose counters moved since the last look. */

@@ -147,6 +147,24 @@ export type Fact =
       readonly mixed?: true
     })
   | (FactBase & {
+      /** An operation on a file of a volume was refused. untrusted: the path. */
+      readonly kind: 'file-denied'
+      readonly policy?: PolicyContext
+      readonly workspace: WorkspaceContext
+      readonly backend: string
+      readonly volume: string
+      readonly operation: string
+      readonly path: string
+      readonly reason: string
+      /** That denies, or grants less; absent where no clause speaks of the path. */
+      readonly clause?: string
+      /** As the node knows them, of the first of these. */
+      readonly uid: number
+      readonly pid: number
+      /** Like refusals folded into this one, itself included. */
+      readonly count: number
+    })
+  | (FactBase & {
       readonly kind: 'quarantine-set' | 'quarantine-lifted'
       readonly policy?: PolicyContext
       readonly workspace: WorkspaceContext

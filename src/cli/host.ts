@@ -317,6 +317,15 @@ export type Watched = { readonly atMs: number } & (
       readonly clauseName: string
       readonly traffic?: { readonly packets: number }
     }
+  | {
+      readonly kind: 'file-denied'
+      readonly workspace: { readonly workspace: string }
+      readonly volume: string
+      readonly operation: string
+      readonly path: string
+      readonly reason: string
+      readonly count: number
+    }
   | { readonly kind: 'audit-lost'; readonly lost: number }
 )
 export interface WatchedFlow {

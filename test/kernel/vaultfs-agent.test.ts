@@ -9,6 +9,8 @@ import { apply } from '../../src/agent/enforce.js'
 import { quarantine } from '../../src/agent/quarantine.js'
 import { status } from '../../src/agent/status.js'
 import { type OpenBackend, switchOrder } from '../../src/agent/transaction.js'
+import { watch } from '../../src/agent/watch.js'
+import type { Fact } from '../../src/audit/fact.js'
 import type { Staged } from '../../src/backends/backend.js'
 import { MemoryDriver } from '../../src/backends/memory/driver.js'
 import { vaultfsCapabilities } from '../../src/backends/vaultfs/capabilities.js'
@@ -143,6 +145,31 @@ describe.skipIf(cannotServe)('one policy over traffic and files', () => {
     expect(outcome(() => readdirSync(mount))).toBe('EACCES')
     await quarantine(node, { ...command, kind: 'quarantine-lift' })
     expect(readdirSync(mount)).toEqual(['project'])
+  })
+
+  it('tells the trail what was refused, with the clause', async () => {
+    const { node, mount, bundle } = await scene()
+    const { plan } = await apply(node, await bundle(1n, READ))
+    const ended = new AbortController()
+    const seen: Fact[] = []
+    const watching = watch(node, ended.signal, (facts) => seen.push(...facts))
+    outcome(() => writeFileSync(join(mount, 'project/main.c'), 'x'))
+    const told = () => seen.find((fact) => fact.kind === 'file-denied')
+    await until('the fact', () => told() !== undefined)
+    ended.abort()
+    expect(await watching).toBe('stopped')
+    expect(told()).toMatchObject({
+      ...{ workspace: { workspace: ALPHA }, backend: 'vaultfs', volume: 'work', operation: 'open-write' },
+      ...{
+        path: '/project/main.c',
+        reason: 'read-only',
+        uid: 0,
+        count: 1,
+        policy: { generation: 1, bundleId: 'sample' },
+      },
+      clause: plan.workspaces[0]?.storage?.volumes[0]?.rules[0]?.clauses[0],
+    })
+    expect(node.facts).toContain(told())
   })
 
   it('finds that the daemon was killed, and serves again', async () => {

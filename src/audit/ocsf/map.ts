@@ -28,6 +28,7 @@ import {
   whole,
   words,
 } from './event.js'
+import { deniedFileDraft } from './files.js'
 import { evictedNameDraft, grantedNameDraft, refusedNameDraft } from './names.js'
 import { breakglassDraft, recoveredDraft, standingDraft } from './standing.js'
 import { driftDraft, repairedDraft, tenureDraft } from './tenure.js'
@@ -185,6 +186,8 @@ const DRAFTS: { readonly [K in Fact['kind']]: Mapper<K> } = {
       },
     },
   ],
+
+  'file-denied': (fact) => [deniedFileDraft(fact)],
 
   'flow-denied': (fact, context) => {
     const attempt = ATTEMPTS.get(fact.reason)

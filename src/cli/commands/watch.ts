@@ -42,6 +42,11 @@ const PROTOCOLS: Readonly<Record<number, string>> = { 1: 'icmp', 6: 'tcp', 17: '
 function line(fact: Watched, paint: Paint): string {
   const at = new Date(fact.atMs).toISOString().slice(11, 23)
   if (fact.kind === 'audit-lost') return `${at} ${paint('red', 'lost')} ${fact.lost} refusals could not be reported\n`
+  if (fact.kind === 'file-denied') {
+    const [who, path] = [fact.workspace.workspace, fact.path].map((text) => quote(text, 200).slice(1, -1))
+    const times = fact.count > 1 ? ` (${fact.count} times)` : ''
+    return `${at} ${paint('red', 'denied')} ${who} ${fact.operation} ${fact.volume}:${path}: ${fact.reason}${times}\n`
+  }
   const { flow, workspace } = fact
   const end = (address: string, port: number | undefined): string =>
     port === undefined ? address : `${address.includes(':') ? `[${address}]` : address}:${port}`
