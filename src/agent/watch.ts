@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Fact, FlowEnds, PolicyContext } from '../audit/fact.js'
 import { EMPTY_FOLD, type FoldContext, type FoldState, foldDenials } from '../audit/fold.js'
-import type { DenialBatch, Observed } from '../backends/backend.js'
+import type { DenialBatch, FileDenialBatch, Observed } from '../backends/backend.js'
 import type { Grant, Plan, WorkspacePlan } from '../plan/model.js'
 import { policyContext, workspaceContext } from './context.js'
 import type { AgentNode } from './node.js'
