@@ -7,6 +7,7 @@
 import { type Ip, inPrefix, parseIp } from '../base/ip.js'
 import { addressClass } from '../base/reserved.js'
 import { isBlockedName } from '../policy/host-pattern.js'
+import { carries } from './authority.js'
 import { decideExec, decideFile, decideRunAs } from './local.js'
 import { isKnownMethod } from './mcp-methods.js'
 import {
@@ -29,6 +30,17 @@ export function decide(program: Program, asking: Asking, action: Action, nowMs: 
   const workspace = program.workspaces.get(asking.workspace)
   if (!workspace) return UNKNOWN
   if (nowMs >= program.expiresAtMs && workspace.onExpiry === 'suspend') return EXPIRED
+  const { authority } = asking
+  if (authority === undefined) return decideAction(workspace, asking, action)
+  if (typeof authority === 'string') return denied(authority)
+  if (nowMs >= authority.expiresAtMs) return denied('delegation-expired')
+  if (!carries(authority, action)) return denied('not-delegated')
+  const decision = decideAction(workspace, asking, action)
+  if (decision.decision === 'deny' || !authority.review) return decision
+  return { ...decision, obligations: [...decision.obligations, { kind: 'review', of: 'delegation' }] }
+}
+
+function decideAction(workspace: WorkspaceProgram, asking: Asking, action: Action): Decision {
   switch (action.kind) {
     case 'request':
       return decideRequest(workspace, asking, action)

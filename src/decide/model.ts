@@ -7,6 +7,7 @@ import type { FileDenial } from '../plan/evaluate-file.js'
 import type { FileOperation } from '../plan/file-operations.js'
 import type { WorkspaceId } from '../plan/model.js'
 import type { Review } from '../policy/model.js'
+import type { Authority, AuthorityReason } from './authority.js'
 
 /** Who asks, as the caller said, and what the agent knows about the workspace. */
 export interface Asking {
@@ -17,6 +18,8 @@ export interface Asking {
   /** Flags of the workspace (design section 3), which stand above every clause. */
   readonly quarantined: boolean
   readonly suspended: boolean
+  /** What its registration and delegations carry, or why they carry nothing; absent where nobody delegates. */
+  readonly authority?: Authority | AuthorityReason
 }
 
 /** One GraphQL operation of a request, or only the name of a registered one. */
@@ -115,11 +118,10 @@ export const DENY_REASONS = [
   'digest',
   'user-denied',
   'group-denied',
-  // What a delegation or its registration does not carry (authority.ts).
+  /** The policy was not asked: the delegation does not carry it. */
   'not-delegated',
-  'delegation',
 ] as const
-export type DenyReason = (typeof DENY_REASONS)[number] | FileDenial
+export type DenyReason = (typeof DENY_REASONS)[number] | FileDenial | AuthorityReason
 
 /** What the caller must do for the answer to hold. */
 export type Obligation =
