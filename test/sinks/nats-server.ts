@@ -24,12 +24,24 @@ export class NatsServer {
     readonly port: number,
     private readonly token: string,
     private readonly tls: Tls,
+    /** Where the servers of its cluster listen for each other, its own port first; empty: it stands alone. */
+    private readonly routes: readonly number[],
   ) {}
 
   static async open(tls: Tls, token: string): Promise<NatsServer> {
-    const server = new NatsServer(await freePort(), token, tls)
+    const server = new NatsServer(await freePort(), token, tls, [])
     await server.start()
     return server
+  }
+  /** As many servers that know each other. */
+  static async cluster(size: number, tls: Tls, token: string): Promise<readonly NatsServer[]> {
+    const routes: number[] = []
+    for (let i = 0; i < size; i++) routes.push(await freePort())
+    const servers: NatsServer[] = []
+    for (const own of routes)
+      servers.push(new NatsServer(await freePort(), token, tls, [own, ...routes.filter((port) => port !== own)]))
+    await Promise.all(servers.map((server) => server.start()))
+    return servers
   }
 
   async start(): Promise<void> {
@@ -41,7 +53,7 @@ jetstream { store_dir: "${this.folder}/store" }
 authorization { token: "${this.token}", timeout: 60 }
 tls { cert_file: "${this.tls.certFile}", key_file: "${this.tls.keyFile}", timeout: 60 }
 max_payload: 65536
-`,
+${this.clustered()}`,
     )
     const child = spawn(PROGRAM, ['-c', file], { stdio: ['ignore', 'ignore', 'pipe'] })
     this.child = child
@@ -52,6 +64,12 @@ max_payload: 65536
       })
       child.once('close', () => reject(new Error('nats-server ended')))
     })
+  }
+  private clustered(): string {
+    const [own, ...others] = this.routes
+    if (own === undefined) return ''
+    const routes = others.map((port) => `"nats://127.0.0.1:${port}"`).join(', ')
+    return `server_name: "n${own}"\ncluster { name: "c", listen: "127.0.0.1:${own}", routes: [${routes}] }\n`
   }
   async kill(): Promise<void> {
     this.child?.kill('SIGKILL')
@@ -71,7 +89,11 @@ max_payload: 65536
       await connection.close()
     }
   }
-  makeStream(name: string, subject: string, more: { readonly max_msg_size?: number } = {}): Promise<unknown> {
+  makeStream(
+    name: string,
+    subject: string,
+    more: { readonly max_msg_size?: number; readonly num_replicas?: number } = {},
+  ): Promise<unknown> {
     return this.within(async (connection) =>
       (await jetstreamManager(connection)).streams.add({ name, subjects: [subject], ...more }),
     )

@@ -14,6 +14,17 @@ const STREAM = 'SLUICE'
 const SUBJECT = 'sluice.events.n1'
 const TOKEN = 'only-for-this-test'
 
+/** What a cluster that is forming, or has lost a member, refuses at first. */
+async function patiently<T>(what: string, act: () => Promise<T> | undefined): Promise<T | undefined> {
+  for (let tries = 0; ; tries++)
+    try {
+      return await act()
+    } catch (error) {
+      if (tries === 100) throw new Error(`waited in vain for ${what}`, { cause: error })
+      await new Promise((resolve) => setTimeout(resolve, 250))
+    }
+}
+
 describe.runIf(hasNats())('a real nats-server', () => {
   let tls: Tls
   let server: NatsServer
@@ -63,6 +74,30 @@ describe.runIf(hasNats())('a real nats-server', () => {
     expect(status()).toMatchObject({ delivered: 500, dead: 0, discarded: 0 })
     expect(await server.read(STREAM)).toEqual(linesIn(spooled.path))
   }, 120_000)
+
+  it('a cluster of three whose servers are killed one after the other: everything is there, once, in order', async () => {
+    const servers = await NatsServer.cluster(3, tls, TOKEN)
+    const [first] = servers
+    try {
+      // The servers have to find each other and a leader first.
+      await patiently('the stream', () => first?.makeStream(STREAM, SUBJECT, { num_replicas: 3 }))
+      const addresses = servers.map(({ port }) => `tls://localhost:${port}`)
+      const { status } = deliver({ servers: addresses })
+      for (const [i, server] of servers.entries()) {
+        await spooled.write(150)
+        await until('a beginning', () => status().sequence > i * 150)
+        await server.kill()
+        await until('the others to take it', () => status().sequence > i * 150 + 100)
+        await server.start()
+      }
+      await until('all', () => status().lag === 0)
+      expect(status()).toMatchObject({ delivered: 450, dead: 0, discarded: 0 })
+      const found = await patiently('the stream to be read', () => first?.read(STREAM))
+      expect(found).toEqual(linesIn(spooled.path))
+    } finally {
+      for (const server of servers) await server.close()
+    }
+  }, 180_000)
 
   it('a cursor that is lost: the stream says how far it is, and nothing comes again', async () => {
     await server.makeStream(STREAM, SUBJECT)

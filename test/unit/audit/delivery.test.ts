@@ -69,13 +69,13 @@ describe('a sink that fails', () => {
   it('half of the time: all is there, once after deduplication, in order, and nothing is told', async () => {
     let turn = 0
     receiver.decide = () => (['take-and-fail', 'fail', 'take', 'take'] as const)[turn++ % 4] ?? 'take'
-    await spooled.write(5_000)
+    await spooled.write(2_000)
     const { status } = spooled.deliver(receiver.open, { terms: { maxEvents: 50 } })
-    await until('all', () => status().sequence === 5_000)
-    expect(receiver.sequences).toEqual(upTo(5_000))
-    expect(receiver.got.length).toBeGreaterThan(5_000)
-    expect(status()).toMatchObject({ delivered: 5_000, discarded: 0, dead: 0 })
-    expect(status().failures).toBeGreaterThan(50)
+    await until('all', () => status().sequence === 2_000)
+    expect(receiver.sequences).toEqual(upTo(2_000))
+    expect(receiver.got.length).toBeGreaterThan(2_000)
+    expect(status()).toMatchObject({ delivered: 2_000, discarded: 0, dead: 0 })
+    expect(status().failures).toBeGreaterThan(20)
     expect(receiver.opened).toBe(status().failures + 1)
     expect(spooled.told).toEqual([])
   })

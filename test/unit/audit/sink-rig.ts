@@ -1,5 +1,5 @@
-// A journal in a folder of its own and deliveries from it, driven without real pauses: every wait is one turn of the event
-// loop, so that a test waits for conditions and never for time.
+// A journal in a folder of its own and deliveries from it, whose pauses are a millisecond whatever the terms say, so that a test
+// waits for conditions and never for time. The clock that outages are judged by stands still until a test sets it.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -44,7 +44,7 @@ export class Spooled {
         nowMs: () => this.nowMs,
         chance: () => 0.5,
         durable: () => this.mark.read()?.sequence ?? 0,
-        sleep: () => new Promise((resolve) => setImmediate(resolve)),
+        sleep: pause,
         tell: (fact) => this.told.push(fact),
       },
     )
@@ -66,11 +66,18 @@ export class Spooled {
   }
 }
 
-/** Asks again each turn of the event loop. */
+const pause = (): Promise<void> =>
+  new Promise((resolve) => {
+    setTimeout(resolve, 1)
+  })
+/** No healthy run needs it. */
+const PATIENCE_MS = 50_000
+
+/** Asks again until it holds. */
 export async function until(what: string, holds: () => boolean): Promise<void> {
-  for (let turns = 0; !holds(); turns++) {
-    if (turns > 2_000_000) throw new Error(`waited in vain for ${what}`)
-    await new Promise((resolve) => setImmediate(resolve))
+  for (const end = Date.now() + PATIENCE_MS; !holds(); ) {
+    if (Date.now() > end) throw new Error(`waited in vain for ${what}`)
+    await pause()
   }
 }
 
