@@ -21,7 +21,7 @@ export class Node {
   revision = 0
 
   /** Its agent stands when this resolves. */
-  static async open(backend) {
+  static async open(backend, more = '') {
     const node = new Node()
     node.directory = mkdtempSync(join(tmpdir(), 'sluice-bench-agent-'))
     node.namespace = `slb-${process.pid}`
@@ -32,7 +32,7 @@ export class Node {
     execFileSync(process.execPath, [PROGRAM, ...init], { cwd: node.directory, stdio: 'ignore' })
     // Heard, not polled: the interval is longer than the run.
     const source = 'source: {from: pub, inventory: inventory.yaml, interval_seconds: 3600}\n'
-    appendFileSync(node.path('agent.yaml'), source)
+    appendFileSync(node.path('agent.yaml'), `${source}${more}`)
     const key = (name) => signerOf(readPrivateKey(readFileSync(node.path(`keys/${name}.key`))))
     node.keys = { author: key('author'), release: key('release') }
     node.channel = folderTransport(node.path('pub'))

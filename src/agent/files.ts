@@ -14,6 +14,7 @@ import {
   readSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs'
 import { dirname, resolve } from 'node:path'
@@ -30,6 +31,8 @@ export interface StateFiles {
   syncDirectory(path: string): void
   list(path: string): readonly string[]
   remove(path: string): void
+  /** Changes whenever the file is written, replaced or touched; undefined when there is none. Absent: nobody can tell. */
+  stamp?(path: string): string | undefined
 }
 
 const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT'
@@ -102,6 +105,10 @@ export const NODE_FILES: StateFiles = {
   },
   remove: (path) => {
     rmSync(path, { recursive: true, force: true })
+  },
+  stamp: (path) => {
+    const found = statSync(path, { bigint: true, throwIfNoEntry: false })
+    return found && `${found.dev} ${found.ino} ${found.size} ${found.mtimeNs} ${found.ctimeNs}`
   },
 }
 

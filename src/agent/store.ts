@@ -30,7 +30,13 @@ const TRUST = 'trust.json'
 const TENURES = 'tenures.json'
 const PLANS = 'plans'
 
+/** The live plan and the next one. */
+const PLANS_HELD = 2
+
 export class Store {
+  /** Plans as they were read, with the stamp of their file: a plan is asked for every second and may be large. */
+  private readonly held = new Map<Digest, { readonly stamp: string; readonly plan: Plan }>()
+
   constructor(
     readonly directory: string,
     private readonly files: StateFiles = NODE_FILES,
@@ -96,10 +102,18 @@ export class Store {
   /** The plan of that digest. Throws AGENT_STORE_DAMAGED when it is absent or not the plan of that digest. */
   loadPlan(digest: Digest): Plan {
     const name = join(PLANS, planFile(digest))
+    const stamp = this.files.stamp?.(this.path(name))
+    const held = this.held.get(digest)
+    if (held && held.stamp === stamp) return held.plan
+    this.held.delete(digest)
     const bytes = this.bytes(name)
     if (!bytes) throw this.damaged(name, 'the file is missing')
     try {
-      return decodePlan(bytes, digest)
+      const plan = decodePlan(bytes, digest)
+      // Written between the two looks: the next question reads it again.
+      if (stamp !== undefined) this.held.set(digest, { stamp, plan })
+      for (const old of [...this.held.keys()].slice(0, -PLANS_HELD)) this.held.delete(old)
+      return plan
     } catch (error) {
       throw this.damaged(name, 'it is not the plan of that digest', error)
     }

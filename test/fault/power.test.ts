@@ -19,7 +19,8 @@ const held = vi.hoisted(() => ({
 }))
 vi.mock('node:fs', () => {
   const names = ['openSync', 'writeSync', 'fsyncSync', 'closeSync', 'renameSync', 'mkdirSync', 'rmSync']
-  const all = [...names, 'readFileSync', 'existsSync', 'readdirSync']
+  // The disk knows no times: a stamp of a file is never the same twice, and nothing is held in memory.
+  const all = [...names, 'readFileSync', 'existsSync', 'readdirSync', 'statSync']
   return Object.fromEntries(all.map((name) => [name, (...given: never[]) => held.disk.fs[name]?.(...given)]))
 })
 

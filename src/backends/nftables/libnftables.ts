@@ -17,6 +17,8 @@ interface Library {
   readonly setDryRun: (context: unknown, dry: boolean) => void
   readonly setFlags: (context: unknown, flags: number) => void
   readonly run: CFunction
+  /** malloc_trim(3) of glibc; other C libraries have none. */
+  readonly trim: CFunction | undefined
 }
 
 let loaded: Library | undefined
@@ -36,12 +38,25 @@ function library(): Library {
       setDryRun: lib.func('void nft_ctx_set_dry_run(void *ctx, bool dry)'),
       setFlags: lib.func('void nft_ctx_output_set_flags(void *ctx, unsigned int flags)'),
       run: lib.func('int nft_run_cmd_from_buffer(void *ctx, const char *buffer)'),
+      trim: trimmer(),
     }
     return loaded
   } catch (cause) {
     throw nftablesFault('NFT_UNAVAILABLE', { library: 'libnftables.so.1', why: String(cause) }, { cause })
   }
 }
+
+function trimmer(): CFunction | undefined {
+  try {
+    return koffi.load(null).func('int malloc_trim(size_t pad)')
+  } catch {
+    // Not glibc: that one gives back by itself, or not at all.
+    return undefined
+  }
+}
+
+/** Characters of a listing whose memory is worth giving back at once. */
+const LARGE = 1 << 20
 
 /**
  * The JSON printer of nft 1.0.6 uses strtok(3), which two threads must not be in at once, whatever their contexts: an
@@ -96,9 +111,19 @@ export class NftContext {
     return listings.run(() =>
       this.lane.run(async () => {
         const text = await this.command(command, JSON_OUTPUT | NUMERIC | (terse ? TERSE : 0))
+        if (text.length > LARGE) await this.giveBack()
         return text === '' ? [] : (JSON.parse(text) as { nftables: NftObject[] }).nftables
       }),
     )
+  }
+
+  /**
+   * The C library keeps what a listing took, a thousand octets an element, for each thread that ever ran one: an agent that
+   * looks at a large table every few seconds would keep gigabytes.
+   */
+  private giveBack(): Promise<unknown> {
+    const { trim } = this.lib
+    return trim ? new Promise((done) => trim.async(0, done)) : Promise.resolve()
   }
 
   /**

@@ -238,3 +238,36 @@ describe('what is in the directory', () => {
     expect(statSync(node.store.directory).mode & 0o777).toBe(0o700)
   })
 })
+
+describe('a plan that was read', () => {
+  const planFileOf = (node: TestNode, digest: string): string =>
+    join(node.store.directory, 'plans', `${digest.slice('sha256:'.length)}.json`)
+
+  it('is not read again while its file is as it was, and is when anything about the file changes', async () => {
+    let reads = 0
+    const files: StateFiles = {
+      ...NODE_FILES,
+      read: (path) => {
+        if (path.includes('/plans/')) reads++
+        return NODE_FILES.read(path)
+      },
+    }
+    const node = makeNode(undefined, files)
+    const { planDigest } = await apply(node, await offer())
+    const first = node.store.loadPlan(planDigest)
+    const before = reads
+    expect(node.store.loadPlan(planDigest)).toBe(first)
+    expect(reads).toBe(before)
+    // The same octets, put there anew.
+    const file = planFileOf(node, planDigest)
+    const bytes = readFileSync(file)
+    rmSync(file)
+    writeFileSync(file, bytes)
+    expect(node.store.loadPlan(planDigest)).toEqual(first)
+    expect(reads).toBe(before + 1)
+    writeFileSync(file, bytes.subarray(1))
+    expect(codeOf(() => node.store.loadPlan(planDigest))).toBe('AGENT_STORE_DAMAGED')
+    rmSync(file)
+    expect(codeOf(() => node.store.loadPlan(planDigest))).toBe('AGENT_STORE_DAMAGED')
+  })
+})
