@@ -121,9 +121,14 @@ export class NftContext {
    * The C library keeps what a listing took, a thousand octets an element, for each thread that ever ran one: an agent that
    * looks at a large table every few seconds would keep gigabytes.
    */
-  private giveBack(): Promise<unknown> {
+  private giveBack(): Promise<void> {
     const { trim } = this.lib
-    return trim ? new Promise((done) => trim.async(0, done)) : Promise.resolve()
+    if (!trim) return Promise.resolve()
+    return new Promise((done) => {
+      trim.async(0, () => {
+        done()
+      })
+    })
   }
 
   /**
