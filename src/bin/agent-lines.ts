@@ -3,6 +3,7 @@
 
 import type { LoopLine } from '../agent/loop.js'
 import type { ServeLine } from '../agent/serve.js'
+import type { Fact } from '../audit/fact.js'
 import { causeChain, Fault } from '../base/fault.js'
 import type { AgentLine } from '../cli/host.js'
 
@@ -49,4 +50,16 @@ export function ofStory(line: ServeLine): Spoken {
       return { level: 'error', event: 'part-failed', detail: { part: line.part, code, why: why(line.error) } }
     }
   }
+}
+
+/** What a sink has to say to whoever reads the log; it stands in the trail as well. */
+export function ofSink(fact: Fact): Spoken | undefined {
+  if (fact.kind === 'audit-lost') {
+    const { lost, cause, sink = '' } = fact
+    return { level: 'warning', event: 'audit-lost', detail: { sink, lost, cause } }
+  }
+  if (fact.kind !== 'sink-failing' && fact.kind !== 'sink-recovered') return undefined
+  const { kind, sink, sequence, lag, discarded, why: reason } = fact
+  const detail = { sink, through: sequence, lag, discarded, ...(reason === '' ? {} : { why: reason }) }
+  return { level: kind === 'sink-failing' ? 'warning' : 'info', event: kind, detail }
 }

@@ -24,7 +24,7 @@ import type { Fact } from '../audit/fact.js'
 import { causeChain, Fault } from '../base/fault.js'
 import type { AgentRequest, Configured } from '../cli/host.js'
 import type { Mediator } from '../dns/mediator.js'
-import { ofLoop, ofStory, type Spoken } from './agent-lines.js'
+import { ofLoop, ofSink, ofStory, type Spoken } from './agent-lines.js'
 import { portsOf } from './api.js'
 import { callsOf } from './calls.js'
 import { hostMediator, MEDIATE_LOCK } from './mediate.js'
@@ -102,7 +102,11 @@ export async function runAgent(around: Surroundings, config: Configured, request
   try {
     if (config.sinks) {
       const mark = markAt(join(config.stateDirectory, TRAIL_STATE[0]))
-      const hosted = { nowMs, chance: Math.random, sleep, mark, journal: trail.status, emit }
+      const tell = (facts: readonly Fact[]): Promise<void> => {
+        for (const fact of facts) say(ofSink(fact))
+        return emit(facts)
+      }
+      const hosted = { nowMs, chance: Math.random, sleep, mark, journal: trail.status, emit: tell }
       sinks = startSinks({ ...config, sinks: config.sinks }, hosted)
     }
     const statusOfSinks = () => sinks?.status()

@@ -77,6 +77,7 @@ labSuite('sinks of a running agent', () => {
     await agent.told('active', ({ revision }) => revision === '2')
     expect([await reach(lab, OUT.registry), await reach(lab)]).toEqual(['connected', 'reset'])
     expect((await told('sink.failing')).unmapped?.sink).toBe('siem')
+    expect(await agent.told('sink-failing')).toMatchObject({ level: 'warning', detail: { sink: 'siem', discarded: 0 } })
     const gone = await sink('siem')
     expect(gone).toMatchObject({ state: 'failing', error: expect.stringContaining('ECONNREFUSED') })
     expect((await sink('archive'))?.state).not.toBe('failing')

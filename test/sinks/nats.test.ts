@@ -25,7 +25,11 @@ async function patiently<T>(what: string, act: () => Promise<T> | undefined): Pr
     }
 }
 
-describe.runIf(hasNats())('a real nats-server', () => {
+describe('a real nats-server', () => {
+  if (!hasNats()) {
+    it('needs nats-server', (context) => context.skip('nats-server is not installed'))
+    return
+  }
   let tls: Tls
   let server: NatsServer
   let spooled: Spooled
@@ -145,4 +149,3 @@ describe.runIf(hasNats())('a real nats-server', () => {
     expect(await server.read(STREAM)).toEqual([])
   })
 })
-it.skipIf(hasNats())('needs nats-server', (context) => context.skip('nats-server is not installed'))
