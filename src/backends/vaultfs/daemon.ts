@@ -36,7 +36,7 @@ export class Daemon {
   }
 
   /** As `ask`, and starts the daemon when there is none. */
-  async require(what: string, line: string, block?: Uint8Array): Promise<string> {
+  async demand(what: string, line: string, block?: Uint8Array): Promise<string> {
     const first = await this.ask(what, line, block)
     if (first !== undefined) return first
     await this.start()

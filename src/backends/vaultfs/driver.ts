@@ -45,13 +45,13 @@ export class VaultfsDriver implements Driver<VaultProgram> {
   async stage(program: VaultProgram): Promise<Staged> {
     for (const { volume } of program.volumes) this.makePlace(volume.mount)
     const { generation, planDigest, table } = program
-    await this.daemon.require('staging the volumes', `stage ${table.length}`, table)
+    await this.daemon.demand('staging the volumes', `stage ${table.length}`, table)
     return { generation, planDigest }
   }
 
   /** Throws VAULTFS_REFUSED, VAULTFS_DAEMON, VAULTFS_STALE_STAGE. */
   async commit({ generation, planDigest }: Staged): Promise<void> {
-    await this.daemon.require('switching the volumes', `commit ${generation}`)
+    await this.daemon.demand('switching the volumes', `commit ${generation}`)
     const { live } = await this.observe()
     if (live?.generation !== generation || live.planDigest !== planDigest)
       throw vaultfsFault('VAULTFS_STALE_STAGE', {
@@ -66,8 +66,8 @@ export class VaultfsDriver implements Driver<VaultProgram> {
 
   /** The daemon keeps flags in a file, also of workspaces that it serves nothing to yet. */
   async flag(workspace: WorkspaceId, flag: Flag, on: boolean): Promise<void> {
-    await this.daemon.require('setting a flag', `flag ${workspace} ${flag} ${on ? 1 : 0}`)
-    const text = await this.daemon.require('reading a flag back', 'observe')
+    await this.daemon.demand('setting a flag', `flag ${workspace} ${flag} ${on ? 1 : 0}`)
+    const text = await this.daemon.demand('reading a flag back', 'observe')
     if (isFlagged(text, workspace, flag) !== on)
       throw vaultfsFault('VAULTFS_DAEMON', { why: `it does not show ${flag} as it was set` })
   }

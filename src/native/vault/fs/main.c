@@ -97,7 +97,7 @@ int main(int argc, char **argv)
     stop = signalfd(-1, &ends, SFD_CLOEXEC);
     if (stop < 0)
         return fail("signalfd", errno);
-    error = serve_flags_open(argv[1]);
+    error = flags_open(argv[1]);
     if (error != 0)
         return fail("the flags of workspaces", -error);
     snprintf(path, sizeof(path), "%s/vaultfs.sock", argv[1]);

@@ -360,30 +360,6 @@ int tree_path(struct volume *volume, struct node *node, uint32_t nth, char *path
     return length;
 }
 
-struct known *tree_known(struct volume *volume, size_t *count)
-{
-    struct known *list;
-    size_t room = 1, used = 0;
-
-    pthread_mutex_lock(&volume->tree);
-    for (uint32_t i = 0; i < volume->known.count; i++)
-        for (struct name *name = volume->known.names[i]; name != NULL; name = name->chain)
-            room++;
-    list = calloc(room, sizeof(*list));
-    if (list != NULL) {
-        list[used++] = (struct known){FUSE_ROOT_ID, 0, NULL};
-        for (uint32_t i = 0; i < volume->known.count; i++)
-            for (struct name *name = volume->known.names[i]; name != NULL; name = name->chain) {
-                fuse_ino_t parent = name->parent == &volume->top ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)name->parent;
-
-                list[used++] = (struct known){(fuse_ino_t)(uintptr_t)name->node, parent, strdup(name->text)};
-            }
-    }
-    pthread_mutex_unlock(&volume->tree);
-    *count = used;
-    return list;
-}
-
 void tree_free(struct volume *volume)
 {
     for (uint32_t i = 0; i < volume->known.count; i++) {

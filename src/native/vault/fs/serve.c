@@ -4,7 +4,6 @@
  * stand beside the tables, by workspace, in a file that outlives the daemon.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,18 +12,10 @@
 
 #include "vaultfs.h"
 
-struct flagged {
-    struct flagged *next;
-    uint32_t bits;
-    char workspace[];
-};
-
 static pthread_mutex_t writer = PTHREAD_MUTEX_INITIALIZER;  /* stage, commit, discard, deadline, stop */
 static pthread_mutex_t serving = PTHREAD_MUTEX_INITIALIZER; /* the list of volumes and the flags: never held for long */
 static struct volume *volumes;
 static const struct vault_table *live, *staged;
-static struct flagged *flags;
-static int directory = -1;
 
 static int64_t now_ms(void)
 {
@@ -32,14 +23,6 @@ static int64_t now_ms(void)
 
     clock_gettime(CLOCK_REALTIME, &now);
     return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static uint32_t flags_of(const char *workspace)
-{
-    for (const struct flagged *at = flags; at != NULL; at = at->next)
-        if (strcmp(at->workspace, workspace) == 0)
-            return at->bits;
-    return 0;
 }
 
 static const char *text_at(const struct vault_table *table, struct vault_text text)
@@ -243,72 +226,6 @@ int serve_commit(uint64_t generation, char *why, size_t room)
     return error;
 }
 
-static int save_flags(void)
-{
-    int fd = openat(directory, "standing.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
-    int error = 0;
-
-    if (file == NULL)
-        return -errno;
-    for (const struct flagged *at = flags; at != NULL; at = at->next)
-        if (at->bits != 0 && fprintf(file, "%u %s\n", at->bits, at->workspace) < 0)
-            error = -EIO;
-    if (fflush(file) != 0 || fsync(fd) != 0)
-        error = -errno;
-    fclose(file);
-    if (error == 0 && (renameat(directory, "standing.new", directory, "standing") != 0 || fsync(directory) != 0))
-        error = -errno;
-    return error;
-}
-
-static struct flagged *flagged_at(const char *workspace)
-{
-    struct flagged *at;
-
-    for (at = flags; at != NULL; at = at->next)
-        if (strcmp(at->workspace, workspace) == 0)
-            return at;
-    at = calloc(1, sizeof(*at) + strlen(workspace) + 1);
-    if (at != NULL) {
-        strcpy(at->workspace, workspace);
-        at->next = flags;
-        flags = at;
-    }
-    return at;
-}
-
-int serve_flags_open(const char *path)
-{
-    char *line = NULL, workspace[4096];
-    size_t room = 0;
-    unsigned bits;
-    FILE *file;
-    int fd;
-
-    directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (directory < 0)
-        return -errno;
-    close(directory);
-    directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    fd = openat(directory, "standing", O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? 0 : -errno;
-    file = fdopen(fd, "r");
-    while (file != NULL && getline(&line, &room, file) > 0)
-        if (sscanf(line, "%u %4095s", &bits, workspace) == 2) {
-            struct flagged *at = flagged_at(workspace);
-
-            if (at == NULL)
-                return -ENOMEM;
-            at->bits = bits;
-        }
-    free(line);
-    if (file != NULL)
-        fclose(file);
-    return 0;
-}
-
 int serve_flag(const char *workspace, uint32_t bit, bool on)
 {
     struct volume *mine[256];
@@ -317,7 +234,7 @@ int serve_flag(const char *workspace, uint32_t bit, bool on)
     int error;
 
     pthread_mutex_lock(&serving);
-    at = flagged_at(workspace);
+    at = flags_at(workspace);
     if (at == NULL) {
         pthread_mutex_unlock(&serving);
         return -ENOMEM;
@@ -333,7 +250,7 @@ int serve_flag(const char *workspace, uint32_t bit, bool on)
         mine[count++] = volume;
     }
     /* Fenced first, then written down, then taken from the kernel's caches; the list cannot change under this lock. */
-    error = save_flags();
+    error = flags_save();
     for (size_t i = 0; on && i < count; i++)
         volume_refresh(mine[i]);
     pthread_mutex_unlock(&serving);
@@ -374,7 +291,7 @@ size_t serve_observe(char *text, size_t room)
             used += (size_t)sprintf(text + used, "%02x", vault_header_of(live)->digest[i]);
         text[used++] = '\n';
     }
-    for (const struct flagged *at = flags; at != NULL && room - used > 8192; at = at->next)
+    for (const struct flagged *at = flags_first(); at != NULL && room - used > 8192; at = at->next)
         if (at->bits != 0)
             used += (size_t)sprintf(text + used, "standing %u %s\n", at->bits, at->workspace);
     for (const struct volume *volume = volumes; volume != NULL && room - used > 65536; volume = volume->next) {

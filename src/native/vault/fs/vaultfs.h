@@ -109,12 +109,6 @@ bool tree_knows(struct volume *volume, struct node *parent, const char *name);
 void tree_move(struct volume *volume, struct node *from, const char *old, struct node *to, const char *new, bool exchange);
 /* Writes the path of the n-th name of a node; its length, 0 when there is no such name, or -ENAMETOOLONG. */
 int tree_path(struct volume *volume, struct node *node, uint32_t nth, char *path);
-/* Every node and every (parent, name) that the kernel may have cached; the caller frees both lists. */
-struct known {
-    fuse_ino_t node, parent;
-    char *name;
-};
-struct known *tree_known(struct volume *volume, size_t *count);
 
 /* ---- reach.c: judging, and opening what was judged ----------------------------------------------------------------- */
 
@@ -152,6 +146,16 @@ int reach_errno(struct volume *volume, fuse_req_t req, enum vault_op op, const c
 void ops_meta(struct fuse_lowlevel_ops *ops);
 void ops_tree(struct fuse_lowlevel_ops *ops);
 void ops_data(struct fuse_lowlevel_ops *ops);
+void ops_list(struct fuse_lowlevel_ops *ops);
+void ops_xattr(struct fuse_lowlevel_ops *ops);
+/* Judges a node and opens it, if it is still the file that the kernel means; -errno. */
+int open_judged(fuse_req_t req, fuse_ino_t ino, enum vault_op op, int flags, struct stat *attr, struct reach *reach);
+/* A handle holds its descriptor and its node. NULL without memory; then the descriptor is still the caller's. */
+struct handle *handle_make(struct volume *volume, struct node *node, int fd);
+void handle_end(struct volume *volume, struct handle *handle);
+struct handle *handle_of(const struct fuse_file_info *info);
+void handle_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info);
+void handle_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *info);
 /* Answers with the entry at an open O_PATH descriptor, which it closes; counts a lookup. */
 int entry_fill(struct volume *volume, struct node *parent, const char *name, int fd, struct fuse_entry_param *entry);
 /* As the caller, for what is made: owner and group, without losing the daemon's rights. */
@@ -181,7 +185,22 @@ size_t serve_observe(char *text, size_t room);
 /* Suspends what the deadline is for, if it has come. Milliseconds until then, or -1. */
 int serve_deadline(void);
 void serve_stop(void);
-int serve_flags_open(const char *directory);
+
+/* ---- flags.c -------------------------------------------------------------------------------------------------------- */
+
+struct flagged {
+    struct flagged *next;
+    uint32_t bits;
+    char workspace[];
+};
+
+/* Reads what an earlier daemon wrote into the directory; 0 or -errno. */
+int flags_open(const char *directory);
+int flags_save(void);
+uint32_t flags_of(const char *workspace);
+/* The entry of a workspace, made if need be; NULL without memory. */
+struct flagged *flags_at(const char *workspace);
+const struct flagged *flags_first(void);
 
 /* ---- volume.c ------------------------------------------------------------------------------------------------------ */
 

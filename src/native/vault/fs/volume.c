@@ -157,6 +157,21 @@ static int open_root(const char *source)
     return fd < 0 ? -errno : fd;
 }
 
+/* Reads ahead as far as one request may be long: the kernel's default is an eighth of that. Without sysfs it stays so. */
+static void read_ahead(const char *device)
+{
+    char path[64];
+    int fd;
+
+    snprintf(path, sizeof(path), "/sys/class/bdi/%s/read_ahead_kb", device);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (write(fd, "1024", 4) != 4)
+        fprintf(stderr, "sluice-vaultfs: %s keeps its default\n", path);
+    close(fd);
+}
+
 /* In one place at a time: what another mount shows under the same spelling is another file. */
 static int attach(struct volume *volume)
 {
@@ -168,6 +183,8 @@ static int attach(struct volume *volume)
     ops_meta(&ops);
     ops_tree(&ops);
     ops_data(&ops);
+    ops_list(&ops);
+    ops_xattr(&ops);
     snprintf(options, sizeof(options), "fsname=%s,subtype=vaultfs,allow_other,default_permissions,nosuid,nodev", volume_label);
     if (fuse_opt_add_arg(&args, "vaultfs") != 0 || fuse_opt_add_arg(&args, "-o") != 0 || fuse_opt_add_arg(&args, options) != 0)
         return ENOMEM;
@@ -179,6 +196,7 @@ static int attach(struct volume *volume)
         fuse_session_destroy(volume->session);
         return EIO;
     }
+    read_ahead(volume->device);
     if (pthread_create(&volume->thread, NULL, serve, volume) != 0) {
         fuse_session_unmount(volume->session);
         fuse_session_destroy(volume->session);
@@ -260,10 +278,40 @@ void volume_close(struct volume *volume)
     dispose(volume);
 }
 
+/* Every node and every (parent, name) that the kernel may have cached; the caller frees both lists. */
+struct known {
+    fuse_ino_t node, parent;
+    char *name;
+};
+
+static struct known *all_known(struct volume *volume, size_t *count)
+{
+    struct known *list;
+    size_t room = 1, used = 0;
+
+    pthread_mutex_lock(&volume->tree);
+    for (uint32_t i = 0; i < volume->known.count; i++)
+        for (struct name *name = volume->known.names[i]; name != NULL; name = name->chain)
+            room++;
+    list = calloc(room, sizeof(*list));
+    if (list != NULL) {
+        list[used++] = (struct known){FUSE_ROOT_ID, 0, NULL};
+        for (uint32_t i = 0; i < volume->known.count; i++)
+            for (struct name *name = volume->known.names[i]; name != NULL; name = name->chain) {
+                fuse_ino_t parent = name->parent == &volume->top ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)name->parent;
+
+                list[used++] = (struct known){(fuse_ino_t)(uintptr_t)name->node, parent, strdup(name->text)};
+            }
+    }
+    pthread_mutex_unlock(&volume->tree);
+    *count = used;
+    return list;
+}
+
 void volume_refresh(struct volume *volume)
 {
     size_t count;
-    struct known *known = tree_known(volume, &count);
+    struct known *known = all_known(volume, &count);
 
     for (size_t i = 0; known != NULL && i < count; i++) {
         /* ENOENT: the kernel has forgotten it by itself. */

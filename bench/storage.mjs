@@ -1,0 +1,106 @@
+// What a volume costs beside the bare directory that it serves: fio's sequential reads and writes, 4 KiB random reads, and
+// metadata. Rounds alternate between the two, so that a busy machine is busy for both; the ratio is of the medians. Before a cold
+// round both caches of the file are dropped, the volume's and the directory's. Without fio or root nothing is measured.
+
+import { execFileSync } from 'node:child_process'
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { vaultfsBackend } from '../dist/backends/vaultfs/index.js'
+
+export const promise = 'a volume beside the bare directory (median of rounds that alternate)'
+export const target = 'sequential >= 0.9, 4 KiB random reads >= 0.7, metadata >= 0.4'
+
+const ROUNDS = Number(process.env.ROUNDS ?? 5)
+const SIZE = '192M'
+const FILES = 1_500
+const WORKSPACE = 'spiffe://example.org/workspace/bench'
+
+/** Bytes a second. */
+function fio(directory, rw, more = []) {
+  const common = ['--name=volume', '--filename=data', `--directory=${directory}`, `--size=${SIZE}`, '--ioengine=psync']
+  const text = execFileSync('fio', [...common, `--rw=${rw}`, '--invalidate=0', '--output-format=json', ...more], {
+    encoding: 'utf8',
+    maxBuffer: 1 << 26,
+  })
+  const [job] = JSON.parse(text.slice(text.indexOf('{'))).jobs
+  return rw.includes('write') ? job.write.bw_bytes : job.read.bw_bytes
+}
+
+/** Drops what is cached of a file, written back first. */
+const drop = (path) => execFileSync('dd', [`if=${path}`, 'iflag=nocache', 'count=0'], { stdio: 'ignore' })
+
+const metadata = (directory) => {
+  const empty = join(directory, `m${Math.random()}`)
+  mkdirSync(empty)
+  const program = new URL('storage/metadata.mjs', import.meta.url).pathname
+  const rate = Number(execFileSync(process.execPath, [program, empty, String(FILES)], { encoding: 'utf8' }))
+  rmSync(empty, { recursive: true })
+  return rate
+}
+
+const WORKLOADS = {
+  'sequential read, cached': { run: (at) => fio(at, 'read', ['--bs=1M']), floor: 0.9 },
+  'sequential read, cold': { cold: true, run: (at) => fio(at, 'read', ['--bs=1M']), floor: 0.9 },
+  'sequential write, synced': { run: (at) => fio(at, 'write', ['--bs=1M', '--end_fsync=1']), floor: 0.9 },
+  '4 KiB random read, cached': { run: (at) => fio(at, 'randread', ['--bs=4k', '--io_size=64M']), floor: 0.7 },
+  '4 KiB random read, cold': { cold: true, run: (at) => fio(at, 'randread', ['--bs=4k', '--io_size=24M']), floor: 0.7 },
+  metadata: { run: metadata, floor: 0.4 },
+}
+
+const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? 0
+
+async function serve(directory) {
+  const [source, mount] = [join(directory, 'source'), join(directory, 'mount')]
+  mkdirSync(source)
+  const rules = [{ path: '/', access: 'read-write', clauses: [`sha256:${'0'.repeat(64)}`] }]
+  const driver = await vaultfsBackend.open({ attachInterfaces: [], stateDirectory: join(directory, 'state') })
+  const workspace = {
+    workspace: WORKSPACE,
+    onExpiry: 'hold',
+    storage: { backend: 'vaultfs', domain: 'host', volumes: [{ name: 'bench', source, mount, rules }] },
+  }
+  const source0 = { expiresAtMs: Date.now() + 86_400_000 }
+  const slice = { generation: 1, planDigest: `sha256:${'1'.repeat(64)}`, source: source0, workspaces: [workspace] }
+  await driver.commit(await driver.stage(vaultfsBackend.lower(slice)))
+  return { source, mount, driver }
+}
+
+export async function measure() {
+  if (process.getuid?.() !== 0 || !existsSync('/usr/bin/fio')) return { figure: 'needs root and fio', met: false }
+  const directory = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), 'sluice-storage-'))
+  const { source, mount, driver } = await serve(directory)
+  try {
+    closeSync(openSync(join(source, 'data'), 'w'))
+    fio(source, 'write', ['--bs=1M', '--end_fsync=1'])
+    const lines = []
+    let met = true
+    for (const [name, { run, cold, floor }] of Object.entries(WORKLOADS)) {
+      const rates = { bare: [], served: [] }
+      for (let round = 0; round < ROUNDS; round++)
+        for (const [who, at] of round % 2 === 0
+          ? [
+              ['bare', source],
+              ['served', mount],
+            ]
+          : [
+              ['served', mount],
+              ['bare', source],
+            ]) {
+          if (cold) for (const place of [mount, source]) drop(join(place, 'data'))
+          else if (name !== 'metadata') fio(at, 'read', ['--bs=1M'])
+          rates[who].push(run(at))
+        }
+      const ratio = median(rates.served) / median(rates.bare)
+      met &&= ratio >= floor
+      const unit = name === 'metadata' ? ['ops/s', 1] : ['MB/s', 1e6]
+      lines.push(
+        `${name} ${ratio.toFixed(2)} (${Math.round(median(rates.served) / unit[1])} of ${Math.round(median(rates.bare) / unit[1])} ${unit[0]})`,
+      )
+    }
+    return { figure: lines.join('; '), met }
+  } finally {
+    await driver.uninstall()
+    rmSync(directory, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,81 @@
+// Data through a volume: what fio writes it reads back, through the mount and from the bare directory, by every engine that
+// takes another way into the kernel; and what was answered before the daemon was killed is there, whole.
+
+import { execFile, spawn } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { promisify } from 'node:util'
+import { afterEach, describe, expect, it } from 'vitest'
+import { repositoryPath } from '../support/lab/repository.js'
+import { cannotServe, type Served, serve } from '../support/vault/served.js'
+
+let at: Served | undefined
+afterEach(async () => {
+  await at?.close()
+  at = undefined
+})
+
+const fio = (directory: string, words: readonly string[]) =>
+  promisify(execFile)(
+    'nice',
+    ['fio', '--name=job', '--filename=data', `--directory=${directory}`, '--size=16M', ...words],
+    {
+      maxBuffer: 1 << 26,
+    },
+  )
+
+describe.skipIf(cannotServe)('data through a volume', () => {
+  it.each([
+    ['written in order', ['--rw=write', '--bs=128k', '--ioengine=psync']],
+    ['written anywhere', ['--rw=randwrite', '--bs=4k', '--ioengine=psync']],
+    ['in blocks of any size', ['--rw=randwrite', '--bsrange=512-64k', '--ioengine=psync']],
+    ['written in vectors', ['--rw=randwrite', '--bs=8k', '--ioengine=pvsync']],
+    ['past the cache', ['--rw=randwrite', '--bs=4k', '--ioengine=psync', '--direct=1']],
+    ['through a mapping', ['--rw=randwrite', '--bs=4k', '--ioengine=mmap']],
+    ['from several threads', ['--rw=randwrite', '--bs=4k', '--ioengine=libaio', '--iodepth=16', '--direct=1']],
+    ['read and written at once', ['--rw=randrw', '--bs=4k', '--ioengine=psync', '--fsync=64']],
+  ])(
+    '%s is what is read',
+    async (_, words) => {
+      expect(existsSync('/usr/bin/fio'), 'fio is missing; run scripts/setup.sh tests').toBe(true)
+      at = await serve(['read-write /'])
+      const verified = ['--verify=crc32c', '--verify_fatal=1', '--randseed=7']
+      await fio(at.mount, [...words, ...verified, '--do_verify=1'])
+      await fio(at.source, [...words, ...verified, '--verify_only=1'])
+      expect(await at.refused()).toEqual([])
+    },
+    60_000,
+  )
+
+  it.each([1, 2, 3])(
+    'that was answered before the daemon was killed is there, whole (%i)',
+    async () => {
+      at = await serve(['read-write /'])
+      const { mount, source, pid } = at
+      const program = repositoryPath('test/support/vault/writer.py')
+      const child = spawn('python3', [program, join(mount, 'blocks')], { stdio: ['ignore', 'pipe', 'inherit'] })
+      let answered = -1
+      let refused = ''
+      for await (const line of createInterface({ input: child.stdout })) {
+        if (line.startsWith('refused')) refused = line
+        else answered = Number(line)
+        if (answered === 200) process.kill(pid(), 'SIGKILL')
+      }
+      // ENOTCONN or ECONNABORTED: an error, and no waiting.
+      expect(['refused 107', 'refused 103']).toContain(refused)
+      expect(answered).toBeGreaterThanOrEqual(200)
+      const octets = readFileSync(join(source, 'blocks'))
+      const torn: number[] = []
+      for (let i = 0; i * 4096 < octets.length; i++) {
+        const expected = Buffer.alloc(8)
+        expected.writeBigUInt64LE(BigInt(i))
+        const block = octets.subarray(i * 4096, (i + 1) * 4096)
+        if (!block.equals(Buffer.alloc(4096, expected))) torn.push(i)
+      }
+      expect(torn).toEqual([])
+      expect(octets.length / 4096).toBeGreaterThanOrEqual(answered + 1)
+    },
+    60_000,
+  )
+})
