@@ -30,8 +30,13 @@ export class Alive {
   /** undefined: it never was, or nobody kept it. */
   lastMs(): number | undefined {
     if (this.file === undefined) return undefined
-    // No file: nothing was ever live here.
-    return statSync(this.file, { throwIfNoEntry: false })?.mtimeMs
+    try {
+      // Kept in whole milliseconds; a double of seconds is not always one.
+      return Math.round(statSync(this.file).mtimeMs)
+    } catch {
+      // No file: nothing was ever live here, or nobody could keep it.
+      return undefined
+    }
   }
 
   private begin(nowMs: number): void {

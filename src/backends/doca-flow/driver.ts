@@ -6,15 +6,14 @@ import type { GrantId, LearnedGrant, WorkspaceId } from '../../plan/model.js'
 import type { Anchor, Cut, DenialBatch, Driver, Flag, Observed, OpenOptions, Probed, Staged } from '../backend.js'
 import { Alive } from './alive.js'
 import { addCounts, type Chains, destroy, load } from './chains.js'
+import { Device } from './device.js'
 import { docaFault } from './errors.js'
 import { Learned } from './learned.js'
-import { type Count, type Handle, Native, type Target } from './native.js'
-import { Parents } from './parents.js'
+import { type Count, Native } from './native.js'
 import { probeDoca } from './probe.js'
 import type { DocaProgram } from './program.js'
-import { COUNTERS, limitsOf, overflow } from './room.js'
+import { limitsOf, overflow } from './room.js'
 import { Samples } from './samples.js'
-import { buildScaffold } from './scaffold.js'
 
 const WAIT_MS = 5_000
 const RETRY_MS = 250
@@ -26,15 +25,6 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 interface Generation {
   readonly program: DocaProgram
   readonly chains: readonly Chains[]
-}
-
-interface Device {
-  readonly parents: Parents
-  readonly refused: Target
-  readonly sampled: Handle | undefined
-  /** Port ids by VUID; a port stays started until the device is closed. */
-  readonly ports: Map<string, number>
-  readonly numbers: ReadonlyMap<string, number>
 }
 
 export class DocaDriver implements Driver<DocaProgram> {
@@ -78,14 +68,14 @@ export class DocaDriver implements Driver<DocaProgram> {
     if (this.staged) await this.discard()
     const { native } = this
     this.recoverDevice()
-    this.device ??= this.openDevice()
+    this.device ??= Device.open(native, WAIT_MS)
     const { device } = this
     const short = overflow(limitsOf(native.facts().limits), program.workspaces, this.live?.program.workspaces ?? [])
     if (short) throw docaFault('DOCA_CAPACITY', short)
     const chains: Chains[] = []
     try {
       for (const at of program.workspaces)
-        chains.push(await load(native, at, this.portOf(device, at), program.generation, WAIT_MS, device.refused))
+        chains.push(await load(native, at, device.portOf(at), program.generation, WAIT_MS, device.refused))
     } catch (error) {
       for (const one of chains) destroy(native, one.pipes)
       throw error
@@ -116,7 +106,7 @@ export class DocaDriver implements Driver<DocaProgram> {
       this.staged = undefined
       if (before) this.tail = this.retire(before)
       else this.rebuilt()
-      this.expire()
+      this.expireAgain()
     })
   }
 
@@ -171,7 +161,7 @@ export class DocaDriver implements Driver<DocaProgram> {
   async observe(): Promise<Observed> {
     await this.tail
     const { live, device, native } = this
-    const drift = device && !this.isWhole(device) ? ['entries of the fence are gone from the device'] : []
+    const drift = device && !device.isWhole() ? ['entries of the fence are gone from the device'] : []
     const totals = this.totals()
     for (const { at, pipes } of drift.length > 0 ? [] : (live?.chains ?? []))
       addCounts(native, { at, pipes, port: 0 }, mapOf(totals.grants, at.workspace), totals.drops)
@@ -246,7 +236,7 @@ export class DocaDriver implements Driver<DocaProgram> {
     const timer = setInterval(() => {
       const { device, live } = this
       const was = whole
-      whole = device === undefined || this.isWhole(device)
+      whole = device === undefined || device.isWhole()
       if (whole && live) this.alive.beat(Date.now())
       if (was && !whole) changed()
     }, LOOK_MS).unref()
@@ -276,48 +266,15 @@ export class DocaDriver implements Driver<DocaProgram> {
 
   private shut(): void {
     clearTimeout(this.expiry)
-    if (!this.device) return
+    const { device } = this
     this.device = this.live = this.staged = undefined
     this.samples.forget()
-    this.native.call('closing the device', 'close')
-  }
-
-  private openDevice(): Device {
-    const { native } = this
-    const pci = process.env.SLUICE_DOCA_PCI ?? native.devices()[0]
-    if (pci === undefined) throw docaFault('DOCA_DEVICE', { what: 'looking for a device', why: 'there is none' })
-    native.openDevice(pci, COUNTERS)
-    try {
-      // A root without entries would otherwise hand everything to the kernel; releases that cannot say so have an explicit miss.
-      native.ask('defaultMiss', 1)
-      const numbers = new Map(native.representors().map(({ vuid }, i) => [vuid, i + 1]))
-      const scaffold = buildScaffold(native, WAIT_MS, native.ask('samplesOpen') >= 0)
-      const { refused, sampled } = scaffold
-      const parents = new Parents(native, scaffold, native.facts().updates)
-      return { parents, refused, sampled, ports: new Map(), numbers }
-    } catch (error) {
-      native.call('closing the device', 'close')
-      throw error
-    }
-  }
-
-  private portOf(device: Device, at: DocaProgram['workspaces'][number]): number {
-    const started = device.ports.get(at.vuid)
-    if (started !== undefined) return started
-    const port = device.numbers.get(at.vuid)
-    if (port === undefined) throw docaFault('DOCA_SLOT_ABSENT', { workspace: at.workspace, vuid: at.vuid })
-    this.native.call(`starting ${at.vuid}`, 'portStart', at.vuid, port)
-    device.ports.set(at.vuid, port)
-    return port
+    device?.close()
   }
 
   /** A device that was reset has lost everything: it is opened anew, closed to all until the next commit. */
   private recoverDevice(): void {
-    if (this.device && !this.isWhole(this.device)) this.shut()
-  }
-
-  private isWhole(device: Device): boolean {
-    return this.native.ask('settle', 0) >= 0 && this.native.inForce(device.parents.handles())
+    if (this.device && !this.device.isWhole()) this.shut()
   }
 
   private isFlagged(workspace: WorkspaceId): boolean {

@@ -4,6 +4,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { finish, printTable, type Row } from '../../../scripts/demo/report.js'
 import { longestGap, segmentOf, swallowed, towards } from '../../../scripts/demo/tcp-flow.js'
+import { because, either, expected } from '../../../scripts/demo/terms.js'
 import { ipFrame } from '../../support/frames.js'
 import type { SeenFrame } from '../../support/lab/wire.js'
 
@@ -49,6 +50,28 @@ describe('report', () => {
     const lines = printed.join('').split('\n')
     expect(lines.find((line) => line.includes('two'))).toMatch(/refused {2,}git_forge {3}UNEXPECTED/)
     expect(lines.find((line) => line.includes('one'))).not.toContain('UNEXPECTED')
+  })
+})
+
+describe('what a backend declares', () => {
+  const exact = { silent: false, stateless: false, denials: 'all' } as const
+  const card = { silent: true, stateless: true, denials: 'unallowed' } as const
+
+  it('changes nothing about a backend that declares nothing', () => {
+    expect(expected({ expect: 'refused' }, exact)).toEqual({ expect: 'refused', by: '' })
+    expect(expected({ expect: 'dropped', stateless: 'allowed' }, exact)).toEqual({ expect: 'dropped', by: '' })
+    expect(because('no-grant', either(false, 'reset', 'open', 'refusals: silent'))).toBe('no-grant')
+  })
+
+  it('is what a probe is judged by, and stands in its row', () => {
+    expect(expected({ expect: 'refused' }, card)).toEqual({ expect: 'dropped', by: 'refusals: silent' })
+    expect(expected({ expect: 'dropped', stateless: 'allowed' }, card)).toEqual({
+      expect: 'allowed',
+      by: 'flowState: none',
+    })
+    expect(expected({ expect: 'allowed' }, card)).toEqual({ expect: 'allowed', by: '' })
+    const notice = either(true, 'reset', 'open', 'refusals: silent')
+    expect([notice.expect, because('no-grant', notice)]).toEqual(['open', 'no-grant; refusals: silent'])
   })
 })
 
