@@ -2,7 +2,7 @@
 // scrape shows their numbers as they are then. The label `sink` is bounded by agent.yaml.
 
 import { Counter, Gauge, type Registry } from 'prom-client'
-import type { SinkStatus } from '../audit/sinks/delivery.js'
+import type { SinkStatus } from '../audit/sinks/terms.js'
 
 export function sinkMetrics(registry: Registry, read: () => readonly SinkStatus[]): void {
   const shared = { labelNames: ['sink'], registers: [registry] }

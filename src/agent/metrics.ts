@@ -8,7 +8,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Fact, FactOf } from '../audit/fact.js'
 import type { JournalStatus } from '../audit/journal.js'
-import type { SinkStatus } from '../audit/sinks/delivery.js'
+import type { SinkStatus } from '../audit/sinks/terms.js'
 import type { Counters } from '../dns/counters.js'
 import type { Command } from './command.js'
 import { nameMetrics } from './metrics-names.js'

@@ -8,19 +8,14 @@ import type { Fact, FactOf } from '../audit/fact.js'
 import type { Mark } from '../audit/head.js'
 import type { JournalStatus } from '../audit/journal.js'
 import { type Cursor, FIRST_CURSOR, readCursor } from '../audit/sinks/cursor.js'
-import {
-  cursorFile,
-  Delivery,
-  type DeliveryEffects,
-  type DeliveryTerms,
-  type SinkStatus,
-} from '../audit/sinks/delivery.js'
+import { Delivery } from '../audit/sinks/delivery.js'
 import { openFileSink } from '../audit/sinks/file-sink.js'
 import { openHttpSink } from '../audit/sinks/http-sink.js'
 import { openNatsSink } from '../audit/sinks/nats-sink.js'
 import { selection } from '../audit/sinks/select.js'
 import type { Sink } from '../audit/sinks/sink.js'
 import { openSyslogSink } from '../audit/sinks/syslog-sink.js'
+import { cursorFile, type DeliveryEffects, type DeliveryTerms, type SinkStatus } from '../audit/sinks/terms.js'
 import { causeChain } from '../base/fault.js'
 import type { SinkConfig } from './config-sinks.js'
 import { policyContext } from './context.js'

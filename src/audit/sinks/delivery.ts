@@ -2,81 +2,25 @@
 // when it was taken. What cannot be delivered now waits in the journal, behind growing pauses; what would be refused for ever
 // is found by halving the batch, and set aside. Nobody waits for any of this.
 
-import { join } from 'node:path'
 import { causeChain, Fault } from '../../base/fault.js'
-import type { Fact } from '../fact.js'
 import { type Cursor, FIRST_CURSOR, readCursor, type Settled, writeCursor } from './cursor.js'
 import { DeadLetters } from './dead.js'
 import { sinkFault } from './errors.js'
-import { failed, type OutageTerms, STANDING, type Standing, worked } from './outage.js'
+import { failed, STANDING, type Standing, worked } from './outage.js'
 import type { Sink, SinkLine } from './sink.js'
 import { oldestIn, Spool, type SpoolLine } from './spool.js'
-
-export interface DeliveryTerms extends OutageTerms {
-  readonly maxEvents: number
-  readonly maxBytes: number
-  /** For one batch. */
-  readonly timeoutMs: number
-  /** Between two looks for new events. */
-  readonly pollMs: number
-  readonly deadBytes: number
-}
-export const DELIVERY: DeliveryTerms = {
-  maxEvents: 500,
-  maxBytes: 1 << 20,
-  timeoutMs: 10_000,
-  pollMs: 500,
-  retryMs: 500,
-  longestMs: 60_000,
-  outageMs: 5_000,
-  deadBytes: 16 << 20,
-}
+import {
+  cursorFile,
+  DELIVERY,
+  type DeliveryEffects,
+  type DeliverySetting,
+  type DeliveryTerms,
+  deadFile,
+  type SinkStatus,
+} from './terms.js'
 
 /** When the agent stops, in a row and without pauses. */
 const LAST_TRIES = 3
-
-export interface DeliverySetting {
-  readonly name: string
-  readonly kind: string
-  /** The journal. */
-  readonly eventsFile: string
-  /** Where cursor and dead letters are. */
-  readonly directory: string
-  readonly open: () => Promise<Sink>
-  /** An event as this sink gets it; undefined: it does not want it. */
-  readonly select?: (text: string) => string | undefined
-  readonly terms?: Partial<DeliveryTerms>
-}
-
-export interface DeliveryEffects {
-  /** Milliseconds since 1970. */
-  readonly nowMs: () => number
-  /** In [0, 1), for pauses. */
-  readonly chance: () => number
-  /** The last event of the journal that is on stable storage. */
-  readonly durable: () => number
-  /** Resolves after that long, or at once when woken; never rejects. */
-  readonly sleep: (ms: number, wake: AbortSignal) => Promise<void>
-  /** Into the trail. */
-  readonly tell: (fact: Fact) => void
-}
-
-export interface SinkStatus extends Settled {
-  readonly name: string
-  readonly kind: string
-  /** `waiting`: everything was delivered. `stopped`: no agent runs. */
-  readonly state: 'delivering' | 'waiting' | 'failing' | 'stopped'
-  /** The last event that is settled, and how many of the journal are not. */
-  readonly sequence: number
-  readonly lag: number
-  /** Deliveries that failed, since the agent started. */
-  readonly failures: number
-  /** What it failed with last, until it works again. */
-  readonly error?: string
-}
-
-export const cursorFile = (directory: string, name: string): string => join(directory, `${name}.cursor.json`)
-export const deadFile = (directory: string, name: string): string => join(directory, `${name}.dead.ndjson`)
 
 export class Delivery {
   private readonly terms: DeliveryTerms

@@ -3,7 +3,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { addsUp, readCursor } from '../../../src/audit/sinks/cursor.js'
-import { cursorFile, deadFile } from '../../../src/audit/sinks/delivery.js'
+import { cursorFile, deadFile } from '../../../src/audit/sinks/terms.js'
 import { linesIn, putLines, SEALING } from './rig.js'
 import { Receiver, Spooled, until, upTo } from './sink-rig.js'
 

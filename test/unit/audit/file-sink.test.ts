@@ -12,8 +12,8 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { cursorFile } from '../../../src/audit/sinks/delivery.js'
 import { type FileSinkTerms, openFileSink, rotatedFiles } from '../../../src/audit/sinks/file-sink.js'
+import { cursorFile } from '../../../src/audit/sinks/terms.js'
 import { linesIn } from './rig.js'
 import { Spooled, until, upTo } from './sink-rig.js'
 
