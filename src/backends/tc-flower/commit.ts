@@ -2,44 +2,39 @@
 // is between two of them is judged by one generation or the other, never by half of one. What cannot be turned is turned back.
 
 import type { Kernel } from './kernel.js'
-import { PRIO, switchRule, type Turn } from './place.js'
-import { type Post, switchIn } from './post.js'
+import { PRIO, switchRule } from './place.js'
+import { type Post, requireInForce, switchIn } from './post.js'
 import type { HeldGeneration } from './record.js'
 
-export interface Turned {
-  readonly post: Post
-  readonly turn: Turn
+/** A generation with the places of its workspaces. */
+export interface Placed {
+  readonly generation: HeldGeneration
+  readonly posts: readonly Post[]
 }
 
-/** Throws FLOWER_KERNEL, FLOWER_NOT_OFFLOADED; then everything leads where it led before. */
-export function turn(
-  kernel: Kernel,
-  next: HeldGeneration,
-  posts: readonly Post[],
-  before: { readonly generation: HeldGeneration; readonly posts: readonly Post[] } | undefined,
-): void {
-  const rules = posts.flatMap((post) =>
-    post.stations.map((station) => switchRule(station, post.ports, next.turn, next)),
-  )
+const MOST = 512
+
+/** Ends read back. Throws FLOWER_KERNEL, FLOWER_NOT_OFFLOADED; then everything leads where it led before. */
+export function turn(kernel: Kernel, next: Placed, before: Placed | undefined): void {
+  const gone = (from: readonly Post[], by: readonly Post[]): Post[] =>
+    from.filter((post) => !by.some((one) => one.interface === post.interface))
+  const old = before?.posts ?? []
   try {
-    for (let from = 0; from < rules.length; from += 512) kernel.put(rules.slice(from, from + 512), true)
+    point(kernel, next)
+    for (const post of next.posts) requireInForce(kernel, post, switchIn, 'the switch')
   } catch (error) {
-    const old = before?.posts ?? []
-    const back = old.flatMap((post) =>
-      post.stations.map((station) =>
-        switchRule(
-          station,
-          post.ports,
-          (before as { generation: HeldGeneration }).generation.turn,
-          (before as { generation: HeldGeneration }).generation,
-        ),
-      ),
-    )
-    for (const post of posts) if (!old.some((one) => one.interface === post.interface)) shut(kernel, post)
-    for (let from = 0; from < back.length; from += 512) kernel.put(back.slice(from, from + 512), true)
+    for (const post of gone(next.posts, old)) shut(kernel, post)
+    if (before) point(kernel, before)
     throw error
   }
-  for (const post of before?.posts ?? []) if (!posts.some((one) => one.interface === post.interface)) shut(kernel, post)
+  for (const post of gone(old, next.posts)) shut(kernel, post)
+}
+
+function point(kernel: Kernel, { generation, posts }: Placed): void {
+  const rules = posts.flatMap((post) =>
+    post.stations.map((station) => switchRule(station, post.ports, generation.turn, generation)),
+  )
+  for (let from = 0; from < rules.length; from += MOST) kernel.put(rules.slice(from, from + MOST), true)
 }
 
 /** Takes the switch away: what is left is the refusal at the end. */

@@ -13,33 +13,25 @@ import { Learned } from './learned.js'
 import { Native } from './native.js'
 import { Counts, lookAtAll } from './observe.js'
 import type { Turn } from './place.js'
-import {
-  baseIn,
-  type Flags,
-  flagIn,
-  lay,
-  matching,
-  nameOf,
-  type Post,
-  postOf,
-  raise,
-  requirePost,
-  type Seat,
-  switchIn,
-} from './post.js'
+import { type Flags, flagIn, lay, nameOf, type Post, postOf, raise, requirePost, type Seat, switchIn } from './post.js'
 import { probeFlower } from './probe.js'
 import type { FlowerProgram } from './program.js'
 import {
+  type FlagFile,
   type HeldGeneration,
   type HeldWorkspace,
+  readFlags,
   readState,
   removeState,
   type StateFile,
+  writeFlags,
   writeState,
 } from './record.js'
 import { closedAfter, seatsOf } from './seats.js'
 import { clearTurn, foundIn, loadWorkspace } from './stage.js'
+import { bare, closeNow, matching, saidOpen, UNFLAGGED, unattached } from './unattached.js'
 import { withdraw } from './uninstall.js'
+import { watchInterfaces } from './watch.js'
 
 const RETRY_MS = 250
 /** What setTimeout takes. */
@@ -48,7 +40,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 interface Ready {
   readonly next: HeldGeneration
   readonly posts: readonly Post[]
-  /** Those that this stage was the first to close. */
+  /** Stations that this stage was the first to close. */
   readonly laid: readonly Post[]
 }
 
@@ -66,18 +58,20 @@ export class FlowerDriver implements Driver<FlowerProgram> {
     private readonly kernel: Kernel,
     private readonly options: OpenOptions,
     private state: StateFile,
+    flags: FlagFile,
     private readonly damage: string | undefined,
     private readonly nowMs: () => number,
   ) {
     this.learned = new Learned(kernel)
-    this.flags = { quarantined: new Set(state.quarantined), suspended: new Set(state.suspended) }
+    this.flags = { quarantined: new Set(flags.quarantined), suspended: new Set(flags.suspended) }
   }
 
   /** Takes up what an earlier agent left. `nowMs` is the clock of learned grants. Throws FLOWER_UNAVAILABLE. */
   static async open(options: OpenOptions, nowMs: () => number = Date.now): Promise<FlowerDriver> {
     const native = Native.open()
     const { state, damage } = await readState(options.stateDirectory)
-    const driver = new FlowerDriver(new Kernel(native, nameOf), options, state, damage, nowMs)
+    const { flags, damage: lost } = readFlags(options.stateDirectory)
+    const driver = new FlowerDriver(new Kernel(native, nameOf), options, state, flags, damage ?? lost, nowMs)
     driver.adopt()
     return driver
   }
@@ -100,7 +94,7 @@ export class FlowerDriver implements Driver<FlowerProgram> {
         const seat = seats[i] as Seat
         const post = requirePost(kernel.native, this.uplink(), { ...seat, workspace: at.workspace })
         posts.push(post)
-        if (lay(kernel, post, this.flagsOf(at.workspace))) laid.push(post)
+        lay(kernel, post, this.flagsOf(at.workspace), laid)
         this.learned.forget(post, turn, at.bands)
         const digests = await loadWorkspace(kernel, at, post, turn)
         const { workspace, grants, clauses, bands } = at
@@ -108,12 +102,14 @@ export class FlowerDriver implements Driver<FlowerProgram> {
       }
     } catch (error) {
       for (const post of posts) for (const station of post.stations) await clearTurn(kernel, station, turn)
-      for (const post of laid) withdraw(kernel, post)
+      this.reopen(laid)
       throw error
     }
     const { generation, planDigest } = program
-    this.staged = { next: { generation, planDigest, turn, workspaces }, posts, laid }
-    this.closeUnattached(seats)
+    const uplink = this.uplink()
+    const next = { generation, planDigest, turn, ...(uplink === undefined ? {} : { uplink }), workspaces }
+    this.staged = { next, posts, laid }
+    for (const post of this.unattached(seats)) lay(kernel, post, UNFLAGGED)
     return { generation, planDigest }
   }
 
@@ -131,9 +127,15 @@ export class FlowerDriver implements Driver<FlowerProgram> {
     }
     this.learned.carry(next.workspaces, next.generation)
     for (const [i, at] of next.workspaces.entries()) this.learned.sync(at, posts[i] as Post, next.turn, this.nowMs())
+    // A flag that was set while this was loaded is above it from its first packet on.
+    for (const [i, { workspace }] of next.workspaces.entries()) {
+      const flags = this.flagsOf(workspace)
+      if (flags.quarantined || flags.suspended) raise(this.kernel, posts[i] as Post, flags)
+    }
     const before = live && { generation: live, posts: live.workspaces.flatMap((at) => this.postOf(at) ?? []) }
-    turnSwitches(this.kernel, next, posts, before ?? undefined)
+    turnSwitches(this.kernel, { generation: next, posts }, before ?? undefined)
     this.staged = undefined
+    if (live && live.uplink !== next.uplink) for (const post of before?.posts ?? []) this.leaveUplink(post)
     const closed = closedAfter(this.state.closed, live?.workspaces ?? [], next.workspaces)
     await this.save({ live: next, next: null, closed })
     if (before) this.tail = this.retire(before.generation, before.posts)
@@ -146,19 +148,47 @@ export class FlowerDriver implements Driver<FlowerProgram> {
     if (!staged) return
     for (const post of staged.posts)
       for (const station of post.stations) await clearTurn(this.kernel, station, staged.next.turn)
-    for (const post of staged.laid) withdraw(this.kernel, post)
+    this.reopen(staged.laid)
+  }
+
+  /** What this stage was the first to close, but for interfaces that may only carry fenced traffic. */
+  private reopen(laid: readonly Post[]): void {
+    const closed = matching(this.options.attachInterfaces)
+    for (const post of laid) {
+      const own = post.stations.every(({ ifindex }) => ifindex === post.ports.slot)
+      if (!own || !closed.includes(post.interface)) withdraw(this.kernel, post)
+    }
+  }
+
+  watch(changed: () => void): () => void {
+    const seats = (): readonly Seat[] => [...(this.state.live?.workspaces ?? []), ...this.state.closed]
+    const names = (): string[] => {
+      const uplink = this.uplink()
+      const all = [...seats().map((seat) => seat.interface), ...matching(this.options.attachInterfaces)]
+      return [...new Set(uplink === undefined ? all : [...all, uplink])]
+    }
+    return watchInterfaces(this.kernel.native, names, (name) => this.closeAgain(name, seats()), changed)
+  }
+
+  /** Whoever is told puts the fence back; until then it is closed. */
+  private closeAgain(name: string, seats: readonly Seat[]): void {
+    if (name === this.uplink()) return
+    const at = this.state.live?.workspaces.find((one) => one.interface === name)
+    const post = this.postOf(seats.find((one) => one.interface === name) ?? bare(name))
+    closeNow(this.kernel, post, at ? this.flagsOf(at.workspace) : UNFLAGGED)
   }
 
   async flag(workspace: WorkspaceId, flag: Flag, on: boolean): Promise<void> {
     if (on) this.flags[flag].add(workspace)
     else this.flags[flag].delete(workspace)
-    const at = [this.state.live, this.staged?.next]
-      .flatMap((held) => held?.workspaces ?? [])
-      .find((one) => one.workspace === workspace)
-    const post = at && this.postOf(at)
-    if (post) raise(this.kernel, post, this.flagsOf(workspace))
+    const of = <T extends { readonly workspace: WorkspaceId }>(list: readonly T[] | undefined): T | undefined =>
+      list?.find((one) => one.workspace === workspace)
+    const live = of(this.state.live?.workspaces)
+    const coming = of(this.staged?.next.workspaces)
+    const posts = [live && this.postOf(live), this.staged?.posts.find((post) => post.interface === coming?.interface)]
+    for (const post of posts) if (post) raise(this.kernel, post, this.flagsOf(workspace))
     const { quarantined, suspended } = this.flags
-    await this.save({ quarantined: [...quarantined].sort(), suspended: [...suspended].sort() })
+    writeFlags(this.options.stateDirectory, { quarantined: [...quarantined].sort(), suspended: [...suspended].sort() })
   }
 
   /** Judged packet by packet: there are no flows to count, and no time is kept. */
@@ -181,7 +211,7 @@ export class FlowerDriver implements Driver<FlowerProgram> {
         suspended: seen.suspended,
         learned: this.learned.list(this.nowMs()),
       },
-      drift: [...damage, ...seen.drift, ...this.openInterfaces()],
+      drift: [...damage, ...seen.drift, ...saidOpen(this.kernel, this.unattached(live?.workspaces ?? []))],
       counters: seen.counts.counters(),
       drops: seen.counts.dropped(),
     }
@@ -230,7 +260,7 @@ export class FlowerDriver implements Driver<FlowerProgram> {
     if (!live) return []
     return live.workspaces.flatMap((at) => {
       const post = this.postOf(at)
-      return post ? [anchorOf(this.kernel, at.workspace, post, live, this.uplink() ?? '')] : []
+      return post ? [anchorOf(this.kernel, at.workspace, post, live, live.uplink ?? '')] : []
     })
   }
 
@@ -280,12 +310,14 @@ export class FlowerDriver implements Driver<FlowerProgram> {
       }
     }
     if (live) this.expireAgain()
+    if (this.options.flower)
+      for (const name of matching(this.options.attachInterfaces)) this.closeAgain(name, live?.workspaces ?? [])
   }
 
   /** Whether every switch leads into this generation. */
-  private leads({ workspaces, generation, planDigest }: HeldGeneration): boolean {
+  private leads({ workspaces, generation, planDigest, uplink }: HeldGeneration): boolean {
     return workspaces.every((at) => {
-      const stations = this.postOf(at)?.stations ?? []
+      const stations = postOf(this.kernel.native, uplink, at)?.stations ?? []
       return (
         stations.length > 0 &&
         stations.every((station) => {
@@ -320,27 +352,19 @@ export class FlowerDriver implements Driver<FlowerProgram> {
     return this.options.flower?.software ? undefined : this.options.flower?.uplink
   }
 
+  /** Where a workspace of the live plan is judged: as it was placed, whatever the configuration says by now. */
   private postOf(seat: Seat): Post | undefined {
-    return postOf(this.kernel.native, this.uplink(), seat)
+    const { live } = this.state
+    return postOf(this.kernel.native, live ? live.uplink : this.uplink(), seat)
   }
 
-  /** Interfaces that may only carry fenced traffic and have no workspace are closed. */
-  private closeUnattached(seats: readonly Seat[]): void {
-    for (const post of this.unattached(seats)) lay(this.kernel, post, { quarantined: false, suspended: false })
-  }
-
-  private openInterfaces(): string[] {
-    return this.unattached(this.state.live?.workspaces ?? [])
-      .filter((post) =>
-        post.stations.some((station) => !baseIn(station, this.kernel.native.list({ ...station, chain: 0 }))),
-      )
-      .map((post) => `the interface ${post.interface} carries no workspace and is open`)
+  /** The plan before had another uplink, or this one has none: nothing of ours stays there. */
+  private leaveUplink({ stations, ports }: Post): void {
+    withdraw(this.kernel, { stations: stations.filter(({ ifindex }) => ifindex !== ports.slot) })
   }
 
   private unattached(seats: readonly Seat[]): Post[] {
-    return matching(this.options.attachInterfaces)
-      .filter((name) => !seats.some((seat) => seat.interface === name))
-      .flatMap((name) => this.postOf({ interface: name, mac: '', number: 0 }) ?? [])
+    return unattached(this.options.attachInterfaces, seats, (seat) => this.postOf(seat))
   }
 
   /** Written one after another, each as everything is by then. */

@@ -72,7 +72,12 @@ export function look(
 ): Sight {
   const drift: string[] = []
   const flags = { quarantined: false, suspended: false }
-  if (!post) return { attached: false, drift: [`the interface ${at.interface} of ${at.workspace} is gone`], ...flags }
+  if (!post)
+    return {
+      attached: false,
+      drift: [`the interface ${at.interface} of ${at.workspace}, or the uplink, is gone`],
+      ...flags,
+    }
   let attached = true
   for (const [i, station] of post.stations.entries()) {
     const where = `${at.interface} ${station.side}`

@@ -58,7 +58,7 @@ export const chainAt = (station: Station, turn: Turn, number: number): number =>
 export const chainsOf = (station: Station, turn: Turn): number[] => [1, 2, 3].map((n) => chainAt(station, turn, n))
 
 /** Filters that hardware has to take as well lie in both; the enforcing side's own traffic is software's alone. */
-const placeOf = (station: Station, ports: Ports): Place =>
+export const placeOf = (station: Station, ports: Ports): Place =>
   ports.uplink === undefined || station.side === 'own' ? 'software' : 'both'
 
 export function lastRule(station: Station, ports: Ports): Rule {

@@ -6,7 +6,7 @@ import type { WorkspaceId } from '../../plan/model.js'
 import { flowerFault } from './errors.js'
 import type { Kernel } from './kernel.js'
 import type { Native } from './native.js'
-import { flagRule, lastRule, type Ports, PRIO, type Station, stationsOf } from './place.js'
+import { flagRule, lastRule, type Ports, PRIO, placeOf, type Station, stationsOf } from './place.js'
 import type { Found } from './rule.js'
 
 export interface Flags {
@@ -26,18 +26,19 @@ export interface Post extends Seat {
   readonly stations: readonly Station[]
 }
 
-/** undefined: the interface is not there. Throws FLOWER_UPLINK_ABSENT. */
+/** undefined: the interface, or the uplink, is not there. */
 export function postOf(native: Native, uplink: string | undefined, seat: Seat): Post | undefined {
   const slot = native.ifindex(seat.interface)
-  if (slot === 0) return undefined
   const up = uplink === undefined ? undefined : native.ifindex(uplink)
-  if (uplink !== undefined && (up ?? 0) === 0) throw flowerFault('FLOWER_UPLINK_ABSENT', { interface: uplink })
+  if (slot === 0 || up === 0) return undefined
   const ports: Ports = { slot, number: seat.number, ...(up === undefined ? {} : { uplink: up }) }
   return { ...seat, ports, stations: stationsOf(ports, seat.mac) }
 }
 
-/** As `postOf`; throws FLOWER_SLOT_ABSENT too. */
+/** Throws FLOWER_UPLINK_ABSENT, FLOWER_SLOT_ABSENT. */
 export function requirePost(native: Native, uplink: string | undefined, seat: Seat & { workspace: WorkspaceId }): Post {
+  if (uplink !== undefined && native.ifindex(uplink) === 0)
+    throw flowerFault('FLOWER_UPLINK_ABSENT', { interface: uplink })
   const post = postOf(native, uplink, seat)
   if (!post) throw flowerFault('FLOWER_SLOT_ABSENT', { workspace: seat.workspace, interface: seat.interface })
   return post
@@ -55,58 +56,58 @@ export const switchIn = (station: Station, found: readonly Found[]): Found | und
 export const flagIn = (station: Station, found: readonly Found[]): Found | undefined =>
   found.find(isAt(station, PRIO.flag))
 
-/** Closes every station of a post that was not closed yet. True when it closed one. */
-export function lay(kernel: Kernel, post: Post, flags: Flags): boolean {
-  let laid = false
-  for (const station of post.stations) {
-    kernel.makeHooks(station.ifindex)
-    const found = kernel.native.list({ ...station, chain: 0 })
-    if (baseIn(station, found)) continue
-    kernel.put([lastRule(station, post.ports)], true)
-    laid = true
+/** There, and in hardware where it has to be. */
+const inForce = (station: Station, ports: Ports, found: Found | undefined): boolean =>
+  found !== undefined && (found.inHardware || placeOf(station, ports) === 'software')
+
+/** Throws FLOWER_NOT_OFFLOADED for a filter of chain 0 that was put and is not in force, FLOWER_KERNEL when it is not there. */
+export function requireInForce(
+  kernel: Kernel,
+  { stations, ports, interface: name }: Post,
+  which: (station: Station, found: readonly Found[]) => Found | undefined,
+  filter: string,
+): void {
+  for (const station of stations) {
+    const found = which(station, kernel.native.list({ ...station, chain: 0 }))
+    if (inForce(station, ports, found)) continue
+    if (found) throw flowerFault('FLOWER_NOT_OFFLOADED', { interface: name, filter, why: 'it is not in hardware' })
+    throw flowerFault('FLOWER_KERNEL', { what: `${filter} of ${name}`, why: 'it was not there when read back' })
   }
-  raise(kernel, post, flags)
-  return laid
 }
 
-/** Sets or lifts the flag of a post, both directions in one system call, and reads it back. Throws FLOWER_KERNEL. */
-export function raise(kernel: Kernel, { stations, ports }: Post, flags: Flags): void {
-  const on = flags.quarantined || flags.suspended
-  if (on)
+/**
+ * Closes every station of a post that was not closed yet; each that it is the first to close goes to `added`, also when it fails.
+ * Throws FLOWER_KERNEL, FLOWER_NOT_OFFLOADED.
+ */
+export function lay(kernel: Kernel, post: Post, flags: Flags, added: Post[] = []): void {
+  for (const station of post.stations) {
+    const found = baseIn(station, kernel.native.list({ ...station, chain: 0 }))
+    if (inForce(station, post.ports, found)) continue
+    if (!found) added.push({ ...post, stations: [station] })
+    kernel.makeHooks(station.ifindex)
+    kernel.put([lastRule(station, post.ports)], true)
+  }
+  requireInForce(kernel, post, baseIn, 'the refusal at the end')
+  raise(kernel, post, flags)
+}
+
+/**
+ * Sets or lifts the flag of a post, both directions in one system call, and reads it back. Throws FLOWER_KERNEL,
+ * FLOWER_NOT_OFFLOADED.
+ */
+export function raise(kernel: Kernel, post: Post, flags: Flags): void {
+  const { stations, ports } = post
+  if (flags.quarantined || flags.suspended) {
     kernel.put(
       stations.map((station) => flagRule(station, ports, flags)),
       true,
     )
-  else
-    kernel.take(
-      stations.flatMap((station) =>
-        flagIn(station, kernel.native.list({ ...station, chain: 0 }))
-          ? [{ ifindex: station.ifindex, hook: station.hook, chain: 0, priority: PRIO.flag, handle: station.handle }]
-          : [],
-      ),
-    )
-  for (const station of stations) {
-    const there = flagIn(station, kernel.native.list({ ...station, chain: 0 })) !== undefined
-    if (there !== on) {
-      const what = `${on ? 'setting' : 'lifting'} the flag at number ${station.ifindex}`
-      throw flowerFault('FLOWER_KERNEL', { what, why: 'it was not there when read back' })
-    }
+    requireInForce(kernel, post, flagIn, 'the flag')
+    return
   }
+  const set = stations.filter((station) => flagIn(station, kernel.native.list({ ...station, chain: 0 })))
+  kernel.take(set.map(({ ifindex, hook, handle }) => ({ ifindex, hook, chain: 0, priority: PRIO.flag, handle })))
 }
-
-/** Interfaces of this network namespace that only ever carry fenced traffic. */
-export const matching = (patterns: readonly string[]): readonly string[] =>
-  patterns.length === 0
-    ? []
-    : readdirSync('/sys/class/net').filter((name) => patterns.some((pattern) => shellPattern(pattern).test(name)))
-
-const shellPattern = (pattern: string): RegExp =>
-  new RegExp(
-    `^${pattern
-      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-      .replaceAll('*', '.*')
-      .replaceAll('?', '.')}$`,
-  )
 
 /** What an interface is called, for a message; its number where nobody knows. */
 export function nameOf(ifindex: number): string {

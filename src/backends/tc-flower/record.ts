@@ -1,12 +1,14 @@
 // What this driver last put into the kernel, in a file of the state directory: names for the numbers in the kernel, digests of
-// what was read back, flags of workspaces that are not here yet. The kernel is right about what is live: of `live` and `next`
+// what was read back. The kernel is right about what is live: of `live` and `next`
 // the one counts that its switches name.
 
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Digest, isDigest } from '../../base/digest.js'
 import type { GrantId, WorkspaceId } from '../../plan/model.js'
 import type { ClauseId } from '../../policy/model.js'
+import type { Flag } from '../backend.js'
 import { flowerFault } from './errors.js'
 import type { Turn } from './place.js'
 import type { LearnedBand } from './program.js'
@@ -28,6 +30,8 @@ export interface HeldGeneration {
   readonly generation: number
   readonly planDigest: Digest
   readonly turn: Turn
+  /** Absent: in software. */
+  readonly uplink?: string
   readonly workspaces: readonly HeldWorkspace[]
 }
 
@@ -39,8 +43,6 @@ export interface StateFile {
   readonly live: HeldGeneration | null
   /** Written before the switches are turned. */
   readonly next: HeldGeneration | null
-  readonly quarantined: readonly WorkspaceId[]
-  readonly suspended: readonly WorkspaceId[]
   readonly closed: readonly Closed[]
 }
 
@@ -48,8 +50,6 @@ export const EMPTY_STATE_FILE: StateFile = {
   format: 1,
   live: null,
   next: null,
-  quarantined: [],
-  suspended: [],
   closed: [],
 }
 export const STATE_NAME = 'tc-flower.json'
@@ -81,11 +81,7 @@ function isState(value: Partial<StateFile> | null): value is StateFile {
           typeof one.interface === 'string' &&
           [one.grants, one.clauses, one.bands, one.digests].every((list) => Array.isArray(list)),
       ))
-  return (
-    generation(value.live) &&
-    generation(value.next) &&
-    [value.quarantined, value.suspended, value.closed].every((list) => Array.isArray(list))
-  )
+  return generation(value.live) && generation(value.next) && Array.isArray(value.closed)
 }
 
 /** Whole or not at all: written beside, synced, renamed. Throws FLOWER_STATE. */
@@ -110,4 +106,46 @@ export async function writeState(directory: string, state: StateFile): Promise<v
   }
 }
 
-export const removeState = (directory: string): Promise<void> => rm(join(directory, STATE_NAME), { force: true })
+export async function removeState(directory: string): Promise<void> {
+  for (const name of [STATE_NAME, FLAGS_NAME]) await rm(join(directory, name), { force: true })
+}
+
+/** Flags of workspaces, in a small file of their own: written in one turn, so that a quarantine waits for no load. */
+export type FlagFile = Readonly<Record<Flag, readonly WorkspaceId[]>>
+export const FLAGS_NAME = 'tc-flower-flags.json'
+const NO_FLAGS: FlagFile = { quarantined: [], suspended: [] }
+
+/** None when there is no file, or one that cannot be read; the kernel has those of the workspaces that are here. */
+export function readFlags(directory: string): { readonly flags: FlagFile; readonly damage?: string } {
+  try {
+    const value = JSON.parse(readFileSync(join(directory, FLAGS_NAME), 'utf8')) as Partial<FlagFile> | null
+    const { quarantined, suspended } = value ?? {}
+    if (isTexts(quarantined) && isTexts(suspended)) return { flags: { quarantined, suspended } }
+    return { flags: NO_FLAGS, damage: 'flags are not in the form that this version writes' }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { flags: NO_FLAGS }
+    return { flags: NO_FLAGS, damage: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+const isTexts = (list: unknown): list is readonly string[] =>
+  Array.isArray(list) && list.every((one) => typeof one === 'string')
+
+/** As `writeState`. Throws FLOWER_STATE. */
+export function writeFlags(directory: string, flags: FlagFile): void {
+  const path = join(directory, FLAGS_NAME)
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    const file = openSync(`${path}.new`, 'w', 0o600)
+    try {
+      writeSync(file, JSON.stringify(flags))
+      fsyncSync(file)
+    } finally {
+      closeSync(file)
+    }
+    renameSync(`${path}.new`, path)
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw flowerFault('FLOWER_STATE', { file: path, why }, { cause })
+  }
+}

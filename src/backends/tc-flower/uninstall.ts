@@ -9,7 +9,7 @@ import type { writeRemoval } from './rule.js'
 const OURS: ReadonlySet<number> = new Set(Object.values(PRIO))
 
 /** True when something was there. Throws FLOWER_KERNEL. */
-export function withdraw(kernel: Kernel, { stations, ports }: Post): boolean {
+export function withdraw(kernel: Kernel, { stations }: Pick<Post, 'stations'>): boolean {
   let any = false
   for (const station of stations) {
     const { ifindex, hook, handle } = station
@@ -27,6 +27,6 @@ export function withdraw(kernel: Kernel, { stations, ports }: Post): boolean {
     kernel.take(removals)
     any ||= removals.length > 0
   }
-  for (const ifindex of new Set([ports.slot, ...stations.map((station) => station.ifindex)])) kernel.dropHooks(ifindex)
+  for (const ifindex of new Set(stations.map((station) => station.ifindex))) kernel.dropHooks(ifindex)
   return any
 }

@@ -69,16 +69,23 @@ class Sender {
   }
 }
 
-/** What was refused so far: as the driver says, or, with no driver on these wires, as the filters themselves do. */
-async function dropped() {
-  if (driver) return Object.values((await driver.observe()).drops).reduce((sum, count) => sum + count, 0n)
-  const kernel = shaped()
-  return ['ws0', 'up0']
-    .flatMap((name) => kernel.native.list({ ifindex: kernel.native.ifindex(name), hook: 'ingress' }))
-    .reduce((sum, { cookie, packets }) => (cookie?.kind === 'drop' ? sum + packets : sum), 0n)
+const HOOKS = [
+  ['ws0', 'ingress'],
+  ['ws0', 'egress'],
+  ['up0', 'ingress'],
+]
+
+/** What the filters themselves have refused since they were put there. */
+function dropped() {
+  const { native } = shaped()
+  return HOOKS.flatMap(([name, hook]) => native.list({ ifindex: native.ifindex(name), hook })).reduce(
+    (sum, { cookie, packets }) => (cookie?.kind === 'drop' || cookie?.kind === 'flag' ? sum + packets : sum),
+    0n,
+  )
 }
 
-const shaped = () => new Kernel(Native.open(), String)
+let standing
+const shaped = () => (standing ??= new Kernel(Native.open(), String))
 
 /**
  * The filters of a plan as they are placed for hardware, on slot and uplink, but all of them in software, and without those of the
@@ -120,7 +127,9 @@ async function change(slices, frames) {
 
 /** Every frame is seen at the other end or counted as refused; what is neither is waited for, and said. */
 async function play(frames) {
-  const before = await dropped()
+  // What an earlier switch left to do takes counts away with its filters.
+  await driver?.observe()
+  const before = dropped()
   for (const { seen } of Object.values(sniffers)) seen.clear()
   for (const { from, hex } of frames) {
     const said = await senders[from].send(hex)
@@ -129,7 +138,7 @@ async function play(frames) {
   const deadline = performance.now() + WAIT_MS
   for (;;) {
     const passed = frames.filter(({ from, hex }) => sniffers[from].seen.has(Number.parseInt(hex.slice(-6), 16)))
-    const refused = Number((await dropped()) - before)
+    const refused = Number(dropped() - before)
     if (passed.length + refused === frames.length || performance.now() > deadline) {
       const changed = passed.filter(
         ({ from, hex }) => sniffers[from].seen.get(Number.parseInt(hex.slice(-6), 16)) !== hex,
@@ -143,7 +152,21 @@ async function play(frames) {
 const plain = (value) =>
   JSON.parse(JSON.stringify(value, (_, inner) => (typeof inner === 'bigint' ? Number(inner) : inner)))
 
+/** Waits until somebody has closed the slot, and says how often the watcher called. */
+let news = 0
+async function closed() {
+  const { native } = shaped()
+  for (const deadline = performance.now() + WAIT_MS; performance.now() < deadline; ) {
+    const found = native.list({ ifindex: native.ifindex('ws0'), hook: 'ingress', chain: 0 })
+    if (found.some(({ cookie }) => cookie?.kind === 'drop') && news > 0) return { news }
+    await new Promise((done) => setTimeout(done, 20))
+  }
+  throw new Error('nobody closed the slot')
+}
+
 const OPERATIONS = {
+  watch: () => void driver.watch(() => news++),
+  closed,
   open: ({ flower }) => open(flower),
   live: async ({ slice }) => {
     const begun = performance.now()
@@ -151,6 +174,20 @@ const OPERATIONS = {
     const loaded = performance.now()
     await driver.commit(staged)
     return { stageMs: loaded - begun, commitMs: performance.now() - loaded }
+  },
+  // A quarantine while a generation is loaded: whether the load was still going on when it was read back.
+  flagDuring: async ({ slice, workspace }) => {
+    let loading = true
+    const staging = driver.stage(lower(slice)).finally(() => {
+      loading = false
+    })
+    await new Promise((done) => setImmediate(done))
+    const begun = performance.now()
+    await driver.flag(workspace, 'quarantined', true)
+    const answer = { loading, flagMs: performance.now() - begun }
+    await driver.discard(await staging)
+    await driver.flag(workspace, 'quarantined', false)
+    return answer
   },
   stage: async ({ slice }) => driver.stage(lower(slice)),
   discard: async () => driver.discard(),

@@ -14,13 +14,14 @@ import { frameProgram } from '../lab/wire.js'
 export type Operation =
   | { readonly op: 'open' | 'restart'; readonly flower?: FlowerOptions }
   | { readonly op: 'live' | 'stage' | 'shape'; readonly slice: PlanSlice }
+  | { readonly op: 'flagDuring'; readonly slice: PlanSlice; readonly workspace: string }
   | { readonly op: 'change'; readonly slices: readonly PlanSlice[]; readonly frames: readonly PlayedFrame[] }
   | { readonly op: 'flag'; readonly workspace: string; readonly flag: Flag; readonly on: boolean }
   | { readonly op: 'learn'; readonly generation: number; readonly grants: readonly LearnedGrant[] }
   | { readonly op: 'clock'; readonly nowMs: number }
   | { readonly op: 'frames'; readonly frames: readonly PlayedFrame[] }
   | { readonly op: 'ip' | 'tc'; readonly line: string }
-  | { readonly op: 'observe' | 'inspect' | 'probe' | 'discard' | 'uninstall' }
+  | { readonly op: 'observe' | 'inspect' | 'probe' | 'discard' | 'uninstall' | 'watch' | 'closed' }
 
 /** `vm0`: sent by the workspace. `out0`: sent towards it. */
 export interface PlayedFrame {
