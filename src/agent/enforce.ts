@@ -22,6 +22,7 @@ import type { ApplyCommand, InventoryBytes } from './command.js'
 import { type ActivationDecision, decideActivation, decideOffer } from './decide.js'
 import { agentFault } from './errors.js'
 import { requireConfirmed } from './freshness.js'
+import { keepPolicies, prunePolicies } from './held-policies.js'
 import { type AgentNode, settle } from './node.js'
 import { claims, digestOffered, type Offer, refuse } from './offer.js'
 import { reassert } from './quarantine.js'
@@ -58,11 +59,14 @@ export async function apply(node: AgentNode, command: ApplyCommand): Promise<App
     const encoded = encodePlan(plan)
     const digest = digestOf(encoded)
     const decision = decideActivation(record.state, digest, record.agreement)
+    const { directory } = node.store
+    keepPolicies(directory, digest, bundle.members)
     if (decision.kind !== 'keep') {
       const next = { plan, digest, generation: decision.generation, backends: backendsOf(plan) }
       const marks = { bundle: markOf(bundle.mark), inventory: inventoryMarkOf(inventory.mark) }
       await activate(node, record, next, encoded, marks, startMs)
     } else await reassert(node, plan)
+    prunePolicies(directory, [digest])
     const { signers } = bundle
     const before = record.previous ? { previous: record.previous } : {}
     const elapsedMs = node.nowMs() - startMs

@@ -231,6 +231,22 @@ export const AGENT_FAULTS = {
     say: (d: { guarantee: string; why: string }) => `the evidence does not establish ${d.guarantee}: ${d.why}`,
     remedy: 'Look at the findings in the evidence, mend the node, and ask for new evidence.',
   },
+  AGENT_DECISION: {
+    reaction: 'reject',
+    say: (d: { why: string }) => `the signed decision does not hold: ${d.why}`,
+    remedy:
+      'Ask the agent again, in your own name and for this action: a decision holds for a minute and for nobody else.',
+  },
+  AGENT_DECISION_NONE: {
+    reaction: 'unsupported',
+    say: (d: { why: string }) => `this node cannot decide about actions: ${d.why}`,
+    remedy: 'Apply the bundle again: the policies that decisions need are kept beside the plan from then on.',
+  },
+  AGENT_QUESTION: {
+    reaction: 'reject',
+    say: (d: { why: string }) => `the question cannot be read: ${d.why}`,
+    remedy: 'Ask in the form that `src/decide/read-question.ts` lists: a resource, a method, parameters.',
+  },
   AGENT_HTTP_ADDRESS: {
     reaction: 'reject',
     say: (d: { host: string; port: number; why: string }) =>

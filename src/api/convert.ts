@@ -1,10 +1,11 @@
 // Messages from and to values. Requests are read field by field: what is missing, too long or out of range is refused with
 // the name of the field (API_FIELD), before anything else looks at it.
 
+import { decodeUtf8 } from '../base/bytes.js'
 import { apiFault } from './errors.js'
 import { v1 } from './messages.js'
 import type { RequestOf, ResponseOf } from './methods.js'
-import type { Flow, SlotKind, StatusView, TenureView } from './ports.js'
+import type { ActionAsked, Flow, ObligationView, SlotKind, StatusView, TenureView } from './ports.js'
 
 const WORKSPACE = /^spiffe:\/\/[a-z0-9._-]+(?:\/[A-Za-z0-9._-]+)+$/
 const MAX_ID = 2_048
@@ -95,6 +96,18 @@ export function readFlow(request: RequestOf<'Decision/CheckFlow'>): Flow {
     destinationPort: port('destination_port', request.destinationPort, false),
   }
 }
+
+const MAX_QUESTION = 32_768
+
+/** The question stays text: what it means is read by whoever answers it. */
+export function readQuestion({ question, audience, nonce }: RequestOf<'Decision/CheckAction'>): ActionAsked {
+  const text = question.length > MAX_QUESTION ? undefined : decodeUtf8(question)
+  if (text === undefined || text === '') throw wrong('question', `1 to ${MAX_QUESTION} octets of JSON`)
+  if (audience === '') return { text, audience, nonce: new Uint8Array(0) }
+  return { text, audience: readAudience(audience), nonce: readNonce(nonce) }
+}
+
+export const obligationMessage = ({ kind, values }: ObligationView) => ({ kind, values: [...values] })
 
 export function readNonce(value: Uint8Array): Uint8Array {
   if (value.length < MIN_NONCE || value.length > MAX_NONCE) throw wrong('nonce', `${MIN_NONCE} to ${MAX_NONCE} octets`)

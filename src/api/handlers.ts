@@ -2,12 +2,14 @@
 // not compile. Who may call, how often and for how long is decided before (server.ts).
 
 import {
+  obligationMessage,
   readAttach,
   readAudience,
   readFlow,
   readLease,
   readNonce,
   readPacket,
+  readQuestion,
   readReason,
   readSequence,
   readWorkspace,
@@ -71,7 +73,12 @@ export function handlersOf(agent: AgentPorts): Handlers {
       const { allowed, reason, clause, generation } = await agent.checkFlow(workspace, readFlow(request))
       return v1.CheckFlowResponse.create({ allowed, reason, clause, generation })
     },
-    'Decision/CheckAction': () => Promise.reject(apiFault('API_UNIMPLEMENTED', { method: 'Decision/CheckAction' })),
+    'Decision/CheckAction': async (request, _asker, caller) => {
+      const workspace = readWorkspace(request.workspace)
+      if (!maySpeakOf(caller, workspace)) throw apiFault('API_DENIED', { who: caller.id, what: `ask for ${workspace}` })
+      const { attestation, obligations, ...answer } = await agent.checkAction(workspace, readQuestion(request))
+      return v1.CheckActionResponse.create({ ...answer, obligations: obligations.map(obligationMessage), attestation })
+    },
     'Evidence/MakeEvidence': async ({ nonce, audience }, asker) => {
       if (!agent.evidence) throw apiFault('API_UNIMPLEMENTED', { method: 'Evidence/MakeEvidence' })
       const evidence = await agent.evidence(asker, readNonce(nonce), readAudience(audience))

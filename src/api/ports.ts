@@ -76,6 +76,27 @@ export interface Flow {
   readonly destinationPort: number
 }
 
+export interface ActionAsked {
+  readonly text: string
+  /** '' asks for no statement, and then there is no nonce. */
+  readonly audience: string
+  readonly nonce: Uint8Array
+}
+export interface ObligationView {
+  readonly kind: string
+  readonly values: readonly string[]
+}
+export interface ActionAnswered {
+  readonly allowed: boolean
+  readonly reason: string
+  readonly clause: string
+  readonly place: string
+  readonly obligations: readonly ObligationView[]
+  readonly bundleDigest: string
+  readonly generation: number
+  readonly attestation: Uint8Array
+}
+
 export interface AgentPorts {
   /** SPIFFE URI. */
   readonly node: string
@@ -83,6 +104,7 @@ export interface AgentPorts {
   plan(): Promise<{ readonly generation: number; readonly digest: string; readonly encoded: Uint8Array }>
   explain(workspace: string, packet: string): Promise<Explained>
   checkFlow(workspace: string, flow: Flow): Promise<Explained>
+  checkAction(workspace: string, asked: ActionAsked): Promise<ActionAnswered>
   quarantine(
     asker: Asker,
     kind: 'quarantine-set' | 'quarantine-lift',

@@ -1,6 +1,7 @@
 // Gives the gRPC server what it asks of the agent: commands go through the loop in their turn, under the identity of the
 // caller; questions read record and kernel and change nothing.
 
+import { Decider } from '../agent/decider.js'
 import { agentFault } from '../agent/errors.js'
 import { type EvidenceTerms, makeEvidence } from '../agent/evidence.js'
 import type { Loop } from '../agent/loop.js'
@@ -27,6 +28,7 @@ export interface Behind {
 }
 
 export function portsOf({ loop, node, commandId, name, eventsFile, release, canary }: Behind): AgentPorts {
+  const decider = new Decider(node, () => performance.now())
   const made = (id: string) => ({ by: id, commandId: commandId() })
   return {
     node: name,
@@ -42,6 +44,23 @@ export function portsOf({ loop, node, commandId, name, eventsFile, release, cana
     checkFlow: async (workspace, flow) => {
       const current = await node()
       return answer(current, workspace, await packetOf(current, workspace, flow))
+    },
+    checkAction: async (workspace, { text, audience, nonce }) => {
+      const answered = await decider.answer({ workspace, text, audience, nonce: hex(nonce) })
+      const { decision, program, attestation } = answered
+      return {
+        allowed: decision.decision === 'allow',
+        reason: decision.reason,
+        clause: decision.clause ?? '',
+        place: decision.place ?? '',
+        obligations: decision.obligations.map(({ kind, ...values }) => ({
+          kind,
+          values: Object.values(values).flat(),
+        })),
+        bundleDigest: program.bundleDigest,
+        generation: program.generation,
+        attestation: utf8(attestation),
+      }
     },
     quarantine: ({ id }, kind, workspace, reason) =>
       loop.run<'quarantine-set' | 'quarantine-lift'>({ kind, ...made(id), workspace, reason }),

@@ -226,6 +226,22 @@ describe('fields', () => {
       { workspace: WS, protocol: 1, destination: '1.2.3.4', destinationPort: 65_536 },
       'destination_port must be a port',
     ],
+    ['Decision/CheckAction', { workspace: WS }, 'question must be 1 to 32768 octets of JSON'],
+    [
+      'Decision/CheckAction',
+      { workspace: WS, question: new Uint8Array(32_769).fill(32) },
+      'question must be 1 to 32768 octets of JSON',
+    ],
+    [
+      'Decision/CheckAction',
+      { workspace: WS, question: Uint8Array.of(0xff) },
+      'question must be 1 to 32768 octets of JSON',
+    ],
+    [
+      'Decision/CheckAction',
+      { workspace: WS, question: Uint8Array.of(123), audience: 'gateway', nonce: new Uint8Array(15) },
+      'nonce must be 16 to 64 octets',
+    ],
     ['Evidence/MakeEvidence', { nonce: new Uint8Array(15), audience: 'a' }, 'nonce must be 16 to 64 octets'],
   ] as const)('of %s: %j', async (name, request, say) => {
     await expect(scene.client(IDS.operator).call(name, request as object)).rejects.toMatchObject({

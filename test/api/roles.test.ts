@@ -18,7 +18,7 @@ const REQUESTS: { readonly [M in MethodName]: object } = {
   'Workspaces/Detach': { workspace: WS, leaseGeneration: 4 },
   'Workspaces/ListAttachments': {},
   'Decision/CheckFlow': { workspace: WS, protocol: 1, destination: '93.184.216.34', destinationPort: 443 },
-  'Decision/CheckAction': { workspace: WS },
+  'Decision/CheckAction': { workspace: WS, question: Buffer.from('{}') },
   'Evidence/MakeEvidence': { nonce: new Uint8Array(16), audience: 'fleet.example/dev' },
   'Audit/StreamEvents': { afterSequence: 4 },
 }
@@ -51,11 +51,7 @@ describe.each([...ROLES, 'nobody'] as const)('%s', (role) => {
   it.each(METHOD_NAMES)('%s', async (name) => {
     const before = scene.asked.length
     const allowed = role !== 'nobody' && ACCESS[name].includes(role)
-    const expected = !allowed
-      ? 'PERMISSION_DENIED API_DENIED'
-      : name === 'Decision/CheckAction'
-        ? 'UNIMPLEMENTED API_UNIMPLEMENTED'
-        : 'ok'
+    const expected = allowed ? 'ok' : 'PERMISSION_DENIED API_DENIED'
     expect(await outcome(role === 'nobody' ? STRANGER : IDS[role], name)).toBe(expected)
     expect(scene.asked.length - before).toBe(expected === 'ok' ? 1 : 0)
   })
@@ -84,6 +80,19 @@ it('a runtime asks about its own workspace alone', async () => {
     details: `API_DENIED: ${IDS.runtime} may not ask for ${other}`,
   })
   expect(await client.call('Decision/CheckFlow', { workspace: WS, ...flow })).toMatchObject({ reason: 'no-grant' })
+  const question = Buffer.from('{"action":{}}')
+  await expect(client.call('Decision/CheckAction', { workspace: other, question })).rejects.toMatchObject({
+    code: status.PERMISSION_DENIED,
+    details: `API_DENIED: ${IDS.runtime} may not ask for ${other}`,
+  })
+  expect(await client.call('Decision/CheckAction', { workspace: WS, question })).toMatchObject({
+    allowed: true,
+    reason: 'rule',
+    place: 'sandbox.yaml rules[0]',
+    obligations: [{ kind: 'address-within', values: ['45.0.0.0/8'] }],
+    generation: 7,
+  })
+  expect(scene.asked.at(-1)).toBe(`action ${WS} {"action":{}} for  0`)
 })
 
 it('identities match a role exactly, or below a path', () => {

@@ -114,6 +114,13 @@ function answers(asked: string[]): AgentPorts {
     plan: () => say('plan', { generation: 7, digest: 'sha256:00', encoded: Uint8Array.of(123, 125) }),
     explain: (workspace, packet) => say(`explain ${workspace} ${packet}`, { ...explained, ways: ['a'], generation: 7 }),
     checkFlow: (workspace) => say(`check ${workspace}`, { ...explained, ways: [], generation: 7 }),
+    checkAction: (workspace, { text, audience, nonce }) =>
+      say(`action ${workspace} ${text} for ${audience} ${nonce.length}`, {
+        ...{ allowed: true, reason: 'rule', clause: 'sha256:02', place: 'sandbox.yaml rules[0]', generation: 7 },
+        obligations: [{ kind: 'address-within', values: ['45.0.0.0/8'] }],
+        bundleDigest: 'sha256:01',
+        attestation: Uint8Array.of(audience === '' ? 0 : 1),
+      }),
     quarantine: ({ id }, kind, workspace, reason) =>
       say(`${kind} ${workspace} by ${id}: ${reason}`, { changed: true, generation: 7, elapsedMs: 1.5 }),
     drift: () => say('drift', { asPlanned: false, drift: ['nothing is live'], repairs: 2 }),

@@ -2843,7 +2843,9 @@ export const sluice = $root.sluice = (() => {
             };
 
             CheckActionRequest.prototype.workspace = "";
-            CheckActionRequest.prototype.action = "";
+            CheckActionRequest.prototype.question = $util.newBuffer([]);
+            CheckActionRequest.prototype.audience = "";
+            CheckActionRequest.prototype.nonce = $util.newBuffer([]);
 
             CheckActionRequest.create = function(properties) {
                 return new CheckActionRequest(properties);
@@ -2858,8 +2860,12 @@ export const sluice = $root.sluice = (() => {
                     throw $Error("max depth exceeded");
                 if (message.workspace != null && $Object.hasOwnProperty.call(message, "workspace") && message.workspace !== "")
                     writer.uint32(10).string(message.workspace);
-                if (message.action != null && $Object.hasOwnProperty.call(message, "action") && message.action !== "")
-                    writer.uint32(18).string(message.action);
+                if (message.question != null && $Object.hasOwnProperty.call(message, "question") && message.question.length)
+                    writer.uint32(26).bytes(message.question);
+                if (message.audience != null && $Object.hasOwnProperty.call(message, "audience") && message.audience !== "")
+                    writer.uint32(34).string(message.audience);
+                if (message.nonce != null && $Object.hasOwnProperty.call(message, "nonce") && message.nonce.length)
+                    writer.uint32(42).bytes(message.nonce);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -2902,13 +2908,31 @@ export const sluice = $root.sluice = (() => {
                                 delete message.workspace;
                             continue;
                         }
-                    case 2: {
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.bytes()).length)
+                                message.question = value;
+                            else
+                                delete message.question;
+                            continue;
+                        }
+                    case 4: {
                             if (wireType !== 2)
                                 break;
                             if ((value = reader.stringVerify()).length)
-                                message.action = value;
+                                message.audience = value;
                             else
-                                delete message.action;
+                                delete message.audience;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.bytes()).length)
+                                message.nonce = value;
+                            else
+                                delete message.nonce;
                             continue;
                         }
                     }
@@ -2934,6 +2958,7 @@ export const sluice = $root.sluice = (() => {
         v1alpha1.CheckActionResponse = (function() {
 
             const CheckActionResponse = function (properties) {
+                this.obligations = [];
                 if (properties)
                     for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
                         if (properties[keys[i]] != null && keys[i] !== "__proto__")
@@ -2941,6 +2966,13 @@ export const sluice = $root.sluice = (() => {
             };
 
             CheckActionResponse.prototype.allowed = false;
+            CheckActionResponse.prototype.reason = "";
+            CheckActionResponse.prototype.clause = "";
+            CheckActionResponse.prototype.place = "";
+            CheckActionResponse.prototype.obligations = $util.emptyArray;
+            CheckActionResponse.prototype.bundleDigest = "";
+            CheckActionResponse.prototype.generation = $util.Long ? $util.Long.fromBits(0,0,true) : 0;
+            CheckActionResponse.prototype.attestation = $util.newBuffer([]);
 
             CheckActionResponse.create = function(properties) {
                 return new CheckActionResponse(properties);
@@ -2955,6 +2987,21 @@ export const sluice = $root.sluice = (() => {
                     throw $Error("max depth exceeded");
                 if (message.allowed != null && $Object.hasOwnProperty.call(message, "allowed") && message.allowed !== false)
                     writer.uint32(8).bool(message.allowed);
+                if (message.reason != null && $Object.hasOwnProperty.call(message, "reason") && message.reason !== "")
+                    writer.uint32(18).string(message.reason);
+                if (message.clause != null && $Object.hasOwnProperty.call(message, "clause") && message.clause !== "")
+                    writer.uint32(26).string(message.clause);
+                if (message.place != null && $Object.hasOwnProperty.call(message, "place") && message.place !== "")
+                    writer.uint32(34).string(message.place);
+                if (message.obligations != null && message.obligations.length)
+                    for (let i = 0; i < message.obligations.length; ++i)
+                        $root.sluice.v1alpha1.Obligation.encode(message.obligations[i], writer.uint32(42).fork(), _depth + 1).ldelim();
+                if (message.bundleDigest != null && $Object.hasOwnProperty.call(message, "bundleDigest") && message.bundleDigest !== "")
+                    writer.uint32(50).string(message.bundleDigest);
+                if (message.generation != null && $Object.hasOwnProperty.call(message, "generation") && (typeof message.generation === "object" ? message.generation.low || message.generation.high : message.generation !== 0))
+                    writer.uint32(56).uint64(message.generation);
+                if (message.attestation != null && $Object.hasOwnProperty.call(message, "attestation") && message.attestation.length)
+                    writer.uint32(66).bytes(message.attestation);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -2997,6 +3044,68 @@ export const sluice = $root.sluice = (() => {
                                 delete message.allowed;
                             continue;
                         }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.reason = value;
+                            else
+                                delete message.reason;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.clause = value;
+                            else
+                                delete message.clause;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.place = value;
+                            else
+                                delete message.place;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.obligations && message.obligations.length))
+                                message.obligations = [];
+                            message.obligations.push($root.sluice.v1alpha1.Obligation.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.bundleDigest = value;
+                            else
+                                delete message.bundleDigest;
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = reader.uint64()) === "object" ? value.low || value.high : value !== 0)
+                                message.generation = value;
+                            else
+                                delete message.generation;
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.bytes()).length)
+                                message.attestation = value;
+                            else
+                                delete message.attestation;
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -3015,6 +3124,105 @@ export const sluice = $root.sluice = (() => {
             };
 
             return CheckActionResponse;
+        })();
+
+        v1alpha1.Obligation = (function() {
+
+            const Obligation = function (properties) {
+                this.values = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Obligation.prototype.kind = "";
+            Obligation.prototype.values = $util.emptyArray;
+
+            Obligation.create = function(properties) {
+                return new Obligation(properties);
+            };
+
+            Obligation.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.kind != null && $Object.hasOwnProperty.call(message, "kind") && message.kind !== "")
+                    writer.uint32(10).string(message.kind);
+                if (message.values != null && message.values.length)
+                    for (let i = 0; i < message.values.length; ++i)
+                        writer.uint32(18).string(message.values[i]);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Obligation.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.sluice.v1alpha1.Obligation();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.kind = value;
+                            else
+                                delete message.kind;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.values && message.values.length))
+                                message.values = [];
+                            message.values.push(reader.stringVerify());
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return Obligation;
         })();
 
         v1alpha1.MakeEvidenceRequest = (function() {

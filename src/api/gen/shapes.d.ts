@@ -660,7 +660,9 @@ export namespace sluice {
             constructor(properties?: sluice.v1alpha1.CheckActionRequest.$Properties);
             $unknowns?: Uint8Array[];
             workspace: string;
-            action: string;
+            question: Uint8Array;
+            audience: string;
+            nonce: Uint8Array;
             static create(properties: sluice.v1alpha1.CheckActionRequest.$Shape): sluice.v1alpha1.CheckActionRequest & sluice.v1alpha1.CheckActionRequest.$Shape;
             static create(properties?: sluice.v1alpha1.CheckActionRequest.$Properties): sluice.v1alpha1.CheckActionRequest;
             static encode(message: sluice.v1alpha1.CheckActionRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
@@ -670,7 +672,9 @@ export namespace sluice {
         namespace CheckActionRequest {
             interface $Properties {
                 workspace?: (string|null);
-                action?: (string|null);
+                question?: (Uint8Array|null);
+                audience?: (string|null);
+                nonce?: (Uint8Array|null);
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sluice.v1alpha1.CheckActionRequest.$Properties;
@@ -683,6 +687,13 @@ export namespace sluice {
             constructor(properties?: sluice.v1alpha1.CheckActionResponse.$Properties);
             $unknowns?: Uint8Array[];
             allowed: boolean;
+            reason: string;
+            clause: string;
+            place: string;
+            obligations: sluice.v1alpha1.Obligation.$Properties[];
+            bundleDigest: string;
+            generation: number;
+            attestation: Uint8Array;
             static create(properties: sluice.v1alpha1.CheckActionResponse.$Shape): sluice.v1alpha1.CheckActionResponse & sluice.v1alpha1.CheckActionResponse.$Shape;
             static create(properties?: sluice.v1alpha1.CheckActionResponse.$Properties): sluice.v1alpha1.CheckActionResponse;
             static encode(message: sluice.v1alpha1.CheckActionResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
@@ -692,9 +703,39 @@ export namespace sluice {
         namespace CheckActionResponse {
             interface $Properties {
                 allowed?: (boolean|null);
+                reason?: (string|null);
+                clause?: (string|null);
+                place?: (string|null);
+                obligations?: (sluice.v1alpha1.Obligation.$Properties[]|null);
+                bundleDigest?: (string|null);
+                generation?: (number|null);
+                attestation?: (Uint8Array|null);
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sluice.v1alpha1.CheckActionResponse.$Properties;
+        }
+
+        interface IObligation extends sluice.v1alpha1.Obligation.$Properties {
+        }
+
+        class Obligation {
+            constructor(properties?: sluice.v1alpha1.Obligation.$Properties);
+            $unknowns?: Uint8Array[];
+            kind: string;
+            values: string[];
+            static create(properties: sluice.v1alpha1.Obligation.$Shape): sluice.v1alpha1.Obligation & sluice.v1alpha1.Obligation.$Shape;
+            static create(properties?: sluice.v1alpha1.Obligation.$Properties): sluice.v1alpha1.Obligation;
+            static encode(message: sluice.v1alpha1.Obligation.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.Obligation & sluice.v1alpha1.Obligation.$Shape;
+        }
+
+        namespace Obligation {
+            interface $Properties {
+                kind?: (string|null);
+                values?: (string[]|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.Obligation.$Properties;
         }
 
         interface IMakeEvidenceRequest extends sluice.v1alpha1.MakeEvidenceRequest.$Properties {
