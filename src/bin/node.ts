@@ -11,6 +11,7 @@ import { isAttack } from '../agent/decide.js'
 import { agentFault } from '../agent/errors.js'
 import { FLOOR } from '../agent/floor.js'
 import { confirm, tellRefused, tend } from '../agent/freshness.js'
+import { POLICIES } from '../agent/held-policies.js'
 import { agentSigner } from '../agent/key.js'
 import { takeLock } from '../agent/lock.js'
 import type { AgentNode } from '../agent/node.js'
@@ -55,6 +56,7 @@ const STATE_NAMES = [
   APPLY_LOCK,
   ...TRAIL_STATE,
   RECEIPTS,
+  POLICIES,
 ] as const
 
 export interface Surroundings {
