@@ -83,8 +83,9 @@ function decideRequest(workspace: WorkspaceProgram, asking: Asking, action: Requ
   // A plain grant says nothing about what is inside, and beside rules it takes nothing from them.
   const decision = inspected.length === 0 ? endpoint.grant : judge(inspected, action)
   if (decision.decision === 'deny') return decision
-  const obligations = [...decision.obligations, ...within(endpoint, action), ...review(workspace, action)]
-  return obligations.length === decision.obligations.length ? decision : { ...decision, obligations }
+  if (!endpoint.within && workspace.review.size === 0) return decision
+  const more = [...within(endpoint, action), ...review(workspace, action)]
+  return more.length === 0 ? decision : { ...decision, obligations: [...decision.obligations, ...more] }
 }
 
 /** The endpoints for host, port, program and address; or why there are none. */
