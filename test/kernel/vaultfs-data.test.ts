@@ -17,13 +17,9 @@ afterEach(async () => {
 })
 
 const fio = (directory: string, words: readonly string[]) =>
-  promisify(execFile)(
-    'nice',
-    ['fio', '--name=job', '--filename=data', `--directory=${directory}`, '--size=16M', ...words],
-    {
-      maxBuffer: 1 << 26,
-    },
-  )
+  promisify(execFile)('nice', ['fio', '--name=job', `--filename=${join(directory, 'data')}`, '--size=16M', ...words], {
+    maxBuffer: 1 << 26,
+  })
 
 describe.skipIf(cannotServe)('data through a volume', () => {
   it.each([
@@ -40,7 +36,7 @@ describe.skipIf(cannotServe)('data through a volume', () => {
     async (_, words) => {
       expect(existsSync('/usr/bin/fio'), 'fio is missing; run scripts/setup.sh tests').toBe(true)
       at = await serve(['read-write /'])
-      const verified = ['--verify=crc32c', '--verify_fatal=1', '--randseed=7']
+      const verified = ['--verify=crc32c', '--verify_state_save=0', '--verify_fatal=1', '--randseed=7']
       await fio(at.mount, [...words, ...verified, '--do_verify=1'])
       await fio(at.source, [...words, ...verified, '--verify_only=1'])
       expect(await at.refused()).toEqual([])
