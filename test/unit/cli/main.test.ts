@@ -37,6 +37,7 @@ const COMMANDS = [
   'inventory sign',
   'audit verify',
   'audit query',
+  'audit reconcile',
   'audit seal',
   'receipt verify',
   'evidence make',
