@@ -20,6 +20,7 @@
 enum { MAX_KEY = SLUICE_KEY_OCTETS, PIECE = 256, ELEMENT_ROOM = MAX_KEY + SLUICE_COMMENT_OCTETS + 96 };
 
 _Static_assert(sizeof(struct sluice_element) == 256, "the agent packs 256 octets an element");
+_Static_assert(sizeof(struct sluice_counted) == 40, "the agent reads 40 octets an element");
 
 static struct nlmsghdr *message_of(void *at, uint16_t type, uint16_t flags, uint8_t family, uint16_t resource)
 {
@@ -104,50 +105,96 @@ int sluice_element_has(const char *table, const char *set, const uint8_t *key, u
 
 struct listing {
     uint8_t *keys;
+    struct sluice_counted *counted;
     uint32_t length;
     uint32_t capacity;
     uint32_t total;
 };
 
+static const struct nlattr *inside(const struct nlattr *nest, uint16_t type)
+{
+    const struct nlattr *at;
+    if (nest == NULL)
+        return NULL;
+    mnl_attr_for_each_nested(at, nest) if (mnl_attr_get_type(at) == type) return at;
+    return NULL;
+}
+
+static uint64_t number_of(const struct nlattr *attribute)
+{
+    return attribute != NULL && mnl_attr_get_payload_len(attribute) == 8 ? be64toh(mnl_attr_get_u64(attribute)) : 0;
+}
+
+/* An element has its counter by itself, or in a list when its set has several expressions. */
+static void count_of(const struct nlattr *element, struct sluice_counted *counted)
+{
+    const struct nlattr *expression = inside(element, NFTA_SET_ELEM_EXPR);
+    if (expression == NULL)
+        expression = inside(inside(element, NFTA_SET_ELEM_EXPRESSIONS), NFTA_LIST_ELEM);
+    const struct nlattr *name = inside(expression, NFTA_EXPR_NAME), *data = inside(expression, NFTA_EXPR_DATA);
+    if (name == NULL || strcmp(mnl_attr_get_str(name), "counter") != 0)
+        return;
+    counted->packets = number_of(inside(data, NFTA_COUNTER_PACKETS));
+    counted->bytes = number_of(inside(data, NFTA_COUNTER_BYTES));
+}
+
 static int on_elements(const struct nlmsghdr *message, void *context)
 {
     struct listing *listing = context;
-    const struct nlattr *attribute, *element, *part, *value;
+    const struct nlattr *attribute, *element;
     mnl_attr_for_each(attribute, message, sizeof(struct nfgenmsg))
     {
         if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
             continue;
-        mnl_attr_for_each_nested(element, attribute) mnl_attr_for_each_nested(part, element)
+        mnl_attr_for_each_nested(element, attribute)
         {
-            if (mnl_attr_get_type(part) != NFTA_SET_ELEM_KEY)
+            const struct nlattr *value = inside(inside(element, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE);
+            if (value == NULL || mnl_attr_get_payload_len(value) != listing->length)
                 continue;
-            mnl_attr_for_each_nested(value, part)
-            {
-                if (mnl_attr_get_type(value) != NFTA_DATA_VALUE || mnl_attr_get_payload_len(value) != listing->length)
-                    continue;
-                if (listing->total < listing->capacity)
-                    memcpy(listing->keys + (size_t)listing->total * listing->length, mnl_attr_get_payload(value),
-                           listing->length);
-                listing->total++;
-            }
+            if (listing->total < listing->capacity && listing->counted != NULL) {
+                struct sluice_counted *counted = &listing->counted[listing->total];
+                memset(counted, 0, sizeof *counted);
+                memcpy(counted->key, mnl_attr_get_payload(value), listing->length);
+                count_of(element, counted);
+            } else if (listing->total < listing->capacity)
+                memcpy(listing->keys + (size_t)listing->total * listing->length, mnl_attr_get_payload(value),
+                       listing->length);
+            listing->total++;
         }
     }
     return MNL_CB_OK;
 }
 
+static int list(const char *table, const char *set, struct listing *listing)
+{
+    char buffer[8192];
+    struct nlmsghdr *message = elements_message(buffer, NFT_MSG_GETSETELEM, NLM_F_DUMP, NFPROTO_INET, table, set);
+    int failed = converse(message, message->nlmsg_len, on_elements, listing);
+    if (failed < 0)
+        return failed;
+    return (int)(listing->total < listing->capacity ? listing->total : listing->capacity);
+}
+
+int sluice_elements_counted(const char *table, const char *set, uint32_t key_length, struct sluice_counted *elements,
+                            uint32_t capacity, uint32_t *total)
+{
+    struct listing listing = { .counted = elements, .length = key_length, .capacity = capacity };
+    if (key_length > sizeof elements->key)
+        return -EINVAL;
+    int count = list(table, set, &listing);
+    *total = listing.total;
+    return count;
+}
+
 int sluice_elements_list(const char *table, const char *set, uint8_t *keys, uint32_t key_length, uint32_t capacity,
                          uint32_t *total)
 {
-    char buffer[8192];
     struct listing listing = { .keys = keys, .length = key_length, .capacity = capacity };
-    struct nlmsghdr *message = elements_message(buffer, NFT_MSG_GETSETELEM, NLM_F_DUMP, NFPROTO_INET, table, set);
-    int failed = converse(message, message->nlmsg_len, on_elements, &listing);
-    if (failed == -ENOENT)
-        failed = 0;
-    if (failed < 0)
-        return failed;
+    int count = list(table, set, &listing);
+    if (count < 0)
+        return count == -ENOENT ? 0 : count;
     *total = listing.total;
-    return (int)(listing.total < capacity ? listing.total : capacity);
+    return count;
 }
 
 static int ignore(const struct nlmsghdr *message, void *context)

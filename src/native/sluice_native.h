@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* Raised with every change of a signature or of a record's layout; the binding refuses any other number. */
-#define SLUICE_NATIVE_ABI 5u
+#define SLUICE_NATIVE_ABI 6u
 
 uint32_t sluice_native_abi(void);
 
@@ -114,6 +114,18 @@ int sluice_element_has(const char *table, const char *set, const uint8_t *key, u
  * are, gives the number written. None when the set is not there. */
 int sluice_elements_list(const char *table, const char *set, uint8_t *keys, uint32_t key_length, uint32_t capacity,
                          uint32_t *total);
+
+/* An element of a set of exact grants with what it counted: 40 octets. */
+struct sluice_counted {
+    uint8_t key[24];
+    uint64_t packets;
+    uint64_t bytes;
+};
+
+/* As sluice_elements_list, with counters, and keys of at most 24 octets. -ENOENT: the set is not there. -EINTR: it changed
+ * meanwhile, and what was written is of no use. */
+int sluice_elements_counted(const char *table, const char *set, uint32_t key_length, struct sluice_counted *elements,
+                            uint32_t capacity, uint32_t *total);
 
 /* Adds or removes keys in the set of that name in the tables of these families (NFPROTO_*), in one transaction. Present or
  * absent before is no error. Keys are at most 64 octets. Gives the number of keys. */

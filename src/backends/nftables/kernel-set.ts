@@ -3,10 +3,12 @@
 // however small the change is. One call is one transaction, on a thread of the pool, so that nothing waits for the kernel's lock
 // on the agent's own.
 
-import { parseIp } from '../../base/ip.js'
+import { formatIp, parseIp } from '../../base/ip.js'
+import { nftablesFault } from './errors.js'
 import { NftError } from './libnftables.js'
 import { native, onPool } from './native.js'
-import { octetsOf } from './octets.js'
+import { ipOf, octetsOf } from './octets.js'
+import type { ReadElement } from './readback.js'
 import { TABLE } from './scaffold.js'
 import type { TableFamily } from './script.js'
 
@@ -72,6 +74,48 @@ export async function addKeys(set: string, keys: Uint8Array, count: number): Pro
   const families = Uint8Array.of(NFPROTO.inet)
   const done = await onPool(native().elementsChange, families, 1, TABLE, set, keys, keys.length / count, count, 1)
   if (done < 0) throw new NftError(`the kernel refuses ${count} elements of ${set}: errno ${-done}`)
+}
+
+/** `struct sluice_counted`: the key in 24 octets, packets, bytes. */
+const COUNTED_OCTETS = 40
+const EINTR = 4
+const ENOENT = 2
+
+/**
+ * A set of exact grants as `elementsOf` would give it, without the text that nft makes of a hundred thousand elements; undefined
+ * when it is not there. Throws NFT_READ, also for a set that is changed again and again while it is read.
+ */
+export async function readTuples(set: string, family: 4 | 6): Promise<ReadElement[] | undefined> {
+  const keyLength = family === 4 ? 12 : 24
+  const total = new Uint32Array(1)
+  for (let capacity = 1024, left = 5; ; ) {
+    const records = new Uint8Array(capacity * COUNTED_OCTETS)
+    const count = await onPool(native().elementsCounted, TABLE, set, keyLength, records, capacity, total)
+    if (count === -ENOENT) return undefined
+    if (count < 0 && (count !== -EINTR || --left === 0))
+      throw nftablesFault('NFT_READ', { what: `set ${set}`, why: `errno ${-count}` })
+    const there = total[0] ?? 0
+    if (count >= 0 && there <= capacity) return unpackTuples(records, count, family)
+    capacity = Math.max(capacity, there + 64)
+  }
+}
+
+function unpackTuples(records: Uint8Array, count: number, family: 4 | 6): ReadElement[] {
+  const view = new DataView(records.buffer)
+  const size = family === 4 ? 4 : 16
+  return Array.from({ length: count }, (_, i) => {
+    const at = i * COUNTED_OCTETS
+    const address =
+      family === 4
+        ? `${records[at]}.${records[at + 1]}.${records[at + 2]}.${records[at + 3]}`
+        : formatIp(ipOf(records, at, 6))
+    const port = view.getUint16(at + size + 4)
+    return {
+      key: `${address} . ${records[at + size] === PROTOCOL.tcp ? 'tcp' : 'udp'} . ${port}`,
+      packets: view.getBigUint64(at + 24, LITTLE_ENDIAN),
+      bytes: view.getBigUint64(at + 32, LITTLE_ENDIAN),
+    }
+  })
 }
 
 /** An interface's name as a key, or the first field of one. */

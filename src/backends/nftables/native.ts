@@ -9,7 +9,7 @@ import { nftablesFault } from './errors.js'
 /** A bound C function: called at once, or with `.async` on a thread of the pool. */
 export type CFunction = ReturnType<LibraryHandle['func']>
 
-export const NATIVE_ABI = 5
+export const NATIVE_ABI = 6
 export const DENIAL_OCTETS = 208
 export const FLOW_OCTETS = 80
 export const LINK_OCTETS = 24
@@ -33,6 +33,7 @@ export interface Native {
     capacity: number,
     total: [number],
   ) => number
+  readonly elementsCounted: CFunction
   readonly elementsChange: CFunction
   readonly elementsApply: CFunction
   readonly floorOpen: (path: string, out: [unknown], reused: [number]) => number
@@ -96,6 +97,9 @@ function bind(lib: LibraryHandle): Native {
     elementHas: lib.func('int sluice_element_has(const char *table, const char *set, void *key, uint32_t key_length)'),
     elementsList: lib.func(
       'int sluice_elements_list(const char *table, const char *set, void *keys, uint32_t key_length, uint32_t capacity, _Out_ uint32_t *total)',
+    ),
+    elementsCounted: lib.func(
+      'int sluice_elements_counted(const char *table, const char *set, uint32_t key_length, void *elements, uint32_t capacity, void *total)',
     ),
     elementsChange: lib.func(
       'int sluice_elements_change(void *families, uint32_t family_count, const char *table, const char *set, void *keys, uint32_t key_length, uint32_t count, int add)',

@@ -12,6 +12,7 @@ import type { Protocol } from '../../policy/model.js'
 import type { Flagged, GrantCounter, Observed } from '../backend.js'
 import { elementsDigest, LOOSE } from './commit.js'
 import { nftablesFault } from './errors.js'
+import { readTuples } from './kernel-set.js'
 import type { NftObject } from './libnftables.js'
 import { listLinks } from './native.js'
 import { placeDrift } from './places.js'
@@ -42,6 +43,8 @@ async function look(session: Session): Promise<Observed> {
   const { inet, netdev, bridge } = found
   Object.assign(drops, dropsOf([...inet, ...netdev, ...bridge]))
   const list = async (name: string): Promise<ReadElement[] | undefined> => {
+    const exact = /^w\d+_g[^_]+_[eijop]?x([46])$/.exec(name)
+    if (exact) return readTuples(name, exact[1] === '4' ? 4 : 6)
     const kind = name.endsWith('_ws') ? 'map' : 'set'
     // It went away since the structure was read, or a foreign flush took it: the structure says so.
     return reader.list(`list ${kind} inet ${TABLE} ${name}`).then(elementsOf, () => undefined)
