@@ -2,7 +2,7 @@
 // dies and comes back, interfaces that appear later, refused packets on their way to the audit, and the removal of everything.
 
 import { readFileSync } from 'node:fs'
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest'
 import type { Denial } from '../../src/backends/backend.js'
 import { arpFrame, ipFrame } from '../support/frames.js'
 import { OUT, UPLINK, WS, WS2 } from '../support/lab/addresses.js'
@@ -143,15 +143,15 @@ labSuite('nftables, when things go wrong', () => {
     expect(await reach()).toMatchObject({ outcome: 'connected' })
   })
 
-  it('sets a flag in the middle of a load of 20,000 grants without waiting for it', async () => {
+  it('sets a flag in the middle of a load of 50,000 grants without waiting for it', async () => {
     const { number } = await lab.ws.download({ host: OUT.git, port: 80, rate: 500_000 })
-    const slice = sliceOf(++generation, many(20_000))
+    const slice = sliceOf(++generation, many(50_000))
     const loading = nft.stage(slice)
     let loaded = false
     void loading.then(() => {
       loaded = true
     })
-    await pause(60)
+    await pause(20)
     expect(loaded).toBe(false)
     await nft.flag(ID, 'quarantined', true)
     expect(loaded).toBe(false)
@@ -162,7 +162,7 @@ labSuite('nftables, when things go wrong', () => {
     expect((await lab.ws.downloads([number]))[0]?.bytes).toBe(stopped?.bytes)
     const seen = await nft.observe()
     expect(seen.drift).toEqual([])
-    expect(seen.counters).toHaveLength(20_003)
+    expect(seen.counters).toHaveLength(50_003)
     expect(await lab.ws.stopDownload([number])).toBe(null)
   })
 
@@ -237,8 +237,10 @@ labSuite('nftables, when things go wrong', () => {
     expect(await lab.ws2.tcp({ host: OUT.git, port: 80, timeoutMs: 300 })).toMatchObject({ outcome: 'timeout' })
     await nft.flag(ID2, 'quarantined', false)
     expect(await lab.ws2.tcp({ host: OUT.git, port: 80 })).toMatchObject({ outcome: 'connected' })
-    const [running] = await lab.ws.downloads([number])
-    expect(Date.now() - (running?.lastByteMs ?? 0)).toBeLessThan(200)
+    // The flow that stayed granted goes on, however slow the machine is.
+    const bytes = async () => (await lab.ws.downloads([number]))[0]?.bytes ?? 0
+    const before = await bytes()
+    await vi.waitUntil(async () => (await bytes()) > before, { timeout: 10_000 })
     await lab.ws.stopDownload([number])
   })
 
