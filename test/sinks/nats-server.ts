@@ -89,14 +89,22 @@ ${this.clustered()}`,
       await connection.close()
     }
   }
-  makeStream(
+  /** Asked again where the server, which has just begun, ends the connection. */
+  async makeStream(
     name: string,
     subject: string,
     more: { readonly max_msg_size?: number; readonly num_replicas?: number } = {},
-  ): Promise<unknown> {
-    return this.within(async (connection) =>
-      (await jetstreamManager(connection)).streams.add({ name, subjects: [subject], ...more }),
-    )
+  ): Promise<void> {
+    for (let tries = 0; ; tries++)
+      try {
+        await this.within(async (connection) =>
+          (await jetstreamManager(connection)).streams.add({ name, subjects: [subject], ...more }),
+        )
+        return
+      } catch (error) {
+        if (tries === 20 || !String(error).includes('connection closed')) throw error
+        await new Promise((resolve) => setTimeout(resolve, 250))
+      }
   }
   /** Everything that the stream has, in its order. */
   read(name: string): Promise<readonly string[]> {
