@@ -55,7 +55,8 @@ export class Daemon {
         done(socket)
       })
       socket.once('error', (error: NodeJS.ErrnoException) => {
-        if (['ENOENT', 'ECONNREFUSED', 'ENOTDIR'].includes(error.code ?? '')) done(undefined)
+        // ECONNRESET: it died with this connection in its queue.
+        if (['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'ENOTDIR'].includes(error.code ?? '')) done(undefined)
         else failed(vaultfsFault('VAULTFS_DAEMON', { why: error.message }, { cause: error }))
       })
     })
