@@ -245,6 +245,7 @@ try {
   )
   const [first, last] = [samples[1] ?? samples[0], samples.at(-1)]
   console.log(`RSS ${first?.rssMb} -> ${last?.rssMb} MB, handles ${first?.handles} -> ${last?.handles}`)
+  for (const { kind, file, line, say } of chain.findings.slice(0, 20)) console.log(`${kind}: ${file}:${line}: ${say}`)
   for (const line of wrong.slice(0, 20)) console.log(`wrong: ${line}`)
   process.exitCode = wrong.length === 0 && chain.intact && exit === 0 ? 0 : 1
 } finally {
