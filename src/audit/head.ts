@@ -107,7 +107,14 @@ export class Head {
       this.file = undefined
       this.file = await this.options.openFile(this.path)
     }
-    return this.readEnd(this.file)
+    try {
+      return await this.readEnd(this.file)
+    } catch (error) {
+      // A segment that waits for its seal, on a full disk: the next attempt must look behind again, and not take an empty
+      // live segment for one that it knows.
+      await this.release()
+      throw error
+    }
   }
 
   private async readEnd(file: JournalFile | undefined): Promise<Found> {
