@@ -84,6 +84,18 @@ labSuite('nftables, two processes at once', () => {
     expect(await lab.ws.tcp({ host: OUT.git, port: 443 })).toMatchObject({ outcome: 'reset' })
   })
 
+  it('orders about one flag given in one breath take effect in that order', async () => {
+    await committer.apply(sliceOf(++generation, NAMED, UNNAMED))
+    for (let round = 0; round < ROUNDS; round++) {
+      const on = round % 2 === 0
+      const orders = Array.from({ length: 6 }, (_, i) => (i % 2 === 1 ? on : !on))
+      await Promise.all(orders.map((order) => other.flag(ID, 'quarantined', order)))
+      const elements = await lab.exec('node', ['nft', 'list', 'set', 'inet', 'sluice', 'quarantined'])
+      expect(elements.stdout.includes('elements'), `round ${round}`).toBe(on)
+      expect((await committer.observe()).live).toMatchObject({ quarantined: on ? [ID] : [] })
+    }
+  })
+
   it('the last word of a flag is what stands, whatever is committed meanwhile and wherever the workspace went', async () => {
     for (let round = 0; round < ROUNDS; round++) {
       const on = round % 2 === 0

@@ -53,11 +53,15 @@ async function flagPlaces(
   try {
     // The tables may have been flushed away, or not be there yet: then the fence is put back closed, every workspace attached and none alive, so
     // that nothing opens before the repair, and the flag comes at once.
-    await applyElements(elements).catch(async () => {
-      // Nowhere attached and perhaps no table yet: a flag that nothing holds is lifted, and the read-back below says so.
-      if (!on && places.length === 0) return
-      await session.flagger.run(closedScript(session, places))
-      await applyElements(elements)
+    await session.flagLane.run(async () => {
+      // A later order may have gone by while this one waited.
+      if (!stands()) return
+      await applyElements(elements).catch(async () => {
+        // Nowhere attached and perhaps no table yet: a flag that nothing holds is lifted, and the read-back below says so.
+        if (!on && places.length === 0) return
+        await session.flagger.run(closedScript(session, places))
+        await applyElements(elements)
+      })
     })
   } catch (error) {
     throw nftablesFault('NFT_FLAG', { workspace, flag, on, why: reasonOf(error) }, { cause: error })
@@ -149,27 +153,43 @@ interface Carried {
  * The kernel's sets are the authority, because another process may set or lift a flag at any time: what is flagged by name, or
  * stands at a workspace's place before the change, goes to its place after it. What this process was told counts when the sets
  * themselves are gone.
+ *
+ * The listing is slow and may be old by the time it is used: `now` asks the kernel again, only about what the listing found.
  */
 async function carried(
   session: Session,
   flag: Flag,
   before: readonly Place[],
   after: readonly Place[],
-): Promise<Carried> {
+): Promise<{ readonly now: () => Carried }> {
   const list = (set: string): Promise<string[]> =>
     session.reader.list(`list set inet ${TABLE} ${set}`).then((objects) => elementsOf(objects).map(({ key }) => key))
   const [names, byName] = await Promise.all([list(flag), list('flagged')]).catch(() => [undefined, undefined])
   const set = new Set(names)
   const named = new Set(byName)
-  const isSet = ({ workspace }: Place): boolean => {
-    if (!names) return session.flags[flag].has(workspace)
-    const old = before.find((one) => one.workspace === workspace)
-    return named.has(flagKey(flag, workspace)) || (old !== undefined && set.has(old.interface))
+  const placeBefore = ({ workspace }: Place): Place | undefined => before.find((one) => one.workspace === workspace)
+  const isSet = (place: Place): boolean => {
+    if (!names) return session.flags[flag].has(place.workspace)
+    const old = placeBefore(place)
+    return named.has(flagKey(flag, place.workspace)) || (old !== undefined && set.has(old.interface))
   }
-  const wanted = after.filter(isSet)
-  // Addresses may have moved although the interface did not: what is there is put there again.
-  const stale = before.filter((one) => set.has(one.interface) && !wanted.some((two) => two.interface === one.interface))
-  return { flag, wanted, stale }
+  const isStillSet = (place: Place): boolean => {
+    if (!names) return isSet(place)
+    const old = placeBefore(place)
+    return isNamed(flag, place.workspace) || (old !== undefined && isFlagged(flag, old.interface))
+  }
+  const listed = after.filter(isSet)
+  const seen = before.filter((one) => set.has(one.interface))
+  const now = (): Carried => {
+    const wanted = listed.filter(isStillSet)
+    // Addresses may have moved although the interface did not: what is there is put there again. An interface whose workspace
+    // was flagged since the listing is not stale.
+    const held = (name: string): boolean =>
+      wanted.some((one) => one.interface === name) ||
+      after.some((one) => one.interface === name && isNamed(flag, one.workspace))
+    return { flag, wanted, stale: seen.filter((one) => !held(one.interface)) }
+  }
+  return { now }
 }
 
 /** Before a switch: the flags that are set are there already when the workspaces come to these interfaces. Throws NFT_FLAG. */
@@ -186,13 +206,27 @@ async function carry(
   after: readonly Place[],
   part: (one: Carried) => Carried,
 ): Promise<void> {
-  const elements: KernelElement[] = []
-  for (const flag of ['quarantined', 'suspended'] as const) {
-    const { wanted, stale } = part(await carried(session, flag, before, after))
-    elements.push(...placeElements(flag, stale, false), ...placeElements(flag, wanted, true))
-  }
+  const flags = await Promise.all(
+    (['quarantined', 'suspended'] as const).map((flag) => carried(session, flag, before, after)),
+  )
   try {
-    await applyElements(elements)
+    await session.flagLane.run(async () => {
+      const found = flags.map(({ now }) => part(now()))
+      await applyElements(
+        found.flatMap(({ flag, wanted, stale }) => [
+          ...placeElements(flag, stale, false),
+          ...placeElements(flag, wanted, true),
+        ]),
+      )
+      // Another process has no part in the lane: what it flagged by name between the look and the change is put back.
+      await applyElements(
+        found.flatMap(({ flag, stale }) =>
+          after
+            .filter((one) => stale.some((old) => old.interface === one.interface) && isNamed(flag, one.workspace))
+            .flatMap((one) => placeElements(flag, [one], true)),
+        ),
+      )
+    })
   } catch (error) {
     const d = { workspace: 'moved workspaces', flag: 'the flags', on: true, why: reasonOf(error) }
     throw nftablesFault('NFT_FLAG', d, { cause: error })

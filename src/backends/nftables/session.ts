@@ -26,6 +26,8 @@ export class Session {
   readonly reader = new NftContext()
   /** Stage, commit, discard, learn and repair, one after another. */
   readonly lane = new Lane()
+  /** Changes of flags, in the order in which they were given: on threads of the pool a lift could overtake a quarantine. */
+  readonly flagLane = new Lane()
   readonly floor: DenyFloor
   readonly staged = new Map<number, StagedProgram>()
   /** By element key of the learned maps: the grants behind the one element. */
@@ -112,6 +114,7 @@ export class Session {
 
   async close(): Promise<void> {
     await this.lane.idle()
+    await this.flagLane.idle()
     await this.cutting
     await Promise.all([this.writer.close(), this.flagger.close(), this.reader.close()])
     this.floor.close()
