@@ -46,6 +46,12 @@ export const AGENT_FAULTS = {
     say: (d: { file: string }) => `cannot write ${d.file}`,
     remedy: 'Free space or mend the file system, then run the command again.',
   },
+  AGENT_REVOKED_FULL: {
+    reaction: 'unsupported',
+    say: (d: { file: string; most: number }) => `${d.file} holds ${d.most} revocations of one kind already`,
+    remedy:
+      'Somebody revokes without end. Nothing held is dropped; the new one is not acknowledged. Quarantine by hand, and look at who sends.',
+  },
   AGENT_BUSY: {
     reaction: 'retry',
     say: (d: { file: string }) => `another sluice command holds ${d.file}`,

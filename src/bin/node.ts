@@ -18,6 +18,7 @@ import type { AgentNode } from '../agent/node.js'
 import { quarantine } from '../agent/quarantine.js'
 import { RECEIPTS } from '../agent/receipt.js'
 import type { AgentState } from '../agent/record.js'
+import { REVOKED } from '../agent/revoked.js'
 import { openForFencing, openTrustRoot } from '../agent/roots.js'
 import { restingSinks, SINKS_DIRECTORY } from '../agent/sinks.js'
 import { stand } from '../agent/stand.js'
@@ -57,12 +58,14 @@ const STATE_NAMES = [
   ...TRAIL_STATE,
   RECEIPTS,
   POLICIES,
+  REVOKED,
 ] as const
 
 export interface Surroundings {
   readonly cwd: string
   readonly operator: string
   readonly version: string
+  readonly environment: (name: string) => string | undefined
   readonly nowMs: () => number
   readonly random: (length: number) => Uint8Array
   readonly resolve: (path: string) => string
