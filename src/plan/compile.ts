@@ -165,9 +165,15 @@ function compileWorkspace(
         ...more,
       })
     }
-    const support = clause.kind === 'storage' ? supportsStorage(clause, entry, files) : supports(clause, offer)
+    if (clause.kind === 'storage') {
+      if (policy)
+        for (const { dimension, ...support } of supportsStorage(clause, entry, files, policy))
+          say(support, dimension === undefined ? {} : { dimension })
+      continue
+    }
+    const support = supports(clause, offer)
     // A clause about the inside of the workspace is judged by its losses, unless a backend here holds it after all.
-    const insideOnly = clause.losses.length > 0 && ['runtime', 'storage', 'process'].includes(clause.kind)
+    const insideOnly = clause.losses.length > 0 && ['runtime', 'process'].includes(clause.kind)
     if (!insideOnly || support.level === 'enforced') say(support)
     if (insideOnly && support.level === 'enforced') continue
     for (const loss of clause.losses)

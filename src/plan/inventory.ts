@@ -31,6 +31,8 @@ export interface Volume {
   readonly source: string
   /** Absolute path where the fenced view appears, for the workspace's runtime to bind or export. */
   readonly mount: string
+  /** Absolute path at which the workspace itself sees it, where the inventory says so. No two of a workspace lie in one another. */
+  readonly at?: string
 }
 
 export interface InventoryEntry {

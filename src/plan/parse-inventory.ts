@@ -131,7 +131,7 @@ class Reader {
     else
       for (const [i, item] of node.items.entries()) {
         const here = `${path}[${i}]`
-        const map = this.map(item, here, ['name', 'source', 'mount'])
+        const map = this.map(item, here, ['name', 'source', 'mount', 'at'])
         const [name, source, mount] = ['name', 'source', 'mount'].map((key) => this.text(map, item, here, key)) as [
           string,
           string,
@@ -152,7 +152,23 @@ class Reader {
             )
         if (out.some((other) => other.name === name))
           this.error(item, 'duplicate-name', here, `the volume ${quote(name)} stands twice`)
-        out.push({ name, source, mount })
+        const seen = map.has('at') ? this.text(map, item, here, 'at') : undefined
+        if (seen !== undefined && seen !== '' && !isVolumePath(seen))
+          this.error(
+            map.get('at') ?? item,
+            'bad-path',
+            `${here}.at`,
+            `${quote(seen)} is not an absolute path without "." and ".."`,
+          )
+        const inside = out.find((other) => other.at !== undefined && seen !== undefined && overlapping(other.at, seen))
+        if (inside)
+          this.error(
+            item,
+            'not-distinct',
+            `${here}.at`,
+            `${seen} and ${inside.at} of the volume ${quote(inside.name)} lie in one another; a path lies on one volume`,
+          )
+        out.push({ name, source, mount, ...(seen === undefined ? {} : { at: seen }) })
       }
     return out.sort((a, b) => (a.name < b.name ? -1 : 1))
   }

@@ -1,12 +1,14 @@
 // Clauses about volumes, and the volumes that the signed inventory gives a workspace, become the storage slice of its plan.
-// A path that several clauses name with one access is one rule; the order of clauses never matters.
+// A path that several clauses name with one access is one rule; the order of clauses never matters. Paths of OpenShell's
+// `filesystem_policy` that lie on a volume are granted there, beside what the FencePolicy grants; what it denies stays denied.
 
-import type { Clause, ClauseId, Policy, StorageClause, TrustDomain } from '../policy/model.js'
+import type { Clause, ClauseId, Dimension, Policy, StorageClause, TrustDomain } from '../policy/model.js'
 import { TRUST_DOMAINS } from '../policy/model.js'
 import type { Capabilities } from './capabilities.js'
 import type { InventoryEntry, Volume } from './inventory.js'
 import type { BackendName, FileRule, StorageSlice, VolumePlan } from './model.js'
-import type { Support } from './place.js'
+import { type Support, supportsLoss } from './place.js'
+import { coveredBy } from './workspace-paths.js'
 
 /** The first backend of the configured order that serves files, is usable, and stands in a strong enough domain. */
 export function placeStorage(
@@ -23,21 +25,55 @@ export function placeStorage(
     )
 }
 
-/** Can the part of a clause about files be held? A clause without a volume is about the workspace's own file system. */
-export function supportsStorage(
+/** What a guarantee says about a clause as it stands, or about a dimension of it. */
+export type StorageSupport = Support & { readonly dimension?: Dimension }
+
+/** Can a clause about files be held? A clause without a volume is about the workspace's own file system. */
+export const supportsStorage = (
   clause: StorageClause,
   entry: InventoryEntry,
   offer: Capabilities | undefined,
-): Support {
+  policy: Policy,
+): readonly StorageSupport[] =>
+  clause.volume === undefined
+    ? supportsOwnFiles(clause, entry, offer, policy)
+    : [supportsVolume(clause.volume, entry, offer)]
+
+function supportsVolume(volume: string, entry: InventoryEntry, offer: Capabilities | undefined): Support {
   const no = (why: string): Support => ({ level: 'refused', why })
-  if (clause.volume === undefined || !offer)
-    return no('no backend here fences files; remove the clause or use a node that has one')
-  if (!entry.volumes?.some(({ name }) => name === clause.volume))
+  if (!offer) return no('no backend here fences files; remove the clause or use a node that has one')
+  if (!entry.volumes?.some(({ name }) => name === volume))
     return no(
-      `the inventory gives the workspace no volume ${JSON.stringify(clause.volume)}; add it there, or remove the clause`,
+      `the inventory gives the workspace no volume ${JSON.stringify(volume)}; add it there, or remove the clause`,
     )
   return { level: 'enforced', why: offer.backend }
 }
+
+/** Of the workspace's own paths, those on a volume are held from outside, and the rest is the runtime's to hold or nobody's. */
+function supportsOwnFiles(
+  clause: StorageClause,
+  entry: InventoryEntry,
+  offer: Capabilities | undefined,
+  policy: Policy,
+): readonly StorageSupport[] {
+  const covered = clause.paths.map((path) => ({ path, ...coveredBy(path, offer ? (entry.volumes ?? []) : []) }))
+  const held = covered.flatMap(({ path, on }) => on.map((at) => `${path} is ${at.volume.name}:${at.path}`))
+  const outside = covered.flatMap((one) => (one.outside ? [one.path] : []))
+  return [
+    ...(offer && held.length > 0 ? [{ level: 'enforced' as const, why: `${offer.backend}: ${some(held)}` }] : []),
+    ...(outside.length === 0 ? [] : clause.losses).map(({ dimension, what, widenedTo }) => ({
+      dimension,
+      ...(held.length === 0
+        ? supportsLoss(dimension, what, widenedTo, policy)
+        : supportsLoss(dimension, `${what} of ${some(outside)}`, 'every path that is on no volume', policy)),
+    })),
+  ]
+}
+
+/** As many as a line has room for. */
+const SHOWN = 4
+const some = (list: readonly string[]): string =>
+  list.length <= SHOWN ? list.join(', ') : `${list.slice(0, SHOWN).join(', ')} and ${list.length - SHOWN} more`
 
 export function storageSlice(
   entry: InventoryEntry,
@@ -50,12 +86,12 @@ export function storageSlice(
   return { backend: offer.backend, domain: offer.trustDomain, volumes }
 }
 
-function rulesOf({ name }: Volume, clauses: readonly Clause[]): VolumePlan['rules'] {
+function rulesOf(volume: Volume, clauses: readonly Clause[]): VolumePlan['rules'] {
   const rules = new Map<string, { path: string; access: FileRule['access']; clauses: Set<ClauseId> }>()
   for (const clause of clauses) {
-    if (clause.kind !== 'storage' || clause.volume !== name) continue
+    if (clause.kind !== 'storage') continue
     const { access } = clause
-    for (const path of clause.paths) {
+    for (const path of pathsOn(volume, clause)) {
       // No path has a NUL in it, so this order is by path and then access.
       const key = `${path}\0${access}`
       const held = rules.get(key) ?? { path, access, clauses: new Set() }
@@ -66,6 +102,12 @@ function rulesOf({ name }: Volume, clauses: readonly Clause[]): VolumePlan['rule
   return [...rules]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([, rule]) => ({ ...rule, clauses: [...rule.clauses].sort() }))
+}
+
+/** What a clause says about one volume, as paths from its root. */
+function pathsOn(volume: Volume, clause: StorageClause): readonly string[] {
+  if (clause.volume !== undefined) return clause.volume === volume.name ? clause.paths : []
+  return clause.paths.flatMap((path) => coveredBy(path, [volume]).on.map((at) => at.path))
 }
 
 /** One line a rule, for people: `read-write project:/out`. */

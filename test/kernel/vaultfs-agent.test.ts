@@ -98,6 +98,42 @@ describe.skipIf(cannotServe)('one policy over traffic and files', () => {
     expect((await driver.observe()).live).toBeNull()
   })
 
+  it('holds what filesystem_policy says about a volume, and leaves the rest to the runtime', async () => {
+    const { node, mount, source } = await scene()
+    const volumes = `    volumes: [{ name: work, source: ${source}, mount: ${mount}, at: /sandbox/work }]\n`
+    const sandbox = [
+      'version: 1',
+      'filesystem_policy:',
+      '  read_only: [/usr, /sandbox/work/project]',
+      '  read_write: [/sandbox/work/project/out]',
+      'landlock: { compatibility: hard_requirement }',
+      'network_policies: {}',
+      '',
+    ].join('\n')
+    const extra = 'sandboxPolicy: { path: sandbox.yaml }\n'
+    const refused = await apply(node, await offer({ volumes, sandbox, extra })).catch((error: unknown) => error)
+    expect((refused as Fault).notes.map(({ code, say }) => `${code} ${say}`)).toEqual([
+      'dimension-not-delegated "filesystem_policy.read_only", filesystem: the fence cannot see read_only of /usr and would admit every path that is on no volume; add `filesystem` to delegate, or remove read_only of /usr',
+      'dimension-not-delegated "landlock.hard_requirement", filesystem: the fence cannot see landlock.hard_requirement and would admit a workspace without Landlock; add `filesystem` to delegate, or remove landlock.hard_requirement',
+    ])
+    const delegating = await offer({ revision: 2n, volumes, sandbox, extra: `${extra}delegate: [filesystem]\n` })
+    const { plan } = await apply(node, delegating)
+    expect(
+      plan.guarantees
+        .filter(({ origin }) => origin.startsWith('sandbox.yaml'))
+        .map(({ name, level, dimension, why }) => `${name}: ${level} ${dimension ?? '-'}, ${why}`),
+    ).toEqual([
+      'filesystem_policy.read_only: enforced -, vaultfs: /sandbox/work/project is work:/project',
+      'filesystem_policy.read_only: delegated filesystem, read_only of /usr left to the runtime inside the workspace; the fence admits every path that is on no volume',
+      'filesystem_policy.read_write: enforced -, vaultfs: /sandbox/work/project/out is work:/project/out',
+      'landlock.hard_requirement: delegated filesystem, landlock.hard_requirement left to the runtime inside the workspace; the fence admits a workspace without Landlock',
+    ])
+    expect(readFileSync(join(mount, 'project/main.c'), 'utf8')).toBe('int main;\n')
+    expect(outcome(() => writeFileSync(join(mount, 'project/main.c'), 'x'))).toBe('EROFS')
+    expect(outcome(() => writeFileSync(join(mount, 'project/out/a'), 'x'))).toBe('ok')
+    expect(outcome(() => writeFileSync(join(mount, 'other'), 'x'))).toBe('EACCES')
+  })
+
   it('narrows files before it widens traffic, and widens files last', async () => {
     const { node, bundle } = await scene()
     const one = await apply(node, await bundle(1n, BOTH))

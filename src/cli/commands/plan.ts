@@ -72,7 +72,7 @@ function describe(plan: Plan): string {
       const lines = [...network.egress, ...network.ingress].map((grant) => `  ${printGrant(grant)}\n`)
       const names = network.names.map((rule) => `  name ${rule.protocol} ${rule.pattern}\n`)
       const files = (entry.storage?.volumes ?? []).flatMap((volume) => [
-        `  volume ${volume.name} at ${volume.mount} (${entry.storage?.backend})\n`,
+        `  volume ${volume.name} at ${volume.mount} (${entry.storage?.backend})${volume.at === undefined ? '' : `, seen inside at ${volume.at}`}\n`,
         ...volume.rules.map((rule) => `    ${printFileRule(volume.name, rule)}\n`),
       ])
       const policy = entry.policy ?? 'no policy: everything denied'

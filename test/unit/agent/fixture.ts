@@ -89,6 +89,8 @@ export interface Offer {
   readonly releaseKey?: KeyPair
   readonly workspaces?: readonly string[]
   readonly inventoryRevision?: number
+  /** A SandboxPolicy, as the member `sandbox.yaml`. */
+  readonly sandbox?: string
   /** The key `volumes` of the workspace alpha, as it stands in the inventory. */
   readonly volumes?: string
   /** What the signed statement says, when it is not what the document says. */
@@ -106,6 +108,7 @@ export async function offer(given: Offer = {}): Promise<ApplyCommand> {
   const policyRevision = given.revision ?? 1n
   const window = { notBeforeMs: given.notBeforeMs ?? FROM, expiresAtMs: UNTIL }
   const members = new Map([['fence.yaml', utf8(fenceYaml(given.egress ?? [WEB], given.extra ?? ''))]])
+  if (given.sandbox !== undefined) members.set('sandbox.yaml', utf8(given.sandbox))
   const payload = makeManifest({ id: 'sample', policyRevision, ...window }, members)
   const manifest = await signManifest(payload, signerOf(AUTHOR))
   const terms = { policyRevision, epoch: 1, channel: 'stable', audience: [AUDIENCE], ...window }

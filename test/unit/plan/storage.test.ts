@@ -197,8 +197,20 @@ describe('volumes of the inventory', () => {
     ['{ name: a, source: /srv/a, mount: /srv/a/view }', 'not-distinct'],
     ['{ name: a, source: /srv/a, mount: /srv/a }', 'not-distinct'],
     ['{ name: a, source: /srv/a, mount: /run/view/a, mode: rw }', 'unknown-key'],
+    ['{ name: a, source: /srv/a, mount: /run/view/a, at: work }', 'bad-path'],
+    ['{ name: a, source: /srv/a, mount: /run/view/a, at: /a/../b }', 'bad-path'],
   ])('%s: %s', (line, code) => {
     expect(read(line).notes.map((note) => note.code)).toContain(code)
+  })
+  it('may say where the workspace sees them, each apart', () => {
+    const one = '{ name: a, source: /srv/a, mount: /run/view/a, at: /sandbox/work }'
+    expect(read(one).inventory?.entries[0]?.volumes).toEqual([
+      { name: 'a', source: '/srv/a', mount: '/run/view/a', at: '/sandbox/work' },
+    ])
+    const inside = '{ name: b, source: /srv/b, mount: /run/view/b, at: /sandbox/work/b }'
+    expect(read(one, inside).notes.map(({ code, say }) => `${code} ${say}`)).toEqual([
+      'not-distinct /sandbox/work/b and /sandbox/work of the volume "a" lie in one another; a path lies on one volume',
+    ])
   })
   it('never twice the same name', () => {
     const line = '{ name: a, source: /srv/a, mount: /run/view/a }'
