@@ -9,6 +9,7 @@ import type { Capabilities } from '../plan/capabilities.js'
 import { carriersOf, sliceFor } from '../plan/codec.js'
 import { diffPlans } from '../plan/diff.js'
 import type { BackendName, FileRule, Plan, PlanSlice, StorageSlice, VolumePlan, WorkspaceId } from '../plan/model.js'
+import { widensProcess } from '../plan/process.js'
 import { agentFault } from './errors.js'
 
 /** One backend of this node, opened and asked what it can do here. */
@@ -75,6 +76,8 @@ export function switchOrder(previous: Numbered | undefined, next: Numbered): Bac
     if (entry && wider) widened.add(entry.backend)
     const files = change.frame?.after.storage
     if (files && widensFiles(change.frame?.before?.storage, files)) widened.add(files.backend)
+    const blocks = change.frame?.after.process?.blocks ?? change.frame?.before?.process?.blocks
+    if (blocks && widensProcess(change.frame?.before?.process, change.frame?.after.process)) widened.add(blocks.backend)
   }
   return [...names].sort((a, b) => Number(widened.has(a)) - Number(widened.has(b)) || (a < b ? -1 : 1))
 }

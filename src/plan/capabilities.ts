@@ -1,7 +1,7 @@
 // What a backend says about itself on this machine, as data. `place` alone decides from it whether a clause is enforced
 // (design section 6); `evaluate` takes the declared differences as its env.
 
-import type { Protocol, TrustDomain } from '../policy/model.js'
+import type { Protocol, SuspectActivity, TrustDomain } from '../policy/model.js'
 import type { SlotKind } from './inventory.js'
 import type { BackendName } from './model.js'
 
@@ -21,6 +21,19 @@ export interface Probed {
   readonly limits?: Readonly<Record<string, number>>
 }
 
+/** What a backend does about processes, and in which slots. */
+export interface ProcessOffer {
+  /** `blocks`: before it runs. `detects`: tells of what ran. */
+  readonly exec: 'blocks' | 'detects'
+  readonly slots: readonly SlotKind[]
+  /** What it recognizes in what runs. */
+  readonly activities: readonly SuspectActivity[]
+  /** Sees as whom something runs. */
+  readonly users: boolean
+  /** Sees the content of executables, for those that are pinned by digest. */
+  readonly digests: boolean
+}
+
 /** What a backend can enforce on this machine, as data. `place` alone decides from it. */
 export interface Capabilities {
   readonly backend: BackendName
@@ -36,7 +49,8 @@ export interface Capabilities {
   readonly names: boolean
   readonly quotas: boolean
   readonly storage: boolean
-  readonly process: boolean
+  /** False: knows nothing of processes. */
+  readonly process: false | ProcessOffer
   readonly maxGrantsPerWorkspace: number
   /** What one plan may need at most, by kind (capacity.ts). Absent: only memory bounds it. */
   readonly room?: Readonly<Record<string, number>>

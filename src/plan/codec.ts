@@ -25,9 +25,15 @@ export function decodePlan(bytes: Uint8Array, expected: Digest): Plan {
   return value as unknown as Plan
 }
 
-/** The backends that a workspace is put on: the one of its traffic, and the one of its files where it has volumes. */
-export const carriersOf = ({ backend, storage }: WorkspacePlan): readonly BackendName[] =>
-  storage && storage.backend !== backend ? [backend, storage.backend] : [backend]
+/** The backends that a workspace is put on, each once: of its traffic, of its files, of its processes. */
+export const carriersOf = ({ backend, storage, process }: WorkspacePlan): readonly BackendName[] => [
+  ...new Set([
+    backend,
+    ...(storage ? [storage.backend] : []),
+    ...(process?.blocks ? [process.blocks.backend] : []),
+    ...(process?.detects ? [process.detects.backend] : []),
+  ]),
+]
 
 /** What one backend gets of a plan. `digest` is the plan's, for callers that have it: encoding a large plan again costs. */
 export const sliceFor = (

@@ -25,6 +25,7 @@ import {
 import { unlearnable } from './names.js'
 import { type Mediation, place, type Support, supports, supportsLoss, supportsNames } from './place.js'
 import { placeStorage, storageSlice, supportsStorage } from './storage.js'
+import { type PlacedProcess, placeProcess, processSlice, supportsProcess } from './process.js'
 
 /** Idle timeouts: established TCP as conntrack has it, the others as RFC 4787 section 4.3 and RFC 5508 ask at least. */
 export const IDLE: IdleTimeouts = { tcpMs: 432_000_000, udpMs: 120_000, icmpMs: 30_000 }
@@ -68,7 +69,9 @@ export function compilePlan(input: CompileInput): CompileResult {
     const reachable = input.services === undefined || services.some(({ name }) => name === 'dns')
     const mediation = input.mediated !== true ? 'none' : reachable ? 'mediated' : 'unreachable'
     const files = placeStorage(policy, input.capabilities, input.order)
-    const compiled = compileWorkspace(entry, policy, { network: offer, files }, mediation, notes)
+    const processes = placeProcess(entry, policy, input.capabilities, input.order)
+    const compiled = compileWorkspace(entry, policy, { network: offer, files, processes }, mediation, notes)
+    const process = processSlice(policy, processes)
     const storage = storageSlice(entry, policy, files)
     const grants = compiled.grants.list()
     for (const guarantee of compiled.guarantees) guarantees.push(guarantee)
@@ -91,6 +94,7 @@ export function compilePlan(input: CompileInput): CompileResult {
     })
   }
   for (const policy of input.policies)
+      ...(process ? { process } : {}),
     if (!input.inventory.entries.some((entry) => appliesTo(policy, entry.workspace)))
       notes.push({
         ...workspaceNote(
@@ -105,6 +109,7 @@ export function compilePlan(input: CompileInput): CompileResult {
   notes.push(...refusals(guarantees, input.policies))
   notes.push(...shortages(workspaces, guarantees, input.capabilities, input.needs ?? new Map()))
   if (notes.some((note) => note.severity === 'error')) return { guarantees, notes }
+  notes.push(...tooLong(input.policies, input.source.notBeforeMs))
   return { plan: { format: PLAN_FORMAT, source: input.source, workspaces, guarantees }, guarantees, notes }
 }
 
@@ -136,6 +141,13 @@ function policyFor(entry: InventoryEntry, policies: readonly Policy[], notes: No
 interface CompiledWorkspace {
   readonly grants: GrantSet
   readonly rules: NameRule[]
+/** Who carries what of one workspace. */
+interface Placed {
+  readonly network: Capabilities
+  readonly files: Capabilities | undefined
+  readonly processes: PlacedProcess
+}
+
   readonly guarantees: Guarantee[]
   readonly terms: MediatorTerms
 }
@@ -143,7 +155,7 @@ interface CompiledWorkspace {
 function compileWorkspace(
   entry: InventoryEntry,
   policy: Policy | undefined,
-  { network: offer, files }: { readonly network: Capabilities; readonly files: Capabilities | undefined },
+  { network: offer, files, processes }: Placed,
   mediation: Mediation,
   notes: Note[],
 ): CompiledWorkspace {
@@ -171,11 +183,12 @@ function compileWorkspace(
           say(support, dimension === undefined ? {} : { dimension })
       continue
     }
-    const support = supports(clause, offer)
+    const support = clause.kind === 'process' ? supportsProcess(clause, policy, processes) : supports(clause, offer)
     // A clause about the inside of the workspace is judged by its losses, unless a backend here holds it after all.
     const insideOnly = clause.losses.length > 0 && ['runtime', 'process'].includes(clause.kind)
-    if (!insideOnly || support.level === 'enforced') say(support)
-    if (insideOnly && support.level === 'enforced') continue
+    const held = support.level === 'enforced' || support.level === 'detected'
+    if (!insideOnly || held) say(support)
+    if (insideOnly && held) continue
     for (const loss of clause.losses)
       if (policy) say(supportsLoss(loss.dimension, loss.what, loss.widenedTo, policy), { dimension: loss.dimension })
     if (clause.kind === 'ingress') for (const grant of ingressGrants(clause)) grants.add(grant, clause.id)

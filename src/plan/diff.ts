@@ -2,12 +2,13 @@
 // A diff holds whole values, never hints: `applyDiff(before, diffPlans(before, after))` equals `after`.
 
 import { canonicalize, type Json } from '../base/canonical.js'
+import { formatInstant } from '../base/instant.js'
 import { formatPorts } from '../base/ports.js'
 import type { Grant, Guarantee, NameRule, Plan, PlanSource, StorageSlice, WorkspaceId, WorkspacePlan } from './model.js'
 import { printFileRule } from './storage.js'
 
 /** Everything of a workspace's plan but its lists. */
-type Frame = Omit<WorkspacePlan, 'network'> & Pick<WorkspacePlan['network'], 'dns' | 'services' | 'idle'>
+type Frame = Omit<WorkspacePlan, 'network'> & Pick<WorkspacePlan['network'], 'dns' | 'observe' | 'services' | 'idle'>
 
 export interface ListDiff<T> {
   readonly added: readonly T[]
@@ -78,7 +79,7 @@ export function applyDiff(before: Plan, diff: PlanDiff): Plan {
     .map((entry) => {
       const change = changes.get(entry.workspace)
       if (!change) return entry
-      const { dns, services, idle, ...rest } = change.frame?.after ?? frameOf(entry)
+      const { dns, observe, services, idle, ...rest } = change.frame?.after ?? frameOf(entry)
       return {
         ...rest,
         network: {
@@ -141,11 +142,15 @@ export function renderDiff(diff: PlanDiff): string {
   return lines.length === 0 ? '' : `${lines.join('\n')}\n`
 }
 
-/** `read-write work:/out (vaultfs)`, a line a rule. */
-const filesOf = (storage: StorageSlice | undefined): string[] =>
-  (storage?.volumes ?? []).flatMap((volume) =>
-    volume.rules.map((rule) => `${printFileRule(volume.name, rule)} (${storage?.backend})`),
-  )
+/** `read-write work:/out (vaultfs)`, `exec /usr/bin/git (bpf-lsm blocks)`: a line a rule of files and processes. */
+const insideOf = (entry: Pick<WorkspacePlan, 'storage' | 'process'> | undefined): string[] => [
+  ...(entry?.storage?.volumes ?? []).flatMap((volume) =>
+    volume.rules.map((rule) => `${printFileRule(volume.name, rule)} (${entry?.storage?.backend})`),
+  ),
+  ...(entry?.process ? [entry.process] : []).flatMap((slice) =>
+    printProcess(slice).map((line) => `${line} (${printCarriers(slice)})`),
+  ),
+]
 
 function onlyFiles({ before, after }: NonNullable<WorkspaceDiff['frame']>): boolean {
   const { storage: _was, ...old } = before ?? {}

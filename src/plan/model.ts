@@ -3,7 +3,7 @@
 
 import type { Digest } from '../base/digest.js'
 import type { PortRange } from '../base/ports.js'
-import type { ClauseId, Dimension, Protocol, TrustDomain } from '../policy/model.js'
+import type { ClauseId, Dimension, Protocol, Reaction, SuspectActivity, TrustDomain } from '../policy/model.js'
 import type { Slot, Volume } from './inventory.js'
 
 export const PLAN_FORMAT = 'sluice-plan/1'
@@ -118,6 +118,40 @@ export interface Guarantee {
   readonly name: string
   readonly origin: string
   /** undefined: the clause as a fence sees it (addresses, ports); else the dimension that it cannot see. */
+/** Who holds the process half of a workspace's plan, and where that stands. */
+export interface ProcessCarrier {
+  readonly backend: BackendName
+  readonly domain: TrustDomain
+}
+
+/** One executable that may run: its path and, where it is pinned, its content. */
+export interface Executable {
+  readonly path: string
+  readonly digest?: Digest
+}
+
+/** What may run and what is looked for. A part that no clause speaks of is absent, and restricts nothing. */
+export interface ProcessSlice {
+  /** Refuses what may not run before it runs. */
+  readonly blocks?: ProcessCarrier
+  /** Tells of what ran, and of what it did. */
+  readonly detects?: ProcessCarrier
+  readonly exec?: {
+    readonly clause: ClauseId
+    readonly reaction: Reaction
+    /** Sorted by path, then digest. */
+    readonly allow: readonly Executable[]
+  }
+  /** The numbers that processes may run as. */
+  readonly users?: { readonly clause: ClauseId; readonly uids: readonly number[] }
+  readonly activities?: {
+    readonly clause: ClauseId
+    readonly reaction: Reaction
+    /** Sorted. */
+    readonly kinds: readonly SuspectActivity[]
+  }
+}
+
   readonly dimension?: Dimension
   readonly level: GuaranteeLevel
   /** The backend that enforces, or why not and the two ways out. */
@@ -146,6 +180,8 @@ export interface PlanSource {
   readonly epoch: number
   readonly channel: string
   readonly audience: string
+  /** Present where clauses speak of processes and a backend here blocks or detects. */
+  readonly process?: ProcessSlice
   readonly inventoryRevision: string
   /** Milliseconds since 1970. */
   readonly notBeforeMs: number

@@ -1,10 +1,12 @@
 // Which backend carries a workspace, and whether it can hold each clause: the one place where "supported" is decided, from
 // capabilities as data (design section 6). Nothing falls back to a weaker domain than the policy asks for.
 
+import { formatInstant } from '../base/instant.js'
 import {
   type Clause,
   type Dimension,
   type Policy,
+  type ProcessClause,
   type StorageClause,
   TRUST_DOMAINS,
   type TrustDomain,
@@ -59,7 +61,7 @@ export interface Support {
 
 /** Can this backend hold the part of a clause that it sees? Names without addresses and volumes (storage.ts) are asked about
  * separately. */
-export function supports(clause: Exclude<Clause, StorageClause>, offer: Capabilities): Support {
+export function supports(clause: Exclude<Clause, StorageClause | ProcessClause>, offer: Capabilities): Support {
   // What a backend cannot tell apart, the report says beside every clause that it is about.
   const unlike = [
     ...(offer.flowState === 'none' ? ['answers by the reversed grant'] : []),
@@ -76,8 +78,6 @@ export function supports(clause: Exclude<Clause, StorageClause>, offer: Capabili
       return offer.protocols.includes(clause.protocol) ? yes : no(`${offer.backend} cannot judge ${clause.protocol}`)
     case 'quota':
       return offer.quotas ? yes : no(`${offer.backend} counts but does not limit ${clause.limit}; remove the quota`)
-    case 'process':
-      return offer.process ? yes : no('no backend here fences processes; remove the clause or use a node that has one')
     case 'runtime':
       return no('only the runtime inside the workspace can carry this out')
   }

@@ -36,6 +36,14 @@ export type Role = 'authored' | 'effective'
 export const REVIEWS = ['requests', 'tools', 'files'] as const
 export type Review = (typeof REVIEWS)[number]
 
+/** What happens when a workspace does what a process clause forbids; each includes the ones before it. */
+export const REACTIONS = ['observe', 'quarantine', 'kill'] as const
+export type Reaction = (typeof REACTIONS)[number]
+
+/** What a program does that no list of executables shows. */
+export const SUSPECT_ACTIVITIES = ['memory-only', 'reverse-shell', 'shell', 'shell-history'] as const
+export type SuspectActivity = (typeof SUSPECT_ACTIVITIES)[number]
+
 export type Protocol = 'tcp' | 'udp' | 'icmp-echo'
 
 export type ClauseId = Digest
@@ -105,11 +113,11 @@ export interface StorageClause extends ClauseBase {
 }
 export interface ProcessClause extends ClauseBase {
   readonly kind: 'process'
-  /** `user`: who the workload runs as. `exec`: what it may run. */
-  readonly rule: 'user' | 'exec'
-  /** Users and groups as `user:NAME`, `group:NAME`; executables as absolute paths, with `@sha256:...` where pinned. */
+  /** `user`: who the workload runs as. `exec`: what it may run. `activity`: what is looked for in what runs. */
+  readonly rule: 'user' | 'exec' | 'activity'
+  /** Users and groups as `user:NAME`, `group:NAME`; executables as absolute paths, with `@sha256:...` where pinned; activities. */
   readonly values: readonly string[]
-  readonly reaction: 'observe' | 'quarantine' | 'kill'
+  readonly reaction: Reaction
 }
 /** A statement that only the runtime inside the workspace can carry out: middleware, landlock mode. */
 export interface RuntimeClause extends ClauseBase {

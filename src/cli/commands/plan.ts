@@ -5,6 +5,7 @@ import { FENCING_BACKENDS } from '../../backends/registry.js'
 import { encodePlan, planDigest } from '../../plan/codec.js'
 import { printGrant } from '../../plan/diff.js'
 import type { BackendName, Plan } from '../../plan/model.js'
+import { printCarriers, printProcess } from '../../plan/process.js'
 import { printFileRule } from '../../plan/storage.js'
 import { compileOffline } from '../compile.js'
 import { writeFile } from '../files.js'
@@ -75,8 +76,12 @@ function describe(plan: Plan): string {
         `  volume ${volume.name} at ${volume.mount} (${entry.storage?.backend})${volume.at === undefined ? '' : `, seen inside at ${volume.at}`}\n`,
         ...volume.rules.map((rule) => `    ${printFileRule(volume.name, rule)}\n`),
       ])
+      const processes = (entry.process ? [entry.process] : []).flatMap((slice) => [
+        `  processes (${printCarriers(slice)})\n`,
+        ...printProcess(slice).map((line) => `    ${line}\n`),
+      ])
       const policy = entry.policy ?? 'no policy: everything denied'
-      return `\n${entry.workspace} on ${slot.interface} (${entry.backend}, ${entry.domain}): ${policy}\n${[...lines, ...names, ...files].join('')}`
+      return `\n${entry.workspace} on ${slot.interface} (${entry.backend}, ${entry.domain}): ${policy}\n${[...lines, ...names, ...files, ...processes].join('')}`
     })
     .join('')
 }

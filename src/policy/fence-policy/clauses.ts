@@ -12,9 +12,11 @@ export function fenceClauses(policy: FencePolicy): Clause[] {
     ...policy.quotas.map((entry): Draft => ({ kind: 'quota', name: entry.limit, losses: [], ...entry })),
     ...policy.volumes.flatMap(storage),
   ]
-  if (policy.exec) {
-    const { values, reaction, origin } = policy.exec
-    drafts.push({ kind: 'process', name: 'process', origin, losses: [], rule: 'exec', values, reaction })
+  if (policy.process) {
+    const { exec, activities, reaction, origin } = policy.process
+    const draft = { kind: 'process', origin, losses: [], reaction } as const
+    if (exec.length > 0) drafts.push({ ...draft, name: 'process', rule: 'exec', values: exec })
+    if (activities.length > 0) drafts.push({ ...draft, name: 'process.detect', rule: 'activity', values: activities })
   }
   return drafts.map(identify)
 }

@@ -3,6 +3,7 @@
 import { isDigest } from '../../base/digest.js'
 import { quote } from '../../base/quote.js'
 import type { Findings, Spot } from '../findings.js'
+import { REACTIONS, SUSPECT_ACTIVITIES, type SuspectActivity } from '../model.js'
 import type { Located } from '../shape.js'
 import type { FencePolicy, FenceVolume } from './model.js'
 import type { ProcessFound, VolumeFound } from './shape.js'
@@ -47,24 +48,33 @@ export function readVolumes(volumes: readonly VolumeFound[], findings: Findings)
   })
 }
 
-export function readExec(section: ProcessFound | undefined, findings: Findings): FencePolicy['exec'] {
+export function readProcess(section: ProcessFound | undefined, findings: Findings): FencePolicy['process'] {
   if (!section) return undefined
-  const seen = new Set<string>()
+  const exec = new Set<string>()
   for (const { value, at } of section.of.allow_exec ?? []) {
     const [path = '', digest, ...more] = value.split('@')
     if (!isPath(path) || path === '/' || more.length > 0)
       findings.note('bad-path', at, `${quote(value)} is not the absolute path of a file, alone or with @sha256:...`)
     else if (digest !== undefined && !isDigest(digest))
       findings.note('bad-digest', at, `${quote(digest)} is not "sha256:" and 64 lower-case hex digits`)
-    else if (seen.has(value)) findings.note('duplicate-value', at, `${quote(value)} stands twice`)
-    else seen.add(value)
+    else if (exec.has(value)) findings.note('duplicate-value', at, `${quote(value)} stands twice`)
+    else exec.add(value)
   }
+  const activities = new Set<SuspectActivity>()
+  for (const { value, at } of section.of.detect ?? []) {
+    const kind = SUSPECT_ACTIVITIES.find((known) => known === value)
+    if (kind === undefined) continue // the schema has told
+    if (activities.has(kind)) findings.note('duplicate-value', at, `${quote(value)} stands twice`)
+    else activities.add(kind)
+  }
+  if (!section.has('allow_exec') && !section.has('detect'))
+    findings.note('empty-list', section.at, 'process lists nothing; add allow_exec, detect or both')
   const { reaction } = section.of
-  const isKnown = reaction === 'observe' || reaction === 'quarantine' || reaction === 'kill'
   return {
-    values: [...seen].sort(),
-    reaction: isKnown ? reaction : 'kill',
-    origin: findings.origin(section.spot('allow_exec')),
+    exec: [...exec].sort(),
+    activities: [...activities].sort(),
+    reaction: REACTIONS.find((known) => known === reaction) ?? 'kill',
+    origin: findings.origin(section.has('allow_exec') ? section.spot('allow_exec') : section.at),
   }
 }
 

@@ -9,8 +9,10 @@ import type {
   Profile,
   Protocol,
   QuotaClause,
+  Reaction,
   Review,
   Role,
+  SuspectActivity,
   Target,
   TrustDomain,
 } from '../model.js'
@@ -75,9 +77,11 @@ export interface FencePolicy {
   readonly pins: readonly FencePin[]
   readonly quotas: readonly FenceQuota[]
   readonly volumes: readonly FenceVolume[]
-  readonly exec?: {
-    readonly values: readonly string[]
-    readonly reaction: 'observe' | 'quarantine' | 'kill'
+  readonly process?: {
+    /** Executables that may run; none: no statement about it. */
+    readonly exec: readonly string[]
+    readonly activities: readonly SuspectActivity[]
+    readonly reaction: Reaction
     readonly origin: ClauseOrigin
   }
 }

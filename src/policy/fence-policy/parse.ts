@@ -11,7 +11,7 @@ import { readYaml, type YamlNode, type YamlResult } from '../../base/yaml.js'
 import { Findings, type Spot } from '../findings.js'
 import { DIMENSIONS, type Dimension, REVIEWS } from '../model.js'
 import { isWorkspacePattern } from '../workspace-id.js'
-import { readExec, readVolumes } from './host.js'
+import { readProcess, readVolumes } from './host.js'
 import type { FenceDelegate, FencePolicy, FenceQuota } from './model.js'
 import { checkPins, readEgress, readIngress } from './network.js'
 import { checkSchema } from './schema-notes.js'
@@ -77,7 +77,7 @@ function read(root: YamlNode, file: string, findings: Findings): FencePolicy | u
     pins,
     quotas: readQuotas(found, findings),
     volumes: readVolumes(of.storage?.of.volumes ?? [], findings),
-    ...(exec && { exec }),
+    ...(process && { process }),
   }
 }
 

@@ -33,7 +33,7 @@ const volume = object(
   { name: text, read_only: listOf(located), read_write: listOf(located), deny: listOf(located) },
   { what: 'a volume' },
 )
-const process = object({ allow_exec: listOf(located), reaction: text }, { what: 'process' })
+const process = object({ allow_exec: listOf(located), detect: listOf(located), reaction: text }, { what: 'process' })
 
 export const fence = object(
   {
