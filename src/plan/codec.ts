@@ -3,9 +3,16 @@
 import { decodeUtf8, utf8 } from '../base/bytes.js'
 import { canonicalize, type Json } from '../base/canonical.js'
 import { type Digest, digestOf } from '../base/digest.js'
-import { isObject, parseJson } from '../base/json.js'
 import { planFault } from './errors.js'
-import { type BackendName, PLAN_FORMAT, type Plan, type PlanSlice, type WorkspacePlan } from './model.js'
+import {
+  type BackendName,
+  type ClauseId,
+  type Grant,
+  PLAN_FORMAT,
+  type Plan,
+  type PlanSlice,
+  type WorkspacePlan,
+} from './model.js'
 
 export const encodePlan = (plan: Plan): Uint8Array<ArrayBuffer> => utf8(canonicalize(plan as unknown as Json))
 
@@ -18,11 +25,32 @@ export const planDigest = (plan: Plan): Digest => digestOf(encodePlan(plan))
 export function decodePlan(bytes: Uint8Array, expected: Digest): Plan {
   const found = digestOf(bytes)
   if (found !== expected) throw planFault('PLAN_DIGEST_MISMATCH', { expected, found })
-  const value = parseJson(decodeUtf8(bytes) ?? '')
-  const format = isObject(value) ? value.format : undefined
+  // The engine's own reader: what has the digest was written by us, and a large plan is read many times.
+  const value = JSON.parse(decodeUtf8(bytes) ?? 'null') as { readonly format?: unknown } | null
+  const format = value?.format
   if (format !== PLAN_FORMAT)
     throw planFault('PLAN_FORMAT_UNKNOWN', { found: typeof format === 'string' ? format : 'none' })
-  return value as unknown as Plan
+  return shareClauses(value as unknown as Plan)
+}
+
+/** A clause's id stands in each of its grants: read as so many texts, they would be most of a large plan in memory. */
+function shareClauses(plan: Plan): Plan {
+  const known = new Map<string, readonly ClauseId[]>()
+  const shared = (grant: Grant): Grant => {
+    const key = grant.clauses.join(' ')
+    const clauses = known.get(key) ?? grant.clauses
+    known.set(key, clauses)
+    return { ...grant, clauses }
+  }
+  const workspaces = plan.workspaces.map((entry) => ({
+    ...entry,
+    network: {
+      ...entry.network,
+      egress: entry.network.egress.map(shared),
+      ingress: entry.network.ingress.map(shared),
+    },
+  }))
+  return { ...plan, workspaces }
 }
 
 /** The backends that a workspace is put on, each once: of its traffic, of its files, of its processes. */

@@ -24,8 +24,8 @@ import {
 } from './model.js'
 import { unlearnable } from './names.js'
 import { type Mediation, place, type Support, supports, supportsLoss, supportsNames } from './place.js'
-import { placeStorage, storageSlice, supportsStorage } from './storage.js'
 import { type PlacedProcess, placeProcess, processSlice, supportsProcess } from './process.js'
+import { placeStorage, storageSlice, supportsStorage } from './storage.js'
 
 /** Idle timeouts: established TCP as conntrack has it, the others as RFC 4787 section 4.3 and RFC 5508 ask at least. */
 export const IDLE: IdleTimeouts = { tcpMs: 432_000_000, udpMs: 120_000, icmpMs: 30_000 }
@@ -91,10 +91,10 @@ export function compilePlan(input: CompileInput): CompileResult {
         idle: IDLE,
       },
       ...(storage ? { storage } : {}),
+      ...(process ? { process } : {}),
     })
   }
   for (const policy of input.policies)
-      ...(process ? { process } : {}),
     if (!input.inventory.entries.some((entry) => appliesTo(policy, entry.workspace)))
       notes.push({
         ...workspaceNote(
@@ -109,7 +109,6 @@ export function compilePlan(input: CompileInput): CompileResult {
   notes.push(...refusals(guarantees, input.policies))
   notes.push(...shortages(workspaces, guarantees, input.capabilities, input.needs ?? new Map()))
   if (notes.some((note) => note.severity === 'error')) return { guarantees, notes }
-  notes.push(...tooLong(input.policies, input.source.notBeforeMs))
   return { plan: { format: PLAN_FORMAT, source: input.source, workspaces, guarantees }, guarantees, notes }
 }
 
@@ -138,9 +137,6 @@ function policyFor(entry: InventoryEntry, policies: readonly Policy[], notes: No
   return matching[0]
 }
 
-interface CompiledWorkspace {
-  readonly grants: GrantSet
-  readonly rules: NameRule[]
 /** Who carries what of one workspace. */
 interface Placed {
   readonly network: Capabilities
@@ -148,6 +144,9 @@ interface Placed {
   readonly processes: PlacedProcess
 }
 
+interface CompiledWorkspace {
+  readonly grants: GrantSet
+  readonly rules: NameRule[]
   readonly guarantees: Guarantee[]
   readonly terms: MediatorTerms
 }

@@ -107,17 +107,6 @@ export interface StorageSlice {
   readonly volumes: readonly VolumePlan[]
 }
 
-/** Whose turn it is to hold a clause. */
-export type GuaranteeLevel = 'enforced' | 'detected' | 'delegated' | 'refused'
-
-/** What happens to one clause, or to one dimension of it. */
-export interface Guarantee {
-  readonly workspace: WorkspaceId
-  readonly clause: ClauseId
-  /** Name and place for people. */
-  readonly name: string
-  readonly origin: string
-  /** undefined: the clause as a fence sees it (addresses, ports); else the dimension that it cannot see. */
 /** Who holds the process half of a workspace's plan, and where that stands. */
 export interface ProcessCarrier {
   readonly backend: BackendName
@@ -152,6 +141,17 @@ export interface ProcessSlice {
   }
 }
 
+/** Whose turn it is to hold a clause. */
+export type GuaranteeLevel = 'enforced' | 'detected' | 'delegated' | 'refused'
+
+/** What happens to one clause, or to one dimension of it. */
+export interface Guarantee {
+  readonly workspace: WorkspaceId
+  readonly clause: ClauseId
+  /** Name and place for people. */
+  readonly name: string
+  readonly origin: string
+  /** undefined: the clause as a fence sees it (addresses, ports); else the dimension that it cannot see. */
   readonly dimension?: Dimension
   readonly level: GuaranteeLevel
   /** The backend that enforces, or why not and the two ways out. */
@@ -169,6 +169,8 @@ export interface WorkspacePlan {
   readonly network: NetworkSlice
   /** Present where the inventory gives the workspace volumes and a backend here serves files. */
   readonly storage?: StorageSlice
+  /** Present where clauses speak of processes and a backend here blocks or detects. */
+  readonly process?: ProcessSlice
 }
 
 /** What a plan was made from: carried by every event and every piece of evidence. */
@@ -180,8 +182,6 @@ export interface PlanSource {
   readonly epoch: number
   readonly channel: string
   readonly audience: string
-  /** Present where clauses speak of processes and a backend here blocks or detects. */
-  readonly process?: ProcessSlice
   readonly inventoryRevision: string
   /** Milliseconds since 1970. */
   readonly notBeforeMs: number
