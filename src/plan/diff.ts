@@ -4,7 +4,8 @@
 import { canonicalize, type Json } from '../base/canonical.js'
 import { formatInstant } from '../base/instant.js'
 import { formatPorts } from '../base/ports.js'
-import type { Grant, Guarantee, NameRule, Plan, PlanSource, StorageSlice, WorkspaceId, WorkspacePlan } from './model.js'
+import type { Grant, Guarantee, NameRule, Observation, Plan, PlanSource, WorkspaceId, WorkspacePlan } from './model.js'
+import { printCarriers, printProcess } from './process.js'
 import { printFileRule } from './storage.js'
 
 /** Everything of a workspace's plan but its lists. */
@@ -43,7 +44,8 @@ function diffList<T>(before: readonly T[], after: readonly T[]): ListDiff<T> {
 
 function frameOf(plan: WorkspacePlan): Frame {
   const { network, ...rest } = plan
-  return { ...rest, ...(network.dns ? { dns: network.dns } : {}), services: network.services, idle: network.idle }
+  const { dns, observe, services, idle } = network
+  return { ...rest, ...(dns ? { dns } : {}), ...(observe ? { observe } : {}), services, idle }
 }
 
 export function diffPlans(before: Plan, after: Plan): PlanDiff {
@@ -84,6 +86,7 @@ export function applyDiff(before: Plan, diff: PlanDiff): Plan {
         ...rest,
         network: {
           ...(dns ? { dns } : {}),
+          ...(observe ? { observe } : {}),
           services,
           egress: replay(entry.network.egress, change.egress, (grant) => grant.id),
           ingress: replay(entry.network.ingress, change.ingress, (grant) => grant.id),
@@ -123,13 +126,15 @@ export function renderDiff(diff: PlanDiff): string {
     lines.push(`+ workspace ${entry.workspace} on ${entry.slot.interface} (${entry.backend})`)
     for (const grant of [...entry.network.egress, ...entry.network.ingress]) lines.push(`  + ${printGrant(grant)}`)
     for (const rule of entry.network.names) lines.push(`  + ${printRule(rule)}`)
-    for (const rule of filesOf(entry.storage)) lines.push(`  + ${rule}`)
+    for (const rule of insideOf(entry)) lines.push(`  + ${rule}`)
+    lines.push(...observeLines(undefined, entry.network.observe))
   }
   for (const workspace of diff.removed) lines.push(`- workspace ${workspace}: its interface will be denied everything`)
   for (const change of diff.changed) {
     lines.push(`~ workspace ${change.workspace}`)
-    if (change.frame && !onlyFiles(change.frame)) lines.push('  ~ slot, backend, policy or services')
-    const [were, are] = [filesOf(change.frame?.before?.storage), filesOf(change.frame?.after.storage)]
+    if (change.frame && !onlyInside(change.frame)) lines.push('  ~ slot, backend, policy or services')
+    if (change.frame) lines.push(...observeLines(change.frame.before?.observe, change.frame.after.observe))
+    const [were, are] = [insideOf(change.frame?.before), insideOf(change.frame?.after)]
     for (const rule of were) if (!are.includes(rule)) lines.push(`  - ${rule}`)
     for (const rule of are) if (!were.includes(rule)) lines.push(`  + ${rule}`)
     for (const list of [change.egress, change.ingress]) {
@@ -152,9 +157,20 @@ const insideOf = (entry: Pick<WorkspacePlan, 'storage' | 'process'> | undefined)
   ),
 ]
 
-function onlyFiles({ before, after }: NonNullable<WorkspaceDiff['frame']>): boolean {
-  const { storage: _was, ...old } = before ?? {}
-  const { storage: _is, ...now } = after
+function observeLines(before: Observation | undefined, after: Observation | undefined): string[] {
+  if (keyOf(before ?? null) === keyOf(after ?? null)) return []
+  const print = ({ untilMs, names }: Observation): string =>
+    `observe until ${formatInstant(untilMs)}${names.length > 0 ? `, resolving ${names.join(', ')}` : ''}`
+  return [
+    ...(before ? [`  - ${print(before)}  (what it let through is cut)`] : []),
+    ...(after ? [`  + ${print(after)}: what nothing grants passes and is reported`] : []),
+  ]
+}
+
+/** Only what has lines of its own changed. */
+function onlyInside({ before, after }: NonNullable<WorkspaceDiff['frame']>): boolean {
+  const { storage: _files, process: _processes, observe: _observe, ...old } = before ?? {}
+  const { storage: _filesNow, process: _processesNow, observe: _observeNow, ...now } = after
   return before !== undefined && keyOf(old) === keyOf(now)
 }
 
