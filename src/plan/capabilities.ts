@@ -79,6 +79,8 @@ export interface Capabilities {
    * allows; spoofed, malformed and quarantined ones are counted. Absent: all are reported, rate-limited.
    */
   readonly denials?: 'counted' | 'unallowed'
+  /** Lets through and reports what nothing grants, and ends that by itself, in the kernel (observe.ts). Absent: it cannot. */
+  readonly observes?: true
   /** The fence goes with the process that holds it; traffic stops until it is rebuilt. Absent: it stands without one. */
   readonly lifetime?: 'process'
 }

@@ -1,6 +1,7 @@
 // Looks at a finished plan the way a reviewer would: invariants that the compiler must keep (errors, which are bugs), and
 // things that an operator should know before it goes live (warnings). Plans made by the compiler have no errors.
 
+import { formatInstant } from '../base/instant.js'
 import { familyBits, parsePrefix } from '../base/ip.js'
 import type { Note } from '../base/note.js'
 import { prefixClass } from '../base/reserved.js'
@@ -23,6 +24,13 @@ export function checkPlan(plan: Plan): Note[] {
       say('error', 'plan-refused-clause', guarantee.workspace, `${guarantee.name} is refused, so there must be no plan`)
   for (const entry of plan.workspaces) {
     checkGrants(entry, say)
+    if (entry.network.observe)
+      say(
+        'warning',
+        'not-denied',
+        entry.workspace,
+        `what nothing grants is let through and reported until ${formatInstant(entry.network.observe.untilMs)} (observe)`,
+      )
     if (entry.onExpiry === 'hold')
       say(
         'warning',

@@ -23,6 +23,7 @@ import {
   type WorkspacePlan,
 } from './model.js'
 import { unlearnable } from './names.js'
+import { observationOf, tooLong } from './observe.js'
 import { type Mediation, place, type Support, supports, supportsLoss, supportsNames } from './place.js'
 import { type PlacedProcess, placeProcess, processSlice, supportsProcess } from './process.js'
 import { placeStorage, storageSlice, supportsStorage } from './storage.js'
@@ -74,6 +75,7 @@ export function compilePlan(input: CompileInput): CompileResult {
     const process = processSlice(policy, processes)
     const storage = storageSlice(entry, policy, files)
     const grants = compiled.grants.list()
+    const observe = observationOf(policy)
     for (const guarantee of compiled.guarantees) guarantees.push(guarantee)
     workspaces.push({
       workspace: entry.workspace,
@@ -83,6 +85,7 @@ export function compilePlan(input: CompileInput): CompileResult {
       domain: offer.trustDomain,
       onExpiry: policy?.onExpiry ?? 'suspend',
       network: {
+        ...(observe ? { observe } : {}),
         ...(mediation === 'mediated' ? { dns: compiled.terms } : {}),
         services,
         egress: grants.filter((grant) => grant.direction === 'egress'),
@@ -106,6 +109,7 @@ export function compilePlan(input: CompileInput): CompileResult {
         severity: 'warning',
       })
   guarantees.sort((a, b) => (guaranteeKey(a) < guaranteeKey(b) ? -1 : 1))
+  notes.push(...tooLong(input.policies, input.source.notBeforeMs))
   notes.push(...refusals(guarantees, input.policies))
   notes.push(...shortages(workspaces, guarantees, input.capabilities, input.needs ?? new Map()))
   if (notes.some((note) => note.severity === 'error')) return { guarantees, notes }
@@ -190,6 +194,11 @@ function compileWorkspace(
     if (insideOnly && held) continue
     for (const loss of clause.losses)
       if (policy) say(supportsLoss(loss.dimension, loss.what, loss.widenedTo, policy), { dimension: loss.dimension })
+    if (clause.kind === 'observe' && support.level === 'enforced')
+      for (const pattern of clause.names) {
+        const named = supportsNames(offer, mediation, unlearnable({ pattern, protocol: 'tcp', ports: [], within: [] }))
+        if (named.level !== 'enforced') say({ level: named.level, why: `${quote(pattern)}: ${named.why}` })
+      }
     if (clause.kind === 'ingress') for (const grant of ingressGrants(clause)) grants.add(grant, clause.id)
     if (clause.kind !== 'egress' || !policy) continue
     const made = egressGrants(clause, policy)

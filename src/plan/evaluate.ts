@@ -11,6 +11,7 @@ import { flowKey, isLive, withFlow, withoutFlow } from './flow.js'
 import { judgeLink } from './link.js'
 import { grantIndex } from './lookup.js'
 import type { Grant, Plan, WorkspaceId, WorkspacePlan } from './model.js'
+import { isObserved } from './observe.js'
 import { ACK, FIN, type IpPacket, type Packet, RST, SYN } from './packet.js'
 import type { AllowReason, DropReason, Env, Flow, Refusal, State, Verdict } from './state.js'
 
@@ -92,8 +93,9 @@ function fromWorkspace(scene: Scene): Outcome {
   if (grant) return open(scene, tuple, 'egress', 'static-grant', grant)
   const learned = learnedFor(scene, tuple)
   if (learned) return open(scene, tuple, 'egress', 'learned-grant', learned)
-  // Step 8.
-  return refuse(scene, missing)
+  // Step 8, and the one thing of it that a policy may relax for a time.
+  const observed = missing === 'no-grant' ? observedBy(scene) : undefined
+  return observed ? open(scene, tuple, 'egress', 'observed', observed) : refuse(scene, missing)
 }
 
 function toWorkspace(scene: Scene): Outcome {
@@ -141,7 +143,7 @@ function judgeError(scene: Scene): Verdict {
     peerPort: quoted.destinationPort,
   }
   for (const direction of ['egress', 'ingress'] as const) {
-    const flow = liveFlow(scene, tuple, direction)
+    const flow = liveFlow(scene, tuple, direction, scene.env.icmpErrors === 'lagging')
     // Named by what allows the flow now: the grant that began it may be gone.
     const basis = flow && (basisOf(scene, flow, tuple) ?? (scene.env.icmpErrors === 'lagging' ? flow : undefined))
     if (basis) return allow('icmp-error', basis.clause, basis.grant)
@@ -242,16 +244,28 @@ function learnedFor(scene: Scene, tuple: Tuple, expired = false): Basis | undefi
 const clauseIsLive = (at: WorkspacePlan, clause: string): boolean =>
   at.network.names.some((rule) => rule.clause === clause)
 
-/** What keeps a flow alive now: a static grant for its original tuple, or the clause that it was learnt from. */
+/** The clause by which what nothing grants passes now. */
+function observedBy({ at, nowMs }: Scene): Basis | undefined {
+  const { observe } = at.network
+  return observe && isObserved(at.network, nowMs) ? { clause: observe.clause } : undefined
+}
+
+/** What keeps a flow alive now: a static grant for its original tuple, or the clause that it was learnt or observed by. */
 function basisOf(scene: Scene, flow: Flow, tuple: Tuple): Basis | undefined {
   const grant = grantFor(scene, flow.direction, tuple)
   if (grant) return { clause: grant.clauses[0] ?? '', grant: grant.id }
+  if (flow.basis === 'observed') {
+    const observed = observedBy(scene)
+    return observed?.clause === flow.clause ? observed : undefined
+  }
   return flow.basis === 'learned' && clauseIsLive(scene.at, flow.clause) ? { clause: flow.clause } : undefined
 }
 
-function liveFlow(scene: Scene, tuple: Tuple, direction: Flow['direction']): Flow | undefined {
+/** An observed flow ends with its clause's time, whether or not anybody looks: without a basis it is none. `ended`: also then. */
+function liveFlow(scene: Scene, tuple: Tuple, direction: Flow['direction'], ended = false): Flow | undefined {
   const flow = scene.state.flows.get(keyOf(scene, tuple, direction))
-  return flow && isLive(flow, scene.at.network.idle, scene.nowMs) ? flow : undefined
+  if (!flow || !isLive(flow, scene.at.network.idle, scene.nowMs)) return undefined
+  return ended || flow.basis !== 'observed' || basisOf(scene, flow, tuple) ? flow : undefined
 }
 
 const keyOf = (scene: Scene, tuple: Tuple, direction: Flow['direction']): string =>
@@ -289,12 +303,15 @@ function open(
     localPort: tuple.localPort,
     peer: formatIp(tuple.peer),
     peerPort: tuple.peerPort,
-    basis: grant === undefined ? 'learned' : 'static',
+    basis: reason === 'observed' ? 'observed' : grant === undefined ? 'learned' : 'static',
     clause,
     ...(grant === undefined ? {} : { grant }),
     lastSeenMs: scene.nowMs,
   }
-  return { verdict: allow(reason, clause, grant), state: withFlow(scene.state, flow) }
+  const verdict = allow(reason, clause, grant)
+  const told: Verdict =
+    reason === 'observed' && verdict.kind === 'allow' ? { ...verdict, instead: 'no-grant' } : verdict
+  return { verdict: told, state: withFlow(scene.state, flow) }
 }
 
 /** Refuses, and destroys the flow if there is one: nothing revives it. */

@@ -1,6 +1,7 @@
 // Which clause allowed a packet, or why nothing did and what would. Takes the question as text, puts it to `evaluate` as a
 // first packet of a flow, and says the answer in terms of the documents: never a second opinion of its own.
 
+import { formatInstant } from '../base/instant.js'
 import { formatIp, type Ip, inPrefix, parseIp, parsePrefix } from '../base/ip.js'
 import { formatPorts, isPort } from '../base/ports.js'
 import { printRow, reservedRow } from '../base/reserved.js'
@@ -82,6 +83,13 @@ export function explain(
       (one) => one.id === verdict.grant,
     )
     const clause = clauseOf(plan.guarantees, workspace, verdict.clause)
+    if (verdict.reason === 'observed' && verdict.instead) {
+      const refused = { kind: 'drop', reason: verdict.instead, refusal: 'silent' } as const
+      const until = formatInstant(at?.network.observe?.untilMs ?? 0)
+      const say = `let through and reported, because the workspace is observed until ${until}; then ${whyNot(refused, question, at)}`
+      const ways = waysOut(refused, question, direction, at)
+      return { workspace, direction, verdict, say, ...(clause ? { clause } : {}), ways }
+    }
     return {
       workspace,
       direction,

@@ -51,7 +51,9 @@ export function carryOver(state: State, plan: Plan, generation: number): State {
     const port = flow.direction === 'egress' ? flow.peerPort : flow.localPort
     const granted =
       where !== 'never' && grantIndex(at).find(flow.direction, flow.protocol, peer, port, where === 'reserved')
-    if (granted || (flow.basis === 'learned' && clauses.get(flow.workspace)?.has(flow.clause))) flows.set(key, flow)
+    const learnt = flow.basis === 'learned' && clauses.get(flow.workspace)?.has(flow.clause)
+    const observed = flow.basis === 'observed' && at.network.observe?.clause === flow.clause
+    if (granted || learnt || observed) flows.set(key, flow)
   }
   return { ...state, learned, flows }
 }

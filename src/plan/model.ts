@@ -74,7 +74,18 @@ export interface MediatorTerms {
   readonly sharedAddresses: boolean
 }
 
+/** Until then what nothing grants passes and is reported (observe.ts). */
+export interface Observation {
+  readonly clause: ClauseId
+  /** Milliseconds since 1970. */
+  readonly untilMs: number
+  /** Patterns that the mediator resolves meanwhile, sorted; they open nothing. */
+  readonly names: readonly string[]
+}
+
 export interface NetworkSlice {
+  /** Present exactly when the policy has a section `observe`. */
+  readonly observe?: Observation
   /** Present exactly when a DNS mediator answers for this workspace. */
   readonly dns?: MediatorTerms
   readonly services: readonly FenceService[]

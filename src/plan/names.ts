@@ -11,6 +11,7 @@ import { prefixClass } from '../base/reserved.js'
 import { hostMatches, isBlockedName } from '../policy/host-pattern.js'
 import type { Protocol } from '../policy/model.js'
 import type { NameRule, NetworkSlice } from './model.js'
+import { observedNames } from './observe.js'
 
 /** One learned grant is one port: a name with a wide range of them would be thousands of grants for each address. */
 export const MAX_NAME_PORTS = 64
@@ -61,7 +62,7 @@ const reachesPublic = (text: string): boolean => {
 /** The rules that admit a name: lower case, no trailing dot. Exact rules first. A blocked name is admitted by none. */
 export function rulesFor(network: NetworkSlice, name: string): readonly NameRule[] {
   if (isBlockedName(name)) return []
-  const matching = network.names.filter((rule) =>
+  const matching = [...network.names, ...observedNames(network)].filter((rule) =>
     rule.wildcard
       ? broadWildcard(rule.pattern) === undefined && hostMatches(rule.pattern, name)
       : rule.pattern === name,

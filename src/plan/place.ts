@@ -76,6 +76,15 @@ export function supports(clause: Exclude<Clause, StorageClause | ProcessClause>,
     case 'ingress':
       if (!offer.ingress) return no(`${offer.backend} does not fence ingress`)
       return offer.protocols.includes(clause.protocol) ? yes : no(`${offer.backend} cannot judge ${clause.protocol}`)
+    case 'observe':
+      return offer.observes
+        ? {
+            level: 'enforced',
+            why: `${offer.backend}, until ${formatInstant(clause.untilMs)}: what nothing grants passes and is reported`,
+          }
+        : no(
+            `${offer.backend} cannot let through and report what nothing grants; remove observe, or use a node with nftables or ebpf`,
+          )
     case 'quota':
       return offer.quotas ? yes : no(`${offer.backend} counts but does not limit ${clause.limit}; remove the quota`)
     case 'runtime':

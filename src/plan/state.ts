@@ -37,9 +37,17 @@ export type AllowReason =
   | 'icmp-error'
   | 'egress-reply'
   | 'ingress-grant'
+  | 'observed'
 
+/** `instead`: what a packet that passes because it is observed would have been refused for. */
 export type Verdict =
-  | { readonly kind: 'allow'; readonly reason: AllowReason; readonly clause?: string; readonly grant?: string }
+  | {
+      readonly kind: 'allow'
+      readonly reason: AllowReason
+      readonly clause?: string
+      readonly grant?: string
+      readonly instead?: DropReason
+    }
   | { readonly kind: 'drop'; readonly reason: DropReason; readonly refusal: Refusal }
 
 /** One flow, keyed by its original tuple. ICMP echo uses the identifier as both ports. */
@@ -52,8 +60,9 @@ export interface Flow {
   readonly localPort: number
   readonly peer: string
   readonly peerPort: number
-  /** `static`: judged again by the grants of every plan. `learned`: lives as long as its clause does. */
-  readonly basis: 'static' | 'learned'
+  /** `static`: judged again by the grants of every plan. `learned`: lives as long as its clause does. `observed`: as long as
+   * its clause does and has not ended. */
+  readonly basis: 'static' | 'learned' | 'observed'
   readonly clause: string
   readonly grant?: string
   readonly lastSeenMs: number

@@ -26,6 +26,8 @@ function content(draft: Draft): { readonly [key: string]: Json } {
       return { protocol: draft.protocol, to: draft.to.map(targetJson), ports: draft.ports.map(formatPorts) }
     case 'ingress':
       return { protocol: draft.protocol, from: draft.from, ports: draft.ports.map(formatPorts) }
+    case 'observe':
+      return { untilMs: draft.untilMs, names: draft.names }
     case 'quota':
       return { limit: draft.limit, value: draft.value }
     case 'storage':

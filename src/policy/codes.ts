@@ -145,6 +145,7 @@ export const POLICY_CODES = {
   'bad-pin': refuse('a pin is not a name with addresses'),
   'unused-pin': warn('no clause uses this pin'),
   'unused-delegate': warn('no clause needs this dimension to be delegated'),
+  'bad-time': refuse('not an RFC 3339 time'),
   'bad-workspace': refuse('not a workspace id'),
   'bad-path': refuse('not a path that can be used here'),
   'bad-digest': refuse('not a digest'),

@@ -99,6 +99,17 @@ export interface IngressClause extends ClauseBase {
   readonly from: readonly string[]
   readonly ports: readonly PortRange[]
 }
+/**
+ * Until then a first packet that nothing grants, and that is refused for no other reason, passes and is reported. `names` are
+ * resolved meanwhile and grant nothing. Its id holds the end: what began under one end never lives on under another.
+ */
+export interface ObserveClause extends ClauseBase {
+  readonly kind: 'observe'
+  /** Milliseconds since 1970. */
+  readonly untilMs: number
+  /** Lower-case names and patterns of OpenShell's host dialect, sorted. */
+  readonly names: readonly string[]
+}
 export interface QuotaClause extends ClauseBase {
   readonly kind: 'quota'
   readonly limit: 'connections-per-second' | 'live-connections' | 'bytes-per-second'
@@ -123,7 +134,14 @@ export interface ProcessClause extends ClauseBase {
 export interface RuntimeClause extends ClauseBase {
   readonly kind: 'runtime'
 }
-export type Clause = EgressClause | IngressClause | QuotaClause | StorageClause | ProcessClause | RuntimeClause
+export type Clause =
+  | EgressClause
+  | IngressClause
+  | ObserveClause
+  | QuotaClause
+  | StorageClause
+  | ProcessClause
+  | RuntimeClause
 
 export interface DnsSettings {
   /** Lower-case names to canonical addresses, for networks without a resolver; sorted. */

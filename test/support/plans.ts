@@ -7,7 +7,16 @@ import type { Capabilities } from '../../src/plan/capabilities.js'
 import { compilePlan } from '../../src/plan/compile.js'
 import type { InventoryEntry } from '../../src/plan/inventory.js'
 import type { Plan, PlanSource } from '../../src/plan/model.js'
-import type { Clause, EgressClause, IngressClause, Loss, Policy, Protocol, Target } from '../../src/policy/model.js'
+import type {
+  Clause,
+  EgressClause,
+  IngressClause,
+  Loss,
+  ObserveClause,
+  Policy,
+  Protocol,
+  Target,
+} from '../../src/policy/model.js'
 
 export const WS = 'spiffe://example.org/workspace/dev/ws0'
 export const WS_MAC = '02:00:00:00:09:02'
@@ -76,6 +85,17 @@ export const ingress = (
   protocol,
   from,
   ports: ports(portTexts),
+})
+
+/** `until` in milliseconds since 1970. */
+export const observe = (untilMs: number, names: readonly string[] = []): ObserveClause => ({
+  kind: 'observe',
+  id: digestOfText(`observe ${untilMs} ${names.join(' ')}`),
+  name: 'observe',
+  origin: { file: 'fence.yaml', path: 'observe.until', line: 8 },
+  losses: [],
+  untilMs,
+  names,
 })
 
 export const policy = (clauses: readonly Clause[], more: Partial<Policy> = {}): Policy => ({

@@ -31,5 +31,6 @@ export function ebpfCapabilities(probed: Probed): Capabilities {
     icmpErrors: 'exact',
     flowState: 'exact',
     deadline: 'exact',
+    observes: true,
   }
 }

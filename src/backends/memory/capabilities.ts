@@ -22,4 +22,5 @@ export const memoryCapabilities = (probed: Probed): Capabilities => ({
   icmpErrors: 'exact',
   flowState: 'exact',
   deadline: 'none',
+  observes: true,
 })

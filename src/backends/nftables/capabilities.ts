@@ -36,5 +36,6 @@ export function capabilities(probed: Probed): Capabilities {
     flowState: 'conntrack',
     translated: 'reassembled',
     deadline: 'element-timeout',
+    observes: true,
   }
 }

@@ -9,6 +9,7 @@ export function fenceClauses(policy: FencePolicy): Clause[] {
   const drafts: Draft[] = [
     ...policy.egress.map((entry): Draft => ({ kind: 'egress', ...entry, losses: [] })),
     ...policy.ingress.map((entry): Draft => ({ kind: 'ingress', ...entry, losses: [] })),
+    ...(policy.observe ? [{ kind: 'observe' as const, name: 'observe', losses: [], ...policy.observe }] : []),
     ...policy.quotas.map((entry): Draft => ({ kind: 'quota', name: entry.limit, losses: [], ...entry })),
     ...policy.volumes.flatMap(storage),
   ]

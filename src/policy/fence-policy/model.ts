@@ -34,6 +34,12 @@ export interface FenceIngress {
   readonly from: readonly string[]
   readonly ports: readonly PortRange[]
 }
+export interface FenceObserve {
+  readonly origin: ClauseOrigin
+  /** Milliseconds since 1970. */
+  readonly untilMs: number
+  readonly names: readonly string[]
+}
 export interface FenceQuota {
   readonly limit: QuotaClause['limit']
   readonly value: number
@@ -73,6 +79,7 @@ export interface FencePolicy {
   readonly onExpiry: 'suspend' | 'hold'
   readonly classification?: { readonly uri: string; readonly digest: Digest }
   readonly egress: readonly FenceEgress[]
+  readonly observe?: FenceObserve
   readonly ingress: readonly FenceIngress[]
   readonly pins: readonly FencePin[]
   readonly quotas: readonly FenceQuota[]

@@ -117,7 +117,8 @@ function reversed(text: string): string {
   return swapped ? `; did you mean "${formatPorts(swapped)}"?` : ''
 }
 
-function readHosts(hosts: readonly Located<string>[], findings: Findings): string[] {
+/** Names and wildcards in their one spelling, each once. */
+export function readHosts(hosts: readonly Located<string>[], findings: Findings): string[] {
   const seen = new Set<string>()
   for (const { value, at } of hosts) {
     const host = parseHost(value)

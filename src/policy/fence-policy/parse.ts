@@ -14,6 +14,7 @@ import { isWorkspacePattern } from '../workspace-id.js'
 import { readProcess, readVolumes } from './host.js'
 import type { FenceDelegate, FencePolicy, FenceQuota } from './model.js'
 import { checkPins, readEgress, readIngress } from './network.js'
+import { readObserve } from './observe.js'
 import { checkSchema } from './schema-notes.js'
 import { type FenceFound, fence } from './shape.js'
 
@@ -54,7 +55,8 @@ function read(root: YamlNode, file: string, findings: Findings): FencePolicy | u
   const pins = checkPins(of.dns?.of.pins ?? [], findings)
   const sandbox = of.sandboxPolicy
   const classification = readClassification(found, findings)
-  const exec = readExec(of.process, findings)
+  const process = readProcess(of.process, findings)
+  const observe = readObserve(of.observe, findings)
   return {
     file,
     name: of.metadata?.of.name ?? '',
@@ -73,6 +75,7 @@ function read(root: YamlNode, file: string, findings: Findings): FencePolicy | u
     onExpiry: of.on_expiry === 'hold' ? 'hold' : 'suspend',
     ...(classification && { classification }),
     egress,
+    ...(observe && { observe }),
     ingress,
     pins,
     quotas: readQuotas(found, findings),

@@ -48,6 +48,7 @@ export const fence = object(
     on_expiry: text,
     data_classification: object({ uri: text, digest: text }, { what: 'data_classification' }),
     egress: listOf(egress),
+    observe: object({ until: located, names: listOf(located) }, { what: 'observe' }),
     ingress: listOf(ingress),
     dns: object({ pins: mapOf(listOf(located)) }, { what: 'dns' }),
     quotas: object(
@@ -61,6 +62,7 @@ export const fence = object(
 )
 
 export type FenceFound = NonNullable<ReturnType<typeof fence>>
+export type ObserveFound = NonNullable<FenceFound['of']['observe']>
 export type EgressFound = NonNullable<ReturnType<typeof egress>>
 export type IngressFound = NonNullable<ReturnType<typeof ingress>>
 export type VolumeFound = NonNullable<ReturnType<typeof volume>>
