@@ -276,10 +276,11 @@ def _():
     return 'set'
 
 
-@attempt('flags of a file', 'FS_IOC_SETFLAGS, chattr')
+@attempt('a directory that folds case', 'FS_IOC_SETFLAGS FS_CASEFOLD_FL: two spellings become one name')
 def _():
-    fd = os.open(RW + '/tool', os.O_RDWR | os.O_CREAT)
-    fcntl.ioctl(fd, 0x40086602, struct.pack('l', 0x20))
+    os.makedirs(RW + '/folds', exist_ok=True)
+    fd = os.open(RW + '/folds', os.O_RDONLY)
+    fcntl.ioctl(fd, 0x40086602, struct.pack('l', 0x40000000))
     return 'set'
 
 
@@ -392,6 +393,57 @@ def _():
     if seen[0] != seen[1] or 'secret' in os.listdir(V):
         return 'told'
     raise OSError(seen[0], 'refused')
+
+
+@attempt('an archive with a link to go through', 'CVE-2007-4559, extraction through a link')
+def _():
+    os.symlink('..', fresh('member'))
+    return write(RW + '/member/evil', os.O_CREAT | os.O_WRONLY)
+
+
+@attempt('a link to nothing, made something', 'CWE-61, creating through a dangling link')
+def _():
+    os.symlink('../dangling', fresh('dangling'))
+    return write(RW + '/dangling', os.O_CREAT | os.O_WRONLY)
+
+
+@attempt('a directory moved out from under a descriptor', 'CVE-2015-2925, dot-dot after a rename')
+def _():
+    os.makedirs(RW + '/deep/er', exist_ok=True)
+    fd = os.open(RW + '/deep/er', os.O_RDONLY)
+    os.rename(RW + '/deep/er', RW + '/er')
+    try:
+        return os.read(os.open('../../../secret/key', os.O_RDONLY, dir_fd=fd), 99).decode()
+    finally:
+        os.rmdir(RW + '/er')
+
+
+@attempt('a script whose interpreter is denied', 'MITRE ATT&CK T1059, the kernel opens it for the script')
+def _():
+    with open(fresh('script'), 'w') as file:
+        file.write('#!' + DENY + '/key\n')
+    os.chmod(RW + '/script', 0o755)
+    os.posix_spawn(RW + '/script', ['script'], {})
+    return 'ran'
+
+
+@attempt('a detached copy of the mount', 'open_tree(2) with OPEN_TREE_CLONE')
+def _():
+    check(libc.syscall(428, -100, DENY.encode(), 1))
+    return 'cloned'
+
+
+@attempt('a socket in what is denied', 'MITRE ATT&CK T1611, an exposed control socket')
+def _():
+    import socket
+
+    socket.socket(socket.AF_UNIX).connect(DENY + '/control.sock')
+    return 'connected'
+
+
+@attempt('what is denied watched', 'CWE-203, inotify tells of every access')
+def _():
+    return check(libc.inotify_add_watch(check(libc.inotify_init()), DENY.encode(), 0xFFF))
 
 
 @attempt('by handle', 'Shocker (2014), open_by_handle_at')

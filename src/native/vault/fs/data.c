@@ -15,33 +15,6 @@
 
 #define SMALL_READ (64u << 10) /* below, one copy is cheaper than two pipes */
 
-struct handle *handle_of(const struct fuse_file_info *info)
-{
-    return (struct handle *)(uintptr_t)info->fh;
-}
-
-struct handle *handle_make(struct volume *volume, struct node *node, int fd)
-{
-    struct handle *handle = calloc(1, sizeof(*handle));
-
-    if (handle == NULL)
-        return NULL;
-    handle->fd = fd;
-    handle->node = node;
-    handle->judged_read = handle->judged_write = atomic_load(&volume->epoch) - 1;
-    pthread_mutex_init(&handle->lock, NULL);
-    tree_hold(volume, node, 1);
-    return handle;
-}
-
-void handle_end(struct volume *volume, struct handle *handle)
-{
-    close(handle->fd);
-    tree_hold(volume, handle->node, -1);
-    pthread_mutex_destroy(&handle->lock);
-    free(handle);
-}
-
 static int backing_flags(int flags)
 {
     return (flags & (O_ACCMODE | O_APPEND | O_TRUNC | O_SYNC | O_DSYNC)) | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
@@ -64,39 +37,24 @@ static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 {
     struct volume *volume = volume_of(req);
     bool writes = (info->flags & O_ACCMODE) != O_RDONLY || (info->flags & O_TRUNC) != 0;
-    enum vault_op op = writes ? VAULT_OP_OPEN_WRITE : VAULT_OP_OPEN;
-    struct handle *handle = NULL;
     struct reach reach;
     struct stat attr;
-    int fd = -1, error;
+    int fd, error = 0;
 
     ENTER(volume);
-    error = reach_judge(&reach, req, ino, NULL, op);
-    if (error == 0) {
-        /* Truncated only once it is known to be the right file. */
-        fd = reach_open(&reach, backing_flags(info->flags) & ~O_TRUNC, &attr);
-        if (fd < 0)
-            error = reach_errno(volume, req, op, reach.path, -fd);
-        else if (!S_ISREG(attr.st_mode) || (reach.node->names != NULL && attr.st_ino != reach.node->ino))
-            error = ESTALE;
-        else if ((info->flags & O_TRUNC) != 0 && ftruncate(fd, 0) != 0)
-            error = errno;
-    }
-    if (error == 0) {
-        handle = handle_make(volume, reach.node, fd);
-        error = handle == NULL ? ENOMEM : 0;
-    }
+    /* Truncated only once it is known to be the right file. */
+    fd = open_judged(req, ino, writes ? VAULT_OP_OPEN_WRITE : VAULT_OP_OPEN, backing_flags(info->flags) & ~O_TRUNC, &attr, &reach);
+    if (fd >= 0 && !S_ISREG(attr.st_mode))
+        error = ESTALE;
+    else if (fd >= 0 && (info->flags & O_TRUNC) != 0 && ftruncate(fd, 0) != 0)
+        error = errno;
     if (error != 0) {
-        if (fd >= 0)
-            close(fd);
-        fuse_reply_err(req, error);
-    } else {
-        info->fh = (uint64_t)(uintptr_t)handle;
-        info->keep_cache = (info->flags & O_TRUNC) == 0 && is_unchanged(volume, reach.node, &attr);
-        info->noflush = 1;
-        if (fuse_reply_open(req, info) == -ENOENT)
-            handle_end(volume, handle);
+        close(fd);
+        fd = -error;
     }
+    info->keep_cache = fd >= 0 && (info->flags & O_TRUNC) == 0 && is_unchanged(volume, reach.node, &attr);
+    info->noflush = 1;
+    handle_reply(req, reach.node, fd, info);
     LEAVE(volume);
 }
 
@@ -157,13 +115,6 @@ static void do_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
     LEAVE(volume);
 }
 
-void handle_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
-{
-    (void)ino;
-    handle_end(volume_of(req), handle_of(info));
-    fuse_reply_err(req, 0);
-}
-
 static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *info)
 {
     static _Thread_local char buffer[SMALL_READ];
@@ -214,15 +165,6 @@ static void do_write(fuse_req_t req, fuse_ino_t ino, const char *from, size_t si
     else
         fuse_reply_write(req, (size_t)done);
     LEAVE(volume);
-}
-
-void handle_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *info)
-{
-    int fd = handle_of(info)->fd;
-
-    (void)ino;
-    /* Nothing is read or changed by it, and it may take long: no gate. */
-    fuse_reply_err(req, (datasync ? fdatasync(fd) : fsync(fd)) == 0 ? 0 : errno);
 }
 
 static void do_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length, struct fuse_file_info *info)
@@ -281,28 +223,51 @@ static void do_lseek(fuse_req_t req, fuse_ino_t ino, off_t offset, int whence, s
     LEAVE(volume);
 }
 
+/* The kernel asks what a file's flags are before it sets any: without an answer nobody here would see that somebody tried. */
+static void get_flags(fuse_req_t req, fuse_ino_t ino, struct handle *handle, unsigned int command, size_t room)
+{
+    union {
+        long flags; /* the kernel writes an int of it, and says long */
+        struct fsxattr more;
+    } found = {0};
+    size_t size = command == FS_IOC_FSGETXATTR ? sizeof(found.more) : room < sizeof(found.flags) ? sizeof(int) : sizeof(found.flags);
+    struct reach reach;
+    int error = reach_judge(&reach, req, ino, NULL, VAULT_OP_GETATTR);
+
+    if (error == 0 && room < size)
+        error = EINVAL;
+    if (error == 0 && ioctl(handle->fd, command, &found) != 0)
+        error = errno;
+    if (error != 0)
+        fuse_reply_err(req, error);
+    else
+        fuse_reply_ioctl(req, 0, &found, size);
+}
+
 static void do_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int command, void *argument, struct fuse_file_info *info,
                      unsigned flags, const void *in, size_t in_size, size_t out_size)
 {
     struct volume *volume = volume_of(req);
     char path[PATH_ROOM] = "/";
 
-    (void)ino;
     (void)argument;
     (void)flags;
     (void)in;
     (void)in_size;
-    (void)out_size;
     /* What programs ask of every file to see what it is; there is nothing to deny in it. */
-    if (command == FS_IOC_GETFLAGS || command == FS_IOC_FSGETXATTR || command == 0x5401 /* TCGETS */) {
+    if (command == 0x5401 /* TCGETS */) {
         fuse_reply_err(req, ENOTTY);
         return;
     }
     ENTER(volume);
-    if (tree_path(volume, handle_of(info)->node, 0, path) <= 0)
-        memcpy(path, "/", 2);
-    reach_deny(volume, req, VAULT_OP_IOCTL, VAULT_NEVER, path, VAULT_NONE, VAULT_NONE);
-    fuse_reply_err(req, EACCES);
+    if (command == FS_IOC_GETFLAGS || command == FS_IOC_FSGETXATTR) {
+        get_flags(req, ino, handle_of(info), command, out_size);
+    } else {
+        if (tree_path(volume, handle_of(info)->node, 0, path) <= 0)
+            memcpy(path, "/", 2);
+        reach_deny(volume, req, VAULT_OP_IOCTL, VAULT_NEVER, path, VAULT_NONE, VAULT_NONE);
+        fuse_reply_err(req, EACCES);
+    }
     LEAVE(volume);
 }
 

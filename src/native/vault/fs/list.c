@@ -16,31 +16,13 @@
 static void do_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 {
     struct volume *volume = volume_of(req);
-    struct handle *handle = NULL;
     struct reach reach;
     struct stat attr;
-    int fd = -1, error;
+    int fd;
 
     ENTER(volume);
-    error = reach_judge(&reach, req, ino, NULL, VAULT_OP_LIST);
-    if (error == 0) {
-        fd = reach_open(&reach, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, &attr);
-        if (fd < 0)
-            error = reach_errno(volume, req, VAULT_OP_LIST, reach.path, -fd);
-    }
-    if (error == 0) {
-        handle = handle_make(volume, reach.node, fd);
-        error = handle == NULL ? ENOMEM : 0;
-    }
-    if (error != 0) {
-        if (fd >= 0)
-            close(fd);
-        fuse_reply_err(req, error);
-    } else {
-        info->fh = (uint64_t)(uintptr_t)handle;
-        if (fuse_reply_open(req, info) == -ENOENT)
-            handle_end(volume, handle);
-    }
+    fd = open_judged(req, ino, VAULT_OP_LIST, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, &attr, &reach);
+    handle_reply(req, reach.node, fd, info);
     LEAVE(volume);
 }
 

@@ -150,12 +150,6 @@ void ops_list(struct fuse_lowlevel_ops *ops);
 void ops_xattr(struct fuse_lowlevel_ops *ops);
 /* Judges a node and opens it, if it is still the file that the kernel means; -errno. */
 int open_judged(fuse_req_t req, fuse_ino_t ino, enum vault_op op, int flags, struct stat *attr, struct reach *reach);
-/* A handle holds its descriptor and its node. NULL without memory; then the descriptor is still the caller's. */
-struct handle *handle_make(struct volume *volume, struct node *node, int fd);
-void handle_end(struct volume *volume, struct handle *handle);
-struct handle *handle_of(const struct fuse_file_info *info);
-void handle_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info);
-void handle_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *info);
 /* Answers with the entry at an open O_PATH descriptor, which it closes; counts a lookup. */
 int entry_fill(struct volume *volume, struct node *parent, const char *name, int fd, struct fuse_entry_param *entry);
 /* As the caller, for what is made: owner and group, without losing the daemon's rights. */
@@ -163,6 +157,17 @@ void as_caller(fuse_req_t req);
 void as_daemon(void);
 
 extern const double ATTR_SECONDS;
+
+/* ---- handle.c: what is open ---------------------------------------------------------------------------------------- */
+
+/* A handle holds its descriptor and its node. NULL without memory; then the descriptor is still the caller's. */
+struct handle *handle_make(struct volume *volume, struct node *node, int fd);
+void handle_end(struct volume *volume, struct handle *handle);
+struct handle *handle_of(const struct fuse_file_info *info);
+/* Answers an open with a handle of `fd`, which it takes; with an error where that is negative. */
+void handle_reply(fuse_req_t req, struct node *node, int fd, struct fuse_file_info *info);
+void handle_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info);
+void handle_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *info);
 
 /* ---- events.c ------------------------------------------------------------------------------------------------------ */
 
