@@ -27,6 +27,13 @@ export interface SinkCounts {
   readonly dead: number
 }
 
+/** MITRE ATT&CK, where one technique is plainly meant. */
+export interface Technique {
+  readonly tactic: { readonly uid: string; readonly name: string }
+  readonly technique: { readonly uid: string; readonly name: string }
+  readonly subTechnique?: { readonly uid: string; readonly name: string }
+}
+
 interface FactBase {
   readonly atMs: number
 }
@@ -111,6 +118,8 @@ export type Fact =
       readonly held?: PolicyContext
       /** Forged, replayed or rolled back, as opposed to merely wrong: raises a finding. */
       readonly attack: boolean
+      /** A fact `finding` tells of it: none is raised for it alone. */
+      readonly told?: true
     })
   | (FactBase & {
       readonly kind: 'bundle-activated'
@@ -225,6 +234,39 @@ export type Fact =
       readonly what: 'clock' | 'state'
       readonly by: string
       readonly reason: string
+    })
+  | (FactBase & {
+      /** What the trail shows together looks like somebody at work: one for each cause, and updates of the same while it goes on. */
+      readonly kind: 'finding'
+      /** Which detector: `denial-burst`. */
+      readonly finding: string
+      /** The same in everything that is told of one cause. */
+      readonly uid: string
+      readonly news: 'created' | 'updated'
+      readonly title: string
+      readonly severity: 'low' | 'medium' | 'high' | 'critical'
+      readonly confidence: 'low' | 'medium' | 'high'
+      /** What a person does next. */
+      readonly remedy: string
+      /** One sentence with the numbers. */
+      readonly say: string
+      readonly policy?: PolicyContext
+      /** Absent: it is about the node, or about a caller. */
+      readonly workspace?: WorkspaceContext
+      /** Whose calls gave cause for it. */
+      readonly caller?: string
+      readonly firstAtMs: number
+      /** Of what it counts, since then. */
+      readonly count: number
+      /** Events that gave cause for it have higher sequence numbers than this. */
+      readonly afterSequence: number
+      readonly evidence: Readonly<Record<string, string | number | readonly string[]>>
+      readonly technique?: Technique
+      readonly reaction: 'observe' | 'quarantine' | 'kill'
+      /** What became of it: `observed`: nothing was to be done. */
+      readonly outcome: 'observed' | 'done' | 'failed'
+      /** Of the reaction's commands: events and receipts carry them too. */
+      readonly commandIds: readonly string[]
     })
   | (FactBase & {
       /** Something of the trail itself is missing: never silently. */

@@ -210,6 +210,7 @@ test('rows of the import table do not hide one another: each has a sample of its
     'dns/x',
     'audit/fact',
     'audit/journal',
+    'findings/x',
     'agent/x',
     'companion/x',
     'api/x',

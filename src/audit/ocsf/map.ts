@@ -29,6 +29,7 @@ import {
   words,
 } from './event.js'
 import { deniedFileDraft } from './files.js'
+import { detectionDraft } from './finding.js'
 import { evictedNameDraft, grantedNameDraft, refusedNameDraft } from './names.js'
 import { breakglassDraft, recoveredDraft, standingDraft } from './standing.js'
 import { driftDraft, repairedDraft, tenureDraft } from './tenure.js'
@@ -109,7 +110,7 @@ const DRAFTS: { readonly [K in Fact['kind']]: Mapper<K> } = {
       // The numbers are of the policy that stays live; the offered ones are in `policy`.
       unmapped: fact.held && unmapped(bundleNumbers(fact.held)),
     })
-    if (!fact.attack) return [refusal]
+    if (!fact.attack || fact.told) return [refusal]
     return [
       refusal,
       findingDraft('sluice.policy', SEVERITY.critical, context, {
@@ -255,6 +256,8 @@ const DRAFTS: { readonly [K in Fact['kind']]: Mapper<K> } = {
   'name-refused': (fact) => [refusedNameDraft(fact)],
   'name-granted': (fact) => [grantedNameDraft(fact)],
   'name-evicted': (fact) => [evictedNameDraft(fact)],
+
+  finding: (fact, context) => [detectionDraft(fact, context)],
 
   'audit-lost': (fact, context) => [lostDraft(fact, context)],
   'journal-closed': (fact, context) => [closedDraft(fact, context)],

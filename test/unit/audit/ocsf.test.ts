@@ -34,6 +34,7 @@ describe('what each fact becomes', () => {
     'workspace-detached': [501901],
     'breakglass-used': [200401],
     'node-recovered': [200401],
+    finding: [200401],
     'name-refused': [400301],
     'name-granted': [400302],
     'name-evicted': [400399],
@@ -61,6 +62,28 @@ describe('what each fact becomes', () => {
     const event = first({ ...FACTS['flow-allowed'], traffic: { packets: 3, bytes: 1500 } })
     expect(event.type_uid).toBe(400106)
     expect(event.traffic).toEqual({ packets: 3, bytes: 1500 })
+  })
+
+  test('a finding is made once and then updated, under one uid', () => {
+    const created = first(FACTS.finding)
+    const updated = first({ ...FACTS.finding, news: 'updated', count: 90 })
+    expect([created.type_uid, updated.type_uid]).toEqual([200401, 200402])
+    expect(created.finding_info).toMatchObject({
+      uid: FACTS.finding.uid,
+      types: ['dns-entropy'],
+      related_events_count: 26,
+    })
+    expect(updated.finding_info).toMatchObject({ uid: FACTS.finding.uid, related_events_count: 90 })
+    expect(created).toMatchObject({
+      ...{ severity_id: 4, confidence_id: 2, action_id: 2, disposition_id: 4, status_code: 'dns-entropy', count: 26 },
+      unmapped: { reaction: 'quarantine', outcome: 'done', after_sequence: 3880, command_uids: ['cmd-1'] },
+    })
+    expect(first({ ...FACTS.finding, reaction: 'observe', outcome: 'observed' }).disposition_id).toBe(15)
+    expect(first({ ...FACTS.finding, outcome: 'failed' }).disposition_id).toBe(27)
+  })
+
+  test('a rollback that a finding tells of raises none of its own', () => {
+    expect(types({ ...FACTS['bundle-refused'], told: true })).toEqual([300401])
   })
 
   test('break-glass is Critical, whatever it does', () => {
