@@ -60,7 +60,8 @@ export interface Capabilities {
   /** What the backend does differently from `evaluate`'s exact rules; `evaluate` takes these as env. */
   readonly replies: 'stateful' | 'stateless'
   readonly icmpErrors: 'exact' | 'lagging' | 'dropped'
-  readonly flowState: 'exact' | 'conntrack' | 'none'
+  /** `none`: every packet is judged by the grants alone. `ports`: echo is, and what has ports by its flow. */
+  readonly flowState: 'exact' | 'conntrack' | 'ports' | 'none'
   /**
    * Where the node itself translates a workspace's addresses: fragments of replies are put together before they can be told for
    * replies, and judged as one packet. Absent: nothing is translated, or fragments are refused all the same.

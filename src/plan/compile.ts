@@ -84,6 +84,7 @@ export function compilePlan(input: CompileInput): CompileResult {
       backend: offer.backend,
       domain: offer.trustDomain,
       onExpiry: policy?.onExpiry ?? 'suspend',
+      ...(offer.flowState === 'ports' ? { flows: 'device' as const } : {}),
       network: {
         ...(observe ? { observe } : {}),
         ...(mediation === 'mediated' ? { dns: compiled.terms } : {}),

@@ -74,7 +74,7 @@ function fromWorkspace(scene: Scene): Outcome {
   if (!tuple) return refuse(scene, 'no-grant')
   // Step 4: what the fence itself answers.
   if (isService(scene.at, packet.destination, tuple)) return { verdict: allow('service'), state }
-  if (scene.env.flowState === 'none') return statelessFrom(scene, tuple)
+  if (isStateless(scene.env, tuple)) return statelessFrom(scene, tuple)
   // Step 5: replies of flows that an ingress grant allowed.
   const inbound = liveFlow(scene, tuple, 'ingress')
   if (inbound) return judgeFlow(scene, inbound, tuple, 'ingress-reply')
@@ -110,7 +110,7 @@ function toWorkspace(scene: Scene): Outcome {
     if (isService(at, packet.source, tuple)) return { verdict: allow('service'), state }
     if (transport.kind === 'tcp' && (transport.flags & RST) !== 0) return { verdict: allow('service'), state }
   }
-  if (scene.env.flowState === 'none') return statelessTo(scene, tuple)
+  if (isStateless(scene.env, tuple)) return statelessTo(scene, tuple)
   const outbound = liveFlow(scene, tuple, 'egress')
   if (outbound) return silent(judgeFlow(scene, outbound, tuple, 'egress-reply'))
   if (scene.env.replies === 'stateless' && !opensFlow(packet) && grantFor(scene, 'egress', tuple))
@@ -150,6 +150,9 @@ function judgeError(scene: Scene): Verdict {
   }
   return drop('icmp-error')
 }
+
+const isStateless = ({ flowState }: Env, { protocol }: Tuple): boolean =>
+  flowState === 'none' || (flowState === 'ports' && protocol === 'icmp-echo')
 
 /** May this packet answer one? For TCP anything but a pure SYN; for echo a reply. */
 const answers = (packet: IpPacket): boolean =>

@@ -177,6 +177,8 @@ export interface WorkspacePlan {
   readonly backend: BackendName
   readonly domain: TrustDomain
   readonly onExpiry: 'suspend' | 'hold'
+  /** `device`: flows of TCP and UDP are kept by the backend's device, which judges replies by them. Absent: as it always does. */
+  readonly flows?: 'device'
   readonly network: NetworkSlice
   /** Present where the inventory gives the workspace volumes and a backend here serves files. */
   readonly storage?: StorageSlice

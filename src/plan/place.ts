@@ -59,12 +59,19 @@ export interface Support {
   readonly why: string
 }
 
+/** How a device without the kernel's flow state knows an answer. */
+function repliesOf(clause: Clause, { flowState }: Capabilities): readonly string[] {
+  const echo = 'protocol' in clause && clause.protocol === 'icmp-echo'
+  if (flowState === 'none' || (flowState === 'ports' && echo)) return ['answers by the reversed grant']
+  return flowState === 'ports' ? ['stateful replies'] : []
+}
+
 /** Can this backend hold the part of a clause that it sees? Names without addresses and volumes (storage.ts) are asked about
  * separately. */
 export function supports(clause: Exclude<Clause, StorageClause | ProcessClause>, offer: Capabilities): Support {
   // What a backend cannot tell apart, the report says beside every clause that it is about.
   const unlike = [
-    ...(offer.flowState === 'none' ? ['answers by the reversed grant'] : []),
+    ...repliesOf(clause, offer),
     ...(offer.unsound === 'as-read' ? ['IP options and lengths unread'] : []),
   ]
   const yes: Support = { level: 'enforced', why: [offer.backend, ...unlike].join(', ') }

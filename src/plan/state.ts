@@ -84,8 +84,9 @@ export interface Env {
   readonly replies: 'stateful' | 'stateless'
   /** `dropped`: what an error quotes cannot be read, and so none passes. */
   readonly icmpErrors: 'exact' | 'lagging' | 'dropped'
-  /** `none`: every packet is judged by the grants alone (hardware without connection tracking). */
-  readonly flowState: 'exact' | 'conntrack' | 'none'
+  /** `none`: every packet is judged by the grants alone (hardware without connection tracking). `ports`: echo is, since hardware
+   * tracks what has ports. */
+  readonly flowState: 'exact' | 'conntrack' | 'ports' | 'none'
   /** `as-read`: what is not sound is judged by what can be read of it (`Packet.glimpsed`). */
   readonly unsound?: 'as-read'
 }
