@@ -29,12 +29,29 @@ export interface Observed {
   } | null
   /** Findings about what is there and should not be, or the reverse: drift. */
   readonly drift: readonly string[]
+  /** Of static grants. A grant without one has counted nothing. */
   readonly counters: readonly GrantCounter[]
   /** The last time that nothing was enforced and so nothing passed, milliseconds since 1970: from when the fence was last seen
    * whole until it was again. Absent where the fence outlives its agent, or nothing was lost. */
   readonly outage?: { readonly fromMs: number; readonly untilMs: number }
+  /** What is served of files. Absent where the backend serves none. */
+  readonly volumes?: readonly VolumeSeen[]
   /** Denied packets by reason. */
   readonly drops: Readonly<Record<string, bigint>>
+}
+
+/** A volume as it is served, read back. */
+export interface VolumeSeen {
+  readonly workspace: WorkspaceId
+  readonly name: string
+  /** `expired`: denied because the plan's deadline has passed. `gone`: no longer where it was mounted. */
+  readonly state: 'serving' | 'expired' | 'gone'
+  readonly mount: string
+  /** The kernel's number of the mount, and the device of what is mounted: another mount has others. */
+  readonly mountId: number
+  readonly device: string
+  /** What somebody holds open; it is judged again before it gives or takes another octet. */
+  readonly openFiles: number
 }
 
 /** Why a packet was not let through; the closed list of `evaluate`. */
@@ -58,8 +75,33 @@ export interface Denial {
   readonly generation: number
 }
 
+/** A flow that began although nothing grants it (plan/observe.ts), or that was answered for the first time; as sampled. */
+export interface Sighting extends Omit<Denial, 'direction'> {
+  /** What it would have been refused for. Source is the workspace's end, also of an answer. */
+  readonly reason: DropReason
+  readonly answered: boolean
+}
+
+/** A packet of an observed flow as a sighting: one towards the workspace is its answer. */
+export function sightingOf({ direction, source, destination, sourcePort, destinationPort, ...rest }: Denial): Sighting {
+  if (direction === 'from') {
+    const ports = {
+      ...(sourcePort === undefined ? {} : { sourcePort }),
+      ...(destinationPort === undefined ? {} : { destinationPort }),
+    }
+    return { ...rest, answered: false, source, destination, ...ports }
+  }
+  const ports = {
+    ...(destinationPort === undefined ? {} : { sourcePort: destinationPort }),
+    ...(sourcePort === undefined ? {} : { destinationPort: sourcePort }),
+  }
+  return { ...rest, answered: true, source: destination, destination: source, ...ports }
+}
+
 export interface DenialBatch {
   readonly denials: readonly Denial[]
+  /** Absent where nothing was observed. */
+  readonly observed?: readonly Sighting[]
   /** Denials that the rate limit or a full buffer kept from being reported since the last batch, where known. */
   readonly lost: number
 }
@@ -79,14 +121,15 @@ export interface AnchorHook {
   readonly hook: string
   /** An interface with its number (`ws0#7`), a path of a cgroup, or `*` for everything in the network namespace. */
   readonly on: string
-  /** Who judges there: a program by number and tag, or a chain by table and handle. */
+  /** Who judges there: a program by number and tag, a chain by table and handle, or compiled rules by their octets. */
   readonly owner:
     | { readonly kind: 'program'; readonly id: number; readonly tag: string }
     | { readonly kind: 'chain'; readonly name: string; readonly handle: number }
     | { readonly kind: 'entry'; readonly handle: string }
+    | { readonly kind: 'rules'; readonly digest: Digest }
 }
 export interface AnchorObject {
-  readonly kind: 'map' | 'table' | 'chain' | 'set' | 'pipe'
+  readonly kind: 'map' | 'table' | 'chain' | 'set' | 'pipe' | 'mount'
   readonly name: string
   /** Number or handle, decimal. */
   readonly id: string

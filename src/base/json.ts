@@ -27,17 +27,24 @@ const SPACE = /[ \t\n\r]*/y
 
 class Reader {
   private at = 0
+  /** Where the value under way stands; made into a text only for an error. */
+  private readonly trail: (string | number)[] = []
+
   constructor(private readonly text: string) {}
 
   document(): Json {
-    const value = this.value('', 0)
+    const value = this.value()
     this.space()
-    if (this.at < this.text.length) this.fail('', 'trailing characters after the value')
+    if (this.at < this.text.length) this.fail('trailing characters after the value')
     return value
   }
 
-  private fail(path: string, reason: string): never {
+  private fail(reason: string): never {
     const before = this.text.slice(0, this.at).split('\n')
+    const path = this.trail.reduce<string>(
+      (text, step) => (typeof step === 'number' ? `${text}[${step}]` : text === '' ? step : `${text}.${step}`),
+      '',
+    )
     throw new JsonError(before.length, (before.at(-1)?.length ?? 0) + 1, path, reason)
   }
 
@@ -53,62 +60,70 @@ class Reader {
     this.take(SPACE)
   }
 
-  private literal(word: string, path: string): void {
-    if (!this.text.startsWith(word, this.at)) this.fail(path, 'not a JSON value')
+  private literal(word: string): void {
+    if (!this.text.startsWith(word, this.at)) this.fail('not a JSON value')
     this.at += word.length
   }
 
-  private value(path: string, depth: number): Json {
-    if (depth > LIMITS.documentDepth) this.fail(path, `nested deeper than ${LIMITS.documentDepth}`)
+  private value(): Json {
+    if (this.trail.length > LIMITS.documentDepth) this.fail(`nested deeper than ${LIMITS.documentDepth}`)
     this.space()
     switch (this.text[this.at]) {
       case '{':
-        return this.object(path, depth)
+        return this.object()
       case '[':
-        return this.array(path, depth)
+        return this.array()
       case '"':
-        return this.string(path)
+        return this.string()
       case 't':
-        this.literal('true', path)
+        this.literal('true')
         return true
       case 'f':
-        this.literal('false', path)
+        this.literal('false')
         return false
       case 'n':
-        this.literal('null', path)
+        this.literal('null')
         return null
       default:
-        return this.number(path)
+        return this.number()
     }
   }
 
-  private number(path: string): number {
+  private number(): number {
     const start = this.at
     const text = this.take(NUMBER)
-    if (text === undefined) this.fail(path, start >= this.text.length ? 'the text ends too early' : 'not a JSON value')
+    if (text === undefined) this.fail(start >= this.text.length ? 'the text ends too early' : 'not a JSON value')
     const value = Number(text)
     // A number with a fraction or an exponent is a double and says so; one without is an integer, and must survive as one.
     const rounded = !/[.eE]/.test(text) && !Number.isSafeInteger(value)
     if (!Number.isFinite(value) || Object.is(value, -0) || rounded) {
       this.at = start
-      this.fail(path, 'number cannot be held exactly (integers go to 2^53-1; write larger ones as strings)')
+      this.fail('number cannot be held exactly (integers go to 2^53-1; write larger ones as strings)')
     }
     return value
   }
 
-  private string(path: string): string {
+  private string(): string {
     const start = this.at
     const text = this.take(STRING)
-    if (text === undefined) this.fail(path, 'string is not closed, or holds a control character or a bad escape')
+    if (text === undefined) this.fail('string is not closed, or holds a control character or a bad escape')
     const value = JSON.parse(text) as string
     if (/\p{Surrogate}/u.test(value)) {
       this.at = start
-      this.fail(path, 'string holds a lone surrogate')
+      this.fail('string holds a lone surrogate')
     }
     return value
   }
 
-  private array(path: string, depth: number): Json[] {
+  /** The value of a member or an item, at its place. */
+  private inside(step: string | number): Json {
+    this.trail.push(step)
+    const value = this.value()
+    this.trail.pop()
+    return value
+  }
+
+  private array(): Json[] {
     const out: Json[] = []
     this.at++
     this.space()
@@ -117,16 +132,16 @@ class Reader {
       return out
     }
     for (;;) {
-      out.push(this.value(`${path}[${out.length}]`, depth + 1))
+      out.push(this.inside(out.length))
       this.space()
       const next = this.text[this.at]
-      if (next !== ',' && next !== ']') this.fail(path, 'expected "," or "]"')
+      if (next !== ',' && next !== ']') this.fail('expected "," or "]"')
       this.at++
       if (next === ']') return out
     }
   }
 
-  private object(path: string, depth: number): Json {
+  private object(): Json {
     const out = Object.create(null) as Record<string, Json>
     this.at++
     this.space()
@@ -136,21 +151,22 @@ class Reader {
     }
     for (;;) {
       this.space()
-      if (this.text[this.at] !== '"') this.fail(path, 'expected a member name in double quotes')
+      if (this.text[this.at] !== '"') this.fail('expected a member name in double quotes')
       const start = this.at
-      const key = this.string(path)
-      const here = path === '' ? key : `${path}.${key}`
+      const key = this.string()
+      this.trail.push(key)
       if (Object.hasOwn(out, key)) {
         this.at = start
-        this.fail(here, 'duplicate key')
+        this.fail('duplicate key')
       }
       this.space()
-      if (this.text[this.at] !== ':') this.fail(here, 'expected ":"')
+      if (this.text[this.at] !== ':') this.fail('expected ":"')
       this.at++
-      out[key] = this.value(here, depth + 1)
+      out[key] = this.value()
+      this.trail.pop()
       this.space()
       const next = this.text[this.at]
-      if (next !== ',' && next !== '}') this.fail(path, 'expected "," or "}"')
+      if (next !== ',' && next !== '}') this.fail('expected "," or "}"')
       this.at++
       if (next === '}') return out
     }

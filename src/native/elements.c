@@ -105,10 +105,12 @@ int sluice_element_has(const char *table, const char *set, const uint8_t *key, u
 
 struct listing {
     uint8_t *keys;
-    struct sluice_counted *counted;
+    struct sluice_counted *moved;
     uint32_t length;
     uint32_t capacity;
+    uint32_t moved_capacity;
     uint32_t total;
+    uint32_t moved_total;
 };
 
 static const struct nlattr *inside(const struct nlattr *nest, uint16_t type)
@@ -126,7 +128,7 @@ static uint64_t number_of(const struct nlattr *attribute)
 }
 
 /* An element has its counter by itself, or in a list when its set has several expressions. */
-static void count_of(const struct nlattr *element, struct sluice_counted *counted)
+static void moved_by(const struct nlattr *element, const uint8_t *key, struct listing *listing)
 {
     const struct nlattr *expression = inside(element, NFTA_SET_ELEM_EXPR);
     if (expression == NULL)
@@ -134,8 +136,17 @@ static void count_of(const struct nlattr *element, struct sluice_counted *counte
     const struct nlattr *name = inside(expression, NFTA_EXPR_NAME), *data = inside(expression, NFTA_EXPR_DATA);
     if (name == NULL || strcmp(mnl_attr_get_str(name), "counter") != 0)
         return;
-    counted->packets = number_of(inside(data, NFTA_COUNTER_PACKETS));
-    counted->bytes = number_of(inside(data, NFTA_COUNTER_BYTES));
+    uint64_t packets = number_of(inside(data, NFTA_COUNTER_PACKETS));
+    if (packets == 0)
+        return;
+    if (listing->moved_total < listing->moved_capacity) {
+        struct sluice_counted *moved = &listing->moved[listing->moved_total];
+        memset(moved, 0, sizeof *moved);
+        memcpy(moved->key, key, listing->length);
+        moved->packets = packets;
+        moved->bytes = number_of(inside(data, NFTA_COUNTER_BYTES));
+    }
+    listing->moved_total++;
 }
 
 static int on_elements(const struct nlmsghdr *message, void *context)
@@ -151,12 +162,9 @@ static int on_elements(const struct nlmsghdr *message, void *context)
             const struct nlattr *value = inside(inside(element, NFTA_SET_ELEM_KEY), NFTA_DATA_VALUE);
             if (value == NULL || mnl_attr_get_payload_len(value) != listing->length)
                 continue;
-            if (listing->total < listing->capacity && listing->counted != NULL) {
-                struct sluice_counted *counted = &listing->counted[listing->total];
-                memset(counted, 0, sizeof *counted);
-                memcpy(counted->key, mnl_attr_get_payload(value), listing->length);
-                count_of(element, counted);
-            } else if (listing->total < listing->capacity)
+            if (listing->moved != NULL)
+                moved_by(element, mnl_attr_get_payload(value), listing);
+            if (listing->total < listing->capacity)
                 memcpy(listing->keys + (size_t)listing->total * listing->length, mnl_attr_get_payload(value),
                        listing->length);
             listing->total++;
@@ -175,14 +183,29 @@ static int list(const char *table, const char *set, struct listing *listing)
     return (int)(listing->total < listing->capacity ? listing->total : listing->capacity);
 }
 
-int sluice_elements_counted(const char *table, const char *set, uint32_t key_length, struct sluice_counted *elements,
-                            uint32_t capacity, uint32_t *total)
+static int compare_keys(const void *a, const void *b, void *length)
 {
-    struct listing listing = { .counted = elements, .length = key_length, .capacity = capacity };
-    if (key_length > sizeof elements->key)
+    return memcmp(a, b, *(uint32_t *)length);
+}
+
+void sluice_keys_sort(uint8_t *keys, uint32_t key_length, uint32_t count)
+{
+    qsort_r(keys, count, key_length, compare_keys, &key_length);
+}
+
+int sluice_elements_counted(const char *table, const char *set, uint32_t key_length, uint8_t *keys, uint32_t capacity,
+                            struct sluice_counted *moved, uint32_t moved_capacity, uint32_t totals[2])
+{
+    struct listing listing = { .keys = keys, .moved = moved, .length = key_length };
+    listing.capacity = capacity;
+    listing.moved_capacity = moved_capacity;
+    if (key_length > sizeof moved->key)
         return -EINVAL;
     int count = list(table, set, &listing);
-    *total = listing.total;
+    totals[0] = listing.total;
+    totals[1] = listing.moved_total;
+    if (count > 0)
+        sluice_keys_sort(keys, key_length, (uint32_t)count);
     return count;
 }
 

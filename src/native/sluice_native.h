@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* Raised with every change of a signature or of a record's layout; the binding refuses any other number. */
-#define SLUICE_NATIVE_ABI 6u
+#define SLUICE_NATIVE_ABI 7u
 
 uint32_t sluice_native_abi(void);
 
@@ -115,17 +115,21 @@ int sluice_element_has(const char *table, const char *set, const uint8_t *key, u
 int sluice_elements_list(const char *table, const char *set, uint8_t *keys, uint32_t key_length, uint32_t capacity,
                          uint32_t *total);
 
-/* An element of a set of exact grants with what it counted: 40 octets. */
+/* What an element of a set of exact grants counted: 40 octets. */
 struct sluice_counted {
     uint8_t key[24];
     uint64_t packets;
     uint64_t bytes;
 };
 
-/* As sluice_elements_list, with counters, and keys of at most 24 octets. -ENOENT: the set is not there. -EINTR: it changed
- * meanwhile, and what was written is of no use. */
-int sluice_elements_counted(const char *table, const char *set, uint32_t key_length, struct sluice_counted *elements,
-                            uint32_t capacity, uint32_t *total);
+/* As sluice_elements_list, for keys of at most 24 octets, which come sorted as octets; and the elements whose counter is not 0.
+ * totals: how many elements there are, and how many that counted; each may be more than fits. -ENOENT: the set is not there.
+ * -EINTR: it changed meanwhile, and what was written is of no use. */
+int sluice_elements_counted(const char *table, const char *set, uint32_t key_length, uint8_t *keys, uint32_t capacity,
+                            struct sluice_counted *moved, uint32_t moved_capacity, uint32_t totals[2]);
+
+/* Sorts keys as octets, in place. */
+void sluice_keys_sort(uint8_t *keys, uint32_t key_length, uint32_t count);
 
 /* Adds or removes keys in the set of that name in the tables of these families (NFPROTO_*), in one transaction. Present or
  * absent before is no error. Keys are at most 64 octets. Gives the number of keys. */

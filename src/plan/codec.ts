@@ -3,16 +3,10 @@
 import { decodeUtf8, utf8 } from '../base/bytes.js'
 import { canonicalize, type Json } from '../base/canonical.js'
 import { type Digest, digestOf } from '../base/digest.js'
+import { isObject, parseJson } from '../base/json.js'
+import type { ClauseId } from '../policy/model.js'
 import { planFault } from './errors.js'
-import {
-  type BackendName,
-  type ClauseId,
-  type Grant,
-  PLAN_FORMAT,
-  type Plan,
-  type PlanSlice,
-  type WorkspacePlan,
-} from './model.js'
+import { type BackendName, type Grant, PLAN_FORMAT, type Plan, type PlanSlice, type WorkspacePlan } from './model.js'
 
 export const encodePlan = (plan: Plan): Uint8Array<ArrayBuffer> => utf8(canonicalize(plan as unknown as Json))
 
@@ -26,11 +20,17 @@ export function decodePlan(bytes: Uint8Array, expected: Digest): Plan {
   const found = digestOf(bytes)
   if (found !== expected) throw planFault('PLAN_DIGEST_MISMATCH', { expected, found })
   // The engine's own reader: what has the digest was written by us, and a large plan is read many times.
-  const value = JSON.parse(decodeUtf8(bytes) ?? 'null') as { readonly format?: unknown } | null
-  const format = value?.format
+  return shareClauses(ofFormat(JSON.parse(decodeUtf8(bytes) ?? 'null') as Json))
+}
+
+/** Reads a plan that somebody kept as a file. Throws PLAN_FORMAT_UNKNOWN, JsonError. */
+export const readPlan = (bytes: Uint8Array): Plan => ofFormat(parseJson(decodeUtf8(bytes) ?? ''))
+
+function ofFormat(value: Json): Plan {
+  const format = isObject(value) ? value.format : undefined
   if (format !== PLAN_FORMAT)
     throw planFault('PLAN_FORMAT_UNKNOWN', { found: typeof format === 'string' ? format : 'none' })
-  return shareClauses(value as unknown as Plan)
+  return value as unknown as Plan
 }
 
 /** A clause's id stands in each of its grants: read as so many texts, they would be most of a large plan in memory. */

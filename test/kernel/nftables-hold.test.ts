@@ -162,7 +162,8 @@ labSuite('nftables, when things go wrong', () => {
     expect((await lab.ws.downloads([number]))[0]?.bytes).toBe(stopped?.bytes)
     const seen = await nft.observe()
     expect(seen.drift).toEqual([])
-    expect(seen.counters).toHaveLength(50_003)
+    // Of 50,003 grants none has counted anything since the switch.
+    expect(seen.counters).toEqual([])
     expect(await lab.ws.stopDownload([number])).toBe(null)
   })
 

@@ -3,11 +3,12 @@
 // their conntrack entries are kept and the next packet is judged by the new sets.
 
 import { readFile, writeFile } from 'node:fs/promises'
-import { digestOfText } from '../../base/digest.js'
+import { type Digest, digestOfText } from '../../base/digest.js'
 import type { Staged } from '../backend.js'
 import { nftablesFault } from './errors.js'
 import { moveFlags, raiseFlags } from './flag.js'
 import { cutFlows, flowJudge } from './flows.js'
+import { tuplesDigest } from './kernel-set.js'
 import { pruneLearned } from './learn.js'
 import type { NftObject } from './libnftables.js'
 import { commentOf } from './lower.js'
@@ -15,7 +16,7 @@ import { listLinks } from './native.js'
 import { addPairs, keepPairs, pairsOf } from './places.js'
 import { type NftProgram, namePrefix } from './program.js'
 import { elementsOf } from './readback.js'
-import { type LiveRecord, livePattern, structureDigest } from './record.js'
+import { exactFamily, type LiveRecord, livePattern, structureDigest } from './record.js'
 import { TABLE } from './scaffold.js'
 import { dropChain, hookScript, linkChain, linkScript, scaffoldScript, switchScript } from './script.js'
 import { type Place, reasonOf, type Session, type StagedProgram } from './session.js'
@@ -195,8 +196,11 @@ async function removeOldObjects(session: Session, held: StagedProgram, objects: 
 function recordOf({ program, tag }: StagedProgram): LiveRecord {
   const elements: Record<string, string> = {}
   for (const [index, workspace] of program.workspaces.entries())
-    for (const set of workspace.sets)
-      elements[namePrefix(index, program.generation, tag) + set.name] = elementsDigest(set.elements)
+    for (const set of workspace.sets) {
+      const name = namePrefix(index, program.generation, tag) + set.name
+      const family = exactFamily(name)
+      elements[name] = family ? tuplesDigest(set.elements, family) : elementsDigest(set.elements)
+    }
   return {
     generation: program.generation,
     planDigest: program.planDigest,
@@ -213,7 +217,7 @@ function recordOf({ program, tag }: StagedProgram): LiveRecord {
 }
 
 /** The same elements have the same digest in whatever order the kernel lists them. */
-export const elementsDigest = (elements: readonly string[]): string => digestOfText([...elements].sort().join('\n'))
+export const elementsDigest = (elements: readonly string[]): Digest => digestOfText([...elements].sort().join('\n'))
 
 /** Without this, conntrack adopts packets from the middle of a connection, and a destroyed flow comes back by itself. */
 async function strictConntrack(session: Session): Promise<void> {

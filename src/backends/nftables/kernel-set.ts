@@ -3,6 +3,7 @@
 // however small the change is. One call is one transaction, on a thread of the pool, so that nothing waits for the kernel's lock
 // on the agent's own.
 
+import { type Digest, digestOf } from '../../base/digest.js'
 import { formatIp, parseIp } from '../../base/ip.js'
 import { nftablesFault } from './errors.js'
 import { NftError } from './libnftables.js'
@@ -15,6 +16,8 @@ import type { TableFamily } from './script.js'
 /** NFPROTO_* of linux/netfilter.h. */
 export const NFPROTO: Readonly<Record<TableFamily, number>> = { inet: 1, arp: 3, netdev: 5, bridge: 7 }
 const PROTOCOL: Readonly<Record<string, number>> = { tcp: 6, udp: 17 }
+/** Address, protocol and port as a key, by family. */
+const TUPLE_OCTETS = { 4: 12, 6: 24 } as const
 const LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1
 const encoder = new TextEncoder()
 
@@ -81,26 +84,38 @@ const COUNTED_OCTETS = 40
 const EINTR = 4
 const ENOENT = 2
 
+export interface Tuples {
+  /** As `tuplesDigest` gives it for the same elements. */
+  readonly digest: Digest
+  /** The elements whose counter is not 0, as `elementsOf` would give them. */
+  readonly moved: readonly ReadElement[]
+}
+
 /**
- * A set of exact grants as `elementsOf` would give it, without the text that nft makes of a hundred thousand elements; undefined
- * when it is not there. Throws NFT_READ, also for a set that is changed again and again while it is read.
+ * A set of exact grants; undefined when it is not there. Only what counted becomes objects: a sweep looks at a hundred thousand
+ * grants every few seconds, and few of them are used. Throws NFT_READ, also for a set that is changed again and again while
+ * it is read.
  */
-export async function readTuples(set: string, family: 4 | 6): Promise<ReadElement[] | undefined> {
-  const keyLength = family === 4 ? 12 : 24
-  const total = new Uint32Array(1)
-  for (let capacity = 1024, left = 5; ; ) {
-    const records = new Uint8Array(capacity * COUNTED_OCTETS)
-    const count = await onPool(native().elementsCounted, TABLE, set, keyLength, records, capacity, total)
+export async function readTuples(set: string, family: 4 | 6): Promise<Tuples | undefined> {
+  const keyLength = TUPLE_OCTETS[family]
+  const totals = new Uint32Array(2)
+  for (let capacity = 1024, movedCapacity = 64, left = 5; ; ) {
+    const keys = new Uint8Array(capacity * keyLength)
+    const moved = new Uint8Array(movedCapacity * COUNTED_OCTETS)
+    const read = native().elementsCounted
+    const count = await onPool(read, TABLE, set, keyLength, keys, capacity, moved, movedCapacity, totals)
     if (count === -ENOENT) return undefined
     if (count < 0 && (count !== -EINTR || --left === 0))
       throw nftablesFault('NFT_READ', { what: `set ${set}`, why: `errno ${-count}` })
-    const there = total[0] ?? 0
-    if (count >= 0 && there <= capacity) return unpackTuples(records, count, family)
+    const [there = 0, counted = 0] = totals
+    if (count >= 0 && there <= capacity && counted <= movedCapacity)
+      return { digest: digestOf(keys.subarray(0, count * keyLength)), moved: unpackMoved(moved, counted, family) }
     capacity = Math.max(capacity, there + 64)
+    movedCapacity = Math.max(movedCapacity, counted + 64)
   }
 }
 
-function unpackTuples(records: Uint8Array, count: number, family: 4 | 6): ReadElement[] {
+function unpackMoved(records: Uint8Array, count: number, family: 4 | 6): ReadElement[] {
   const view = new DataView(records.buffer)
   const size = family === 4 ? 4 : 16
   return Array.from({ length: count }, (_, i) => {
@@ -116,6 +131,13 @@ function unpackTuples(records: Uint8Array, count: number, family: 4 | 6): ReadEl
       bytes: view.getBigUint64(at + 32, LITTLE_ENDIAN),
     }
   })
+}
+
+/** Of exact grants of one family, in whatever order: of their keys, sorted. */
+export function tuplesDigest(elements: readonly string[], family: 4 | 6): Digest {
+  const keys = packTuples(elements)
+  native().keysSort(keys, TUPLE_OCTETS[family], elements.length)
+  return digestOf(keys)
 }
 
 /** An interface's name as a key, or the first field of one. */
@@ -138,13 +160,15 @@ export function tupleKey(address: string, protocol: string, port: number): Uint8
 }
 
 /** `ADDRESS . PROTOCOL . PORT`, all of one family, one key after another. */
-export const packTuples = (elements: readonly string[]): Uint8Array =>
-  joinKeys(
-    ...elements.map((element) => {
-      const [address = '', protocol = '', port] = element.split(' . ')
-      return tupleKey(address, protocol, Number(port))
-    }),
-  )
+export function packTuples(elements: readonly string[]): Uint8Array {
+  const octets = TUPLE_OCTETS[elements[0]?.includes(':') === true ? 6 : 4]
+  const keys = new Uint8Array(elements.length * octets)
+  for (const [i, element] of elements.entries()) {
+    const [address = '', protocol = '', port] = element.split(' . ')
+    keys.set(tupleKey(address, protocol, Number(port)), i * octets)
+  }
+  return keys
+}
 
 export function joinKeys(...parts: readonly Uint8Array[]): Uint8Array {
   const key = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))

@@ -9,7 +9,7 @@ import { nftablesFault } from './errors.js'
 /** A bound C function: called at once, or with `.async` on a thread of the pool. */
 export type CFunction = ReturnType<LibraryHandle['func']>
 
-export const NATIVE_ABI = 6
+export const NATIVE_ABI = 7
 export const DENIAL_OCTETS = 208
 export const FLOW_OCTETS = 80
 export const LINK_OCTETS = 24
@@ -34,6 +34,7 @@ export interface Native {
     total: [number],
   ) => number
   readonly elementsCounted: CFunction
+  readonly keysSort: (keys: Uint8Array, keyLength: number, count: number) => void
   readonly elementsChange: CFunction
   readonly elementsApply: CFunction
   readonly floorOpen: (path: string, out: [unknown], reused: [number]) => number
@@ -99,8 +100,9 @@ function bind(lib: LibraryHandle): Native {
       'int sluice_elements_list(const char *table, const char *set, void *keys, uint32_t key_length, uint32_t capacity, _Out_ uint32_t *total)',
     ),
     elementsCounted: lib.func(
-      'int sluice_elements_counted(const char *table, const char *set, uint32_t key_length, void *elements, uint32_t capacity, void *total)',
+      'int sluice_elements_counted(const char *table, const char *set, uint32_t key_length, void *keys, uint32_t capacity, void *moved, uint32_t moved_capacity, void *totals)',
     ),
+    keysSort: lib.func('void sluice_keys_sort(void *keys, uint32_t key_length, uint32_t count)'),
     elementsChange: lib.func(
       'int sluice_elements_change(void *families, uint32_t family_count, const char *table, const char *set, void *keys, uint32_t key_length, uint32_t count, int add)',
     ),

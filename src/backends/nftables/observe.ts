@@ -12,12 +12,12 @@ import type { Protocol } from '../../policy/model.js'
 import type { Flagged, GrantCounter, Observed } from '../backend.js'
 import { elementsDigest, LOOSE } from './commit.js'
 import { nftablesFault } from './errors.js'
-import { readTuples } from './kernel-set.js'
+import { readTuples, type Tuples } from './kernel-set.js'
 import type { NftObject } from './libnftables.js'
 import { listLinks } from './native.js'
 import { placeDrift } from './places.js'
 import { elementsOf, type ReadElement } from './readback.js'
-import { type LiveRecord, livePattern, STATE_NAME, structureDigest } from './record.js'
+import { exactFamily, type LiveRecord, livePattern, STATE_NAME, structureDigest } from './record.js'
 import { counterName, TABLE } from './scaffold.js'
 import { linkChain, TABLE_FAMILIES, type TableFamily } from './script.js'
 import { reasonOf, type Session } from './session.js'
@@ -43,8 +43,6 @@ async function look(session: Session): Promise<Observed> {
   const { inet, netdev, bridge } = found
   Object.assign(drops, dropsOf([...inet, ...netdev, ...bridge]))
   const list = async (name: string): Promise<ReadElement[] | undefined> => {
-    const exact = /^w\d+_g[^_]+_[eijop]?x([46])$/.exec(name)
-    if (exact) return readTuples(name, exact[1] === '4' ? 4 : 6)
     const kind = name.endsWith('_ws') ? 'map' : 'set'
     // It went away since the structure was read, or a foreign flush took it: the structure says so.
     return reader.list(`list ${kind} inet ${TABLE} ${name}`).then(elementsOf, () => undefined)
@@ -56,11 +54,12 @@ async function look(session: Session): Promise<Observed> {
     drift.push(...structureDrift(inet, netdev, record))
     drift.push(...attachmentDrift(record, await read('attached'), await read('from_ws')))
     for (const name of Object.keys(record.elements)) {
-      const elements = await list(name)
-      if (!elements) continue
-      if (elementsDigest(elements.map(({ key }) => writtenAs(name, key))) !== record.elements[name])
+      const family = exactFamily(name)
+      const held = family ? await readTuples(name, family) : await list(name).then(heldOf(name))
+      if (!held) continue
+      if (held.digest !== record.elements[name])
         drift.push(`set ${name} does not hold the elements that were put there`)
-      counters.push(...countersOf(record, name, elements))
+      counters.push(...countersOf(record, name, held.moved))
     }
     drift.push(...placeDrift(record.workspaces.map((one) => one.interface)))
     drift.push(...floorDrift(session), ...(await conntrackDrift()))
@@ -100,6 +99,15 @@ async function flagsOf(record: LiveRecord | null, read: (name: string) => Promis
     suspended: [...new Set([...(await at('suspended')), ...pastDeadline(record, await read('live'))])].sort(),
   }
 }
+
+/** What is compared of a set, and the elements that counted something. */
+const heldOf =
+  (name: string) =>
+  (elements: readonly ReadElement[] | undefined): Tuples | undefined =>
+    elements && {
+      digest: elementsDigest(elements.map(({ key }) => writtenAs(name, key))),
+      moved: elements.filter(({ packets }) => packets > 0n),
+    }
 
 /** Marks are written in hexadecimal and listed in decimal. */
 const writtenAs = (set: string, key: string): string => (set.endsWith('_c') ? `0x${Number(key).toString(16)}` : key)

@@ -79,6 +79,12 @@ function isState(value: unknown): value is StateFile {
   )
 }
 
+/** Of a set of exact grants by its name (workspace.ts); undefined for every other set. */
+export const exactFamily = (name: string): 4 | 6 | undefined => {
+  const family = /^w\d+_g[^_]+_[eijop]?x([46])$/.exec(name)?.[1]
+  return family === undefined ? undefined : family === '4' ? 4 : 6
+}
+
 /** Whole or not at all: written beside, synced, renamed. Throws NFT_STATE. */
 export async function writeState(directory: string, state: StateFile): Promise<void> {
   try {

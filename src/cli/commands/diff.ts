@@ -2,9 +2,8 @@
 // and which live flows would be cut. Exit 0 whether or not there is a difference.
 
 import { FENCING_BACKENDS } from '../../backends/registry.js'
-import { digestOf } from '../../base/digest.js'
 import { LIMITS } from '../../base/limits.js'
-import { decodePlan } from '../../plan/codec.js'
+import { readPlan } from '../../plan/codec.js'
 import { diffPlans, type PlanDiff, renderDiff } from '../../plan/diff.js'
 import { planFault } from '../../plan/errors.js'
 import type { BackendName, Plan } from '../../plan/model.js'
@@ -58,7 +57,7 @@ async function planOf(
 ): Promise<Plan> {
   if (path.endsWith('.json')) {
     const bytes = readFile(context.host, path, 'plan', LIMITS.planBytes)
-    return decodePlan(bytes, digestOf(bytes))
+    return readPlan(bytes)
   }
   if (inventory === undefined) throw cliFault('CLI_NEEDS_INVENTORY', { path })
   const made = await compileOffline(context, { bundle: path, inventory, backends })

@@ -1,11 +1,10 @@
 // `sluice explain`: which clause would allow a packet, or why nothing does and what would. It asks `evaluate`, on the plan
 // that is live on this node or on a plan file, so that it is never a second opinion.
 
-import { digestOf } from '../../base/digest.js'
 import { LIMITS } from '../../base/limits.js'
 import { isPort } from '../../base/ports.js'
 import { quote } from '../../base/quote.js'
-import { decodePlan } from '../../plan/codec.js'
+import { readPlan } from '../../plan/codec.js'
 import { explain, parsePacketQuestion } from '../../plan/explain.js'
 import type { Plan, WorkspaceId } from '../../plan/model.js'
 import { EMPTY_STATE, EXACT_ENV } from '../../plan/state.js'
@@ -50,7 +49,7 @@ export const explainCommand: Declared = {
         return say({ ...live, judgedBy: `generation ${live.generation}` }, configured)
       })
     const bytes = readFile(context.host, plan, 'plan', LIMITS.planBytes)
-    return say({ plan: decodePlan(bytes, digestOf(bytes)), quarantined: [], generation: 0, judgedBy: plan })
+    return say({ plan: readPlan(bytes), quarantined: [], generation: 0, judgedBy: plan })
   },
 }
 
