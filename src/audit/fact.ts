@@ -2,6 +2,7 @@
 // an attack or a quarantine asks for a second). Facts carry values only: no event ids, no sequence numbers, no schema words. Times are milliseconds since 1970.
 
 import type { Digest } from '../base/digest.js'
+import type { ProcessFact } from './fact-process.js'
 
 /** Which policy a fact speaks of. Every event carries it (design section 8). */
 export interface PolicyContext {
@@ -102,6 +103,7 @@ export type NameFact =
 
 export type Fact =
   | NameFact
+  | ProcessFact
   | (FactBase & {
       readonly kind: 'bundle-verified'
       readonly policy: Omit<PolicyContext, 'generation'>
@@ -263,8 +265,8 @@ export type Fact =
       readonly evidence: Readonly<Record<string, string | number | readonly string[]>>
       readonly technique?: Technique
       readonly reaction: 'observe' | 'quarantine' | 'kill'
-      /** What became of it: `observed`: nothing was to be done. */
-      readonly outcome: 'observed' | 'done' | 'failed'
+      /** What became of it. `observed`: nothing was to be done; `fenced`: to be killed, and ending it is not this node's. */
+      readonly outcome: 'observed' | 'done' | 'fenced' | 'failed'
       /** Of the reaction's commands: events and receipts carry them too. */
       readonly commandIds: readonly string[]
     })

@@ -9,6 +9,7 @@ export const OCSF_VERSION = '1.8.0'
 /** The classes that we emit: uid, and the category, which is the uid's thousands. */
 export const CLASS = {
   fileActivity: 1001,
+  processActivity: 1007,
   eventLog: 1008,
   detectionFinding: 2004,
   entityManagement: 3004,

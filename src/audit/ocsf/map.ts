@@ -31,6 +31,7 @@ import {
 import { deniedFileDraft } from './files.js'
 import { detectionDraft } from './finding.js'
 import { evictedNameDraft, grantedNameDraft, refusedNameDraft } from './names.js'
+import { suspectedProcessDraft } from './processes.js'
 import { breakglassDraft, recoveredDraft, standingDraft } from './standing.js'
 import { driftDraft, repairedDraft, tenureDraft } from './tenure.js'
 import { closedDraft, damagedDraft, heartbeatDraft, lostDraft, retiredDraft, sinkDraft } from './trail.js'
@@ -189,6 +190,7 @@ const DRAFTS: { readonly [K in Fact['kind']]: Mapper<K> } = {
   ],
 
   'file-denied': (fact) => [deniedFileDraft(fact)],
+  'process-suspected': (fact) => [suspectedProcessDraft(fact)],
 
   'flow-denied': (fact, context) => {
     const attempt = ATTEMPTS.get(fact.reason)

@@ -24,6 +24,7 @@ describe('what each fact becomes', () => {
     'flow-allowed': [400101],
     'flow-denied': [400101],
     'file-denied': [100103],
+    'process-suspected': [100701],
     'quarantine-set': [700401, 501901],
     'quarantine-lifted': [700403, 501901],
     'workspace-suspended': [501901],
