@@ -148,10 +148,10 @@ export const IMPORT_TABLE: readonly Layer[] = [
   },
   {
     folder: 'agent',
-    mayText: 'base, bundle, policy, plan, decide, backends/backend (types), audit, dns, findings',
+    mayText: 'base, bundle, policy, plan, decide, backends/backend (types), audit, dns, revocation, findings',
     pureText: '`decide`, `loop-decide` yes, rest no',
     files: /^agent\//,
-    may: [base, bundle, policy, plan, decide, contract, /^audit\//, /^dns\//, /^findings\//],
+    may: [base, bundle, policy, plan, decide, contract, /^audit\//, /^dns\//, /^revocation\//, /^findings\//],
     packages: ['koffi', 'pino', 'prom-client', 'tar-stream'],
     pure: /^agent\/(loop-)?decide$/,
   },

@@ -211,6 +211,7 @@ test('rows of the import table do not hide one another: each has a sample of its
     'audit/fact',
     'audit/journal',
     'findings/x',
+    'revocation/x',
     'agent/x',
     'companion/x',
     'api/x',

@@ -1,0 +1,25 @@
+// Fault codes of the revocation receiver: what keeps it from hearing or from believing. What is wrong with a single SET is no fault but
+// an error code for its transmitter (model.ts).
+
+import { type FaultTable, faultsOf } from '../base/fault.js'
+
+export const REVOCATION_FAULTS = {
+  REVOCATION_KEYS: {
+    reaction: 'reject',
+    say: (d: { file: string; why: string }) => `the transmitter's keys ${d.file} cannot be used: ${d.why}`,
+    remedy:
+      'Put the JWK set of the issuer there: public keys, each with alg and kid. It is read again whenever it changes.',
+  },
+  REVOCATION_LISTEN: {
+    reaction: 'reject',
+    say: (d: { listen: string; why: string }) => `security events cannot be received on ${d.listen}: ${d.why}`,
+    remedy: 'Check the address, that nothing else listens there, and the certificate with its key.',
+  },
+  REVOCATION_POLL: {
+    reaction: 'retry',
+    say: (d: { stream: string; why: string }) => `the stream ${d.stream} cannot be asked: ${d.why}`,
+    remedy: 'Look at the transmitter. It is asked again by itself; until it answers its stream counts as silent.',
+  },
+} as const satisfies FaultTable
+
+export const revocationFault = faultsOf(REVOCATION_FAULTS)

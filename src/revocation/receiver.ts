@@ -1,0 +1,204 @@
+// The story of one security event, whichever way it came: check it, keep it, do what it asks for, remember it, and only then answer
+// that it was taken. What is kept before it is done is done again after a crash; what was done is not done twice. A host (the agent,
+// or a companion) lends it a memory, a fence and a place for revocations.
+//
+// Nothing waits for the trail. What cannot be done now is not acknowledged, and tried again until it is.
+
+import { digestOfText } from '../base/digest.js'
+import { Fault } from '../base/fault.js'
+import type { JwsKey } from '../bundle/jwk.js'
+import type { WorkspaceId } from '../plan/model.js'
+import { readSubject } from '../plan/subject.js'
+import { meaningOf, type StreamWord } from './events.js'
+import { isOfStream, judge } from './match.js'
+import type { Deeds, Mapped, Outcome, Refusal, SecurityEvent, StreamTerms } from './model.js'
+import { isRefusal, readSet } from './set.js'
+
+/** Durable, and of this machine. What throws leaves the event unacknowledged. */
+export interface EventMemory {
+  /** Was it done? */
+  has(key: string): boolean
+  /** On return the event is on stable storage, to be done. */
+  pend(key: string, event: SecurityEvent): void
+  /** Kept and not known to be done, oldest first. */
+  pending(): readonly { readonly key: string; readonly event: SecurityEvent }[]
+  /** On return it counts as done for as long as it could be replayed. */
+  settle(key: string, event: SecurityEvent): void
+  heard(stream: string, iatMs: number): void
+  status(stream: string, word: StreamWord, iatMs: number): void
+}
+
+export interface ReceiverHost {
+  readonly memory: EventMemory
+  /** Milliseconds since 1970. */
+  readonly nowMs: () => number
+  /** The transmitter's keys as they are now. Throws when they cannot be read. */
+  readonly keys: (stream: StreamTerms) => readonly JwsKey[]
+  /** Whose each workspace is; undefined while nobody can say. */
+  readonly mapped: () => readonly Mapped[] | undefined
+  /** Resolves when the durable fence was read back; `key` identifies the command. */
+  readonly fence: (workspace: WorkspaceId, event: SecurityEvent, key: string) => Promise<void>
+  /** On return it is on stable storage. */
+  readonly revoke: (deeds: Pick<Deeds, 'agents' | 'delegations'>) => void
+  /** Was this word sent to the transmitter for it to say again? */
+  readonly expects: (stream: string, state: string) => boolean
+  readonly tell: (told: Told) => void
+}
+
+export type Told =
+  | {
+      readonly kind: 'taken'
+      readonly event: SecurityEvent
+      readonly outcome: Outcome
+      readonly deeds: Deeds
+      /** From the reception to the last fence read back and the last revocation stored. */
+      readonly elapsedMs: number
+    }
+  | {
+      readonly kind: 'refused'
+      readonly stream: string
+      readonly from: string
+      readonly refusal: Refusal
+      readonly atMs: number
+    }
+  /** Nothing was acknowledged. */
+  | { readonly kind: 'failed'; readonly stream: string; readonly error: unknown }
+
+export type Reply =
+  | { readonly kind: 'taken'; readonly jti: string; readonly again: boolean }
+  | { readonly kind: 'refused'; readonly refusal: Refusal }
+  /** Send it again later. */
+  | { readonly kind: 'unavailable' }
+
+/** Names the event in the memory, in commands and in receipts. */
+export const keyOf = ({ issuer, jti }: Pick<SecurityEvent, 'issuer' | 'jti'>): string =>
+  digestOfText(JSON.stringify([issuer, jti])).slice(7, 39)
+
+export class Receiver {
+  /** One event may come twice at once; the second waits for the first. */
+  private readonly running = new Map<string, Promise<Reply>>()
+
+  constructor(private readonly host: ReceiverHost) {}
+
+  // untrusted: `token`
+  /** Never throws: an answer for the transmitter, and the host is told. */
+  async receive(stream: StreamTerms, token: string, from: string): Promise<Reply> {
+    const { host } = this
+    try {
+      const arrival = { nowMs: host.nowMs(), from }
+      const set = await readSet(token, stream, host.keys(stream), arrival)
+      return isRefusal(set) ? this.refuse(stream, set, from) : await this.take(stream, set)
+    } catch (error) {
+      return this.fail(stream.name, error)
+    }
+  }
+
+  /** Does what an earlier run, or an earlier try, left undone. Resolves with how many are left. */
+  async resume(streams: readonly StreamTerms[]): Promise<number> {
+    let left = 0
+    for (const { key, event } of this.host.memory.pending()) {
+      const stream = streams.find(({ name }) => name === event.stream)
+      // A stream that is no longer configured was trusted when the event came: what it took away stays taken.
+      const reply = this.running.has(key) ? undefined : await this.once(key, stream ?? lastTerms(event), event)
+      if (reply === undefined || reply.kind === 'unavailable') left++
+    }
+    return left
+  }
+
+  private take(stream: StreamTerms, event: SecurityEvent): Promise<Reply> {
+    return this.once(keyOf(event), stream, event)
+  }
+
+  private once(key: string, stream: StreamTerms, event: SecurityEvent): Promise<Reply> {
+    const before = this.running.get(key)
+    if (before) return before
+    const reply = this.act(key, stream, event)
+      .catch((error: unknown) => this.fail(stream.name, error))
+      .finally(() => {
+        this.running.delete(key)
+      })
+    this.running.set(key, reply)
+    return reply
+  }
+
+  private async act(key: string, stream: StreamTerms, event: SecurityEvent): Promise<Reply> {
+    const { host } = this
+    const { memory } = host
+    const { jti } = event
+    if (memory.has(key)) return { kind: 'taken', jti, again: true }
+    const refusal = this.unexpected(stream, event)
+    if (refusal) return this.refuse(stream, refusal, event.from)
+    const subject = readSubject(event.subId)
+    if (typeof subject === 'string') throw new TypeError(`a SET was taken whose subject is wrong: ${subject}`)
+    const mapped = isOfStream(event.type) ? [] : host.mapped()
+    // Acknowledged now it would be lost for a workspace that is not here yet.
+    if (!mapped) return { kind: 'unavailable' }
+    const { outcome, deeds } = judge(event, subject, mapped, stream)
+    // A disk that refuses must not keep a workspace open: the fence comes all the same, and the acknowledgement does not.
+    const kept = attempt(() => {
+      memory.pend(key, event)
+    })
+    await this.carry(key, event, deeds)
+    const elapsedMs = Math.max(0, host.nowMs() - event.receivedAtMs)
+    if (kept !== undefined) throw kept
+    this.hear(stream, event)
+    memory.settle(key, event)
+    host.tell({ kind: 'taken', event, outcome, deeds, elapsedMs })
+    return { kind: 'taken', jti, again: false }
+  }
+
+  /** Every workspace is tried, whatever becomes of the others. */
+  private async carry(key: string, event: SecurityEvent, deeds: Deeds): Promise<void> {
+    const fences = await Promise.allSettled(deeds.fence.map((workspace) => this.host.fence(workspace, event, key)))
+    if (deeds.agents.length > 0 || deeds.delegations.length > 0) this.host.revoke(deeds)
+    const failed = fences.find((one) => one.status === 'rejected')
+    if (failed) throw failed.reason
+  }
+
+  /** SSF 1.0 section 8.1.4: a state comes back only if it was sent; one without it may come at any time. */
+  private unexpected(stream: StreamTerms, { name, payload }: SecurityEvent): Refusal | undefined {
+    if (name !== 'verification') return undefined
+    const { state } = payload
+    return typeof state !== 'string' || this.host.expects(stream.name, state)
+      ? undefined
+      : { err: 'invalid_state', description: 'nobody asked for this state' }
+  }
+
+  private hear(stream: StreamTerms, { name, payload, iatMs }: SecurityEvent): void {
+    const { memory } = this.host
+    const meaning = name === undefined ? undefined : meaningOf(name, payload, stream.reaction)
+    if (meaning?.kind === 'stream') memory.status(stream.name, meaning.status, iatMs)
+    memory.heard(stream.name, iatMs)
+  }
+
+  private refuse(stream: StreamTerms, refusal: Refusal, from: string): Reply {
+    this.host.tell({ kind: 'refused', stream: stream.name, from, refusal, atMs: this.host.nowMs() })
+    return { kind: 'refused', refusal }
+  }
+
+  private fail(stream: string, error: unknown): Reply {
+    this.host.tell({ kind: 'failed', stream, error })
+    return { kind: 'unavailable' }
+  }
+}
+
+function attempt(act: () => void): Fault | undefined {
+  try {
+    act()
+    return undefined
+  } catch (error) {
+    if (error instanceof Fault) return error
+    throw error
+  }
+}
+
+/** The terms of a stream that is gone, for an event that it sent: the narrow ones. */
+const lastTerms = ({ stream, issuer }: SecurityEvent): StreamTerms => ({
+  name: stream,
+  issuer,
+  audience: [],
+  algorithms: [],
+  events: [],
+  criticalMembers: [],
+  reaction: { riskLevel: 'LOW', credentialChange: 'quarantine' },
+})
