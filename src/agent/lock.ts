@@ -2,7 +2,7 @@
 // drops when its holder dies, so there is no stale lock to judge. Node has no binding for it; koffi reaches the C
 // library that the process has loaded already. Quarantine has a lock of its own, so that it never waits for a load.
 
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import koffi from 'koffi'
@@ -47,6 +47,17 @@ function openLockFile(path: string): number {
   } catch (cause) {
     throw agentFault('AGENT_STORE_WRITE', { file: path }, { cause })
   }
+}
+
+/**
+ * Whether somebody holds the lock, as the kernel's list says (proc(5), /proc/locks). Asking takes nothing, so that whoever is
+ * about to take it is not disturbed. The device is not compared: what an overlay shows is not what the list has.
+ */
+export function isLockHeld(path: string): boolean {
+  const inode = statSync(path, { throwIfNoEntry: false })?.ino
+  if (inode === undefined) return false
+  const held = new RegExp(`^\\d+: FLOCK .* [0-9a-f]+:[0-9a-f]+:${inode} `, 'm')
+  return held.test(readFileSync('/proc/locks', 'utf8'))
 }
 
 const POLL_MS = 5

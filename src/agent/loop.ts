@@ -29,6 +29,8 @@ export interface LoopEffects {
   readonly commandId: () => string
   /** Puts a heartbeat into the trail; never rejects. */
   readonly beat?: () => Promise<void>
+  /** A turn came to its end; the age of the oldest command that is under way, in milliseconds. Never throws. */
+  readonly turned?: (oldestMs: number) => void
   /** What a turn did or could not do, for the log; never throws. */
   readonly tell: (line: LoopLine) => void
 }
@@ -68,6 +70,8 @@ export class Loop {
   private whole = true
   private lost: Lost | undefined
   private readonly counts = { repairs: 0, failures: 0, sweeps: 0 }
+  /** When each command that is under way began, by an identity of its own. */
+  private readonly begun = new Map<object, number>()
 
   constructor(
     private readonly effects: LoopEffects,
@@ -82,12 +86,14 @@ export class Loop {
     return lane.run(async () => {
       const startMs = this.effects.monotonicMs()
       const { kind, by } = command
+      this.begun.set(command, startMs)
       let failed = true
       try {
         const answer = await carry<K>(await this.effects.node(needsNoTrust(command)), command)
         failed = false
         return answer
       } finally {
+        this.begun.delete(command)
         const elapsedMs = this.effects.monotonicMs() - startMs
         this.effects.tell({ kind: 'carried', command: kind, by, elapsedMs, failed })
       }
@@ -108,6 +114,7 @@ export class Loop {
       await this.listen()
       while (!signal.aborted) {
         await this.turn()
+        this.effects.turned?.(this.oldestMs())
         if (signal.aborted) break
         await this.effects.sleep(idleMs(this.pulse, this.effects.monotonicMs()), this.wake.signal)
         if (this.wake.signal.aborted && !signal.aborted) this.wake = new AbortController()
@@ -143,6 +150,11 @@ export class Loop {
       else if (act === 'sweep') await this.sweep()
       else if (act === 'beat') await this.effects.beat?.()
     }
+  }
+
+  private oldestMs(): number {
+    const nowMs = this.effects.monotonicMs()
+    return nowMs - Math.min(nowMs, ...this.begun.values())
   }
 
   private async sweep(): Promise<void> {

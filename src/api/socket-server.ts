@@ -30,12 +30,15 @@ const CALLS_UNDER_WAY = 64
 
 /**
  * Serves `calls` at `path`, mode 0600. The caller holds the node's lock, so a socket that lies there is left over from an
- * agent that was killed, unless somebody answers. Throws API_SOCKET.
+ * agent that was killed, unless somebody answers. `handed` is a descriptor that listens there already (handed-socket.ts): its
+ * mode and its end are then the affair of who made it. Throws API_SOCKET.
  */
-export async function serveSocket(path: string, calls: Calls, ownUid: number): Promise<SocketServer> {
+export async function serveSocket(path: string, calls: Calls, ownUid: number, handed?: number): Promise<SocketServer> {
   if (Buffer.byteLength(path) > MAX_PATH_BYTES)
     throw apiFault('API_SOCKET', { path, why: `a path has at most ${MAX_PATH_BYTES} octets` })
-  if (await answers(path)) throw apiFault('API_SOCKET', { path, why: 'another process serves it' })
+  // Whoever hands a socket over listens on it, and would answer.
+  if (handed === undefined && (await answers(path)))
+    throw apiFault('API_SOCKET', { path, why: 'another process serves it' })
   const open = new Set<Socket>()
   const server = createServer((socket) => {
     open.add(socket)
@@ -43,8 +46,8 @@ export async function serveSocket(path: string, calls: Calls, ownUid: number): P
     serve(socket, calls, ownUid)
   })
   try {
-    rmSync(path, { force: true })
-    await listen(server, path)
+    if (handed === undefined) rmSync(path, { force: true })
+    await (handed === undefined ? bind(server, path) : listen(server, { fd: handed }))
   } catch (cause) {
     throw apiFault('API_SOCKET', { path, why: 'it cannot be made' }, { cause })
   }
@@ -53,27 +56,30 @@ export async function serveSocket(path: string, calls: Calls, ownUid: number): P
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       for (const socket of open) socket.destroy()
       await closed
-      rmSync(path, { force: true })
+      if (handed === undefined) rmSync(path, { force: true })
     },
   }
 }
 
 /** Between bind and chmod the umask decides; it is narrowed for that moment, in which nothing else of ours makes files. */
-async function listen(server: Server, path: string): Promise<void> {
+async function bind(server: Server, path: string): Promise<void> {
   const before = process.umask(0o177)
   try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(path, () => {
-        server.off('error', reject)
-        resolve()
-      })
-    })
+    await listen(server, { path })
   } finally {
     process.umask(before)
   }
   chmodSync(path, 0o600)
 }
+
+const listen = (server: Server, at: { readonly path: string } | { readonly fd: number }): Promise<void> =>
+  new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(at, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
 
 const answers = (path: string): Promise<boolean> =>
   new Promise((resolve) => {

@@ -18,6 +18,7 @@ import { status } from '../agent/status.js'
 import type { Store } from '../agent/store.js'
 import { markAt, TRAIL_STATE } from '../agent/trail.js'
 import { openTransport } from '../agent/transports/open.js'
+import { handedSocket } from '../api/handed-socket.js'
 import type { ApiServer, ApiTerms } from '../api/server.js'
 import { type SocketServer, serveSocket } from '../api/socket-server.js'
 import type { Fact } from '../audit/fact.js'
@@ -30,6 +31,7 @@ import { callsOf } from './calls.js'
 import { hostMediator, MEDIATE_LOCK } from './mediate.js'
 import { newCommandId, openAgentNode, type Surroundings } from './node.js'
 import { socketOf } from './remote.js'
+import { supervise } from './supervise.js'
 import { canaryOf } from './witness.js'
 
 /** Runs until the signal is aborted. Throws what keeps the node from opening or standing. */
@@ -40,8 +42,15 @@ export async function runAgent(around: Surroundings, config: Configured, request
   const { trail } = opened
   const speak = log ? openLog(config.node, log) : request.tell
   const say = (line: Spoken | undefined): void => {
-    if (line) speak({ atMs: nowMs(), ...line })
+    if (!line) return
+    speak({ atMs: nowMs(), ...line })
+    supervised.heard(line)
   }
+  const monotonicMs = () => performance.now()
+  const supervised = supervise(around.environment, monotonicMs, (ageMs) => {
+    say({ level: 'error', event: 'stuck', detail: { ageMs: Math.round(ageMs) } })
+  })
+  signal.addEventListener('abort', supervised.stopping, { once: true })
   const transport = config.source && openTransport(config.source.from, { ...config.source, cwd: around.cwd })
   let answeredAtMs: number | undefined
   const metrics = createMetrics({
@@ -91,14 +100,16 @@ export async function runAgent(around: Surroundings, config: Configured, request
     say(ofStory(line))
     if (line.kind === 'stands') api?.setReady(line.stood !== 'open')
   }
-  const monotonicMs = () => performance.now()
   const beat = (): Promise<void> => {
     // The record may be unreadable; that the agent is there, and how far its trail is, is worth telling all the same.
     const live = liveOf(opened.node.store)
     return emit([heartbeat(nowMs(), live, trail.status(), sinks?.status() ?? [])])
   }
   const terms = { ...PULSE, beatMs: config.heartbeatMs ?? PULSE.beatMs }
-  const loop = new Loop({ node: current, monotonicMs, sleep, commandId, beat, tell: heard }, terms)
+  const loop = new Loop(
+    { node: current, monotonicMs, sleep, commandId, beat, turned: supervised.turned, tell: heard },
+    terms,
+  )
   try {
     if (config.sinks) {
       const mark = markAt(join(config.stateDirectory, TRAIL_STATE[0]))
@@ -114,7 +125,9 @@ export async function runAgent(around: Surroundings, config: Configured, request
       ...{ loop, node: reading, commandId, unwritten: trail.unwritten, onlookers },
       sinks: statusOfSinks,
     })
-    socket = await serveSocket(socketOf(config), calls, process.getuid?.() ?? 0)
+    const path = socketOf(config)
+    const handed = handedSocket(around.environment, process.pid, path)
+    socket = await serveSocket(path, calls, process.getuid?.() ?? 0, handed)
     if (config.dns) {
       unlockNames = takeLock(join(config.stateDirectory, MEDIATE_LOCK))
       const { store } = opened.node
@@ -175,6 +188,7 @@ export async function runAgent(around: Surroundings, config: Configured, request
     const unwritten = trail.unwritten()
     if (unwritten !== undefined) say({ level: 'warning', event: 'audit-lost', detail: { why: unwritten } })
     say({ level: 'info', event: 'stopped', detail: {} })
+    supervised.close()
   }
 }
 

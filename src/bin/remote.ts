@@ -3,10 +3,11 @@
 
 import { join } from 'node:path'
 import { agentFault } from '../agent/errors.js'
+import { isLockHeld } from '../agent/lock.js'
 import { readBundle } from '../agent/transports/read.js'
 import { type AgentConnection, connectAgent } from '../api/client.js'
 import type { Configured, NodeHandle, NodeOptions, Watched } from '../cli/host.js'
-import type { Surroundings } from './node.js'
+import { APPLY_LOCK, type Surroundings } from './node.js'
 
 export const socketOf = (config: Pick<Configured, 'socket' | 'stateDirectory'>): string =>
   config.socket ?? join(config.stateDirectory, 'agent.sock')
@@ -20,6 +21,12 @@ export async function openRemote(
   const path = socketOf(config)
   const agent = await connectAgent(path)
   if (!agent) return undefined
+  // An agent holds the lock for as long as it lives. A service manager listens without one: a command that waited there would
+  // wait for an agent that may never come up.
+  if (!isLockHeld(join(config.stateDirectory, APPLY_LOCK))) {
+    agent.close()
+    return undefined
+  }
   if (options.backends) {
     agent.close()
     throw agentFault('AGENT_BUSY', { file: path })

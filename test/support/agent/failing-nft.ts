@@ -12,6 +12,9 @@ export interface FailingNft {
   /** From now on every command is refused, until `mend`. */
   readonly fail: () => void
   readonly mend: () => void
+  /** From now on every command waits, until `goOn`. */
+  readonly hang: () => void
+  readonly goOn: () => void
 }
 
 export function failingNft(folder: string): FailingNft {
@@ -20,13 +23,25 @@ export function failingNft(folder: string): FailingNft {
   const listed = execFileSync('/sbin/ldconfig', ['-p'], { encoding: 'utf8' })
   const real = /libnftables\.so\.1 .*=> (\S+)/.exec(listed)?.[1] ?? ''
   const file = join(folder, 'nft-refuses')
+  const waits = join(folder, 'nft-waits')
   return {
-    environment: { LD_LIBRARY_PATH: folder, SLUICE_TEST_NFT_REAL: real, SLUICE_TEST_NFT_FAIL: file },
+    environment: {
+      LD_LIBRARY_PATH: folder,
+      SLUICE_TEST_NFT_REAL: real,
+      SLUICE_TEST_NFT_FAIL: file,
+      SLUICE_TEST_NFT_HANG: waits,
+    },
     fail: () => {
       writeFileSync(file, '')
     },
     mend: () => {
       rmSync(file)
+    },
+    hang: () => {
+      writeFileSync(waits, '')
+    },
+    goOn: () => {
+      rmSync(waits)
     },
   }
 }

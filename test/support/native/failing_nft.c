@@ -1,6 +1,7 @@
 /*
  * A libnftables that refuses on demand: it stands before the real one (SLUICE_TEST_NFT_REAL) by LD_LIBRARY_PATH and passes every
- * call on, but while the file SLUICE_TEST_NFT_FAIL exists every command fails as one that the kernel refuses.
+ * call on, but while the file SLUICE_TEST_NFT_FAIL exists every command fails as one that the kernel refuses, and while
+ * SLUICE_TEST_NFT_HANG exists every command waits.
  */
 #include <dlfcn.h>
 #include <stdbool.h>
@@ -64,7 +65,10 @@ void nft_ctx_output_set_flags(void *context, unsigned int flags)
 int nft_run_cmd_from_buffer(void *context, const char *buffer)
 {
     const char *file = getenv("SLUICE_TEST_NFT_FAIL");
+    const char *hang = getenv("SLUICE_TEST_NFT_HANG");
 
+    while (hang && access(hang, F_OK) == 0)
+        usleep(20000);
     refused = file && access(file, F_OK) == 0;
     if (refused)
         return -1;
