@@ -95,3 +95,16 @@ export const DNS_KEYS = {
   },
   wildcard_names: { field: 'wildcardNames', read: whole(1, 10_000), otherwise: WILDCARD_NAMES },
 } as const satisfies Keys
+
+/** Who may ask about actions (askers.ts). */
+export interface DecisionsConfig {
+  /** The folder of signed registration records; absent: what is held stands, and nothing new comes. */
+  readonly registrations?: string
+  /** True: a question that names no agent is denied. */
+  readonly required: boolean
+}
+
+export const DECISION_KEYS = {
+  registrations: { field: 'registrations', read: path, otherwise: undefined },
+  require_registration: { field: 'required', read: flag, otherwise: false },
+} as const satisfies Keys

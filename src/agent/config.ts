@@ -8,10 +8,14 @@ import { compareNotes, hasErrors, type Note } from '../base/note.js'
 import { quote } from '../base/quote.js'
 import { nearest } from '../base/suggest.js'
 import { type Place, readYaml, type YamlNode } from '../base/yaml.js'
+import type { FindingTerms } from '../findings/terms.js'
 import type { BackendName } from '../plan/model.js'
+import { FINDINGS_KEYS } from './config-findings.js'
 import {
   API_KEYS,
   type ApiConfig,
+  DECISION_KEYS,
+  type DecisionsConfig,
   DNS_KEYS,
   type DnsConfig,
   FLOWER_KEYS,
@@ -59,11 +63,15 @@ export interface AgentConfig {
   readonly flower?: FlowerOptions
   /** The DNS mediator of this node; absent: there is none, and a name needs a pin. */
   readonly dns?: DnsConfig
+  /** Who may ask about actions; absent: a question may name no agent. */
+  readonly decisions?: DecisionsConfig
   /** What is left out of it is as the agent's own bounds say. */
   readonly retention?: RetentionConfig
   /** Where else events go, by name. */
   readonly sinks?: readonly SinkConfig[]
   readonly heartbeatMs?: number
+  /** Absent: detectors look by their own numbers, and nothing is done but telling. */
+  readonly findings?: FindingTerms
   /** The Unix socket of a running agent; `agent.sock` in the state directory when absent. */
   readonly socket?: string
 }
@@ -113,10 +121,12 @@ const KEYS = {
   api: { field: 'api', section: API_KEYS, otherwise: undefined },
   http: { field: 'http', read: listenAddress, otherwise: undefined },
   dns: { field: 'dns', section: DNS_KEYS, otherwise: undefined },
+  decisions: { field: 'decisions', section: DECISION_KEYS, otherwise: undefined },
   tc_flower: { field: 'flower', section: FLOWER_KEYS, otherwise: undefined },
   socket: { field: 'socket', read: path, otherwise: undefined },
   retention: { field: 'retention', section: RETENTION_KEYS, otherwise: undefined },
   sinks: { field: 'sinks', list: { by: 'kind', keys: SINK_KEYS }, otherwise: undefined },
+  findings: { field: 'findings', section: FINDINGS_KEYS, otherwise: undefined },
   heartbeat_seconds: { field: 'heartbeatMs', read: seconds(1, 86_400), otherwise: undefined },
 } as const satisfies Keys
 

@@ -1,11 +1,14 @@
 // Answers questions about actions on a node that runs: under the plan that is on record, with the flags of the workspace as they
-// are now. The program is compiled once for each generation; quarantines are read for every question, and what the backends show
-// (suspended) at most a moment before, so that many callers do not each walk through the kernel.
+// are now, and with what the agent that the question names was registered for and delegated. The program is compiled once for each
+// generation; quarantines are read for every question, and what the backends show (suspended) at most a moment before, so that
+// many callers do not each walk through the kernel.
 
+import type { Authority } from '../decide/authority.js'
 import type { Decision } from '../decide/model.js'
 import { compileProgram, type Program } from '../decide/program.js'
-import { readQuestion } from '../decide/read-question.js'
+import { type Question, readQuestion } from '../decide/read-question.js'
 import type { WorkspaceId } from '../plan/model.js'
+import { Askers } from './askers.js'
 import { answerQuestion, signDecision } from './decision.js'
 import { agentFault } from './errors.js'
 import { loadPolicies } from './held-policies.js'
@@ -24,6 +27,9 @@ export interface ActionQuestion {
 export interface Answered {
   readonly decision: Decision
   readonly program: Pick<Program, 'generation' | 'bundleDigest' | 'planDigest'>
+  readonly question: Question
+  /** Of the agent that the question names, where its records carry one. */
+  readonly authority?: Authority
   /** A compact JWS; '' where none was asked for, or this node has no key. */
   readonly attestation: string
 }
@@ -41,11 +47,24 @@ export class Decider {
   private shown: Promise<Shown> | undefined
   private askedAtMs = Number.NEGATIVE_INFINITY
 
+  private askers: Askers | undefined
+
   /** `monotonicMs` says how old a look at the backends is; a wall clock may be set back. */
   constructor(
     private readonly node: () => Promise<AgentNode>,
     private readonly monotonicMs: () => number,
   ) {}
+
+  /** Looks for new registration records. Throws AGENT_CONFIG_READ, AGENT_REGISTRATION_MANY, AGENT_STORE_*. */
+  async refresh(): Promise<void> {
+    const node = await this.node()
+    await this.askersOf(node).refresh(node)
+  }
+
+  private askersOf({ store, config }: AgentNode): Askers {
+    this.askers ??= new Askers(store.directory, config.decisions)
+    return this.askers
+  }
 
   /** Throws AGENT_QUESTION, AGENT_NOTHING_LIVE, AGENT_DECISION_NONE, AGENT_BACKEND_LOST, AGENT_STORE_*. */
   async answer({ workspace, text, audience, nonce }: ActionQuestion): Promise<Answered> {
@@ -55,15 +74,18 @@ export class Decider {
     const { previous, flagged } = await this.look(node)
     const program = this.programOf(node, previous)
     const recorded = node.store.quarantines().some((entry) => entry.workspace === workspace)
+    const authority = await this.askersOf(node).authorityOf(question, workspace, node)
     const standing = {
       workspace,
+      ...(authority === undefined ? {} : { authority }),
       quarantined: recorded || flagged.quarantined.has(workspace),
       suspended: flagged.suspended.has(workspace),
     }
     const terms = { node: node.config.node, audience, nonce, nowMs: node.nowMs() }
     const { decision, statement } = answerQuestion(program, standing, question, terms)
     const signed = audience !== '' && node.signer ? await signDecision(statement, node.signer) : ''
-    return { decision, program, attestation: signed }
+    const resolved = typeof authority === 'object' ? { authority } : {}
+    return { decision, program, question, ...resolved, attestation: signed }
   }
 
   private programOf(node: AgentNode, { plan, digest, generation }: Numbered): Program {

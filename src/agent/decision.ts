@@ -32,6 +32,9 @@ export interface DecisionStatement {
   readonly workspace: WorkspaceId
   readonly decision: Decision['decision']
   readonly reason: string
+  /** The logical agent that the question names, and the task that it was delegated; '' where nobody is named. */
+  readonly agent: string
+  readonly task: string
   /** '' where no clause decided. */
   readonly clause: string
   readonly obligations: readonly Obligation[]
@@ -41,6 +44,7 @@ export interface DecisionStatement {
   readonly planDigest: Digest
   readonly generation: number
   readonly issuedAtMs: number
+  /** Never after the end of the authority or of the bundle that it rests on. */
   readonly expiresAtMs: number
   /** Hexadecimal; chosen by whoever asked. */
   readonly nonce: string
@@ -59,7 +63,7 @@ export const questionDigest = ({ traceId: _trace, ...question }: Question): Dige
 
 export function answerQuestion(
   program: Program,
-  standing: Pick<Asking, 'workspace' | 'quarantined' | 'suspended'>,
+  standing: Pick<Asking, 'workspace' | 'quarantined' | 'suspended' | 'authority'>,
   question: Question,
   { node, audience, nonce, nowMs }: Terms,
 ): { readonly decision: Decision; readonly statement: DecisionStatement } {
@@ -71,6 +75,9 @@ export function answerQuestion(
   }
   const decision = decide(program, asking, question.action, nowMs)
   const { generation, planDigest, bundleDigest } = program
+  const authority = typeof standing.authority === 'object' ? standing.authority : undefined
+  // An end that is over did not end it: a bundle that is held on purpose.
+  const ends = [program.expiresAtMs, authority?.expiresAtMs ?? nowMs].filter((ms) => ms > nowMs)
   const statement: DecisionStatement = {
     format: DECISION_FORMAT,
     node,
@@ -78,6 +85,8 @@ export function answerQuestion(
     workspace: standing.workspace,
     decision: decision.decision,
     reason: decision.reason,
+    agent: question.agentId ?? '',
+    task: authority?.taskId ?? '',
     clause: decision.clause ?? '',
     obligations: decision.obligations,
     question: questionDigest(question),
@@ -85,7 +94,7 @@ export function answerQuestion(
     planDigest,
     generation,
     issuedAtMs: nowMs,
-    expiresAtMs: nowMs + DECISION_MS,
+    expiresAtMs: Math.min(nowMs + DECISION_MS, ...ends),
     nonce,
   }
   return { decision, statement }
@@ -135,6 +144,8 @@ const SHAPE = {
   workspace: text,
   decision: either(exactly('allow'), exactly('deny')),
   reason: text,
+  agent: text,
+  task: text,
   clause: text,
   obligations: list(OBLIGATION),
   question: text,

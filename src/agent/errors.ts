@@ -248,6 +248,23 @@ export const AGENT_FAULTS = {
     say: (d: { why: string }) => `this node cannot decide about actions: ${d.why}`,
     remedy: 'Apply the bundle again: the policies that decisions need are kept beside the plan from then on.',
   },
+  AGENT_REGISTRATION_ROLLBACK: {
+    reaction: 'stale',
+    say: (d: { record: string; version: number; held: number }) =>
+      `the registration record ${quote(d.record)} has version ${d.version}, and ${d.held} was seen before`,
+    remedy: 'Publish the record again with a higher `record_version`; what is held stays in force until then.',
+  },
+  AGENT_REGISTRATION_TWICE: {
+    reaction: 'reject',
+    say: (d: { record: string; why: string }) => `the registration record ${quote(d.record)} is not taken: ${d.why}`,
+    remedy: 'Give each content of a record a version of its own, and each agent one record.',
+  },
+  AGENT_REGISTRATION_MANY: {
+    reaction: 'reject',
+    say: (d: { count: number; limit: number }) =>
+      `there are ${d.count} registration records; the limit of a node is ${d.limit}`,
+    remedy: 'Put into the folder only the records of agents that work on this node.',
+  },
   AGENT_QUESTION: {
     reaction: 'reject',
     say: (d: { why: string }) => `the question cannot be read: ${d.why}`,

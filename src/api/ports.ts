@@ -95,6 +95,12 @@ export interface ActionAnswered {
   readonly bundleDigest: string
   readonly generation: number
   readonly attestation: Uint8Array
+  readonly authority?: {
+    readonly agentId: string
+    readonly sponsor: string
+    readonly taskId: string
+    readonly expiresAtMs: number
+  }
 }
 
 export interface AgentPorts {

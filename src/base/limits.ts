@@ -27,6 +27,12 @@ export const LIMITS = {
   rootSteps: 64,
   freshnessBytes: 16_384,
   breakglassBytes: 16_384,
+  /** A registration record with its signatures. */
+  registrationBytes: 65_536,
+  /** Registration records of one node. */
+  registrations: 4_096,
+  /** A delegation record with its signatures; it travels inside a question. */
+  delegationBytes: 16_384,
   certificateBytes: 16_384,
   /** The signer's and its intermediates; the anchor is not counted. */
   chainCertificates: 4,

@@ -28,6 +28,7 @@ import type { Mediator } from '../dns/mediator.js'
 import { ofLoop, ofSink, ofStory, type Spoken } from './agent-lines.js'
 import { portsOf } from './api.js'
 import { callsOf } from './calls.js'
+import { hostDecisions } from './decisions.js'
 import { hostMediator, MEDIATE_LOCK } from './mediate.js'
 import { newCommandId, openAgentNode, type Surroundings } from './node.js'
 import { socketOf } from './remote.js'
@@ -110,6 +111,13 @@ export async function runAgent(around: Surroundings, config: Configured, request
     { node: current, monotonicMs, sleep, commandId, beat, turned: supervised.turned, tell: heard },
     terms,
   )
+  const decisions = hostDecisions({
+    node: reading,
+    sleep,
+    failed: (error) => {
+      say({ level: 'warning', event: 'registrations-failed', detail: { why: causeChain(error).join(': ') } })
+    },
+  })
   try {
     if (config.sinks) {
       const mark = markAt(join(config.stateDirectory, TRAIL_STATE[0]))
@@ -142,7 +150,8 @@ export async function runAgent(around: Surroundings, config: Configured, request
     if (config.api) {
       const { node: name, eventsFile } = config
       const canary = canaryOf(around)
-      const behind = { loop, node: reading, commandId, name, eventsFile, release: around.version, canary }
+      const { decider } = decisions
+      const behind = { loop, node: reading, commandId, name, eventsFile, release: around.version, canary, decider }
       const failed = (error: unknown): void => {
         say({ level: 'warning', event: 'api-failed', detail: { why: causeChain(error).join(': ') } })
       }
@@ -180,6 +189,7 @@ export async function runAgent(around: Surroundings, config: Configured, request
     await socket?.close()
     await mediator?.stop()
     unlockNames?.()
+    await decisions.stop()
     transport?.close()
     await opened.close()
     await trail.close()

@@ -1,7 +1,7 @@
 // Gives the gRPC server what it asks of the agent: commands go through the loop in their turn, under the identity of the
 // caller; questions read record and kernel and change nothing.
 
-import { Decider } from '../agent/decider.js'
+import type { Decider } from '../agent/decider.js'
 import { agentFault } from '../agent/errors.js'
 import { type EvidenceTerms, makeEvidence } from '../agent/evidence.js'
 import type { Loop } from '../agent/loop.js'
@@ -12,6 +12,7 @@ import type { AgentPorts, Explained, Flow } from '../api/ports.js'
 import { followEvents } from '../audit/query.js'
 import { hex, utf8 } from '../base/bytes.js'
 import { parseIp } from '../base/ip.js'
+import type { Authority } from '../decide/authority.js'
 import { encodePlan } from '../plan/codec.js'
 import { explain, parsePacketQuestion } from '../plan/explain.js'
 import { EMPTY_STATE, EXACT_ENV } from '../plan/state.js'
@@ -25,10 +26,10 @@ export interface Behind {
   /** Of this program. */
   readonly release: string
   readonly canary: EvidenceTerms['canary']
+  readonly decider: Pick<Decider, 'answer'>
 }
 
-export function portsOf({ loop, node, commandId, name, eventsFile, release, canary }: Behind): AgentPorts {
-  const decider = new Decider(node, () => performance.now())
+export function portsOf({ loop, node, commandId, name, eventsFile, release, canary, decider }: Behind): AgentPorts {
   const made = (id: string) => ({ by: id, commandId: commandId() })
   return {
     node: name,
@@ -47,7 +48,7 @@ export function portsOf({ loop, node, commandId, name, eventsFile, release, cana
     },
     checkAction: async (workspace, { text, audience, nonce }) => {
       const answered = await decider.answer({ workspace, text, audience, nonce: hex(nonce) })
-      const { decision, program, attestation } = answered
+      const { decision, program, attestation, authority } = answered
       return {
         allowed: decision.decision === 'allow',
         reason: decision.reason,
@@ -60,6 +61,7 @@ export function portsOf({ loop, node, commandId, name, eventsFile, release, cana
         bundleDigest: program.bundleDigest,
         generation: program.generation,
         attestation: utf8(attestation),
+        ...(authority ? { authority: shownAuthority(authority) } : {}),
       }
     },
     quarantine: ({ id }, kind, workspace, reason) =>
@@ -81,6 +83,13 @@ export function portsOf({ loop, node, commandId, name, eventsFile, release, cana
     },
   }
 }
+
+const shownAuthority = ({ agentId, sponsor, taskId, expiresAtMs }: Authority) => ({
+  agentId,
+  sponsor,
+  taskId,
+  expiresAtMs,
+})
 
 async function answer(node: AgentNode, workspace: string, packet: string): Promise<Explained> {
   const { plan, generation, quarantined } = await livePlan(node)

@@ -18,6 +18,7 @@ import type { AgentNode } from '../agent/node.js'
 import { quarantine } from '../agent/quarantine.js'
 import { RECEIPTS } from '../agent/receipt.js'
 import type { AgentState } from '../agent/record.js'
+import { REGISTRATIONS } from '../agent/registrations.js'
 import { REVOKED } from '../agent/revoked.js'
 import { openForFencing, openTrustRoot } from '../agent/roots.js'
 import { restingSinks, SINKS_DIRECTORY } from '../agent/sinks.js'
@@ -58,6 +59,7 @@ const STATE_NAMES = [
   ...TRAIL_STATE,
   RECEIPTS,
   POLICIES,
+  REGISTRATIONS,
   REVOKED,
 ] as const
 

@@ -121,7 +121,17 @@ export interface VerifiedInventory {
   readonly mark: InventoryMark
 }
 
-export const ROLES = ['author', 'release', 'inventory', 'freshness', 'breakglass', 'root', 'agent'] as const
+export const ROLES = [
+  'author',
+  'release',
+  'inventory',
+  'freshness',
+  'breakglass',
+  'root',
+  'agent',
+  'registration',
+  'delegation',
+] as const
 export type KeyRole = (typeof ROLES)[number]
 
 /** One enrolled key: validated, with exactly one role. */

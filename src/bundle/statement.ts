@@ -43,6 +43,18 @@ export const STATEMENTS = {
     role: 'breakglass',
     what: 'break-glass statement',
   },
+  registration: {
+    format: 'sluice-registration/1',
+    typ: 'application/vnd.sluice.registration+json',
+    role: 'registration',
+    what: 'registration record',
+  },
+  delegation: {
+    format: 'sluice-delegation/1',
+    typ: 'application/vnd.sluice.delegation+json',
+    role: 'delegation',
+    what: 'delegation record',
+  },
 } as const satisfies Record<string, Kind>
 export type StatementKind = keyof typeof STATEMENTS
 

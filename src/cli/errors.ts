@@ -98,6 +98,11 @@ export const CLI_FAULTS = {
     say: () => 'there is neither a released bundle nor --channel',
     remedy: 'Name the channel with --channel, or push a bundle that is released.',
   },
+  CLI_RECORD: {
+    reaction: 'reject',
+    say: (d: { path: string; why: string }) => `${d.path} is no record that can be signed: ${d.why}`,
+    remedy: 'Write it as strict JSON; `src/decide/README.md` has an example of each record.',
+  },
   CLI_LIFT_TERMS: {
     reaction: 'reject',
     say: () => 'a lift names the quarantine that it lifts, and nothing else does',

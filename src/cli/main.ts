@@ -32,6 +32,7 @@ import { mediateCommand } from './commands/mediate.js'
 import { planCommand } from './commands/plan.js'
 import { policyCheck } from './commands/policy-check.js'
 import { publishCosign } from './commands/publish-cosign.js'
+import { publishDelegation, publishRegistration } from './commands/publish-records.js'
 import { bundleRollback, publishPromote, publishRelease } from './commands/publish-release.js'
 import { publishRevoke, publishRotate } from './commands/publish-root.js'
 import { publishBreakglass, publishFreshness } from './commands/publish-statements.js'
@@ -72,6 +73,8 @@ const GROUPS = [
       publishRevoke,
       publishFreshness,
       publishBreakglass,
+      publishRegistration,
+      publishDelegation,
     ],
   },
   {

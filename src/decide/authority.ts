@@ -84,7 +84,7 @@ export interface Authority {
 
 /** A record that was made in the future by more than this is not believed (clocks of two machines). */
 const SKEW_MS = 300_000
-const MAX_HOPS = 16
+export const MAX_HOPS = 16
 
 export interface Claim {
   readonly workspace: WorkspaceId

@@ -1,6 +1,8 @@
 // A question as callers write it -> an action and who acts. The text is JSON in the shape of an ODIS identity context (section
 // 6.4; identity sheet section 3): `agent_runtime`, `action {tool, method, resource, parameters}`, `request_trace_id`. What the
 // context must not decide by itself is not read from it: the workspace comes from the caller's identity, the time from the clock.
+// `agent_registration {agent_id}` names the logical agent that acts, and `delegation` is the chain of signed records by which it
+// may, root first: both are only carried here, and verified by whoever answers.
 //
 //   resource                     action
 //   https://HOST[:PORT]/PATH?Q   a request; also http, ws, wss. `method` is HTTP's, `tool` a call of an MCP tool
@@ -21,6 +23,10 @@ export interface Question {
   readonly executable?: string
   readonly ancestors?: readonly string[]
   readonly action: Action
+  /** The logical agent that acts; absent where nobody says. */
+  readonly agentId?: string
+  /** untrusted: signed delegation records as they came, root first. */
+  readonly delegations?: readonly Json[]
   /** Correlation only, never evidence. */
   readonly traceId: string
 }
@@ -28,6 +34,7 @@ export interface Question {
 /** Octets of a question. */
 export const MAX_QUESTION = 32_768
 const MAX_ITEMS = 64
+const CONTEXT = ['agent_registration', 'agent_runtime', 'delegation', 'action', 'request_trace_id']
 
 class Wrong extends TypeError {}
 
@@ -36,10 +43,16 @@ class Wrong extends TypeError {}
 export function readQuestion(text: string): Question | string {
   if (text.length > MAX_QUESTION) return `it is longer than ${MAX_QUESTION} characters`
   try {
-    const context = members(parseJson(text), 'the question', ['agent_runtime', 'action', 'request_trace_id'])
+    const context = members(parseJson(text), 'the question', CONTEXT)
     const runtime = members(context.agent_runtime ?? {}, 'agent_runtime', ['executable', 'ancestors'])
     const { executable, ancestors } = runtime
+    const { agent_registration: registration, delegation } = context
+    const named = registration === undefined ? {} : members(registration, 'agent_registration', ['agent_id'])
+    if (delegation !== undefined && registration === undefined)
+      throw new Wrong('delegation needs agent_registration: it is given to somebody')
     return {
+      ...(registration === undefined ? {} : { agentId: word(named.agent_id, 'agent_id') }),
+      ...(delegation === undefined ? {} : { delegations: list(delegation, 'delegation') }),
       ...(executable === undefined ? {} : { executable: word(executable, 'executable') }),
       ...(ancestors === undefined
         ? {}

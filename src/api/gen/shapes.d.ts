@@ -694,6 +694,7 @@ export namespace sluice {
             bundleDigest: string;
             generation: number;
             attestation: Uint8Array;
+            authority?: (sluice.v1alpha1.Authority.$Properties|null);
             static create(properties: sluice.v1alpha1.CheckActionResponse.$Shape): sluice.v1alpha1.CheckActionResponse & sluice.v1alpha1.CheckActionResponse.$Shape;
             static create(properties?: sluice.v1alpha1.CheckActionResponse.$Properties): sluice.v1alpha1.CheckActionResponse;
             static encode(message: sluice.v1alpha1.CheckActionResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
@@ -710,9 +711,37 @@ export namespace sluice {
                 bundleDigest?: (string|null);
                 generation?: (number|null);
                 attestation?: (Uint8Array|null);
+                authority?: (sluice.v1alpha1.Authority.$Properties|null);
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sluice.v1alpha1.CheckActionResponse.$Properties;
+        }
+
+        interface IAuthority extends sluice.v1alpha1.Authority.$Properties {
+        }
+
+        class Authority {
+            constructor(properties?: sluice.v1alpha1.Authority.$Properties);
+            $unknowns?: Uint8Array[];
+            agentId: string;
+            sponsor: string;
+            taskId: string;
+            expiresAtMs: number;
+            static create(properties: sluice.v1alpha1.Authority.$Shape): sluice.v1alpha1.Authority & sluice.v1alpha1.Authority.$Shape;
+            static create(properties?: sluice.v1alpha1.Authority.$Properties): sluice.v1alpha1.Authority;
+            static encode(message: sluice.v1alpha1.Authority.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.Authority & sluice.v1alpha1.Authority.$Shape;
+        }
+
+        namespace Authority {
+            interface $Properties {
+                agentId?: (string|null);
+                sponsor?: (string|null);
+                taskId?: (string|null);
+                expiresAtMs?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.Authority.$Properties;
         }
 
         interface IObligation extends sluice.v1alpha1.Obligation.$Properties {

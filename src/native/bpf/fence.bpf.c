@@ -53,8 +53,11 @@ int fence_from(struct __sk_buff *skb)
         v = judge_from(skb, &s, &p, same_mac(mac, s.at->mac));
     }
     note_verdict(skb, &v);
-    if (!v.drop)
+    if (!v.drop) {
+        if (v.told)
+            report_observed(&s, &p, tenant, v.told);
         return PASS;
+    }
     report_drop(&s, &p, tenant, v.code);
     if (v.refusal != FENCE_SILENT && s.at && answer(skb, &s, &p, v.refusal) == 0) {
         __u32 zero = 0;
@@ -94,8 +97,11 @@ int fence_to(struct __sk_buff *skb)
     else
         v = judge_to(skb, &s, &p, skb->ingress_ifindex == 0);
     note_verdict(skb, &v);
-    if (!v.drop)
+    if (!v.drop) {
+        if (v.told)
+            report_observed(&s, &p, tenant, v.told);
         return PASS;
+    }
     report_drop(&s, &p, tenant, 0x100 | v.code);
     return TC_ACT_SHOT;
 }

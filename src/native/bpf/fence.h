@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define FENCE_LAYOUT 2
+#define FENCE_LAYOUT 3
 
 #define FENCE_SLOTS 2           /* generations that can exist side by side: the live one and the staged one */
 #define FENCE_TENANTS 8192      /* numbers of workspaces */
@@ -74,6 +74,7 @@ enum fence_allow {
     FENCE_ICMP_ERROR_OF_FLOW,
     FENCE_EGRESS_REPLY,
     FENCE_INGRESS_GRANT,
+    FENCE_OBSERVED,
 };
 
 enum fence_refusal { FENCE_SILENT = 0, FENCE_TCP_RESET = 1, FENCE_ICMP_PROHIBITED = 2 };
@@ -89,6 +90,7 @@ enum fence_count {
     FENCE_COUNT_EVENTS_UNSENT,            /* denials kept back by the token bucket */
     FENCE_COUNT_EVENTS_FULL,              /* denials that found the ring buffer full */
     FENCE_COUNT_REFUSALS_UNSENT,          /* resets and errors kept back by the token bucket */
+    FENCE_COUNT_OBSERVED,                 /* flows that began although nothing grants them (plan/observe.ts) */
     FENCE_COUNTS,
 };
 
@@ -182,6 +184,8 @@ struct fence_workspace {
     __u8 mac[6];
     __u8 gateway_mac[6];
     __u32 exact6_mask;
+    __u64 observe_ns;  /* boot-time clock; 0: nothing is observed */
+    __u8 observe[16];  /* the clause that says so */
 };
 
 #define FENCE_FLAG_QUARANTINED 1u
@@ -212,6 +216,7 @@ struct fence_flow_key {
 
 #define FENCE_BASIS_STATIC 0
 #define FENCE_BASIS_LEARNED 1
+#define FENCE_BASIS_OBSERVED 2
 #define FENCE_CLOSED_LOCAL 1u
 #define FENCE_CLOSED_PEER 2u
 
@@ -221,12 +226,12 @@ struct fence_flow {
     __u64 epoch;
     __u64 packets; /* not yet counted under the grant */
     __u64 octets;
-    __u8 clause[16]; /* of a learned flow */
+    __u8 clause[16]; /* of a learned or observed flow */
     __u32 grant;     /* 1 + index of the grant; 0 for none */
     __u8 direction;
     __u8 basis;
     __u8 closed;
-    __u8 zero;
+    __u8 answered; /* of an observed flow: that was told */
 };
 
 struct fence_learned_key {
@@ -253,12 +258,15 @@ struct fence_counter {
     __u64 octets;
 };
 
+/* What `direction` of an event says. Observed: what nothing grants began, and was answered; `reason` is what it would have been. */
+enum fence_told { FENCE_TOLD_FROM = 0, FENCE_TOLD_TO = 1, FENCE_TOLD_OBSERVED = 2, FENCE_TOLD_ANSWERED = 3 };
+
 struct fence_event {
     __u64 at_ns;
     __u64 word;
     __u32 tenant;
     __u32 attachment;
-    __u8 direction; /* 0 from the workspace, 1 to it */
+    __u8 direction; /* enum fence_told */
     __u8 reason;
     __u8 protocol; /* IANA */
     __u8 family;   /* 4, 6, or 0 when there is no IP header */

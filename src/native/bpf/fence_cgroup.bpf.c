@@ -38,8 +38,11 @@ static __always_inline int judge_group(struct __sk_buff *skb, int from)
     else
         /* What comes over the loopback interface was sent by this node. */
         v = judge_to(skb, &s, &p, skb->ingress_ifindex == LOOPBACK);
-    if (!v.drop)
+    if (!v.drop) {
+        if (v.told)
+            report_observed(&s, &p, tenant, v.told);
         return PASS;
+    }
     report_drop(&s, &p, tenant, (from ? 0 : 0x100) | v.code);
     return REFUSE;
 }
@@ -68,7 +71,9 @@ static __always_inline int judge_destination(struct scene *s, struct tuple *t)
         return FENCE_NEVER_DESTINATION;
     if (class == FENCE_RESERVED)
         return FENCE_RESERVED_DESTINATION;
-    return learned_for(s, t, clause) ? -1 : missing_grant(t);
+    if (learned_for(s, t, clause) || (observes(s) && missing_grant(t) == FENCE_NO_GRANT))
+        return -1;
+    return missing_grant(t);
 }
 
 static __always_inline int judge_address(struct bpf_sock_addr *ctx, const __u32 address[4], __u8 family)

@@ -95,7 +95,20 @@ static __always_inline struct fence_flow *live_flow(struct scene *s, const struc
     return 0;
 }
 
-/* The static grant of its original tuple, or the live clause that it was learnt from. */
+/* Whether what nothing grants passes now. The end is on the boot-time clock, as the workspace's own deadline is. */
+static __always_inline int observes(const struct scene *s)
+{
+    return s->at->observe_ns && s->now < s->at->observe_ns;
+}
+
+static __always_inline int same_clause(const __u8 *a, const __u8 *b)
+{
+    const __u64 *one = (const __u64 *)a, *other = (const __u64 *)b;
+
+    return one[0] == other[0] && one[1] == other[1];
+}
+
+/* The static grant of its original tuple, or the live clause that it was learnt from or observed by. */
 static __always_inline int basis_of(struct scene *s, struct fence_flow *flow, const struct tuple *t)
 {
     __u32 class, grant = grant_for(s, t, flow->direction, &class);
@@ -103,6 +116,8 @@ static __always_inline int basis_of(struct scene *s, struct fence_flow *flow, co
 
     if (grant)
         return grant;
+    if (flow->basis == FENCE_BASIS_OBSERVED)
+        return observes(s) && same_clause(flow->clause, s->at->observe) ? BASIS_CLAUSE : BASIS_NONE;
     if (flow->basis != FENCE_BASIS_LEARNED)
         return BASIS_NONE;
     __builtin_memcpy(clause, flow->clause, 16);
@@ -120,6 +135,9 @@ static __always_inline int judge_flow(struct scene *s, struct fence_flow *flow, 
     if (basis == BASIS_NONE)
         return basis;
     flow->grant = basis;
+    /* What is observed ends in the middle of a generation: it must be looked at each time. */
+    if (basis == BASIS_CLAUSE && flow->basis == FENCE_BASIS_OBSERVED)
+        return basis;
     /* A tuple that is now one of the fence's services is not judged by its flow: it must be looked at each time. */
     if (!is_service(s, t))
         flow->word = s->word;
@@ -168,18 +186,18 @@ static __always_inline void touch_flow(struct scene *s, struct fence_flow *flow,
 }
 
 /* 0, or -1 when the table is full: then the packet must not pass. */
-static __always_inline int open_flow(struct scene *s, const struct fence_flow_key *key, __u8 direction, __u32 grant,
-                                     const __u8 *clause, __u32 octets)
+static __always_inline int open_flow(struct scene *s, const struct fence_flow_key *key, __u8 direction, __u8 basis,
+                                     __u32 grant, const __u8 *clause, __u32 octets)
 {
     struct fence_flow flow = {
-        .word = s->word,
+        .word = basis == FENCE_BASIS_OBSERVED ? 0 : s->word,
         .last_ns = s->now,
         .epoch = s->tenant->epoch,
         .packets = 1,
         .octets = octets,
         .grant = grant,
         .direction = direction,
-        .basis = grant ? FENCE_BASIS_STATIC : FENCE_BASIS_LEARNED,
+        .basis = basis,
     };
 
     if (clause)

@@ -11,7 +11,7 @@ struct verdict {
     __u8 drop;
     __u8 code; /* enum fence_drop or fence_allow */
     __u8 refusal;
-    __u8 zero;
+    __u8 told; /* enum fence_told of what passed and is told all the same */
     __u32 grant; /* 1 + index */
 };
 
@@ -221,11 +221,17 @@ static __always_inline struct verdict judge_from(struct __sk_buff *skb, struct s
     if (!opens_flow(p))
         return refuse(p, grant ? FENCE_NO_FLOW : missing_grant(&t));
     if (grant)
-        return open_flow(s, &key, FENCE_EGRESS, grant, 0, skb->len) ? refuse(p, FENCE_NO_FLOW)
-                                                          : ALLOW_BY(FENCE_STATIC_GRANT, grant);
+        return open_flow(s, &key, FENCE_EGRESS, FENCE_BASIS_STATIC, grant, 0, skb->len)
+                   ? refuse(p, FENCE_NO_FLOW)
+                   : ALLOW_BY(FENCE_STATIC_GRANT, grant);
     if (class == FENCE_PUBLIC && t.protocol != FENCE_ECHO && learned_for(s, &t, clause))
-        return open_flow(s, &key, FENCE_EGRESS, 0, clause, skb->len) ? refuse(p, FENCE_NO_FLOW) : ALLOW(FENCE_LEARNED_GRANT);
-    /* Step 8. */
+        return open_flow(s, &key, FENCE_EGRESS, FENCE_BASIS_LEARNED, 0, clause, skb->len) ? refuse(p, FENCE_NO_FLOW)
+                                                                                          : ALLOW(FENCE_LEARNED_GRANT);
+    /* Step 8, and the one thing of it that a policy may relax for a time. */
+    if (observes(s) && missing_grant(&t) == FENCE_NO_GRANT)
+        return open_flow(s, &key, FENCE_EGRESS, FENCE_BASIS_OBSERVED, 0, s->at->observe, skb->len)
+                   ? refuse(p, FENCE_NO_FLOW)
+                   : (struct verdict){.code = FENCE_OBSERVED, .told = FENCE_TOLD_OBSERVED};
     return refuse(p, missing_grant(&t));
 }
 
@@ -341,12 +347,16 @@ static __always_inline struct verdict judge_to(struct __sk_buff *skb, struct sce
     flow = granted_flow(s, live_flow(s, &key), &key, &t, &basis);
     if (flow) {
         touch_flow(s, flow, p->tcp_flags, FENCE_CLOSED_PEER, skb->len);
+        if (flow->basis == FENCE_BASIS_OBSERVED && !flow->answered) {
+            flow->answered = 1;
+            return (struct verdict){.code = FENCE_EGRESS_REPLY, .told = FENCE_TOLD_ANSWERED, .grant = basis};
+        }
         return ALLOW_BY(flow->direction == FENCE_EGRESS ? FENCE_EGRESS_REPLY : FENCE_FLOW, basis);
     }
     if (!opens_flow(p))
         return DROP(FENCE_NO_FLOW);
     grant = grant_for(s, &t, FENCE_INGRESS, &class);
-    if (!grant || open_flow(s, &key, FENCE_INGRESS, grant, 0, skb->len))
+    if (!grant || open_flow(s, &key, FENCE_INGRESS, FENCE_BASIS_STATIC, grant, 0, skb->len))
         return DROP(FENCE_NO_FLOW);
     return ALLOW_BY(FENCE_INGRESS_GRANT, grant);
 }

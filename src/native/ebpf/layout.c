@@ -94,6 +94,8 @@ int sluice_ebpf_layout(char *text, uint32_t capacity)
     FIELD(fence_workspace, mac);
     FIELD(fence_workspace, gateway_mac);
     FIELD(fence_workspace, exact6_mask);
+    FIELD(fence_workspace, observe_ns);
+    FIELD(fence_workspace, observe);
     STRUCT(fence_tenant);
     FIELD(fence_tenant, epoch);
     FIELD(fence_tenant, flags);
@@ -115,6 +117,7 @@ int sluice_ebpf_layout(char *text, uint32_t capacity)
     FIELD(fence_flow, direction);
     FIELD(fence_flow, basis);
     FIELD(fence_flow, closed);
+    FIELD(fence_flow, answered);
     STRUCT(fence_learned_key);
     FIELD(fence_learned_key, address);
     FIELD(fence_learned_key, tenant);

@@ -299,3 +299,21 @@ heartbeat_seconds: 15
     ])
   })
 })
+
+describe('section decisions', () => {
+  it('names the folder of registrations, and whether every question has to name an agent', () => {
+    const decisions = 'decisions: { registrations: reg, require_registration: true }\n'
+    expect(read(`${GOOD}${decisions}`).config?.decisions).toEqual({
+      registrations: '/etc/sluice/reg',
+      required: true,
+    })
+    expect(read(`${GOOD}decisions: {}\n`).config?.decisions).toEqual({ required: false })
+    expect(read(GOOD).config).not.toHaveProperty('decisions')
+    expect(problems(`${GOOD}decisions: { require_registrations: true }\n`)).toEqual([
+      '9:14 unknown-key decisions.require_registrations: unknown key "require_registrations"; did you mean require_registration?',
+    ])
+    expect(problems(`${GOOD}decisions: { require_registration: always }\n`)).toEqual([
+      '9:36 bad-value decisions.require_registration: expected true or false',
+    ])
+  })
+})

@@ -68,6 +68,8 @@ describe('a signed decision', () => {
       workspace: WS,
       decision: 'allow',
       reason: 'rule',
+      agent: '',
+      task: '',
       clause: decision.clause,
       obligations: [{ kind: 'review', of: 'requests' }],
       question: questionDigest(question),
@@ -125,6 +127,22 @@ describe('a signed decision', () => {
     await expect(verifyDecision(receipt, keys, expected)).rejects.toMatchObject({ code: 'AGENT_SIGNED_TYPE' })
     const odd = await signDecision({ ...statement, generation: -1 }, signerOf(pair))
     await expect(verifyDecision(odd, keys, expected)).rejects.toMatchObject({ code: 'AGENT_DECISION' })
+  })
+
+  it('names the agent and the task, and ends with what it rests on', () => {
+    const of = { agentId: 'agent-a', sponsor: 'user:jane', taskId: 'task-7', scopes: [], review: false }
+    const named = { ...question, agentId: 'agent-a' }
+    const until = (expiresAtMs: number, at = program) =>
+      answerQuestion(at, { ...STANDING, authority: { ...of, expiresAtMs } }, named, TERMS).statement
+    expect(until(NOW + 20_000)).toMatchObject({ agent: 'agent-a', task: 'task-7', expiresAtMs: NOW + 20_000 })
+    expect(until(NOW + 90_000).expiresAtMs).toBe(NOW + DECISION_MS)
+    expect(until(NOW + 90_000, { ...program, expiresAtMs: NOW + 30_000 }).expiresAtMs).toBe(NOW + 30_000)
+    // A bundle that is held beyond its end on purpose ends nothing.
+    expect(until(NOW + 90_000, { ...program, expiresAtMs: NOW - 1 }).expiresAtMs).toBe(NOW + DECISION_MS)
+    const bare = answerQuestion(program, { ...STANDING, authority: 'agent-revoked' }, named, TERMS).statement
+    expect(bare).toMatchObject({ decision: 'deny', reason: 'agent-revoked', agent: 'agent-a', task: '' })
+    // Who asks is a part of what was asked.
+    expect(questionDigest(named)).not.toBe(questionDigest(question))
   })
 
   it('says deny as surely as allow', async () => {

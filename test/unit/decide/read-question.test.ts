@@ -85,7 +85,22 @@ describe('a question', () => {
     expect(ask(action, { agent_runtime: runtime, request_trace_id: 't1' })).toMatchObject({ ...runtime, traceId: 't1' })
   })
 
+  it('carries the agent that is named and its delegations as they came', () => {
+    const action = { resource: 'tcp://a.example.com:443' }
+    const delegation = [{ payload: 'x', signatures: [] }]
+    const named = { agent_registration: { agent_id: 'agent-a' }, delegation }
+    expect(ask(action, named)).toMatchObject({ agentId: 'agent-a', delegations: delegation })
+    expect(ask(action, { agent_registration: { agent_id: 'agent-a' } })).not.toHaveProperty('delegations')
+  })
+
   it.each([
+    ['{"action":{},"delegation":[]}', 'delegation needs agent_registration: it is given to somebody'],
+    ['{"action":{},"agent_registration":{}}', 'agent_id is not a text'],
+    [
+      '{"action":{},"agent_registration":{"agent_id":"a","state":"active"}}',
+      'agent_registration has the unknown member "state"',
+    ],
+    ['{"action":{},"agent_registration":{"agent_id":"a"},"delegation":{}}', 'delegation is not a list of at most 64'],
     ['{', 'it is not strict JSON'],
     ['{"action":{},"action":{}}', 'it is not strict JSON'],
     [' '.repeat(MAX_QUESTION + 1), `it is longer than ${MAX_QUESTION} characters`],

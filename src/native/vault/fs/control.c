@@ -87,6 +87,13 @@ static bool request(FILE *in, int fd, const char *line, char *text)
         serve_discard();
         return answer(fd, 0, "", "", 0);
     }
+    if (strcmp(line, "table") == 0) {
+        void *table = serve_table(&used);
+        bool said = answer(fd, table == NULL && used > 0 ? -ENOMEM : 0, why, table, used);
+
+        free(table);
+        return said;
+    }
     if (strcmp(line, "observe") == 0) {
         used = serve_observe(text, ANSWER_ROOM);
         return answer(fd, 0, "", text, used);

@@ -24,6 +24,7 @@ struct handle *handle_make(struct volume *volume, struct node *node, int fd)
     handle->judged_read = handle->judged_write = atomic_load(&volume->epoch) - 1;
     pthread_mutex_init(&handle->lock, NULL);
     tree_hold(volume, node, 1);
+    atomic_fetch_add(&volume->open, 1);
     return handle;
 }
 
@@ -31,6 +32,7 @@ void handle_end(struct volume *volume, struct handle *handle)
 {
     close(handle->fd);
     tree_hold(volume, handle->node, -1);
+    atomic_fetch_sub(&volume->open, 1);
     pthread_mutex_destroy(&handle->lock);
     free(handle);
 }

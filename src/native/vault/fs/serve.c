@@ -304,12 +304,24 @@ size_t serve_observe(char *text, size_t room)
         used += put_escaped(text + used, volume->source);
         text[used++] = ' ';
         used += put_escaped(text + used, volume->mount);
-        text[used++] = '\n';
+        used += (size_t)sprintf(text + used, " %u %s %u\n", volume->mounted, volume->device, atomic_load(&volume->open));
     }
     for (int i = 1; i < VAULT_VERDICTS; i++)
         used += (size_t)sprintf(text + used, "count %d %llu\n", i, (unsigned long long)counts[i]);
     pthread_mutex_unlock(&serving);
     return used;
+}
+
+void *serve_table(size_t *size)
+{
+    void *copy = NULL;
+
+    pthread_mutex_lock(&serving);
+    *size = live == NULL ? 0 : vault_header_of(live)->size;
+    if (live != NULL && (copy = malloc(*size)) != NULL)
+        memcpy(copy, live, *size);
+    pthread_mutex_unlock(&serving);
+    return copy;
 }
 
 void serve_stop(void)

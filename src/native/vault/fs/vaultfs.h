@@ -80,6 +80,8 @@ struct volume {
     struct counts counts;
     bool pending;           /* staged and not yet live: denies everything */
     char device[24];        /* of its mount, as mountinfo has it */
+    uint32_t mounted;       /* the kernel's number of its mount */
+    _Atomic uint32_t open;  /* handles */
     _Atomic bool over;      /* its session has ended */
     /* Of the bucket of events, under the ring's lock. */
     uint64_t filled_ns;
@@ -187,6 +189,8 @@ void serve_discard(void);
 int serve_flag(const char *workspace, uint32_t bit, bool on);
 /* What is live, as lines; bytes written. */
 size_t serve_observe(char *text, size_t room);
+/* The octets that are judged by, as the caller's own; NULL and 0 while nothing is live, NULL and another size without memory. */
+void *serve_table(size_t *size);
 /* Suspends what the deadline is for, if it has come. Milliseconds until then, or -1. */
 int serve_deadline(void);
 void serve_stop(void);

@@ -99,25 +99,25 @@ int volume_clear(void)
     return cleared;
 }
 
-/* The last mount at that place: its device as text and whether it is of our kind. 0 when there is none. */
-static int find_mount(const char *mount, char device[24], bool *ours)
+/* The last mount at that place: its number, its device as text and whether it is of our kind. 0 when there is none. */
+static uint32_t find_mount(const char *mount, char device[24], bool *ours)
 {
     FILE *file = fopen("/proc/self/mountinfo", "re");
     char *line = NULL, place[8192], type[64], at[24];
     size_t room = 0;
-    int found = 0;
+    uint32_t found = 0, number;
 
     if (file == NULL)
         return 0;
     while (getline(&line, &room, file) > 0) {
         const char *rest = strstr(line, " - ");
 
-        if (rest == NULL || sscanf(line, "%*s %*s %23s %*s %8191s", at, place) != 2 || sscanf(rest + 3, "%63s", type) != 1)
+        if (rest == NULL || sscanf(line, "%u %*s %23s %*s %8191s", &number, at, place) != 3 || sscanf(rest + 3, "%63s", type) != 1)
             continue;
         unescape(place);
         if (strcmp(place, mount) != 0)
             continue;
-        found = 1;
+        found = number;
         memcpy(device, at, sizeof(at));
         *ours = strcmp(type, MOUNT_TYPE) == 0;
     }
@@ -192,7 +192,8 @@ static int attach(struct volume *volume)
     fuse_opt_free_args(&args);
     if (volume->session == NULL)
         return EINVAL;
-    if (fuse_session_mount(volume->session, volume->mount) != 0 || find_mount(volume->mount, volume->device, &ours) == 0) {
+    if (fuse_session_mount(volume->session, volume->mount) != 0 ||
+        (volume->mounted = find_mount(volume->mount, volume->device, &ours)) == 0) {
         fuse_session_destroy(volume->session);
         return EIO;
     }
