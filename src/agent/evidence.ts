@@ -13,6 +13,7 @@ import { canonicalize, type Json } from '../base/canonical.js'
 import { type Digest, sha256 } from '../base/digest.js'
 import { isObject } from '../base/json.js'
 import type { JwsKey } from '../bundle/jwk.js'
+import { carriersOf } from '../plan/codec.js'
 import type { SlotKind } from '../plan/inventory.js'
 import type { BackendName, PlanSource, WorkspaceId } from '../plan/model.js'
 import type { TrustDomain } from '../policy/model.js'
@@ -20,7 +21,19 @@ import type { CanarySeen } from './canary.js'
 import { agentFault } from './errors.js'
 import { type AgentNode, lookUp } from './node.js'
 import { openSigned } from './signed.js'
-import { count, either, exactly, flag, type Is, list, object, orNull, readShaped, text } from './signed-shape.js'
+import {
+  count,
+  either,
+  exactly,
+  flag,
+  type Is,
+  list,
+  object,
+  optional,
+  orNull,
+  readShaped,
+  text,
+} from './signed-shape.js'
 
 export const EVIDENCE_FORMAT = 'sluice-evidence/1'
 export const EVIDENCE_TYPE = 'application/vnd.sluice.evidence+json'
@@ -30,7 +43,7 @@ const SKEW_MS = 60_000
 export const NONCE = /^[0-9a-f]{32,128}$/
 
 /** One workspace at its slot, as the backend showed it. */
-export interface AttachmentSeen {
+export interface AttachmentSeen extends Seen {
   readonly workspace: WorkspaceId
   readonly attachmentId: string
   readonly leaseGeneration: number
@@ -39,6 +52,14 @@ export interface AttachmentSeen {
   /** The fence's side: representor, tap, veth, or path of a cgroup. */
   readonly representor: string
   readonly kind: SlotKind
+  /** The inventory says that the slot is the workspace's only way out; nobody outside the workspace can see more. */
+  readonly onlyPathBy: 'inventory'
+  /** The volumes of the workspace, as their backend showed them; absent where the plan gives it none. */
+  readonly storage?: StorageSeen
+}
+
+/** What one backend showed of one workspace. */
+interface Seen {
   readonly backend: BackendName
   readonly trustDomain: TrustDomain
   /** Read back. */
@@ -49,8 +70,11 @@ export interface AttachmentSeen {
   readonly suspended: boolean
   /** Where its fence hangs: hooks with who judges there, maps, tables, pipes. null: nothing hangs. */
   readonly anchor: Omit<Anchor, 'workspace'> | null
-  /** The inventory says that the slot is the workspace's only way out; nobody outside the workspace can see more. */
-  readonly onlyPathBy: 'inventory'
+}
+
+export interface StorageSeen extends Seen {
+  /** By name, as the plan has them: each is a mount of the anchor. */
+  readonly volumes: readonly string[]
 }
 
 export interface Evidence {
@@ -88,9 +112,22 @@ export async function makeEvidence(node: AgentNode, terms: EvidenceTerms): Promi
   if (!node.signer) throw agentFault('AGENT_EVIDENCE', { why: 'this node has no key of its own' })
   const { state, previous, agreement, live } = await lookUp(node)
   const tenures = node.store.tenures()
-  const anchors = await anchorsOf(node, new Set(previous?.plan.workspaces.map(({ backend }) => backend)))
-  const attachments = (previous?.plan.workspaces ?? []).map(({ workspace, slot, backend, domain }): AttachmentSeen => {
+  const anchors = await anchorsOf(node, new Set(previous?.plan.workspaces.flatMap(carriersOf)))
+  const seenBy = (workspace: WorkspaceId, backend: BackendName, trustDomain: TrustDomain): Seen => {
     const seen = live.get(backend)?.live
+    return {
+      backend,
+      trustDomain,
+      generation: seen?.generation ?? 0,
+      planDigest: seen?.planDigest ?? 'sha256:',
+      present: seen?.workspaces.includes(workspace) ?? false,
+      quarantined: seen?.quarantined.includes(workspace) ?? false,
+      suspended: seen?.suspended.includes(workspace) ?? false,
+      anchor: anchors.get(backend)?.get(workspace) ?? null,
+    }
+  }
+  const attachments = (previous?.plan.workspaces ?? []).map((entry): AttachmentSeen => {
+    const { workspace, slot, backend, domain, storage } = entry
     const tenure = tenures.find((entry) => entry.workspace === workspace)
     return {
       workspace,
@@ -99,15 +136,16 @@ export async function makeEvidence(node: AgentNode, terms: EvidenceTerms): Promi
       device: slot.vuid ?? null,
       representor: slot.interface,
       kind: slot.kind,
-      backend,
-      trustDomain: domain,
-      generation: seen?.generation ?? 0,
-      planDigest: seen?.planDigest ?? 'sha256:',
-      present: seen?.workspaces.includes(workspace) ?? false,
-      quarantined: seen?.quarantined.includes(workspace) ?? false,
-      suspended: seen?.suspended.includes(workspace) ?? false,
-      anchor: anchors.get(workspace) ?? null,
+      ...seenBy(workspace, backend, domain),
       onlyPathBy: 'inventory',
+      ...(storage
+        ? {
+            storage: {
+              ...seenBy(workspace, storage.backend, storage.domain),
+              volumes: storage.volumes.map(({ name }) => name),
+            },
+          }
+        : {}),
     }
   })
   const canaries: CanarySeen[] = []
@@ -136,10 +174,11 @@ export async function makeEvidence(node: AgentNode, terms: EvidenceTerms): Promi
 async function anchorsOf(
   node: AgentNode,
   carrying: ReadonlySet<BackendName>,
-): Promise<ReadonlyMap<WorkspaceId, Omit<Anchor, 'workspace'>>> {
-  const found = new Map<WorkspaceId, Omit<Anchor, 'workspace'>>()
+): Promise<ReadonlyMap<BackendName, ReadonlyMap<WorkspaceId, Omit<Anchor, 'workspace'>>>> {
+  const found = new Map<BackendName, ReadonlyMap<WorkspaceId, Omit<Anchor, 'workspace'>>>()
   for (const [name, { driver }] of node.backends)
-    if (carrying.has(name)) for (const { workspace, ...anchor } of await driver.inspect()) found.set(workspace, anchor)
+    if (carrying.has(name))
+      found.set(name, new Map((await driver.inspect()).map(({ workspace, ...anchor }) => [workspace, anchor])))
   return found
 }
 
@@ -157,10 +196,14 @@ export function lacking(evidence: Evidence, guarantee: OuterGuarantee): string |
   if (state !== 'as-planned') return `what is live is ${state}`
   if (attachments.length === 0) return 'there is no attachment'
   for (const at of attachments) {
-    if (!at.present || at.generation !== generation || at.planDigest !== planDigest)
-      return `${at.workspace} was not read back under generation ${generation}`
-    const loose = unanchored(at, generation)
-    if (loose !== undefined) return `${at.workspace}: ${loose}`
+    for (const seen of [at, ...(at.storage ? [at.storage] : [])]) {
+      if (!seen.present || seen.generation !== generation || seen.planDigest !== planDigest)
+        return `${at.workspace} was not read back under generation ${generation}`
+      const loose = unanchored(seen, generation)
+      if (loose !== undefined) return `${at.workspace}: ${loose}`
+    }
+    const unserved = at.storage && unservedOf(at.storage)
+    if (unserved !== undefined) return `${at.workspace}: its volume ${unserved} has no mount`
     if (!canaries.some(({ backend }) => backend === at.backend)) return `no canary was fenced by ${at.backend}`
   }
   for (const canary of canaries) {
@@ -171,13 +214,19 @@ export function lacking(evidence: Evidence, guarantee: OuterGuarantee): string |
 }
 
 /** Why nothing says that the fence hangs where this workspace is; undefined when something does. */
-function unanchored({ anchor, quarantined, suspended }: AttachmentSeen, generation: number): string | undefined {
+function unanchored({ anchor, quarantined, suspended }: Seen, generation: number): string | undefined {
   if (anchor === null) return 'its backend knows no place where its fence hangs'
   if (anchor.generation !== generation) return `generation ${anchor.generation} judges where its fence hangs`
   // A software stand-in has no hooks and says that it is one; on a device, what is closed has no entries.
   const closed = quarantined || suspended
   return anchor.hooks.length === 0 && !anchor.emulated && !closed ? 'its fence hangs nowhere' : undefined
 }
+
+/** A volume of the plan that no mount shows; undefined when each has one. */
+const unservedOf = ({ volumes, anchor }: StorageSeen): string | undefined =>
+  anchor?.emulated
+    ? undefined
+    : volumes.find((name) => !anchor?.objects.some((object) => object.kind === 'mount' && object.name === name))
 
 const LACKS = {
   default_deny_egress: ({ reachableUnfenced, defaultDeny }) =>
@@ -262,6 +311,25 @@ const readEvidence = (payload: Uint8Array): Evidence =>
 const PROGRAM = object({ kind: exactly('program'), id: count, tag: text })
 const CHAIN = object({ kind: exactly('chain'), name: text, handle: count })
 const ENTRY = object({ kind: exactly('entry'), handle: text })
+const RULES = object({ kind: exactly('rules'), digest: text })
+
+const SEEN = {
+  backend: text,
+  trustDomain: text,
+  generation: count,
+  planDigest: text,
+  present: flag,
+  quarantined: flag,
+  suspended: flag,
+  anchor: orNull(
+    object({
+      emulated: flag,
+      generation: count,
+      hooks: list(object({ hook: text, on: text, owner: either(PROGRAM, CHAIN, ENTRY, RULES) })),
+      objects: list(object({ kind: text, name: text, id: text })),
+    }),
+  ),
+} as const satisfies Record<keyof Seen, Is>
 
 const SHAPE = {
   format: text,
@@ -284,22 +352,9 @@ const SHAPE = {
       device: orNull(text),
       representor: text,
       kind: text,
-      backend: text,
-      trustDomain: text,
-      generation: count,
-      planDigest: text,
-      present: flag,
-      quarantined: flag,
-      suspended: flag,
-      anchor: orNull(
-        object({
-          emulated: flag,
-          generation: count,
-          hooks: list(object({ hook: text, on: text, owner: either(PROGRAM, CHAIN, ENTRY) })),
-          objects: list(object({ kind: text, name: text, id: text })),
-        }),
-      ),
+      ...SEEN,
       onlyPathBy: text,
+      storage: optional(object({ ...SEEN, volumes: list(text) })),
     }),
   ),
   canaries: list(

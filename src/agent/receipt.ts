@@ -20,7 +20,7 @@ import { NODE_FILES, replaceFile } from './files.js'
 import type { AgentNode } from './node.js'
 import type { Activation } from './record.js'
 import { openSigned } from './signed.js'
-import { count, type Is, list, object, optional, orNull, readShaped, text } from './signed-shape.js'
+import { count, flag, type Is, list, object, optional, orNull, readShaped, text } from './signed-shape.js'
 import type { OpenBackend } from './transaction.js'
 
 export const RECEIPT_FORMAT = 'sluice-receipt/1'
@@ -61,6 +61,17 @@ export interface Receipt {
   readonly bundleDigest: Digest | null
   /** Backends that hold the fence; none when it is on record only. */
   readonly backends: readonly string[]
+  /** Its volumes, read back after the fence; absent where nothing serves it any. */
+  readonly volumes?: readonly VolumeFenced[]
+}
+
+export interface VolumeFenced {
+  readonly name: string
+  /** As the kernel numbers it. */
+  readonly mountId: number
+  /** True: every operation is refused, those of files that are open too; what the kernel had cached was taken back before. */
+  readonly denied: boolean
+  readonly openFiles: number
 }
 
 /** What the command knows when the fence stands. */
@@ -123,7 +134,22 @@ async function receiptOf(node: AgentNode, command: QuarantineCommand, done: Done
     planDigest: live?.planDigest ?? null,
     bundleDigest: live?.source.bundleDigest ?? null,
     backends: carriers.map(({ backend }) => backend.name).sort(),
+    ...(await volumesOf(carriers, workspace)),
   }
+}
+
+async function volumesOf(carriers: readonly OpenBackend[], workspace: WorkspaceId): Promise<Pick<Receipt, 'volumes'>> {
+  const volumes: VolumeFenced[] = []
+  for (const { driver } of carriers) {
+    const seen = await driver.observe()
+    const flagged = [...(seen.live?.quarantined ?? []), ...(seen.live?.suspended ?? [])].includes(workspace)
+    for (const at of seen.volumes ?? [])
+      if (at.workspace === workspace) {
+        const { name, mountId, openFiles, state } = at
+        volumes.push({ name, mountId, denied: flagged || state !== 'serving', openFiles })
+      }
+  }
+  return volumes.length > 0 ? { volumes } : {}
 }
 
 type CutSeen = Pick<Receipt, 'flowsCut' | 'lastByteAtMs' | 'unknown'>
@@ -216,4 +242,5 @@ const SHAPE = {
   planDigest: orNull(text),
   bundleDigest: orNull(text),
   backends: list(text),
+  volumes: optional(list(object({ name: text, mountId: count, denied: flag, openFiles: count }))),
 } as const satisfies Record<keyof Receipt, Is>

@@ -1,9 +1,10 @@
 // What the node looks like now: record and kernel side by side. Nothing is written and no lock is needed, so that it can be
 // asked while an apply is under way. `active` is said only of what was read back (design section 7).
 
+import type { Observed, VolumeSeen } from '../backends/backend.js'
 import type { Digest } from '../base/digest.js'
 import { isClosed } from '../plan/closed.js'
-import type { BackendName, Plan, PlanSource, WorkspaceId } from '../plan/model.js'
+import type { BackendName, Plan, PlanSource, WorkspaceId, WorkspacePlan } from '../plan/model.js'
 import type { TrustDomain } from '../policy/model.js'
 import type { Agreement } from './decide.js'
 import { agentFault } from './errors.js'
@@ -19,6 +20,18 @@ export interface WorkspaceStatus {
   readonly policy: string | null
   readonly grants: number
   readonly flags: readonly ('quarantined' | 'suspended')[]
+  /** Sorted by name; absent where it has none. */
+  readonly volumes?: readonly VolumeStatus[]
+}
+
+export interface VolumeStatus {
+  readonly name: string
+  readonly backend: BackendName
+  readonly mount: string
+  readonly rules: number
+  /** Read back; `absent`: its backend shows no such volume, or cannot be asked. */
+  readonly state: VolumeSeen['state'] | 'absent'
+  readonly openFiles: number
 }
 
 export interface AgentStatus {
@@ -84,11 +97,23 @@ export async function status(node: AgentNode): Promise<AgentStatus> {
         ...(quarantined.has(entry.workspace) ? (['quarantined'] as const) : []),
         ...(suspended.has(entry.workspace) ? (['suspended'] as const) : []),
       ],
+      ...volumesOf(entry, live),
     })),
     quarantines,
     refused: state.refused,
     drops: Object.fromEntries([...drops].filter(([, count]) => count > 0n).map(([reason, n]) => [reason, String(n)])),
   }
+}
+
+function volumesOf({ workspace, storage }: WorkspacePlan, live: ReadonlyMap<BackendName, Observed>) {
+  if (!storage) return {}
+  const { backend } = storage
+  const volumes = storage.volumes.map(({ name, mount, rules }): VolumeStatus => {
+    const seen = live.get(backend)?.volumes?.find((at) => at.workspace === workspace && at.name === name)
+    const { state = 'absent', openFiles = 0 } = seen ?? {}
+    return { name, backend, mount, rules: rules.length, state, openFiles }
+  })
+  return { volumes }
 }
 
 function wordFor(live: Activation | null, agreed: Agreement | undefined): AgentStatus['state'] {

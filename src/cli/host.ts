@@ -10,6 +10,7 @@ import type { SlotKind } from '../plan/inventory.js'
 import type { BackendName, Plan, PlanSource, WorkspaceId } from '../plan/model.js'
 import type { TrustDomain } from '../policy/model.js'
 import type { Configured } from './configured.js'
+import type { OpenFinding } from './host-findings.js'
 import type { Mediated, MediateRequest, NameExplained, NameQuestion } from './host-names.js'
 import type { SinkView } from './host-sinks.js'
 import type { WitnessHost } from './witness-host.js'
@@ -268,6 +269,15 @@ export interface Attached {
 }
 
 /** What is on record and what was read back, side by side. */
+export interface VolumeView {
+  readonly name: string
+  readonly backend: BackendName
+  readonly mount: string
+  readonly rules: number
+  readonly state: 'serving' | 'expired' | 'gone' | 'absent'
+  readonly openFiles: number
+}
+
 export interface NodeStatus {
   readonly live: {
     readonly generation: number
@@ -288,6 +298,7 @@ export interface NodeStatus {
     readonly policy: string | null
     readonly grants: number
     readonly flags: readonly ('quarantined' | 'suspended')[]
+    readonly volumes?: readonly VolumeView[]
   }[]
   readonly quarantines: readonly {
     readonly workspace: WorkspaceId
@@ -299,6 +310,8 @@ export interface NodeStatus {
   readonly drops: Readonly<Record<string, string>>
   /** Where else events go, and how far each is; absent when there are none. */
   readonly sinks?: readonly SinkView[]
+  /** Causes of findings that are not over; absent where no agent runs. */
+  readonly findings?: readonly OpenFinding[]
 }
 
 /** A fact of the trail, as far as `watch` prints it. */

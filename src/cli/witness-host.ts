@@ -65,6 +65,22 @@ export interface ReceiptView {
   readonly unknown: { readonly flowsCut?: string; readonly lastByteAtMs?: string }
   readonly generation: number
   readonly backends: readonly string[]
+  readonly volumes?: readonly { readonly name: string; readonly denied: boolean; readonly openFiles: number }[]
+}
+
+/** Where a fence hangs, and who judges there. */
+export interface AnchorView {
+  readonly emulated: boolean
+  readonly hooks: readonly {
+    readonly hook: string
+    readonly on: string
+    readonly owner:
+      | { readonly kind: 'program'; readonly id: number; readonly tag: string }
+      | { readonly kind: 'chain'; readonly name: string; readonly handle: number }
+      | { readonly kind: 'entry'; readonly handle: string }
+      | { readonly kind: 'rules'; readonly digest: string }
+  }[]
+  readonly objects: readonly unknown[]
 }
 
 /** What verified evidence says, as far as it is printed. */
@@ -92,18 +108,8 @@ export interface EvidenceView {
       readonly trustDomain: string
       readonly attachmentId: string
       readonly leaseGeneration: number
-      readonly anchor: {
-        readonly emulated: boolean
-        readonly hooks: readonly {
-          readonly hook: string
-          readonly on: string
-          readonly owner:
-            | { readonly kind: 'program'; readonly id: number; readonly tag: string }
-            | { readonly kind: 'chain'; readonly name: string; readonly handle: number }
-            | { readonly kind: 'entry'; readonly handle: string }
-        }[]
-        readonly objects: readonly unknown[]
-      } | null
+      readonly anchor: AnchorView | null
+      readonly storage?: { readonly anchor: AnchorView | null }
     }[]
     readonly canaries: readonly {
       readonly backend: string

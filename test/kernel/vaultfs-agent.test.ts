@@ -1,12 +1,29 @@
 // One bundle over two domains: traffic on `memory`, files on vaultfs. Both switch or neither does, a quarantine is one flag of
 // both, and a daemon that was killed is drift that the next apply repairs.
 
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
+import type { CanarySeen } from '../../src/agent/canary.js'
 import { apply } from '../../src/agent/enforce.js'
+import { lacking, makeEvidence, type StorageSeen, verifyEvidence } from '../../src/agent/evidence.js'
+import { AGENT_PUBLIC_KEY, agentSigner } from '../../src/agent/key.js'
+import type { AgentNode } from '../../src/agent/node.js'
 import { quarantine } from '../../src/agent/quarantine.js'
+import { verifyReceipt } from '../../src/agent/receipt.js'
+import { readAgentKeys } from '../../src/agent/signed.js'
 import { status } from '../../src/agent/status.js'
 import { type OpenBackend, switchOrder } from '../../src/agent/transaction.js'
 import { watch } from '../../src/agent/watch.js'
@@ -15,9 +32,11 @@ import type { Staged } from '../../src/backends/backend.js'
 import { MemoryDriver } from '../../src/backends/memory/driver.js'
 import { vaultfsCapabilities } from '../../src/backends/vaultfs/capabilities.js'
 import { vaultfsBackend } from '../../src/backends/vaultfs/index.js'
+import { digestOf } from '../../src/base/digest.js'
 import type { Fault } from '../../src/base/fault.js'
+import { sliceFor } from '../../src/plan/codec.js'
 import { diffPlans, renderDiff } from '../../src/plan/diff.js'
-import type { PlanSlice } from '../../src/plan/model.js'
+import type { BackendName, PlanSlice } from '../../src/plan/model.js'
 import { cannotServe, daemonOf, until } from '../support/vault/served.js'
 import { ALPHA, MAIL, makeNode, memoryAs, offer, WEB } from '../unit/agent/fixture.js'
 
@@ -56,6 +75,17 @@ async function scene() {
 
 const READ = 'read_only: [/project]'
 const BOTH = 'read_only: [/project], read_write: [/project/out]'
+
+const canaryOf = (backend: BackendName): CanarySeen => ({
+  backend,
+  atMs: 0,
+  reachableUnfenced: true,
+  defaultDeny: { refused: true, countedDrops: 1 },
+  install: { connected: true, elapsedMs: 3 },
+  revoke: { refused: true, cutMs: 4 },
+  controllerLoss: { killed: true, refused: true },
+  interfaces: ['eth0'],
+})
 
 function outcome(action: () => unknown): string {
   try {
@@ -181,6 +211,66 @@ describe.skipIf(cannotServe)('one policy over traffic and files', () => {
     expect(outcome(() => readdirSync(mount))).toBe('EACCES')
     await quarantine(node, { ...command, kind: 'quarantine-lift' })
     expect(readdirSync(mount)).toEqual(['project'])
+  })
+
+  it('shows its volumes: in the status, in evidence and in receipts, read back', async () => {
+    const { node: plain, mount, bundle, state } = await scene()
+    const node: AgentNode = { ...plain, signer: agentSigner(plain.store.directory, (length) => randomBytes(length)) }
+    const { plan, generation } = await apply(node, await bundle(1n, BOTH))
+    const held = openSync(join(mount, 'project/main.c'), 'r')
+    after.push(() => closeSync(held))
+    const shown = { name: 'work', backend: 'vaultfs', mount, rules: 2, state: 'serving', openFiles: 1 }
+    expect((await status(node)).workspaces.map(({ volumes }) => volumes)).toEqual([[shown]])
+
+    const asked = { audience: 'spiffe://fleet.example/verifier', nonce: 'ab'.repeat(16), nowMs: node.nowMs() }
+    const terms = { ...asked, release: '0.1.0', canary: (backend: BackendName) => Promise.resolve(canaryOf(backend)) }
+    const token = await makeEvidence(node, terms)
+    const keys = readAgentKeys(readFileSync(join(node.store.directory, AGENT_PUBLIC_KEY)), 'keys')
+    const { evidence } = await verifyEvidence(token, keys, asked)
+    const mountId = readFileSync('/proc/self/mountinfo', 'utf8')
+      .split('\n')
+      .find((line) => line.split(' ')[4] === mount)
+      ?.split(' ')
+    const { table } = vaultfsBackend.lower({
+      ...sliceFor(plan, 'vaultfs', generation),
+      source: { ...plan.source, expiresAtMs: FAR_MS },
+    })
+    expect(evidence.attachments[0]?.storage).toMatchObject({
+      ...{ backend: 'vaultfs', present: true, generation, planDigest: evidence.planDigest, volumes: ['work'] },
+      anchor: {
+        emulated: false,
+        generation,
+        hooks: [{ hook: 'fuse', on: `${mount}#${mountId?.[0]}`, owner: { kind: 'rules', digest: digestOf(table) } }],
+        objects: [{ kind: 'mount', name: 'work', id: mountId?.[2] }],
+      },
+    })
+    const { attachments } = evidence
+    const without = (change: object) => ({
+      ...evidence,
+      attachments: attachments.map((at) => ({ ...at, storage: { ...(at.storage as StorageSeen), ...change } })),
+    })
+    expect([
+      lacking(without({ generation: 7 }), 'default_deny_egress'),
+      lacking(without({ anchor: null }), 'default_deny_egress'),
+      lacking(without({ volumes: ['other'] }), 'default_deny_egress'),
+    ]).toEqual([
+      `${ALPHA} was not read back under generation 1`,
+      `${ALPHA}: its backend knows no place where its fence hangs`,
+      `${ALPHA}: its volume other has no mount`,
+    ])
+
+    const command = { commandId: 'q', by: 'user:test', workspace: ALPHA, reason: 'test' }
+    const fenced = await quarantine(node, { ...command, kind: 'quarantine-set' })
+    const receipt = await verifyReceipt(fenced.receipt ?? '', keys)
+    expect(receipt).toMatchObject({ backends: ['memory', 'vaultfs'] })
+    expect(receipt.volumes).toEqual([{ name: 'work', mountId: Number(mountId?.[0]), denied: true, openFiles: 1 }])
+    expect(outcome(() => readSync(held, Buffer.alloc(1), 0, 1, 0))).toBe('EACCES')
+    const lifted = await quarantine(node, { ...command, kind: 'quarantine-lift' })
+    expect((await verifyReceipt(lifted.receipt ?? '', keys)).volumes).toMatchObject([{ denied: false }])
+
+    process.kill(daemonOf(state), 'SIGKILL')
+    await until('the daemon to be gone', async () => (await status(node)).state === 'drifted')
+    expect((await status(node)).workspaces[0]?.volumes).toMatchObject([{ state: 'absent' }])
   })
 
   it('tells the trail what was refused, with the clause', async () => {

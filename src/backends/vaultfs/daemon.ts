@@ -22,8 +22,13 @@ export const daemonPath = (): string =>
 export class Daemon {
   constructor(readonly directory: string) {}
 
-  /** What the daemon answers; undefined when there is none. Throws VAULTFS_REFUSED, VAULTFS_DAEMON. */
+  /** What the daemon answers, as text; undefined when there is none. Throws VAULTFS_REFUSED, VAULTFS_DAEMON. */
   async ask(what: string, line: string, block?: Uint8Array): Promise<string | undefined> {
+    return (await this.octets(what, line, block))?.toString('utf8')
+  }
+
+  /** As `ask`, the octets as they are. */
+  async octets(what: string, line: string, block?: Uint8Array): Promise<Buffer | undefined> {
     const socket = await this.connect()
     if (!socket) return undefined
     try {
@@ -95,7 +100,7 @@ export class Daemon {
 }
 
 /** `ok LENGTH` and the octets, or `error ERRNO WHY`; undefined when the daemon goes away meanwhile. */
-function answerOf(socket: Socket, what: string): Promise<string | undefined> {
+function answerOf(socket: Socket, what: string): Promise<Buffer | undefined> {
   return new Promise((done, failed) => {
     let got = Buffer.alloc(0)
     socket.on('close', () => done(undefined))
@@ -109,7 +114,7 @@ function answerOf(socket: Socket, what: string): Promise<string | undefined> {
         failed(
           vaultfsFault('VAULTFS_REFUSED', { what, errno: getSystemErrorName(-Number(number)), why: why.join(' ') }),
         )
-      else if (got.length >= end + 1 + Number(number)) done(got.toString('utf8', end + 1, end + 1 + Number(number)))
+      else if (got.length >= end + 1 + Number(number)) done(got.subarray(end + 1, end + 1 + Number(number)))
     })
   })
 }

@@ -19,7 +19,7 @@ import { Daemon } from './daemon.js'
 import { vaultfsFault } from './errors.js'
 import { probeVaultfs } from './probe.js'
 import type { VaultProgram } from './program.js'
-import { isFlagged, readEvents, readObserved } from './readback.js'
+import { isFlagged, readAnchors, readEvents, readObserved } from './readback.js'
 
 const NOTHING: Observed = { live: null, drift: [], counters: [], drops: {} }
 /** Between two looks at the daemon's ring, which holds some seconds of what a volume may report. */
@@ -132,9 +132,11 @@ export class VaultfsDriver implements Driver<VaultProgram> {
     }
   }
 
-  /** What it holds are mounts of this node, and no hooks of the network. */
-  inspect(): Promise<readonly Anchor[]> {
-    return Promise.resolve([])
+  /** A volume's fence hangs on its mount, and judges by the table whose octets are read back here. */
+  async inspect(): Promise<readonly Anchor[]> {
+    const table = await this.daemon.octets('reading the table back', 'table')
+    const text = await this.daemon.ask('observing', 'observe')
+    return table === undefined || table.length === 0 || text === undefined ? [] : readAnchors(text, table)
   }
 
   /** No packet passes a volume. */

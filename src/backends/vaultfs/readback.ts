@@ -2,10 +2,11 @@
 // passed over, so that a newer daemon can say more.
 
 import { decodeUtf8 } from '../../base/bytes.js'
-import { isDigest } from '../../base/digest.js'
+import { digestOf, isDigest } from '../../base/digest.js'
 import { FILE_DENIALS } from '../../plan/evaluate-file.js'
 import { FILE_OPERATION_NAMES } from '../../plan/file-operations.js'
-import type { FileDenied, Observed } from '../backend.js'
+import type { Anchor, FileDenied, Observed, VolumeSeen } from '../backend.js'
+import { STRUCTS } from './layout.js'
 
 const QUARANTINED = 1
 const SUSPENDED = 2
@@ -13,21 +14,19 @@ const SUSPENDED = 2
 export function readObserved(text: string): Observed {
   let generation: number | undefined
   let digest = ''
-  const workspaces = new Set<string>()
   const standing = new Map<string, number>()
   const drift: string[] = []
   const drops: Record<string, bigint> = {}
   for (const line of text.split('\n')) {
-    const [kind, first = '', second = '', third = ''] = line.split(' ')
+    const [kind, first = '', second = ''] = line.split(' ')
     if (kind === 'generation') generation = Number(first)
     else if (kind === 'digest') digest = `sha256:${first}`
     else if (kind === 'standing') standing.set(second, Number(first))
     else if (kind === 'count') drops[`file-${FILE_DENIALS[Number(first) - 1] ?? 'other'}`] = BigInt(second)
-    else if (kind === 'volume') {
-      workspaces.add(first)
-      if (third === 'gone') drift.push(`the volume ${second} of ${first} is not served at its mount`)
-    }
   }
+  const volumes = readVolumes(text)
+  for (const { workspace, name, state } of volumes)
+    if (state === 'gone') drift.push(`the volume ${name} of ${workspace} is not served at its mount`)
   const flagged = (bit: number): string[] =>
     [...standing].flatMap(([workspace, bits]) => ((bits & bit) !== 0 ? [workspace] : [])).sort()
   return {
@@ -37,7 +36,7 @@ export function readObserved(text: string): Observed {
         : {
             generation,
             planDigest: digest,
-            workspaces: [...workspaces].sort(),
+            workspaces: [...new Set(volumes.map(({ workspace }) => workspace))].sort(),
             quarantined: flagged(QUARANTINED),
             suspended: flagged(SUSPENDED),
             learned: [],
@@ -45,7 +44,48 @@ export function readObserved(text: string): Observed {
     drift,
     counters: [],
     drops,
+    volumes,
   }
+}
+
+/** `volume WORKSPACE NAME STATE SOURCE MOUNT MOUNT-ID DEVICE OPEN`, sorted by workspace and name. */
+function readVolumes(text: string): readonly VolumeSeen[] {
+  return text
+    .split('\n')
+    .flatMap((line): VolumeSeen[] => {
+      const [kind, workspace = '', name = '', state, , mount = '', mountId, device = '', open] = line.split(' ')
+      if (kind !== 'volume') return []
+      return [
+        {
+          ...{ workspace, name, device },
+          state: state === 'serving' || state === 'expired' ? state : 'gone',
+          mount: unescapePath(mount),
+          mountId: Number(mountId),
+          openFiles: Number(open),
+        },
+      ]
+    })
+    .sort((a, b) => (`${a.workspace} ${a.name}` < `${b.workspace} ${b.name}` ? -1 : 1))
+}
+
+/** Where the fence of each workspace hangs, from what the daemon says of its mounts and the octets that it judges by. */
+export function readAnchors(text: string, table: Uint8Array): readonly Anchor[] {
+  const view = new DataView(table.buffer, table.byteOffset, table.byteLength)
+  const generation = Number(view.getBigUint64(STRUCTS.vault_header.fields.generation, true))
+  const digest = digestOf(table)
+  const volumes = readVolumes(text).filter(({ state }) => state !== 'gone')
+  return [...new Set(volumes.map(({ workspace }) => workspace))].map((workspace) => {
+    const own = volumes.filter((volume) => volume.workspace === workspace)
+    return {
+      ...{ workspace, emulated: false, generation },
+      hooks: own.map(({ mount, mountId }) => ({
+        hook: 'fuse',
+        on: `${mount}#${mountId}`,
+        owner: { kind: 'rules' as const, digest },
+      })),
+      objects: own.map(({ name, device }) => ({ kind: 'mount' as const, name, id: device })),
+    }
+  })
 }
 
 /** Flags that were set before anything was live. */

@@ -6,7 +6,7 @@ import { formatInstant } from '../../bundle/instant.js'
 import { readFile } from '../files.js'
 import type { Declared } from '../frame.js'
 import { facts, table } from '../print.js'
-import type { EvidenceView } from '../witness-host.js'
+import type { AnchorView, EvidenceView } from '../witness-host.js'
 
 export const evidenceVerify: Declared = {
   usage: 'verify <evidence>',
@@ -63,12 +63,14 @@ export const evidenceVerify: Declared = {
 type Attachment = EvidenceView['evidence']['attachments'][number]
 
 /** A row for each hook that is the workspace's own; what judges all of the namespace is in the JSON. */
-function hooksOf({ workspace, anchor }: Attachment): (readonly string[])[] {
-  if (!anchor || anchor.emulated) return [[workspace, 'emulated', '', '']]
-  return anchor.hooks.filter(({ on }) => on !== '*').map(({ hook, on, owner }) => [workspace, hook, on, ownerOf(owner)])
-}
+const hooksOf = ({ workspace, anchor, storage }: Attachment): (readonly string[])[] =>
+  [anchor, ...(storage ? [storage.anchor] : [])].flatMap((one) =>
+    !one || one.emulated
+      ? [[workspace, 'emulated', '', '']]
+      : one.hooks.filter(({ on }) => on !== '*').map(({ hook, on, owner }) => [workspace, hook, on, ownerOf(owner)]),
+  )
 
-function ownerOf(owner: NonNullable<Attachment['anchor']>['hooks'][number]['owner']): string {
+function ownerOf(owner: AnchorView['hooks'][number]['owner']): string {
   switch (owner.kind) {
     case 'program':
       return `program ${owner.id}, tag ${owner.tag}`
@@ -76,5 +78,7 @@ function ownerOf(owner: NonNullable<Attachment['anchor']>['hooks'][number]['owne
       return `chain ${owner.name}, handle ${owner.handle}`
     case 'entry':
       return `entry ${owner.handle}`
+    case 'rules':
+      return `rules ${owner.digest}`
   }
 }

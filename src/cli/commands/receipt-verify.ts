@@ -36,6 +36,10 @@ export const receiptVerify: Declared = {
           lastByteAtMs === undefined ? notKnown(unknown.lastByteAtMs) : formatInstant(lastByteAtMs),
         ],
         ['generation', String(receipt.generation)],
+        ...(receipt.volumes ?? []).map(
+          ({ name, denied, openFiles }) =>
+            [`volume ${name}`, `${denied ? 'refuses everything' : 'serves'}, ${openFiles} files open`] as const,
+        ),
         ['backends', receipt.backends.join(', ') || 'none: on record only'],
       ]),
     }

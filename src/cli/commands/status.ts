@@ -64,6 +64,17 @@ function describe({ host, paint }: Context, node: string, seen: NodeStatus): str
             entry.flags.join(', ') || '-',
           ]),
         )}`
+  const served = seen.workspaces.flatMap(({ workspace, volumes = [] }) => volumes.map((at) => ({ workspace, at })))
+  const volumes =
+    served.length === 0
+      ? ''
+      : `\n${table(
+          ['workspace', 'volume', 'backend', 'mount', 'rules', 'open files', 'state'],
+          served.map(({ workspace, at }) => [
+            ...[workspace, at.name, at.backend, shown(at.mount)],
+            ...[String(at.rules), String(at.openFiles), at.state],
+          ]),
+        )}`
   const sinks =
     seen.sinks === undefined || seen.sinks.length === 0
       ? ''
@@ -84,6 +95,7 @@ function describe({ host, paint }: Context, node: string, seen: NodeStatus): str
     `${paint(ink, words)}${expired}\n`,
     head,
     workspaces,
+    volumes,
     sinks,
     quarantines === '' ? '' : `\n${quarantines}`,
     seen.drift.map((finding) => `drift: ${finding}\n`).join(''),
