@@ -99,7 +99,8 @@ function readIdentity(value: Json | undefined): Read {
 }
 
 /** Mail systems that tell letters apart by case are rarer than directories that write them differently; folding only fences more. */
-const folded = (email: Json | undefined): string => String(email).replace(/[A-Z]/g, (letter) => letter.toLowerCase())
+const folded = (email: Json | undefined): Json =>
+  typeof email === 'string' ? email.replace(/[A-Z]/g, (letter) => letter.toLowerCase()) : ''
 
 export const identityOf = (format: 'opaque' | 'uri', text: string): Identity =>
   canonicalize(format === 'uri' ? { format, uri: text } : { format, id: text })

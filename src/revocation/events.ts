@@ -42,18 +42,19 @@ const FENCE: Meaning = { kind: 'fence' }
 const NOTE: Meaning = { kind: 'note', alarm: false }
 const ALARM: Meaning = { kind: 'note', alarm: true }
 const LEVELS = ['LOW', 'MEDIUM', 'HIGH']
+const ENTITIES: readonly Json[] = ['admin', 'user', 'policy', 'system']
 const text = (payload: Payload, name: string): string | undefined => {
   const value = payload[name]
   return typeof value === 'string' && value !== '' && value.length <= 1_024 ? value : undefined
 }
+/** -1 where there is none. */
+const levelOf = (payload: Payload, name: string): number => LEVELS.indexOf(text(payload, name) ?? '')
 const needsText = (payload: Payload, ...names: readonly string[]): string | undefined => {
   const missing = names.find((name) => text(payload, name) === undefined)
   return missing === undefined ? undefined : `${missing} must be a text`
 }
 const needsWord = (payload: Payload, name: string, words: readonly string[]): string | undefined =>
-  words.includes(String(payload[name])) && typeof payload[name] === 'string'
-    ? undefined
-    : `${name} must be one of ${words.join(', ')}`
+  words.includes(text(payload, name) ?? '') ? undefined : `${name} must be one of ${words.join(', ')}`
 
 export const EVENTS = {
   /** CAEP 1.0 section 3.1. */
@@ -84,9 +85,10 @@ export const EVENTS = {
       needsText(payload, 'principal') ??
       needsWord(payload, 'current_level', LEVELS) ??
       (payload.previous_level === undefined ? undefined : needsWord(payload, 'previous_level', LEVELS)),
-    means: ({ current_level: level, previous_level: before }, { riskLevel }) => {
-      if (LEVELS.indexOf(String(level)) >= LEVELS.indexOf(riskLevel)) return FENCE
-      return typeof before === 'string' && LEVELS.indexOf(before) >= LEVELS.indexOf(String(level)) ? NOTE : ALARM
+    means: (payload, { riskLevel }) => {
+      const [level, before] = [levelOf(payload, 'current_level'), levelOf(payload, 'previous_level')]
+      if (level >= LEVELS.indexOf(riskLevel)) return FENCE
+      return before >= level ? NOTE : ALARM
     },
   },
   /** SSF 1.0 section 8.1.4. */
@@ -106,10 +108,10 @@ export const EVENTS = {
   'delegation-revoked': {
     uri: `${OWN}delegation-revoked`,
     wrong: (payload) => needsText(payload, 'delegation_issuer', 'delegation_id'),
-    means: ({ delegation_issuer: issuer, delegation_id: id }) => ({
+    means: (payload) => ({
       kind: 'delegation',
-      issuer: String(issuer),
-      delegationId: String(id),
+      issuer: text(payload, 'delegation_issuer') ?? '',
+      delegationId: text(payload, 'delegation_id') ?? '',
     }),
   },
   /** Ours: the kill switch was used; the subject is a workspace, or whoever owns it. */
@@ -135,7 +137,7 @@ export const meaningOf = (name: EventName, payload: Payload, terms: ReactionTerm
 function wrongWithCommon(payload: Payload): string | undefined {
   const { event_timestamp: at, initiating_entity: entity } = payload
   if (at !== undefined && !(typeof at === 'number' && at >= 0)) return 'event_timestamp must be a number of seconds'
-  if (entity !== undefined && !['admin', 'user', 'policy', 'system'].includes(String(entity)))
+  if (entity !== undefined && !ENTITIES.includes(entity))
     return 'initiating_entity must be one of admin, user, policy, system'
   const told = ['reason_admin', 'reason_user'].find((name) => !isTold(payload[name]))
   return told === undefined ? undefined : `${told} must be texts by language`

@@ -101,13 +101,23 @@ function readClaims(claims: Claims, stream: StreamTerms, { nowMs, from }: Arriva
   if (iatMs < nowMs - SET_OLDEST_MS) return unreadable('iat is too long ago')
   if (iatMs > nowMs + SET_AHEAD_MS) return unreadable('iat is in the future')
   const subject = readSubject(subId)
-  if (typeof subject === 'string' || subId === undefined) return unreadable(`sub_id: ${String(subject)}`)
+  if (typeof subject === 'string') return unreadable(`sub_id: ${subject}`)
   const listed = isObject(events) ? Object.entries(events) : []
   const [only] = listed
   if (listed.length !== 1 || !only) return unreadable('events must have exactly one member')
   const [type, payload] = only
   if (!isObject(payload)) return unreadable('the event must be an object')
-  const event = { stream: stream.name, issuer: iss, jti, iatMs, subId, type, payload, receivedAtMs: nowMs, from }
+  const event = {
+    stream: stream.name,
+    issuer: iss,
+    jti,
+    iatMs,
+    subId: subId ?? null,
+    type,
+    payload,
+    receivedAtMs: nowMs,
+    from,
+  }
   const name = eventOfUri(type)
   if (name === undefined) return event
   if (!isOfStream(type) && !stream.events.includes(name)) return no('access_denied', `this stream may not send ${name}`)

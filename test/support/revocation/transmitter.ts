@@ -47,9 +47,7 @@ export const signSet = (
 ): Promise<string> => {
   const { kid, alg } = desk
   const protectedHeader = { alg, kid, typ: 'secevent+jwt', ...header }
-  return new SignJWT(claims as Record<string, unknown>)
-    .setProtectedHeader(protectedHeader as { alg: string })
-    .sign(desk.key)
+  return new SignJWT(claims).setProtectedHeader(protectedHeader).sign(desk.key)
 }
 
 export const streamOf = (more: Partial<StreamTerms> = {}): StreamTerms => ({
