@@ -60,6 +60,7 @@ export type { DropReason } from '../plan/state.js'
 import type { FileDenial } from '../plan/evaluate-file.js'
 import type { FileOperation } from '../plan/file-operations.js'
 import type { DropReason } from '../plan/state.js'
+import type { ActivityRecord } from '../process/activity.js'
 
 /** One refused packet, as sampled by the backend. Addresses are canonical text; ports are absent where there are none. */
 export interface Denial {
@@ -175,6 +176,17 @@ export interface FileDenialBatch {
   readonly lost: number
 }
 
+export interface ActivityBatch {
+  readonly activities: readonly {
+    readonly workspace: WorkspaceId
+    readonly record: ActivityRecord
+    /** How a sensor that does not know workspaces came to this one. */
+    readonly boundBy?: 'identifier' | 'interfaces'
+  }[]
+  /** Records that could not be read, or that a full buffer kept from being reported, since the last batch. */
+  readonly lost: number
+}
+
 export type Staged = { readonly generation: number; readonly planDigest: Digest }
 
 export type Flag = 'quarantined' | 'suspended'
@@ -206,6 +218,9 @@ export interface Driver<Program> {
   denials(deliver: (batch: DenialBatch) => void): Promise<() => Promise<void>>
   /** As `denials`, for operations on files. Absent where the backend serves none. */
   fileDenials?(deliver: (batch: FileDenialBatch) => void): Promise<() => Promise<void>>
+  /** Delivers what programs of the workspaces did, until the returned function is called; the next batch waits for the promise.
+   * Absent where the backend sees no programs. */
+  activities?(deliver: (batch: ActivityBatch) => Promise<void>): Promise<() => Promise<void>>
   /** Calls back, until the returned function is called, when somebody else changed what the fence rests on: then `observe`
    * tells what, and another stage and commit repair it. Absent where nothing can be heard. */
   watch?(changed: () => void): () => void
@@ -243,6 +258,14 @@ export interface OpenOptions {
   readonly stateDirectory: string
   /** For `tc-flower`; without it that backend cannot be used. */
   readonly flower?: FlowerOptions
+  /** For `doca-argus`; without it that backend cannot be used. */
+  readonly argus?: ArgusOptions
+}
+
+/** Where DOCA Argus writes. */
+export interface ArgusOptions {
+  /** The folder of its activity reports. */
+  readonly records: string
 }
 
 /** Where the filters of `tc-flower` lie. */

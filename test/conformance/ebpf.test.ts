@@ -6,6 +6,7 @@ import koffi from 'koffi'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { EbpfDriver } from '../../src/backends/ebpf/driver.js'
 import { Fence } from '../../src/backends/ebpf/fence.js'
+import { openOf } from '../../src/backends/ebpf/generation.js'
 import { LEARNED_CLAUSES, STRUCTS, viewOf } from '../../src/backends/ebpf/layout.js'
 import { lower } from '../../src/backends/ebpf/lower.js'
 import { grantIdAt } from '../../src/backends/ebpf/render.js'
@@ -17,7 +18,8 @@ import { judge, TC_PASS, TC_REDIRECT, TC_SHOT } from '../support/ebpf/judge.js'
 import { ip, seclude } from '../support/ebpf/seclusion.js'
 import { labSuite } from '../support/lab/suite.js'
 import { WS } from '../support/plans.js'
-import { type Contestant, contest } from './run.js'
+import { observing, withObserve } from './observing.js'
+import { type Contestant, contest, NOW_MS } from './run.js'
 
 /** Judges with the driver's own fence: a second handle on the same pins. */
 class Ebpf implements Contestant {
@@ -49,10 +51,16 @@ class Ebpf implements Contestant {
     await this.driver.flag(WS, 'suspended', false)
   }
   async change(plan: Plan): Promise<void> {
-    const program = lower(sliceFor(plan, 'memory', ++this.generation))
+    const program = lower(sliceFor(this.onClock(plan), 'memory', ++this.generation))
     this.grants = viewOf(program.grants.values)
     this.plan = plan
     await this.driver.commit(await this.driver.stage(program))
+  }
+  /** The scenario's clock and this one are apart. */
+  private onClock(plan: Plan): Plan {
+    const later = Date.now() - NOW_MS - this.aheadMs
+    const observe = plan.workspaces[0]?.network.observe
+    return observe ? withObserve(plan, { ...observe, untilMs: observe.untilMs + later }) : plan
   }
   flag(flag: 'quarantined' | 'suspended', on: boolean): Promise<void> {
     return this.driver.flag(WS, flag, on)
@@ -135,6 +143,10 @@ function age(fence: Fence, ms: number): void {
       }
     native.call('writing', 'mapWrite', map, keys, values, count, keySize, valueSize)
   }
+  const workspaces = openOf(fence, Number(fence.word() & 1n), 'workspaces')
+  if (workspaces === undefined) throw new Error('no generation is live')
+  shift(workspaces, 4, STRUCTS.fence_workspace.size, [STRUCTS.fence_workspace.fields.observe_ns])
+  native.ask('close', workspaces)
   // The suite's only workspace has the first number.
   const first = Buffer.from(Uint32Array.of(1).buffer)
   const id = Buffer.alloc(4)
@@ -172,5 +184,11 @@ labSuite('conformance: ebpf', () => {
     expect(tally.allowed / tally.cases).toBeGreaterThan(0.05)
     // The kernel takes nearly every frame that is not cut short.
     expect(tally.unasked / tally.cases).toBeLessThan(0.1)
+  }, 7_200_000)
+
+  it('says what evaluate says while workspaces are observed, and after', async () => {
+    const tally = await contest(contestant, 900, EXACT_ENV, (plan) => observing(dressed(plan)))
+    expect(tally.disagreements).toBe(0)
+    expect(tally.allowed / tally.cases).toBeGreaterThan(0.15)
   }, 7_200_000)
 })

@@ -12,6 +12,7 @@ import { type Packet, readFrame } from '../../src/plan/packet.js'
 import { EMPTY_STATE, EXACT_ENV, type State } from '../../src/plan/state.js'
 import { egress, planOf, WS } from '../support/plans.js'
 import { type Scenario, scenario } from './generator.js'
+import { observation, observing, unobserved, withObserve } from './observing.js'
 import { type Contestant, contest, NOW_MS, play, said, type Tally } from './run.js'
 
 class Memory implements Contestant {
@@ -93,6 +94,12 @@ describe('conformance: memory', () => {
     expect(tally.allowed / tally.cases).toBeGreaterThan(0.05)
   }, 7_200_000)
 
+  it('says what evaluate says while workspaces are observed, and after', async () => {
+    const tally = await contest(new Memory(), 20_000, EXACT_ENV, observing)
+    expect(tally).toMatchObject({ disagreements: 0, unasked: 0 })
+    expect(tally.allowed / tally.cases).toBeGreaterThan(0.15)
+  }, 7_200_000)
+
   it('finds a backend that does not cut', async () => {
     await expect(contest(new Forgetful(), 20_000)).rejects.toThrow(/Property failed/)
   })
@@ -171,6 +178,60 @@ describe('evaluate', () => {
       }),
       { numRuns: 200 },
     )
+  })
+
+  it('relaxes the last refusal of what leaves a workspace, and no other, while it observes', () => {
+    const seen = new Map<string, number>()
+    const observe = observation(NOW_MS + 1)
+    fc.assert(
+      fc.property(scenario(20), (one) => {
+        walk(
+          one,
+          (plan, state, packet) => {
+            const observed = evaluate(plan, state, WS, packet, NOW_MS, EXACT_ENV)
+            const plain = evaluate(...unobserved(plan, state), WS, packet, NOW_MS, EXACT_ENV)
+            if (said(observed.verdict) !== said(plain.verdict)) {
+              if (observed.verdict.kind === 'drop') throw new Error(`refused while observed: ${said(plain.verdict)}`)
+              const { reason, clause, instead } = observed.verdict
+              expect(clause).toBe(observe.clause)
+              const from = packet.direction === 'from'
+              expect(from ? ['observed', 'flow'] : ['egress-reply', 'icmp-error']).toContain(reason)
+              // What goes out passes in the place of that refusal alone; what comes back was asked for.
+              if (from) expect(plain.verdict.reason).toBe('no-grant')
+              if (reason === 'observed') expect(instead).toBe('no-grant')
+              seen.set(reason, (seen.get(reason) ?? 0) + 1)
+            }
+            return observed.state
+          },
+          (plan) => withObserve(plan, observe),
+        )
+      }),
+      { numRuns: 400 },
+    )
+    // Otherwise nothing was tried.
+    for (const reason of ['observed', 'flow', 'egress-reply']) expect(seen.get(reason)).toBeGreaterThan(20)
+  })
+
+  it('is after the end of observing what it is without', () => {
+    let ended = 0
+    const observe = observation(NOW_MS + 1)
+    fc.assert(
+      fc.property(scenario(20), (one) => {
+        walk(
+          one,
+          (plan, state, packet) => {
+            const after = evaluate(plan, state, WS, packet, NOW_MS + 1, EXACT_ENV)
+            const plain = evaluate(...unobserved(plan, state), WS, packet, NOW_MS + 1, EXACT_ENV)
+            expect(said(after.verdict)).toBe(said(plain.verdict))
+            if (state.flows.size > unobserved(plan, state)[1].flows.size) ended++
+            return evaluate(plan, state, WS, packet, NOW_MS, EXACT_ENV).state
+          },
+          (plan) => withObserve(plan, observe),
+        )
+      }),
+      { numRuns: 400 },
+    )
+    expect(ended).toBeGreaterThan(100)
   })
 
   it('creates a flow only with an allowed packet', () => {

@@ -5,10 +5,10 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { formatIp } from '../../base/ip.js'
 import { DROP_REASONS } from '../../plan/state.js'
-import type { Denial, DenialBatch } from '../backend.js'
+import { type Denial, type DenialBatch, type Sighting, sightingOf } from '../backend.js'
 import { ebpfFault } from './errors.js'
 import type { Fence } from './fence.js'
-import { addressAt, COUNTS_AFTER_REASONS, STRUCTS } from './layout.js'
+import { addressAt, COUNTS_AFTER_REASONS, STRUCTS, TOLD } from './layout.js'
 import { errnoName } from './native.js'
 import { readCounts } from './observe.js'
 import type { Tenants } from './tenants.js'
@@ -36,7 +36,7 @@ export function drainDenials(
         if (got < 0) throw ebpfFault('EBPF_KERNEL', { what: 'draining events', errno: errnoName(got) })
         const lost = lostSoFar(fence)
         if (got > 0 || lost !== lostBefore)
-          deliver({ denials: denialsOf(fence, tenants, records, got), lost: Number(lost - lostBefore) })
+          deliver({ ...toldOf(fence, tenants, records, got), lost: Number(lost - lostBefore) })
         lostBefore = lost
         if (got > 0) await wait(PAUSE_MS)
       }
@@ -60,22 +60,30 @@ function lostSoFar(fence: Fence): bigint {
   return row('events-unsent') + row('events-full')
 }
 
-function denialsOf(fence: Fence, tenants: Tenants, records: Buffer, count: number): Denial[] {
+function toldOf(
+  fence: Fence,
+  tenants: Tenants,
+  records: Buffer,
+  count: number,
+): Pick<DenialBatch, 'denials' | 'observed'> {
   const { size, fields } = STRUCTS.fence_event
   const nowMs = Date.now()
   const nowNs = fence.native.bootNs()
   const view = new DataView(records.buffer, records.byteOffset, records.byteLength)
-  return Array.from({ length: count }, (_, i): Denial => {
+  const denials: Denial[] = []
+  const observed: Sighting[] = []
+  for (let i = 0; i < count; i++) {
     const at = i * size
     const family = records.readUInt8(at + fields.family)
     const protocol = records.readUInt8(at + fields.protocol)
     const ported = protocol === 6 || protocol === 17
     const address = (field: number): string =>
       family === 4 || family === 6 ? formatIp(addressAt(view, at + field, family)) : ''
-    return {
+    const told = records.readUInt8(at + fields.direction)
+    const denial: Denial = {
       atMs: nowMs - Number(nowNs - records.readBigUInt64LE(at + fields.at_ns)) / 1e6,
       workspace: tenants.nameOf(records.readUInt32LE(at + fields.tenant)) ?? '',
-      direction: records.readUInt8(at + fields.direction) === 0 ? 'from' : 'to',
+      direction: told === TOLD.to || told === TOLD.answered ? 'to' : 'from',
       reason: DROP_REASONS[records.readUInt8(at + fields.reason)] ?? 'malformed',
       protocol,
       source: address(fields.source),
@@ -88,5 +96,8 @@ function denialsOf(fence: Fence, tenants: Tenants, records: Buffer, count: numbe
         : {}),
       generation: Number(records.readBigUInt64LE(at + fields.word) >> 1n),
     }
-  })
+    if (told === TOLD.observed || told === TOLD.answered) observed.push(sightingOf(denial))
+    else denials.push(denial)
+  }
+  return { denials, ...(observed.length > 0 ? { observed } : {}) }
 }

@@ -168,14 +168,17 @@ const bookOf = (program: EbpfProgram, placements: readonly Placement[]): Book =>
 function recordsOf(program: EbpfProgram, placements: readonly Placement[], bootNs: bigint): Buffer {
   const { size, fields } = STRUCTS.fence_workspace
   const records = Buffer.alloc(placements.length * size)
-  const leftMs = Math.max(0, program.expiresAtMs - Date.now())
+  const nowMs = Date.now()
+  const atBoot = (ms: number): bigint => bootNs + BigInt(Math.max(0, ms - nowMs)) * MS
   for (const [i, placement] of placements.entries()) {
     const workspace = program.workspaces[i]
     if (!workspace) continue
     records.set(workspace.record, i * size)
     const view = viewOf(records.subarray(i * size, (i + 1) * size))
     view.setUint32(fields.tenant, placement.tenant, true)
-    if (workspace.suspendsOnExpiry) view.setBigUint64(fields.deadline_ns, bootNs + BigInt(leftMs) * MS, true)
+    if (workspace.suspendsOnExpiry) view.setBigUint64(fields.deadline_ns, atBoot(program.expiresAtMs), true)
+    if (workspace.observedUntilMs !== undefined)
+      view.setBigUint64(fields.observe_ns, atBoot(workspace.observedUntilMs), true)
   }
   return records
 }

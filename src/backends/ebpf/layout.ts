@@ -7,7 +7,7 @@ import { hex } from '../../base/bytes.js'
 import type { Ip } from '../../base/ip.js'
 import type { Protocol } from '../../policy/model.js'
 
-export const FENCE_LAYOUT = 2
+export const FENCE_LAYOUT = 3
 export const SLOTS = 2
 export const MAX_TENANTS = 8192
 /** Flows that one workspace may hold, by how many there are. */
@@ -26,7 +26,7 @@ export const STRUCTS = {
   fence_range: { size: 8, fields: { from: 0, to: 2, grant: 4 } },
   fence_class_key: { size: 24, fields: { bits: 0, family: 4, address: 8 } },
   fence_workspace: {
-    size: 128,
+    size: 152,
     fields: {
       index: 0,
       tenant: 4,
@@ -43,6 +43,8 @@ export const STRUCTS = {
       mac: 112,
       gateway_mac: 118,
       exact6_mask: 124,
+      observe_ns: 128,
+      observe: 136,
     },
   },
   fence_tenant: { size: 16, fields: { epoch: 0, flags: 8 } },
@@ -63,6 +65,7 @@ export const STRUCTS = {
       direction: 60,
       basis: 61,
       closed: 62,
+      answered: 63,
     },
   },
   fence_learned_key: { size: 24, fields: { address: 0, tenant: 16, port: 20, protocol: 22, family: 23 } },
@@ -121,11 +124,21 @@ export const ALLOW_REASONS = [
   'icmp-error',
   'egress-reply',
   'ingress-grant',
+  'observed',
 ] as const
 /** Order of `enum fence_refusal`. */
 export const REFUSALS = ['silent', 'tcp-reset', 'icmp-prohibited'] as const
 /** Rows of `counts` after one for each drop reason. */
-export const COUNTS_AFTER_REASONS = ['flows-full', 'events-unsent', 'events-full', 'refusals-unsent'] as const
+export const COUNTS_AFTER_REASONS = [
+  'flows-full',
+  'events-unsent',
+  'events-full',
+  'refusals-unsent',
+  'observed',
+] as const
+
+/** Order of `enum fence_told`: what the `direction` of an event says. */
+export const TOLD = { from: 0, to: 1, observed: 2, answered: 3 } as const
 
 export const VERDICT_MARK = 0x51c00000
 export const VERDICT_DROP = 0x100

@@ -47,6 +47,7 @@ export function lower(slice: PlanSlice): EbpfProgram {
       kind: at.slot.kind,
       interface: at.slot.interface,
       suspendsOnExpiry: at.onExpiry === 'suspend',
+      ...(at.network.observe ? { observedUntilMs: at.network.observe.untilMs } : {}),
       clauses: [...new Set<string>(at.network.names.map((rule) => rule.clause))].sort(),
       record: recordOf(at, index),
     }
@@ -280,6 +281,7 @@ function recordOf(at: WorkspacePlan, index: number): Uint8Array {
   }
   if (network.services.length > 0) flags |= HAS.services
   view.setUint32(fields.flags, flags, true)
+  if (network.observe) record.set(clauseOctets(network.observe.clause), fields.observe)
   return record
 }
 

@@ -24,6 +24,8 @@ export interface EbpfWorkspace {
   readonly kind: SlotKind
   readonly interface: string
   readonly suspendsOnExpiry: boolean
+  /** Until when what nothing grants passes, milliseconds since 1970; the record holds the clause. */
+  readonly observedUntilMs?: number
   /** Ids of its name clauses, sorted: what learned grants may name. */
   readonly clauses: readonly string[]
   /** `struct fence_workspace` without the numbers of the machine. */

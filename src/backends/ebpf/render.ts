@@ -1,6 +1,7 @@
 // The program of one generation as text for people, golden files and audit: what each map will hold, in words. Deterministic;
 // every row of every map is there, so two programs with the same text do the same.
 
+import { formatInstant } from '../../base/instant.js'
 import { formatIp } from '../../base/ip.js'
 import { formatPorts } from '../../base/ports.js'
 import { grantId } from '../../plan/grants.js'
@@ -20,7 +21,7 @@ export function render(program: EbpfProgram): string {
     '',
     ...program.workspaces.map(
       (one, index) =>
-        `workspace ${index} ${one.workspace} at ${one.kind} ${one.interface}${one.suspendsOnExpiry ? ', ends with the bundle' : ''}`,
+        `workspace ${index} ${one.workspace} at ${one.kind} ${one.interface}${one.suspendsOnExpiry ? ', ends with the bundle' : ''}${one.observedUntilMs === undefined ? '' : `, observed until ${formatInstant(one.observedUntilMs)}`}`,
     ),
     '',
     ...exactLines(program),
