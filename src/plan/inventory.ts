@@ -2,6 +2,7 @@
 // It arrives signed; what is here is its meaning after verification.
 
 import type { WorkspaceId } from './model.js'
+import type { Subjects } from './subject.js'
 
 export type SlotKind = 'veth' | 'tap' | 'representor' | 'bridge-port' | 'cgroup'
 
@@ -40,6 +41,8 @@ export interface InventoryEntry {
   readonly slot: Slot
   /** Sorted by name; absent where there are none. */
   readonly volumes?: readonly Volume[]
+  /** Whose it is, for security events; no part of a plan. */
+  readonly subjects?: Subjects
 }
 
 export interface Inventory {

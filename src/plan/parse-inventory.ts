@@ -9,6 +9,7 @@ import { quote } from '../base/quote.js'
 import { nearest } from '../base/suggest.js'
 import { joinPath, type Place, readYaml, type YamlNode } from '../base/yaml.js'
 import type { Inventory, InventoryEntry, Slot, SlotKind, Volume } from './inventory.js'
+import { parseSubjects } from './parse-subjects.js'
 import { isVolumePath, overlapping } from './volume-path.js'
 
 export const INVENTORY_API_VERSION = 'sluice.dev/v1alpha1'
@@ -72,7 +73,7 @@ class Reader {
   }
 
   private entry(node: YamlNode, path: string): InventoryEntry {
-    const map = this.map(node, path, ['id', 'slot', 'mac', 'addresses', 'gateway', 'volumes'])
+    const map = this.map(node, path, ['id', 'slot', 'mac', 'addresses', 'gateway', 'volumes', 'subjects'])
     const workspace = this.text(map, node, path, 'id')
     if (workspace !== '' && !/^spiffe:\/\/[a-z0-9._-]+(\/[A-Za-z0-9._-]+)+$/.test(workspace))
       this.error(
@@ -120,7 +121,9 @@ class Reader {
       },
     }
     const volumes = map.has('volumes') ? this.volumes(map.get('volumes') as YamlNode, `${path}.volumes`) : []
-    return { workspace, slot, ...(volumes.length > 0 ? { volumes } : {}) }
+    const subjects = map.get('subjects')
+    const bound = subjects && parseSubjects(subjects, `${path}.subjects`, (...finding) => this.error(...finding))
+    return { workspace, slot, ...(volumes.length > 0 ? { volumes } : {}), ...(bound ? { subjects: bound } : {}) }
   }
 
   private volumes(node: YamlNode, path: string): Volume[] {

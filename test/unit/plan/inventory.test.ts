@@ -95,4 +95,41 @@ describe('inventory', () => {
     expect(notes.map((note) => note.code)).toEqual(['not-distinct', 'not-distinct', 'not-distinct', 'not-distinct'])
     expect(notes[0]?.say).toContain('belongs to workspaces[0] already')
   })
+
+  it('binds a workspace to whoever it belongs to, in the identifiers of security events', () => {
+    const bound = `${GOOD}    subjects:
+      user: [{format: email, email: Jane@Example.com}, {format: iss_sub, iss: "https://idp.example.com/", sub: jane}]
+      session: [{format: opaque, id: s-1}]
+`
+    const { inventory, notes } = parseInventory(utf8(bound), 'inventory.yaml')
+    expect(notes).toEqual([])
+    expect(inventory?.entries[0]?.subjects).toEqual({
+      user: [
+        '{"email":"jane@example.com","format":"email"}',
+        '{"format":"iss_sub","iss":"https://idp.example.com/","sub":"jane"}',
+      ],
+      session: ['{"format":"opaque","id":"s-1"}'],
+    })
+  })
+
+  it.each([
+    ['in a word', 'jane', ['11:15 bad-type workspaces[0].subjects']],
+    ['under no member', '{usr: []}', ['11:16 unknown-key workspaces[0].subjects.usr']],
+    ['of none', '{user: []}', ['11:22 bad-type workspaces[0].subjects.user']],
+    ['of a name alone', '{user: [jane]}', ['11:23 bad-type workspaces[0].subjects.user[0]']],
+    [
+      'of an unknown format',
+      '{user: [{format: mail, mail: j}]}',
+      ['11:23 bad-value workspaces[0].subjects.user[0].format'],
+    ],
+    ['of half a format', '{user: [{format: iss_sub, iss: a}]}', ['11:23 bad-value workspaces[0].subjects.user[0]']],
+    [
+      'of more than a format',
+      '{user: [{format: email, email: a, id: b}]}',
+      ['11:23 bad-value workspaces[0].subjects.user[0]'],
+    ],
+    ['of a number', '{user: [{format: opaque, id: 4711}]}', ['11:23 bad-type workspaces[0].subjects.user[0]']],
+  ])('refuses an owner %s', (_name, subjects, expected) => {
+    expect(codes(`${GOOD}    subjects: ${subjects}\n`)).toEqual(expected)
+  })
 })
