@@ -6,7 +6,7 @@
 
 import { join } from 'node:path'
 import { utf8 } from '../base/bytes.js'
-import type { Digest } from '../base/digest.js'
+import { type Digest, digestOf } from '../base/digest.js'
 import { decodePlan } from '../plan/codec.js'
 import type { Plan } from '../plan/model.js'
 import { decodeTenures, encodeTenures, type Tenure } from './attach-record.js'
@@ -109,7 +109,8 @@ export class Store {
     const bytes = this.bytes(name)
     if (!bytes) throw this.damaged(name, 'the file is missing')
     try {
-      const plan = decodePlan(bytes, digest)
+      // The same plan, written again: nobody is to hold a large one twice.
+      const plan = held && digestOf(bytes) === digest ? held.plan : decodePlan(bytes, digest)
       // Written between the two looks: the next question reads it again.
       if (stamp !== undefined) this.held.set(digest, { stamp, plan })
       for (const old of [...this.held.keys()].slice(0, -PLANS_HELD)) this.held.delete(old)

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Fact, FlowEnds, PolicyContext } from '../audit/fact.js'
 import { EMPTY_FOLD, type FoldContext, type FoldState, foldDenials } from '../audit/fold.js'
 import type { DenialBatch, FileDenialBatch, Observed } from '../backends/backend.js'
-import type { Grant, Plan, WorkspacePlan } from '../plan/model.js'
+import type { Grant, GrantId, Plan, WorkspaceId, WorkspacePlan } from '../plan/model.js'
 import { policyContext, workspaceContext } from './context.js'
 import type { AgentNode } from './node.js'
 import type { OpenBackend } from './transaction.js'
@@ -63,10 +63,11 @@ export async function watch(
 class Eye {
   private batch: DenialBatch = { denials: [], lost: 0 }
   private fold: FoldState = EMPTY_FOLD
-  private counted: ReadonlyMap<string, { readonly packets: bigint; readonly bytes: bigint }> | undefined
+  private counted: Totals | undefined
   private files: FileDenialBatch = { denials: [], lost: 0 }
   private unsubscribe: (() => Promise<void>)[] = []
   private readonly context: FoldContext
+  private readonly clauseNames: ReadonlyMap<string, string>
 
   constructor(
     private readonly node: AgentNode,
@@ -79,6 +80,7 @@ class Eye {
       policies: new Map(live ? [[live.generation, policyContext(live)]] : []),
       workspaces: new Map(plan?.workspaces.map(({ workspace }) => [workspace, workspaceContext(plan, workspace)])),
     }
+    this.clauseNames = new Map(plan?.guarantees.map(({ clause, name }) => [clause, name]))
   }
 
   async open(): Promise<void> {
@@ -123,19 +125,16 @@ class Eye {
   /** A fact for each grant whose counters moved since the last look. */
   async allowed(policy: PolicyContext): Promise<readonly Fact[]> {
     const now = totals((await this.backend.driver.observe()).counters)
-    const before = this.counted
+    const news = newsOf(this.counted, now)
     this.counted = now
     const facts: Fact[] = []
-    for (const entry of this.plan?.workspaces ?? [])
-      for (const grant of [...entry.network.egress, ...entry.network.ingress]) {
-        const key = `${entry.workspace} ${grant.id}`
-        const [is, was] = [now.get(key), before?.get(key)]
-        // A counter that went back was made anew: all of it is news.
-        const packets = is && was && is.packets >= was.packets ? is.packets - was.packets : (is?.packets ?? 0n)
-        const bytes = is && was && is.packets >= was.packets ? is.bytes - was.bytes : (is?.bytes ?? 0n)
-        if (packets > 0n)
-          facts.push(this.moved(entry, grant, policy, { packets: Number(packets), bytes: Number(bytes) }))
+    for (const entry of this.plan?.workspaces ?? []) {
+      const traffic = news.get(entry.workspace)
+      for (const grant of traffic ? [...entry.network.egress, ...entry.network.ingress] : []) {
+        const moved = traffic?.get(grant.id)
+        if (moved) facts.push(this.moved(entry, grant, policy, moved))
       }
+    }
     return facts
   }
 
@@ -146,7 +145,7 @@ class Eye {
     traffic: { readonly packets: number; readonly bytes: number },
   ): Fact {
     const [clause = ''] = grant.clauses
-    const clauseName = this.plan?.guarantees.find((row) => row.clause === clause)?.name ?? clause
+    const clauseName = this.clauseNames.get(clause) ?? clause
     return {
       kind: 'flow-allowed',
       atMs: this.node.nowMs(),
@@ -166,10 +165,40 @@ class Eye {
   }
 }
 
-const totals = (
-  counters: Observed['counters'],
-): ReadonlyMap<string, { readonly packets: bigint; readonly bytes: bigint }> =>
-  new Map(counters.map(({ workspace, grant, packets, bytes }) => [`${workspace} ${grant}`, { packets, bytes }]))
+interface Counted {
+  readonly packets: bigint
+  readonly bytes: bigint
+}
+interface Moved {
+  readonly packets: number
+  readonly bytes: number
+}
+/** By workspace, then by grant. */
+type Totals = ReadonlyMap<WorkspaceId, ReadonlyMap<GrantId, Counted>>
+
+function totals(counters: Observed['counters']): Totals {
+  const all = new Map<WorkspaceId, Map<GrantId, Counted>>()
+  for (const { workspace, grant, packets, bytes } of counters) {
+    const mine = all.get(workspace) ?? new Map<GrantId, Counted>()
+    all.set(workspace, mine.set(grant, { packets, bytes }))
+  }
+  return all
+}
+
+/** What was counted between two looks. A counter that went back was made anew: all of it is news. */
+function newsOf(before: Totals | undefined, now: Totals) {
+  const news = new Map<WorkspaceId, Map<GrantId, Moved>>()
+  for (const [workspace, grants] of now)
+    for (const [grant, is] of grants) {
+      const held = before?.get(workspace)?.get(grant)
+      const was = held && is.packets >= held.packets ? held : { packets: 0n, bytes: 0n }
+      if (is.packets === was.packets) continue
+      const mine = news.get(workspace) ?? new Map<GrantId, Moved>()
+      const moved = { packets: Number(is.packets - was.packets), bytes: Number(is.bytes - was.bytes) }
+      news.set(workspace, mine.set(grant, moved))
+    }
+  return news
+}
 
 /** A counter knows its grant and not single peers: the peer is the first address of the prefix, and the grant says the rest. */
 function endsOf(entry: WorkspacePlan, grant: Grant): FlowEnds {
