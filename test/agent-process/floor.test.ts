@@ -3,7 +3,7 @@
 // units as they are in deploy/systemd, as far as the kernel's own rights go.
 
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -18,14 +18,22 @@ const BOTH = [ID, ID2]
 const PATIENT = 300_000
 const UNITS = repositoryPath('deploy/systemd')
 
-/** `setpriv` with the rights that a unit leaves. */
-function rightsOf(unit: string): readonly string[] {
+/** `setpriv` with the rights that a unit leaves, and where the filter can be built, the rest of its sandbox. */
+function rightsOf(unit: string, writable: string): readonly string[] {
   const text = readFileSync(join(UNITS, unit), 'utf8')
   const names = /^CapabilityBoundingSet=(.+)$/m.exec(text)?.[1] ?? ''
   const kept = names.split(' ').map((name) => `+${name.replace('CAP_', '').toLowerCase()}`)
   expect(text).toContain('NoNewPrivileges=yes')
-  return ['setpriv', '--no-new-privs', '--inh-caps', '-all', '--bounding-set', ['-all', ...kept].join(',')]
+  const rights = ['setpriv', '--inh-caps', '-all', '--bounding-set', ['-all', ...kept].join(',')]
+  if (!SANDBOX) return [...rights, '--no-new-privs']
+  return [...rights, 'python3', repositoryPath('test/support/agent/under-unit.py'), join(UNITS, unit), writable]
 }
+
+/** The lists of system calls are systemd's own, and their numbers those of this processor. */
+const SANDBOX =
+  process.arch === 'x64' &&
+  existsSync('/usr/bin/systemd-analyze') &&
+  existsSync('/usr/include/x86_64-linux-gnu/asm/unistd_64.h')
 
 labSuite('a node that boots', () => {
   let lab: Lab
@@ -75,7 +83,7 @@ labSuite('a node that boots', () => {
     timeout: PATIENT,
   }, async () => {
     await agent.publish(1, [OUT.git], BOTH)
-    agent.launcher = rightsOf('sluice-agent.service')
+    agent.launcher = rightsOf('sluice-agent.service', agent.operator.directory)
     agent.start()
     await agent.told('active')
     expect(await both()).toEqual(['connected', 'reset'])
@@ -88,7 +96,7 @@ labSuite('a node that boots', () => {
     await reboot()
     expect(await both()).toEqual(['connected', 'connected'])
     renameSync(agent.path('root.json'), agent.path('root.away'))
-    const laid = await floor(rightsOf('sluice-floor.service'))
+    const laid = await floor(rightsOf('sluice-floor.service', agent.operator.directory))
     expect(laid.stderr).toBe('')
     expect(laid).toMatchObject({
       exit: 0,
@@ -154,7 +162,7 @@ labSuite('a node that boots', () => {
 })
 
 describe('the systemd units', () => {
-  for (const name of readdirSync(UNITS).filter((one) => one.endsWith('.service')))
+  for (const name of readdirSync(UNITS).filter((one) => /\.(service|socket)$/.test(one)))
     it(`${name} is understood`, (context) => {
       try {
         execFileSync('systemd-analyze', ['--version'], { stdio: 'pipe' })
@@ -166,6 +174,12 @@ describe('the systemd units', () => {
         // The program is not installed here, and `verify` looks for it.
         const text = readFileSync(join(UNITS, name), 'utf8').replaceAll('/usr/bin/sluice', '/bin/true')
         writeFileSync(join(folder, name), text)
+        // A socket is verified with the service that it starts.
+        if (name.endsWith('.socket'))
+          writeFileSync(
+            join(folder, name.replace('.socket', '.service')),
+            '[Unit]\nDescription=Stands for it\n[Service]\nExecStart=/bin/true\n',
+          )
         const said = execFileSync('sh', ['-c', `systemd-analyze verify ${folder}/${name} 2>&1`], { encoding: 'utf8' })
         expect(said).toBe('')
       } finally {
