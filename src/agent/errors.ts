@@ -282,6 +282,12 @@ export const AGENT_FAULTS = {
     remedy:
       'Run `sluice doctor`. Until the agent runs, slots of these backends are fenced by nothing: start what uses them after it.',
   },
+  AGENT_KILL: {
+    reaction: 'retry',
+    say: (d: { group: string }) => `what runs in ${quote(d.group, 255)} cannot be ended`,
+    remedy:
+      'The fence holds. It is tried again; Linux 5.14 or later and a cgroup hierarchy that the agent may write to are needed (cgroup.kill).',
+  },
   AGENT_CANARY: {
     reaction: 'retry',
     say: (d: { step: string }) => `the canary attachment failed at ${d.step}`,

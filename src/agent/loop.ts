@@ -42,6 +42,8 @@ export type LoopLine =
       readonly by: string
       readonly elapsedMs: number
       readonly failed: boolean
+      /** Whom it was about, where it names one. */
+      readonly workspace?: string
     }
   | { readonly kind: 'failed'; readonly during: Command['kind'] | 'sweep'; readonly error: unknown }
   | { readonly kind: 'drift'; readonly drift: readonly string[] }
@@ -95,7 +97,8 @@ export class Loop {
       } finally {
         this.begun.delete(command)
         const elapsedMs = this.effects.monotonicMs() - startMs
-        this.effects.tell({ kind: 'carried', command: kind, by, elapsedMs, failed })
+        const about = 'workspace' in command ? { workspace: command.workspace } : {}
+        this.effects.tell({ kind: 'carried', command: kind, by, elapsedMs, failed, ...about })
       }
     })
   }

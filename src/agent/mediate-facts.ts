@@ -2,6 +2,7 @@
 
 import type { Fact, PolicyContext, WorkspaceContext } from '../audit/fact.js'
 import type { Client, Told } from '../dns/events.js'
+import type { NameAsked } from '../findings/sight.js'
 
 export interface NameContext {
   readonly policy?: PolicyContext
@@ -34,6 +35,21 @@ function factOf(event: Told, context: NameContext): Fact {
     }
   }
 }
+
+/** A question as detectors of findings look at it. */
+export const questionOf = (
+  client: Client,
+  name: string,
+  rcode: string,
+  atMs: number,
+  context: NameContext,
+): NameAsked => ({
+  kind: 'name-asked',
+  atMs,
+  workspace: context.workspace(client.workspace ?? ''),
+  ...(context.policy ? { policy: context.policy } : {}),
+  ...{ name, rcode },
+})
 
 const endsOf = ({ address, port, server, transport }: Client) => ({
   source: address.replace(/%.*$/, ''),

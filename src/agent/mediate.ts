@@ -5,12 +5,14 @@
 
 import { join } from 'node:path'
 import { decodeUtf8, utf8 } from '../base/bytes.js'
+import type { Client } from '../dns/events.js'
 import { Mediator } from '../dns/mediator.js'
 import { encodeMemory, recall } from '../dns/memory.js'
 import type { Upstream } from '../dns/model.js'
+import type { NameAsked } from '../findings/sight.js'
 import type { LearnedGrant } from '../plan/model.js'
 import { NODE_FILES, replaceFile, type StateFiles } from './files.js'
-import { nameFacts } from './mediate-facts.js'
+import { nameFacts, questionOf } from './mediate-facts.js'
 import { RecordWatch } from './mediate-record.js'
 import type { AgentNode } from './node.js'
 import type { OpenBackends } from './transaction.js'
@@ -30,6 +32,8 @@ export interface MediationHost {
   /** Something failed and is tried again. */
   readonly failed: (error: unknown) => void
   readonly files?: StateFiles
+  /** Hears of every question of a workspace. */
+  readonly asked?: (question: NameAsked) => void
 }
 
 /** Builds it; `start` it. What was lost of an earlier run's memory is told to `failed`. */
@@ -83,11 +87,18 @@ export function mediatorOf(host: MediationHost): Mediator {
         // The trail says by itself what it could not write.
         void node.emit(nameFacts(events, record.context()))
       },
+      ...(host.asked ? { asked: questions(host.asked, record, node.nowMs) } : {}),
       failed: host.failed,
     },
     { wildcardNames: host.wildcardNames },
   )
 }
+
+const questions =
+  (asked: NonNullable<MediationHost['asked']>, record: RecordWatch, nowMs: () => number) =>
+  (client: Client, name: string, rcode: string): void => {
+    asked(questionOf(client, name, rcode, nowMs(), record.context()))
+  }
 
 /** What cannot be read is as if it were not there: nothing is learnt from it. */
 export function readMemory(files: StateFiles, file: string): string | undefined {

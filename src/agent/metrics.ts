@@ -66,6 +66,10 @@ export function createMetrics(sources: MetricsSources): Metrics {
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
     ['command', 'outcome'],
   )
+  const findings = counter('sluice_findings_total', 'Findings that were told, updates left out.', [
+    'finding',
+    'reaction',
+  ])
   gauges(registry, sources)
   nameMetrics(registry, () => sources.names?.())
   sinkMetrics(registry, () => sources.sinks?.() ?? [])
@@ -99,6 +103,9 @@ export function createMetrics(sources: MetricsSources): Metrics {
     },
     'quarantine-set': ({ elapsedMs }) => {
       quarantine.observe(Math.max(0, elapsedMs) / 1_000)
+    },
+    finding: ({ finding, reaction, news }) => {
+      if (news === 'created') findings.inc({ finding, reaction })
     },
     'audit-lost': ({ cause, lost }) => {
       if (cause === 'unreported') unreported.inc(lost)

@@ -29,6 +29,7 @@ import { ofLoop, ofSink, ofStory, type Spoken } from './agent-lines.js'
 import { portsOf } from './api.js'
 import { callsOf } from './calls.js'
 import { hostDecisions } from './decisions.js'
+import { callOf, hostFindings } from './findings.js'
 import { hostMediator, MEDIATE_LOCK } from './mediate.js'
 import { newCommandId, openAgentNode, type Surroundings } from './node.js'
 import { socketOf } from './remote.js'
@@ -63,10 +64,18 @@ export async function runAgent(around: Surroundings, config: Configured, request
     sinks: () => sinks?.status() ?? [],
     nowMs,
   })
-  const emit = (facts: readonly Fact[]): Promise<void> => {
+  const tellTrail = (facts: readonly Fact[]): Promise<void> => {
     metrics.told(facts)
     return trail.emit(facts)
   }
+  const commandId = () => newCommandId(around)
+  const findings = hostFindings({
+    ...{ config, store: opened.node.store, trail, loop: () => loop, nowMs, commandId, tell: tellTrail },
+    failed: (error) => {
+      say({ level: 'error', event: 'finding-failed', detail: { why: causeChain(error).join(': ') } })
+    },
+  })
+  const emit = (facts: readonly Fact[]): Promise<void> => tellTrail(findings.telling(facts))
   /** The root may have been followed, and its chains are judged by the time. */
   const current = async (fencing = false) => {
     const { root, digest } = await (fencing ? openForFencing : openTrustRoot)(config.trustRoot, nowMs())
@@ -80,7 +89,6 @@ export async function runAgent(around: Surroundings, config: Configured, request
     say({ level: 'error', event: 'trust-root', detail: { code: error.code, why: causeChain(error).join(': ') } })
     await tellRefused({ ...opened.node, emit }, error)
   })
-  const commandId = () => newCommandId(around)
   const onlookers = new Set<(facts: readonly Fact[]) => void>()
   let mediator: Mediator | undefined
   let sinks: Sinks | undefined
@@ -95,6 +103,8 @@ export async function runAgent(around: Surroundings, config: Configured, request
     if (line.kind === 'whole') api?.setReady(true)
     if (line.kind !== 'carried') return
     metrics.ran(line.command, line.elapsedMs, line.failed)
+    const call = callOf(line, nowMs())
+    if (call) findings.seen(call)
     if (line.command === 'repair' && !line.failed) api?.setReady(true)
   }
   const told = (line: ServeLine): void => {
@@ -133,6 +143,7 @@ export async function runAgent(around: Surroundings, config: Configured, request
       ...{ loop, node: reading, commandId, unwritten: trail.unwritten, onlookers },
       sinks: statusOfSinks,
     })
+      findings: () => findings.open(),
     const path = socketOf(config)
     const handed = handedSocket(around.environment, process.pid, path)
     socket = await serveSocket(path, calls, process.getuid?.() ?? 0, handed)
@@ -144,7 +155,12 @@ export async function runAgent(around: Surroundings, config: Configured, request
       }
       // The drivers are this process's own: they know every generation that the loop makes live.
       const backends = async () => opened.node.backends
-      mediator = hostMediator(config.dns, { node: { store, emit, nowMs }, backends, failed })
+      mediator = hostMediator(config.dns, {
+        ...{ node: { store, emit, nowMs }, backends, failed },
+        asked: (question) => {
+          findings.seen(question)
+        },
+      })
       await mediator.start()
     }
     if (config.api) {
@@ -183,12 +199,14 @@ export async function runAgent(around: Surroundings, config: Configured, request
       ...(config.source && transport ? { source: { config: config.source, transport } } : {}),
     }
     await serveAgent(served, signal)
+    findings.start()
   } finally {
     await http?.close()
     await api?.close()
     await socket?.close()
     await mediator?.stop()
     unlockNames?.()
+    await findings.close()
     await decisions.stop()
     transport?.close()
     await opened.close()

@@ -11,6 +11,7 @@ import type { Calls } from '../api/socket-server.js'
 import type { Fact } from '../audit/fact.js'
 import type { SinkStatus } from '../audit/sinks/terms.js'
 import type { BundleBytes } from '../bundle/model.js'
+import type { OpenFinding } from '../cli/host-findings.js'
 import type { ApplyRequest, AttachRequest, DetachRequest, QuarantineRequest, Refused } from '../cli/host.js'
 import { isWatched, slotOf } from './node.js'
 
@@ -21,11 +22,13 @@ export interface Asked {
   readonly unwritten: () => string | undefined
   /** undefined: there are none. */
   readonly sinks: () => readonly SinkStatus[] | undefined
+  /** Causes of findings that are not over. */
+  readonly findings: () => readonly OpenFinding[]
   /** What the agent sees, for whoever looks on. */
   readonly onlookers: Set<(facts: readonly Fact[]) => void>
 }
 
-export function callsOf({ loop, node, commandId, unwritten, sinks, onlookers }: Asked): Calls {
+export function callsOf({ loop, node, commandId, unwritten, sinks, findings, onlookers }: Asked): Calls {
   const made = (peer: Peer) => ({ by: `user:${userName(peer.uid)}`, commandId: commandId() })
   return {
     apply: (given, { peer }) => {
@@ -54,7 +57,7 @@ export function callsOf({ loop, node, commandId, unwritten, sinks, onlookers }: 
       loop.run<'tend'>({ kind: 'tend', ...made(peer), ...(given ? { freshness: given as Uint8Array } : {}) }),
     status: async () => {
       const found = sinks()
-      return { ...(await status(await node())), ...(found ? { sinks: found } : {}) }
+      return { ...(await status(await node())), ...(found ? { sinks: found } : {}), findings: findings() }
     },
     live: async () => livePlan(await node()),
     watch: (_given, { signal, tell }) => {

@@ -51,7 +51,7 @@ export async function mediate(
 /** A mediator as `agent.yaml` asks for, not started yet; who hosts it names the node. Throws AGENT_CONFIG_READ. */
 export const hostMediator = (
   dns: NonNullable<Configured['dns']>,
-  host: Pick<MediationHost, 'node' | 'backends' | 'failed'>,
+  host: Pick<MediationHost, 'node' | 'backends' | 'failed' | 'asked'>,
 ): Mediator =>
   mediatorOf({
     ...host,

@@ -2,6 +2,7 @@
 // (host.ts). Nothing here is checked again.
 
 import type { BackendName } from '../plan/model.js'
+import type { ConfiguredFindings } from './host-findings.js'
 import type { ConfiguredUpstream } from './host-names.js'
 import type { ConfiguredRetention, ConfiguredSink } from './host-sinks.js'
 
@@ -51,3 +52,4 @@ export interface Configured {
   readonly sinks?: readonly ConfiguredSink[]
   readonly heartbeatMs?: number
 }
+  readonly findings?: ConfiguredFindings

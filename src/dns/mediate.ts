@@ -45,6 +45,8 @@ export interface Ports {
   /** Milliseconds of a clock that never goes back, with a fraction. */
   readonly tickMs: () => number
   readonly tell: (event: NameEvent) => void
+  /** Every question with its answer's code, also those that nothing is told of. */
+  readonly asked?: (client: Client, name: string, rcode: Rcode) => void
 }
 
 /** From the question to the answer, everything included; clients give up after about five seconds. */
@@ -72,6 +74,7 @@ export class Story {
     const admission = admit(this.ports.standing(), { ...asking, workspace: client.workspace }, this.budgets)
     const reply = await this.carryOut(client, asking, admission)
     this.counters.replies.add(reply.rcode)
+    this.ports.asked?.(client, asking.name, reply.rcode)
     if (admission.kind !== 'refused') this.counters.answers.add(this.ports.tickMs() - startedMs)
     return reply
   }

@@ -12,7 +12,7 @@ import { CounterSet, type Counters } from './counters.js'
 import { type Client, EventFold, type NameEvent, type Told } from './events.js'
 import { Ledger } from './ledger.js'
 import { Listeners, whose } from './listeners.js'
-import { type Asking, hasBasis, type Reply, Story } from './mediate.js'
+import { type Asking, hasBasis, type Rcode, type Reply, Story } from './mediate.js'
 import type { Recalled } from './memory.js'
 import type { Upstream } from './model.js'
 import { GrantQueue } from './queue.js'
@@ -45,6 +45,8 @@ export interface MediatorPorts {
   readonly tickMs: () => number
   /** Takes what is to be put into the trail. Must not throw and is not waited for. */
   readonly tell: (events: readonly Told[]) => void
+  /** As in `Ports` of the story. */
+  readonly asked?: (client: Client, name: string, rcode: Rcode) => void
   /** A look or a write to disk failed; the next one tries again. */
   readonly failed: (error: unknown) => void
 }
@@ -104,6 +106,7 @@ export class Mediator {
         nowMs: ports.nowMs,
         tickMs: ports.tickMs,
         tell: (event) => this.take(event),
+        ...(ports.asked ? { asked: ports.asked } : {}),
       },
       this.ledger,
       this.budgets,

@@ -25,8 +25,14 @@ const MADE_UP: Technique = {
   subTechnique: { uid: 'T1568.002', name: 'Domain Generation Algorithms' },
 }
 
+/** Under one parent: names in front of it, and their labels with the bits of each. */
+interface Under {
+  readonly names: Recent
+  readonly labels: Recent
+}
+
 interface Known {
-  readonly parents: Kept<Recent>
+  readonly parents: Kept<Under>
   readonly missing: Recent
   readonly asked: SlidingCount
   readonly failed: SlidingCount
@@ -36,7 +42,10 @@ export function dnsEntropy(terms: FindingTerms['dnsEntropy']): Detector<'dns-ent
   const { windowMs, names, missing } = terms
   const workspaces = new Kept<Known>(MOST_SUBJECTS, () => ({
     // Enough of them to be beyond the limit, and not so many that their texts are a burden.
-    parents: new Kept(PARENTS, () => new Recent(windowMs, 4 * names)),
+    parents: new Kept(PARENTS, () => ({
+      names: new Recent(windowMs, 4 * names),
+      labels: new Recent(windowMs, 8 * names),
+    })),
     missing: new Recent(windowMs, 2 * missing),
     asked: new SlidingCount(windowMs),
     failed: new SlidingCount(windowMs),
@@ -58,17 +67,18 @@ function tunnelled(
   sight: NameAsked,
   parent: string,
   free: string,
-  under: Recent,
+  under: Under,
   { windowMs, names, bits }: FindingTerms['dnsEntropy'],
 ): readonly Sign<'dns-entropy'>[] {
   const { atMs } = sight
-  // The same name again carries nothing new.
-  if (!under.add(free, atMs, entropyBits(free))) return []
+  // The same name again carries nothing new, and neither does a label that was there before: a region, a service.
+  for (const label of free.split('.')) under.labels.add(label, atMs, entropyBits(label))
+  if (!under.names.add(free, atMs)) return []
   const sign = signOf(sight, parent)
-  const count = under.size(atMs)
-  const carried = Math.round(under.weight())
+  const count = under.names.size(atMs)
+  const carried = Math.round(under.labels.weight())
   if (count < names || carried < bits) return [sign]
-  const texts = under.words()
+  const texts = under.names.words()
   const characters = texts.reduce((sum, word) => sum + word.length, 0)
   const evidence = {
     reason: 'labels',
@@ -80,7 +90,7 @@ function tunnelled(
     last_names: texts.slice(-SHOWN).map((word) => `${word}.${parent}`),
   }
   const say = `${count} different names under ${parent} within ${windowMs / 1_000} s, ${carried} bits in their labels`
-  const firstAtMs = Math.max(atMs - windowMs, under.firstAtMs())
+  const firstAtMs = Math.max(atMs - windowMs, under.names.firstAtMs())
   return [{ ...sign, beyond: { say, firstAtMs, count, evidence, technique: TUNNEL } }]
 }
 

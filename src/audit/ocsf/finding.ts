@@ -70,6 +70,7 @@ export function detectionDraft(fact: FactOf<'finding'>, context: OcsfContext): D
 const REACTED = {
   observed: { action_id: 3, disposition_id: 15 },
   done: { action_id: 2, disposition_id: 4 },
+  fenced: { action_id: 2, disposition_id: 4 },
   failed: { action_id: 3, disposition_id: 27 },
 } as const
 

@@ -90,6 +90,12 @@ function describe({ host, paint }: Context, node: string, seen: NodeStatus): str
       (entry) => `quarantined: ${entry.workspace} since ${formatInstant(entry.atMs)} by ${entry.by}: ${entry.reason}\n`,
     )
     .join('')
+  const findings = (seen.findings ?? [])
+    .map(
+      (at) =>
+        `finding ${at.uid}: ${at.finding} of ${shown(at.cause)}, ${at.count} since ${formatInstant(at.firstAtMs)} (${at.reaction})\n`,
+    )
+    .join('')
   const drops = Object.entries(seen.drops).map(([reason, count]) => `${reason} ${count}`)
   return [
     `${paint(ink, words)}${expired}\n`,
@@ -98,6 +104,7 @@ function describe({ host, paint }: Context, node: string, seen: NodeStatus): str
     volumes,
     sinks,
     quarantines === '' ? '' : `\n${quarantines}`,
+    findings === '' ? '' : `\n${findings}`,
     seen.drift.map((finding) => `drift: ${finding}\n`).join(''),
     seen.unfinished ? 'an apply was cut short; the next one settles it\n' : '',
     drops.length === 0 ? '' : `denied packets: ${drops.join(', ')}\n`,
