@@ -142,8 +142,8 @@ export async function runAgent(around: Surroundings, config: Configured, request
     const calls = callsOf({
       ...{ loop, node: reading, commandId, unwritten: trail.unwritten, onlookers },
       sinks: statusOfSinks,
-    })
       findings: () => findings.open(),
+    })
     const path = socketOf(config)
     const handed = handedSocket(around.environment, process.pid, path)
     socket = await serveSocket(path, calls, process.getuid?.() ?? 0, handed)
@@ -198,15 +198,15 @@ export async function runAgent(around: Surroundings, config: Configured, request
       tell: told,
       ...(config.source && transport ? { source: { config: config.source, transport } } : {}),
     }
-    await serveAgent(served, signal)
     findings.start()
+    await serveAgent(served, signal)
   } finally {
     await http?.close()
     await api?.close()
     await socket?.close()
     await mediator?.stop()
-    unlockNames?.()
     await findings.close()
+    unlockNames?.()
     await decisions.stop()
     transport?.close()
     await opened.close()
