@@ -141,6 +141,7 @@ export async function runAgent(around: Surroundings, config: Configured, request
     const statusOfSinks = () => sinks?.status()
     const calls = callsOf({
       ...{ loop, node: reading, commandId, unwritten: trail.unwritten, onlookers },
+      decider: decisions.decider,
       sinks: statusOfSinks,
       findings: () => findings.open(),
     })

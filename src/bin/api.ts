@@ -12,10 +12,10 @@ import type { AgentPorts, Explained, Flow } from '../api/ports.js'
 import { followEvents } from '../audit/query.js'
 import { hex, utf8 } from '../base/bytes.js'
 import { parseIp } from '../base/ip.js'
-import type { Authority } from '../decide/authority.js'
 import { encodePlan } from '../plan/codec.js'
 import { explain, parsePacketQuestion } from '../plan/explain.js'
 import { EMPTY_STATE, EXACT_ENV } from '../plan/state.js'
+import { shownAuthority } from './decisions.js'
 
 export interface Behind {
   readonly loop: Loop
@@ -61,7 +61,7 @@ export function portsOf({ loop, node, commandId, name, eventsFile, release, cana
         bundleDigest: program.bundleDigest,
         generation: program.generation,
         attestation: utf8(attestation),
-        ...(authority ? { authority: shownAuthority(authority) } : {}),
+        ...shownAuthority(authority),
       }
     },
     quarantine: ({ id }, kind, workspace, reason) =>
@@ -83,13 +83,6 @@ export function portsOf({ loop, node, commandId, name, eventsFile, release, cana
     },
   }
 }
-
-const shownAuthority = ({ agentId, sponsor, taskId, expiresAtMs }: Authority) => ({
-  agentId,
-  sponsor,
-  taskId,
-  expiresAtMs,
-})
 
 async function answer(node: AgentNode, workspace: string, packet: string): Promise<Explained> {
   const { plan, generation, quarantined } = await livePlan(node)

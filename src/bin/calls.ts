@@ -2,6 +2,7 @@
 // in its own process when no agent is there. Commands go through the loop in their turn; questions read and change nothing.
 
 import { readFileSync } from 'node:fs'
+import type { Decider } from '../agent/decider.js'
 import type { Loop } from '../agent/loop.js'
 import type { AgentNode } from '../agent/node.js'
 import { livePlan, status } from '../agent/status.js'
@@ -11,14 +12,16 @@ import type { Calls } from '../api/socket-server.js'
 import type { Fact } from '../audit/fact.js'
 import type { SinkStatus } from '../audit/sinks/terms.js'
 import type { BundleBytes } from '../bundle/model.js'
-import type { OpenFinding } from '../cli/host-findings.js'
 import type { ApplyRequest, AttachRequest, DetachRequest, QuarantineRequest, Refused } from '../cli/host.js'
+import type { OpenFinding } from '../cli/host-findings.js'
+import { decided } from './decisions.js'
 import { isWatched, slotOf } from './node.js'
 
 export interface Asked {
   readonly loop: Loop
   readonly node: () => Promise<AgentNode>
   readonly commandId: () => string
+  readonly decider: Pick<Decider, 'answer'>
   readonly unwritten: () => string | undefined
   /** undefined: there are none. */
   readonly sinks: () => readonly SinkStatus[] | undefined
@@ -28,7 +31,7 @@ export interface Asked {
   readonly onlookers: Set<(facts: readonly Fact[]) => void>
 }
 
-export function callsOf({ loop, node, commandId, unwritten, sinks, findings, onlookers }: Asked): Calls {
+export function callsOf({ loop, node, commandId, decider, unwritten, sinks, findings, onlookers }: Asked): Calls {
   const made = (peer: Peer) => ({ by: `user:${userName(peer.uid)}`, commandId: commandId() })
   return {
     apply: (given, { peer }) => {
@@ -60,6 +63,7 @@ export function callsOf({ loop, node, commandId, unwritten, sinks, findings, onl
       return { ...(await status(await node())), ...(found ? { sinks: found } : {}), findings: findings() }
     },
     live: async () => livePlan(await node()),
+    decide: (given) => decided(decider, given),
     watch: (_given, { signal, tell }) => {
       const look = (facts: readonly Fact[]): void => {
         const seen = facts.filter(isWatched)

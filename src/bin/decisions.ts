@@ -3,6 +3,8 @@
 
 import { Decider } from '../agent/decider.js'
 import type { AgentNode } from '../agent/node.js'
+import type { Decided, DecideRequest } from '../cli/host-decisions.js'
+import type { Authority } from '../decide/authority.js'
 
 export interface DecisionsAround {
   readonly node: () => Promise<AgentNode>
@@ -41,4 +43,28 @@ export function hostDecisions({ node, sleep, failed }: DecisionsAround): {
       return running
     },
   }
+}
+
+/** One question of the command line. */
+export async function decided(decider: Pick<Decider, 'answer'>, given: unknown): Promise<Decided> {
+  const { workspace, text, audience, nonce } = given as DecideRequest
+  const { decision, program, authority, attestation } = await decider.answer({ workspace, text, audience, nonce })
+  const { generation, bundleDigest } = program
+  return { ...decision, generation, bundleDigest, ...shownAuthority(authority), attestation }
+}
+
+/** Without its scopes: they were judged, and are nobody else's affair. */
+export function shownAuthority(authority: Authority | undefined): Pick<Decided, 'authority'> {
+  if (!authority) return {}
+  const { agentId, sponsor, taskId, expiresAtMs } = authority
+  return { authority: { agentId, sponsor, taskId, expiresAtMs } }
+}
+
+/** The same without a running agent: from what the node has on record. */
+export function decideHere(node: AgentNode): (request: DecideRequest) => Promise<Decided> {
+  const decider = new Decider(
+    () => Promise.resolve(node),
+    () => performance.now(),
+  )
+  return (request) => decided(decider, request)
 }

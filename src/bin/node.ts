@@ -37,6 +37,7 @@ import { Fault } from '../base/fault.js'
 import type { Configured, NodeHandle, NodeOptions, NodeStatus, Watched } from '../cli/host.js'
 import type { SlotKind } from '../plan/inventory.js'
 import type { BackendName } from '../plan/model.js'
+import { decideHere } from './decisions.js'
 
 export const APPLY_LOCK = 'apply.lock'
 const EVENTS_LOCK = 'events.lock'
@@ -159,6 +160,7 @@ export async function openNode(around: Surroundings, config: Configured, options
     },
     status: async () => ({ ...(await status(node)), ...sinksOf(config) }),
     live: () => livePlan(node),
+    decide: decideHere(node),
     watch: (signal, tell) =>
       watch(node, signal, (facts) => {
         tell(facts.filter(isWatched))

@@ -59,6 +59,7 @@ function handleOf(around: Surroundings, agent: AgentConnection, path: string): N
     tend: (freshness) => call('tend', freshness ?? null),
     status: () => call('status', null),
     live: () => call('live', null),
+    decide: (request) => call('decide', request),
     watch: (signal, tell) =>
       agent.call('watch', null, {
         signal,

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type CanarySeen, runCanary } from '../agent/canary.js'
+import { questionDigest, verifyDecision } from '../agent/decision.js'
 import { agentFault } from '../agent/errors.js'
 import { makeEvidence, verifyEvidence } from '../agent/evidence.js'
 import { AGENT_PUBLIC_KEY } from '../agent/key.js'
@@ -18,6 +19,7 @@ import { Fault } from '../base/fault.js'
 import type { JwsKey } from '../bundle/jwk.js'
 import { parseTrustRoot } from '../bundle/root.js'
 import type { JournalPlace, WitnessHost } from '../cli/witness-host.js'
+import { readQuestion } from '../decide/read-question.js'
 import type { BackendName } from '../plan/model.js'
 import { openAgentNode, type Surroundings, trailOf } from './node.js'
 import { reconcileSinks } from './reconcile.js'
@@ -41,6 +43,12 @@ export const composeWitness = (around: Surroundings): WitnessHost => ({
     return { segment: closed.segment, events: count, lastSequence }
   },
   reconcileSinks: (config, asked) => reconcileSinks(around, config, asked),
+  verifyDecision: (token, keys, { question, ...asked }) => {
+    const read = question === undefined ? undefined : readQuestion(question)
+    if (typeof read === 'string') throw agentFault('AGENT_QUESTION', { why: read })
+    const digest = read === undefined ? {} : { question: questionDigest(read) }
+    return verifyDecision(token, trusted(keys), { ...asked, ...digest })
+  },
   verifyReceipt: (token, keys) => verifyReceipt(token, trusted(keys)),
   makeEvidence: async (config, asked) => {
     const { node, close } = await openAgentNode(around, config, { exclusive: false })

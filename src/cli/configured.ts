@@ -16,6 +16,8 @@ export interface Configured {
   readonly eventsFile: string
   readonly backends: readonly BackendName[]
   readonly attachInterfaces: readonly string[]
+  /** Who may ask about actions. */
+  readonly decisions?: { readonly registrations?: string; readonly required: boolean }
   /** For `tc-flower`. */
   readonly flower?: { readonly uplink?: string; readonly software: boolean }
   /** Absent: no DNS mediator. */
@@ -51,5 +53,5 @@ export interface Configured {
   readonly retention?: ConfiguredRetention
   readonly sinks?: readonly ConfiguredSink[]
   readonly heartbeatMs?: number
-}
   readonly findings?: ConfiguredFindings
+}

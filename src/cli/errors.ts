@@ -108,6 +108,17 @@ export const CLI_FAULTS = {
     say: () => 'a lift names the quarantine that it lifts, and nothing else does',
     remedy: 'Add --quarantine ID to a lift (`sluice status --json` shows it), and leave it out of a quarantine.',
   },
+  CLI_DECIDE_QUESTION: {
+    reaction: 'reject',
+    say: (d: { why: string }) => `there is nothing to decide: ${d.why}`,
+    remedy:
+      "Name one action, such as 'GET https://api.example.com/v1', or give the question as JSON with --question FILE.",
+  },
+  CLI_DECIDE_REFUSED: {
+    reaction: 'unsupported',
+    say: (d: { bundle: string }) => `${d.bundle} would not be activated on this machine, so nothing is decided by it`,
+    remedy: 'Look at `sluice plan`: it says which clauses are neither enforced here nor delegated.',
+  },
   CLI_EXPLAIN_QUESTION: {
     reaction: 'reject',
     say: (d: { why: string }) => `there is nothing to explain: ${d.why}`,

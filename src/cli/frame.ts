@@ -34,6 +34,8 @@ export interface Declared {
   /** Shell lines for the end of `--help`. */
   readonly examples: readonly string[]
   readonly declare?: (command: Command) => Command
+  /** What its group does when no other command of it is named. */
+  readonly isDefault?: true
   readonly run: (context: Context, positional: readonly string[], options: Options) => Promise<Outcome>
 }
 
@@ -47,7 +49,7 @@ export class Frame {
   /** Adds one command below `parent`. */
   add(parent: Command, declared: Declared): void {
     const command = parent
-      .command(declared.usage)
+      .command(declared.usage, { isDefault: declared.isDefault ?? false })
       .description(declared.summary)
       .option('--json', 'print one JSON document instead of text')
       .addHelpText('after', `\nExample:\n${declared.examples.map((line) => `  $ ${line}\n`).join('')}`)

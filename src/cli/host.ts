@@ -10,6 +10,7 @@ import type { SlotKind } from '../plan/inventory.js'
 import type { BackendName, Plan, PlanSource, WorkspaceId } from '../plan/model.js'
 import type { TrustDomain } from '../policy/model.js'
 import type { Configured } from './configured.js'
+import type { Decided, DecideRequest } from './host-decisions.js'
 import type { OpenFinding } from './host-findings.js'
 import type { Mediated, MediateRequest, NameExplained, NameQuestion } from './host-names.js'
 import type { SinkView } from './host-sinks.js'
@@ -379,6 +380,8 @@ export interface NodeHandle {
   /** Takes in a freshness statement and does what time asks for. */
   tend(freshness?: Uint8Array): Promise<Tended>
   status(): Promise<NodeStatus>
+  /** What the live policies say of one action. */
+  decide(request: DecideRequest): Promise<Decided>
   /** The plan on record, with the workspaces in quarantine; throws when there is none. */
   live(): Promise<{ readonly plan: Plan; readonly generation: number; readonly quarantined: readonly WorkspaceId[] }>
   /** Tells what is refused and allowed until the signal, or until another generation is live. */

@@ -18,6 +18,8 @@ import { bundlePull } from './commands/bundle-pull.js'
 import { bundlePush } from './commands/bundle-push.js'
 import { bundleSign } from './commands/bundle-sign.js'
 import { bundleVerify } from './commands/bundle-verify.js'
+import { decideAsk } from './commands/decide.js'
+import { decideVerify } from './commands/decide-verify.js'
 import { detachCommand } from './commands/detach.js'
 import { diffCommand } from './commands/diff.js'
 import { doctor } from './commands/doctor.js'
@@ -84,6 +86,11 @@ const GROUPS = [
   },
   { name: 'evidence', say: 'make and check signed evidence of the live fence', rows: [evidenceMake, evidenceVerify] },
   { name: 'receipt', say: 'check signed receipts of quarantines and lifts', rows: [receiptVerify] },
+  {
+    name: 'decide',
+    say: 'ask whether a workspace may do something, and check signed answers',
+    rows: [decideAsk, decideVerify],
+  },
   { name: 'policy', say: 'check policy documents', rows: [policyCheck] },
   { name: 'inventory', say: 'sign the list of workspaces of a node', rows: [inventorySign] },
   {

@@ -2,6 +2,7 @@
 // or signed by an agent, read and judged. `src/bin` composes them.
 
 import type { Configured } from './host.js'
+import type { DecisionStatementView } from './host-decisions.js'
 import type { SinkReconciled } from './host-sinks.js'
 
 /** Where a journal lies, and by which keys its seals count. */
@@ -121,6 +122,12 @@ export interface EvidenceView {
 }
 
 export interface WitnessHost {
+  /** untrusted: the token. `question` is what was asked, as JSON. */
+  readonly verifyDecision: (
+    token: string,
+    keys: { readonly file: string; readonly bytes: Uint8Array },
+    asked: { readonly audience: string; readonly nowMs: number; readonly question?: string; readonly nonce?: string },
+  ) => Promise<DecisionStatementView>
   verifyJournal(place: JournalPlace): Promise<JournalReport>
   /** Counts lines that are no events in `unreadable`. */
   queryJournal(eventsFile: string, filter: JournalFilter, unreadable: () => void): AsyncIterable<JournalEvent>
