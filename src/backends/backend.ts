@@ -38,6 +38,8 @@ export interface Observed {
   readonly volumes?: readonly VolumeSeen[]
   /** Denied packets by reason. */
   readonly drops: Readonly<Record<string, bigint>>
+  /** Flows that began although nothing grants them. Absent where nothing can be observed. */
+  readonly observed?: bigint
 }
 
 /** A volume as it is served, read back. */
@@ -219,8 +221,12 @@ export interface Driver<Program> {
   /** As `denials`, for operations on files. Absent where the backend serves none. */
   fileDenials?(deliver: (batch: FileDenialBatch) => void): Promise<() => Promise<void>>
   /** Delivers what programs of the workspaces did, until the returned function is called; the next batch waits for the promise.
-   * Absent where the backend sees no programs. */
-  activities?(deliver: (batch: ActivityBatch) => Promise<void>): Promise<() => Promise<void>>
+   * Calls `failed` once and delivers nothing more when that rejects, or nothing can be read; a batch that was not taken comes again
+   * with the next call. Absent where the backend sees no programs. */
+  activities?(
+    deliver: (batch: ActivityBatch) => Promise<void>,
+    failed: (error: unknown) => void,
+  ): Promise<() => Promise<void>>
   /** Calls back, until the returned function is called, when somebody else changed what the fence rests on: then `observe`
    * tells what, and another stage and commit repair it. Absent where nothing can be heard. */
   watch?(changed: () => void): () => void

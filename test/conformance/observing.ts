@@ -25,10 +25,10 @@ export const withObserve = (plan: Plan, observe: Observation | undefined): Plan 
 /** Ends between the sums of the generator's steps of time, with seconds to spare; the other never comes. */
 const ENDS = [NOW_MS + 235_000, NOW_MS + 100_000_000] as const
 
-/** One plan in four observes nothing, one ends soon, two go on. */
-export const observing = (plan: Plan): Plan => {
+/** One plan in four observes nothing, one until the first end, two until the second. */
+export const observing = (plan: Plan, ends: readonly [number, number] = ENDS): Plan => {
   const which = Number.parseInt(planDigest(plan).slice(7, 8), 16) % 4
-  const untilMs = ENDS[which === 1 ? 0 : 1]
+  const untilMs = ends[which === 1 ? 0 : 1]
   return withObserve(plan, which === 0 ? undefined : observation(untilMs))
 }
 

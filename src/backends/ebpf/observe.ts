@@ -39,7 +39,7 @@ export async function observe(
   const generation = Number(word >> 1n)
   const book = word === 0n ? undefined : readBook(fence, slot)
   const counts = readCounts(fence)
-  const drops = Object.fromEntries(
+  const { observed, ...drops } = Object.fromEntries(
     [...DROP_REASONS, ...COUNTS_AFTER_REASONS].map((reason, row) => [reason, counts[row] ?? 0n] as const),
   )
   if (!book)
@@ -61,6 +61,7 @@ export async function observe(
     drift: driftOf(fence, book, generation, patterns),
     counters: await countersOf(fence, book, slot),
     drops,
+    ...(observed === undefined ? {} : { observed }),
   }
 }
 

@@ -96,7 +96,8 @@ async function switchOver(
   for (let attempt = 0; ; attempt++) {
     try {
       const names = program.workspaces.map(({ interface: name }) => name)
-      const intact = await isIntact(session, record)
+      // What another version left may be whole and still lack a set of this one: the second try writes everything.
+      const intact = attempt === 0 && (await isIntact(session, record))
       if (!intact) await session.writer.run(scaffoldScript(session.options.attachInterfaces))
       addPairs(pairsOf(names))
       const links = await linkChanges(session, names, intact ? before.map(({ interface: name }) => name) : undefined)

@@ -3,7 +3,7 @@
 
 import { formatIp, type Ip } from '../../base/ip.js'
 import { DROP_REASONS, type DropReason } from '../../plan/state.js'
-import type { Denial, DenialBatch } from '../backend.js'
+import { type Denial, type DenialBatch, type Sighting, sightingOf } from '../backend.js'
 import { nftablesFault } from './errors.js'
 import { DENIAL_OCTETS, native, onPool, textAt } from './native.js'
 import { ipOf } from './octets.js'
@@ -33,10 +33,16 @@ export async function readDenials(
       const lost = new BigUint64Array(1)
       const count = await onPool(native().nflogDrain, out[0], records, BATCH, POLL_MS, lost)
       if (count === 0 && lost[0] === 0n) continue
-      const denials = Array.from({ length: count }, (_, i) =>
-        readDenial(records.subarray(i * DENIAL_OCTETS, (i + 1) * DENIAL_OCTETS), session.live),
-      ).filter((denial) => denial !== undefined)
-      deliver({ denials, lost: Number(lost[0] ?? 0n) })
+      const denials: Denial[] = []
+      const observed: Sighting[] = []
+      for (let i = 0; i < count; i++) {
+        const record = records.subarray(i * DENIAL_OCTETS, (i + 1) * DENIAL_OCTETS)
+        const denial = readDenial(record, session.live)
+        if (!denial) continue
+        if (isSighting(record)) observed.push(sightingOf(denial))
+        else denials.push(denial)
+      }
+      deliver({ denials, ...(observed.length > 0 ? { observed } : {}), lost: Number(lost[0] ?? 0n) })
       await new Promise((done) => setTimeout(done, GATHER_MS))
     }
   })()
@@ -49,12 +55,15 @@ export async function readDenials(
 
 const REASONS: ReadonlySet<string> = new Set(DROP_REASONS)
 
+/** `sluice:REASON:SIDE`, of which `o` and `a` are flows that passed (scaffold.ts, observedSample). */
+const isSighting = (record: Uint8Array): boolean => /:[oa]$/.test(textAt(record, 32, 32))
+
 /** One record of the native reader; undefined when it is not a packet of a workspace of ours. */
 export function readDenial(record: Uint8Array, live: LiveRecord | null): Denial | undefined {
   const view = new DataView(record.buffer, record.byteOffset, record.length)
   const [owner, reason = '', side] = textAt(record, 32, 32).split(':')
   if (owner !== 'sluice' || !REASONS.has(reason)) return undefined
-  const direction = side === 't' ? 'to' : 'from'
+  const direction = side === 't' || side === 'a' ? 'to' : 'from'
   const packet = readHeaders(record.subarray(80, 80 + view.getUint16(74, true)))
   if (!packet) return undefined
   const link = textAt(record, direction === 'from' ? 0 : 16, 16)

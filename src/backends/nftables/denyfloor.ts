@@ -22,7 +22,7 @@ export class DenyFloor {
 
   /** Knows what is guarded and takes over the program that stands already; changes nothing. */
   adopt(guarded: readonly Guarded[]): void {
-    this.guarded = guarded
+    this.guarded = guarded.map(({ interface: name, addresses }) => ({ interface: name, addresses }))
     if (listLinks().some(({ index }) => native().floorAttached(index) === 1)) this.opened()
   }
 
@@ -38,7 +38,8 @@ export class DenyFloor {
 
   /** Guards these interfaces and addresses, and stands on every interface there is. */
   guard(guarded: readonly Guarded[]): void {
-    this.guarded = guarded
+    // Whoever is guarded may come with a whole program, which is not to be kept.
+    this.guarded = guarded.map(({ interface: name, addresses }) => ({ interface: name, addresses }))
     this.sync()
   }
 

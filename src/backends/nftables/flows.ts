@@ -17,7 +17,8 @@ export interface LiveFlow {
   readonly mark: number
 }
 
-type Judged = Pick<NftWorkspace, 'addresses' | 'flowGrants' | 'services'> & {
+/** `observe` is not in the kernel: after a crash between a switch and its record, what was only observed is cut. */
+type Judged = Pick<NftWorkspace, 'addresses' | 'flowGrants' | 'services' | 'observe'> & {
   readonly clauses: readonly { readonly mark: number }[]
 }
 
@@ -30,7 +31,8 @@ class Judge {
   private indexed = false
 
   constructor(private readonly judged: Judged) {
-    this.marks = new Set(judged.clauses.map(({ mark }) => mark))
+    const { clauses, observe } = judged
+    this.marks = new Set([...clauses.map(({ mark }) => mark), ...(observe ? [observe.begun, observe.answered] : [])])
     this.services = new Set(judged.services)
   }
 

@@ -18,7 +18,7 @@ import { listLinks } from './native.js'
 import { placeDrift } from './places.js'
 import { elementsOf, type ReadElement } from './readback.js'
 import { exactFamily, type LiveRecord, livePattern, STATE_NAME, structureDigest } from './record.js'
-import { counterName, TABLE } from './scaffold.js'
+import { counterName, OBSERVED_COUNTER, TABLE } from './scaffold.js'
 import { linkChain, TABLE_FAMILIES, type TableFamily } from './script.js'
 import { reasonOf, type Session } from './session.js'
 
@@ -52,6 +52,8 @@ async function look(session: Session): Promise<Observed> {
   const counters: GrantCounter[] = []
   if (record) {
     drift.push(...structureDrift(inet, netdev, record))
+    for (const { key, expiresS } of await read('observing'))
+      if (expiresS === undefined) drift.push(`interface ${key} is observed without an end, and nobody asked for it`)
     drift.push(...attachmentDrift(record, await read('attached'), await read('from_ws')))
     for (const name of Object.keys(record.elements)) {
       const family = exactFamily(name)
@@ -78,6 +80,7 @@ async function look(session: Session): Promise<Observed> {
     drift,
     counters,
     drops,
+    observed: observedOf(inet),
   }
 }
 
@@ -157,6 +160,9 @@ function dropsOf(objects: readonly NftObject[]): Record<string, bigint> {
   }
   return drops
 }
+
+const observedOf = (objects: readonly NftObject[]): bigint =>
+  BigInt(objects.find(({ counter }) => counter?.name === OBSERVED_COUNTER)?.counter?.packets ?? 0)
 
 function structureDrift(inet: readonly NftObject[], netdev: readonly NftObject[], record: LiveRecord): string[] {
   const drift: string[] = []

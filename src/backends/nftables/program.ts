@@ -32,6 +32,13 @@ export interface ClauseMark {
   readonly mark: number
 }
 
+/** What nothing grants passes until then; its flows carry the first mark, and the second once they were answered. */
+export interface ObserveMarks {
+  readonly untilMs: number
+  readonly begun: number
+  readonly answered: number
+}
+
 /** One static grant as flows are judged by it when a plan changes. */
 export interface FlowGrant {
   readonly direction: 'egress' | 'ingress'
@@ -53,6 +60,7 @@ export interface NftWorkspace {
   readonly sets: readonly NftSet[]
   readonly chains: readonly NftChain[]
   readonly clauses: readonly ClauseMark[]
+  readonly observe?: ObserveMarks
   readonly flowGrants: readonly FlowGrant[]
   /** `ADDRESS PROTOCOL PORT` of what the fence answers. */
   readonly services: readonly string[]

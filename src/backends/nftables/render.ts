@@ -10,6 +10,11 @@ export function render(program: NftProgram): string {
     const prefix = namePrefix(index, program.generation)
     const until = workspace.deadlineMs === null ? 'held on expiry' : `suspended at ${timeOf(workspace.deadlineMs)}`
     lines.push(`  # ${workspace.workspace} on ${workspace.interface}, ${until}`)
+    const { observe } = workspace
+    if (observe)
+      lines.push(
+        `  # observed until ${timeOf(observe.untilMs)}, conntrack marks 0x${observe.begun.toString(16)} and 0x${observe.answered.toString(16)}`,
+      )
     for (const { clause, mark } of workspace.clauses) lines.push(`  # conntrack mark 0x${mark.toString(16)}: ${clause}`)
     for (const set of workspace.sets) lines.push(...setLines(prefix, set))
     for (const chain of workspace.chains) {

@@ -26,7 +26,13 @@ const UNROUTED: ReadonlySet<DropReason> = new Set(['fragment', 'malformed'])
 const word = (reason: DropReason): string => reason.replaceAll('-', '_')
 export const counterName = (reason: DropReason): string => `c_${word(reason)}`
 
-export const INET_COUNTERS: readonly string[] = DROP_REASONS.map(counterName)
+/** Flows that began although nothing grants them (observing.ts). */
+export const OBSERVED_COUNTER = 'c_observed'
+export const INET_COUNTERS: readonly string[] = [...DROP_REASONS.map(counterName), OBSERVED_COUNTER]
+
+/** A sample of observed flows, with a limit of its own: `o` when one begins, `a` when it is answered for the first time. */
+export const observedSample = (side: 'o' | 'a'): string =>
+  `update @log_observed { ${side === 'o' ? 'iifname' : 'oifname'} limit rate 100/second burst 200 packets } log prefix "sluice:no-grant:${side}" group ${LOG_GROUP} snaplen 128`
 
 export interface ScaffoldSet {
   readonly kind: 'set' | 'map'
@@ -62,6 +68,8 @@ export const INET_SETS: readonly ScaffoldSet[] = [
   set('gen', 'type mark;'),
   ...PLACE_SETS,
   set('attached', 'type ifname;'),
+  // Where what nothing grants passes, until the element times out (observing.ts).
+  set('observing', 'type ifname; flags timeout;'),
   set('live', 'type ifname; flags timeout;'),
   // The same by own address, for what is judged before routing.
   ...(['quarantined', 'suspended', 'live'] as const).flatMap((name) =>
@@ -89,6 +97,7 @@ export const INET_SETS: readonly ScaffoldSet[] = [
   map('to_ws', 'type ifname : verdict;'),
   map('nd_ws', 'type ifname : verdict;'),
   set('log_from', 'type ifname; size 4096; flags dynamic, timeout; timeout 1m;'),
+  set('log_observed', 'type ifname; size 4096; flags dynamic, timeout; timeout 1m;'),
   set('log_to', 'type ifname; size 4096; flags dynamic, timeout; timeout 1m;'),
   set('answers', 'type ifname; size 4096; flags dynamic, timeout; timeout 1m;'),
 ]
@@ -154,7 +163,7 @@ export function inetChains(patterns: readonly string[]): NftChain[] {
     })),
     // Step 8 with its words: the first that fits, in the order of the text.
     {
-      name: 'refuse_from',
+      name: 'refuse_named',
       rules: [
         'ip daddr @never4 goto f_never',
         'ip6 daddr @never6 goto f_never',
@@ -162,9 +171,9 @@ export function inetChains(patterns: readonly string[]): NftChain[] {
         'ip6 daddr @reserved6 goto f_reserved',
         `meta l4proto { tcp, udp } th dport ${DNS} goto f_dns`,
         `meta l4proto { tcp, udp } th dport ${CONTROL} goto f_control_port`,
-        'goto f_no_grant',
       ],
     },
+    { name: 'refuse_from', rules: ['jump refuse_named', 'goto f_no_grant'] },
     // Errors, redirects and anything else than echo never leave a workspace.
     {
       name: 'from_icmp',

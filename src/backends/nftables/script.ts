@@ -159,6 +159,7 @@ export function switchScript(program: NftProgram, tag: string, nowMs: number): s
   }
   const byName = ({ interface: name }: NftWorkspace): string[] => [`"${name}"`]
   replace('inet', 'live', liveElements(program, nowMs, byName))
+  replace('inet', 'observing', observingElements(program, nowMs))
   for (const six of [false, true]) {
     const byAddress = ({ addresses }: NftWorkspace): string[] => addresses.filter((one) => one.includes(':') === six)
     replace('inet', six ? 'live6' : 'live4', liveElements(program, nowMs, byAddress))
@@ -170,6 +171,13 @@ export function switchScript(program: NftProgram, tag: string, nowMs: number): s
   replace('bridge', 'attached', names)
   return text
 }
+
+/** Where what nothing grants passes, and until when; an end in the past leaves its workspace out. */
+const observingElements = (program: NftProgram, nowMs: number): string[] =>
+  program.workspaces.flatMap(({ interface: name, observe }) => {
+    const leftMs = observe ? Math.floor(observe.untilMs - nowMs) : 0
+    return leftMs > 0 ? [`"${name}" timeout ${durationOf(leftMs)}`] : []
+  })
 
 /** Who is not suspended, and until when; a deadline in the past leaves its workspace out. */
 const liveElements = (

@@ -11,7 +11,9 @@ import type { Slot } from '../../plan/inventory.js'
 import type { NameRule, NetworkSlice } from '../../plan/model.js'
 import { elementOf, isExact, isReserved, type Located, layersOf, locate } from './elements.js'
 import { nftablesFault } from './errors.js'
-import type { ClauseMark, NftChain, NftSet } from './program.js'
+import { markOf } from './mark.js'
+import { observeChains, observeMarks } from './observing.js'
+import type { ClauseMark, NftChain, NftSet, ObserveMarks } from './program.js'
 
 const TUPLE = { 4: 'ipv4_addr . inet_proto . inet_service', 6: 'ipv6_addr . inet_proto . inet_service' } as const
 const ADDRESS = { 4: 'ipv4_addr', 6: 'ipv6_addr' } as const
@@ -65,6 +67,7 @@ export interface WorkspaceObjects {
   readonly sets: readonly NftSet[]
   readonly chains: readonly NftChain[]
   readonly clauses: readonly ClauseMark[]
+  readonly observe?: ObserveMarks
 }
 
 export function workspaceObjects(workspace: string, slot: Slot, network: NetworkSlice): WorkspaceObjects {
@@ -96,6 +99,7 @@ export function workspaceObjects(workspace: string, slot: Slot, network: Network
     ),
   }
   const clauses = clauseMarks(workspace, network.names)
+  const observe = network.observe && observeMarks(workspace, network.observe, clauses)
   const clauseSet: NftSet[] =
     clauses.length === 0
       ? []
@@ -111,8 +115,14 @@ export function workspaceObjects(workspace: string, slot: Slot, network: Network
         ]
   return {
     sets: [...Object.values(sets).flat(), ...clauseSet],
-    chains: [...fromChains(sets, clauses.length > 0), ...toChains(sets, clauses.length > 0), ndChain(slot)],
+    chains: [
+      ...fromChains(sets, clauses.length > 0, observe),
+      ...toChains(sets, clauses.length > 0, observe),
+      ...(observe ? observeChains(observe) : []),
+      ndChain(slot),
+    ],
     clauses,
+    ...(observe ? { observe } : {}),
   }
 }
 
@@ -121,9 +131,10 @@ type Sets = Readonly<Record<'plain' | 'open' | 'echo' | 'echoOpen' | 'ingress' |
 const exactOf = (sets: readonly NftSet[]): NftSet[] => sets.filter((set) => !set.interval)
 const rangesOf = (sets: readonly NftSet[]): NftSet[] => sets.filter((set) => set.interval)
 
-function fromChains(sets: Sets, learns: boolean): NftChain[] {
+function fromChains(sets: Sets, learns: boolean, observe: ObserveMarks | undefined): NftChain[] {
+  const refused = observe ? '%from_x' : 'refuse_from'
   const toPeer = peer('daddr', 'dport')
-  const echoes = sets.echo.length + sets.echoOpen.length > 0
+  const echoes = sets.echo.length + sets.echoOpen.length > 0 || observe !== undefined
   const replies = [
     ...lookups(sets.ingress, nothing, peer('daddr', 'sport'), 'return'),
     ...lookups(sets.ingressEcho, echo('reply'), address('daddr'), 'return'),
@@ -149,7 +160,7 @@ function fromChains(sets: Sets, learns: boolean): NftChain[] {
         ...reserved('daddr', 'f', sets.open.length > 0 ? '%from_o' : 'f_reserved'),
         ...lookups(rangesOf(sets.plain), nothing, toPeer, 'goto ok_from'),
         ...(learns ? learned : []),
-        'goto refuse_from',
+        `goto ${refused}`,
       ],
     ],
     ['from_r', replies],
@@ -164,7 +175,7 @@ function fromChains(sets: Sets, learns: boolean): NftChain[] {
               'jump from_echo',
               ...reserved('daddr', 'f', sets.echoOpen.length > 0 ? '%from_p' : 'f_reserved'),
               ...lookups(sets.echo, echo('request'), address('daddr'), 'goto ok_from'),
-              'goto refuse_from',
+              `goto ${refused}`,
             ],
           ] as const,
         ]
@@ -180,7 +191,7 @@ function fromChains(sets: Sets, learns: boolean): NftChain[] {
   ])
 }
 
-function toChains(sets: Sets, learns: boolean): NftChain[] {
+function toChains(sets: Sets, learns: boolean, observe: ObserveMarks | undefined): NftChain[] {
   const fromPeer = peer('saddr', 'sport')
   const opens = sets.open.length + sets.echoOpen.length > 0
   return chains([
@@ -202,6 +213,7 @@ function toChains(sets: Sets, learns: boolean): NftChain[] {
         ...lookups(rangesOf(sets.plain), nothing, fromPeer, 'return'),
         ...lookups(sets.echo, echo('reply'), address('saddr'), 'return'),
         ...(learns ? ['ct mark @%c return'] : []),
+        ...(observe ? ['oifname @observing goto %to_x'] : []),
         'goto t_no_flow',
       ],
     ],
@@ -275,12 +287,6 @@ function ndChain(slot: Slot): NftChain {
 
 /** An address as nft compares raw octets: 32 hex digits. */
 const rawAddress = (text: string): string => `0x${(parseIp(text)?.value ?? 0n).toString(16).padStart(32, '0')}`
-
-/** The conntrack mark of a clause: the first 32 bits of its digest, never 0, which means "static". */
-export function markOf(clause: Digest): number {
-  const mark = Number.parseInt(clause.slice('sha256:'.length, 'sha256:'.length + 8), 16)
-  return mark === 0 ? 1 : mark
-}
 
 function clauseMarks(workspace: string, rules: readonly NameRule[]): ClauseMark[] {
   const byMark = new Map<number, Digest>()

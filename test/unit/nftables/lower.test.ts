@@ -7,8 +7,8 @@ import { capabilities, FEATURES } from '../../../src/backends/nftables/capabilit
 import { nftablesBackend } from '../../../src/backends/nftables/index.js'
 import { packTuples } from '../../../src/backends/nftables/kernel-set.js'
 import { commentOf, lower } from '../../../src/backends/nftables/lower.js'
+import { markOf } from '../../../src/backends/nftables/mark.js'
 import { durationOf, loadPieces, PIECE_ELEMENTS, switchScript } from '../../../src/backends/nftables/script.js'
-import { markOf } from '../../../src/backends/nftables/workspace.js'
 import { clauseOf, ID, nameRule, sliceOf } from '../../support/nftables/slices.js'
 
 const names = (program: ReturnType<typeof lower>): string[] => program.workspaces[0]?.sets.map(({ name }) => name) ?? []
