@@ -4,7 +4,8 @@
 // among them. A guest that forges another's brings suspicion on that one and gets rid of none of its own, since the events
 // say by which of the two a record was bound.
 
-import type { WorkspaceId, WorkspacePlan } from '../plan/model.js'
+import type { Slot } from '../plan/inventory.js'
+import type { WorkspaceId } from '../plan/model.js'
 import type { Workload } from './activity.js'
 
 export interface Bound {
@@ -16,7 +17,7 @@ export interface Bound {
 export function bindWorkload(
   { id, macs, addresses }: Workload,
   identifiers: ReadonlyMap<string, WorkspaceId>,
-  workspaces: readonly Pick<WorkspacePlan, 'workspace' | 'slot'>[],
+  workspaces: readonly { readonly workspace: WorkspaceId; readonly slot: Pick<Slot, 'mac' | 'addresses'> }[],
 ): Bound | undefined {
   const named = id === undefined ? undefined : identifiers.get(id)
   if (named !== undefined) return { workspace: named, by: 'identifier' }

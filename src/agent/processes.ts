@@ -1,0 +1,226 @@
+// What programs of the workspaces did, as the backends report it, judged against the plan that is live: a fact for each suspicion, the
+// reaction that its clause asks for (fence first, then end what runs, where this node can), and a finding with what became of it.
+//
+// It takes no lock; a quarantine goes through the agent's own lane. A reaction that fails is told as failed, and carried out by the
+// next record that asks for it. Records wait for the reaction to those before them, so a position that is kept never hides one.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Fact, FactOf } from '../audit/fact.js'
+import type { ActivityBatch } from '../backends/backend.js'
+import { Fault } from '../base/fault.js'
+import { Causes, type Found } from '../findings/causes.js'
+import type { Sign } from '../findings/sight.js'
+import type { Slot } from '../plan/inventory.js'
+import type { Plan } from '../plan/model.js'
+import type { Reaction } from '../policy/model.js'
+import { judgeActivity, SUSPICIONS, type Suspicion, type SuspicionText } from '../process/judge.js'
+import { policyContext, workspaceContext } from './context.js'
+import type { AgentNode } from './node.js'
+import type { Activation } from './record.js'
+import type { OpenBackend } from './transaction.js'
+
+export interface ProcessEffects {
+  /** Carries out `quarantine-set`; gives the command's id. */
+  readonly fence: (workspace: string, reason: string) => Promise<string>
+  readonly end: (slot: Slot) => Promise<'ended' | 'elsewhere'>
+  /** After the trail. */
+  readonly seen: (facts: readonly Fact[]) => void
+}
+
+const TICK_MS = 500
+/** A cause that was told is told again with its count when this is over. */
+const COOLDOWN_MS = 900_000
+/** Longest text of a program in an event. */
+const SHOWN = 512
+
+type Kind = Suspicion['kind']
+
+/** Runs until `signal` is aborted or the generation on record changes. Throws what a backend throws when it cannot report. */
+export async function watchProcesses(node: AgentNode, effects: ProcessEffects, signal: AbortSignal): Promise<void> {
+  const { live } = node.store.load()
+  const plan = live ? node.store.loadPlan(live.planDigest) : undefined
+  const sensors = [...node.backends.values()].filter(
+    ({ capabilities, driver }) => capabilities.usable && driver.activities,
+  )
+  const judges = live && plan ? sensors.map((open) => new Judge(node, open, { live, plan }, effects)) : []
+  const stops: (() => Promise<void>)[] = []
+  try {
+    for (const judge of judges) stops.push(await judge.listen())
+    while (!signal.aborted && node.store.load().live?.generation === live?.generation) {
+      await sleep(TICK_MS, undefined, { signal }).catch(() => undefined) // aborted: the loop's own condition ends it
+      for (const judge of judges) await judge.due()
+      const broken = judges.find(({ failure }) => failure !== undefined)
+      if (broken) throw broken.failure
+    }
+  } finally {
+    for (const stop of stops) await stop()
+  }
+}
+
+interface Judging {
+  readonly live: Activation
+  readonly plan: Plan
+}
+
+class Judge {
+  /** Why nothing more is delivered. */
+  failure: unknown
+  private readonly causes: Causes<Kind>
+  /** What each open cause asks for. */
+  private readonly asked = new Map<string, Suspicion>()
+
+  constructor(
+    private readonly node: AgentNode,
+    private readonly open: OpenBackend,
+    private readonly of: Judging,
+    private readonly effects: ProcessEffects,
+  ) {
+    this.causes = new Causes(node.config.node, COOLDOWN_MS)
+  }
+
+  listen(): Promise<() => Promise<void>> {
+    const { driver } = this.open
+    const failed = (error: unknown): void => {
+      this.failure = error
+    }
+    return driver.activities?.((batch) => this.take(batch), failed) ?? Promise.resolve(() => Promise.resolve())
+  }
+
+  async due(): Promise<void> {
+    for (const found of this.causes.due(this.node.nowMs())) await this.tellFinding(found, 'observed', [])
+  }
+
+  private async take({ activities, lost }: ActivityBatch): Promise<void> {
+    const facts = new Map<string, FactOf<'process-suspected'>>()
+    const suspicions = new Map<string, Suspicion>()
+    for (const { workspace, record, boundBy } of activities) {
+      const suspicion = judgeActivity(this.sliceOf(workspace), record)
+      if (!suspicion) continue
+      const { process, connection } = record
+      const key = JSON.stringify([workspace, suspicion.kind, process?.path, record.refused !== undefined])
+      const same = facts.get(key)
+      suspicions.set(key, suspicion)
+      const peer = connection?.peer
+      facts.set(key, {
+        kind: 'process-suspected',
+        atMs: record.atMs ?? this.node.nowMs(),
+        policy: policyContext(this.of.live),
+        workspace: workspaceContext(this.of.plan, workspace),
+        backend: this.open.backend.name,
+        ...{
+          suspicion: suspicion.kind,
+          clause: suspicion.clause,
+          said: record.said,
+          refused: record.refused !== undefined,
+        },
+        ...(process
+          ? {
+              process: {
+                ...process,
+                ...(process.arguments === undefined ? {} : { arguments: process.arguments.slice(0, SHOWN) }),
+              },
+            }
+          : {}),
+        ...(peer === undefined
+          ? {}
+          : { peer: { address: peer, ...(connection?.peerPort === undefined ? {} : { port: connection.peerPort }) } }),
+        ...(boundBy ? { boundBy } : {}),
+        ...(same ? { atMs: same.atMs } : {}),
+        count: (same?.count ?? 0) + 1,
+      })
+    }
+    if (lost > 0) await this.tell([{ kind: 'audit-lost', atMs: this.node.nowMs(), cause: 'unreported', lost }])
+    await this.tell([...facts.values()])
+    for (const [key, suspicion] of suspicions) await this.react(suspicion, facts.get(key))
+  }
+
+  private sliceOf(workspace: string) {
+    return this.of.plan.workspaces.find((entry) => entry.workspace === workspace)?.process
+  }
+
+  /** Fences before anything is told of it. */
+  private async react(suspicion: Suspicion, fact: FactOf<'process-suspected'> | undefined): Promise<void> {
+    if (!fact) return
+    const { workspace } = fact.workspace
+    const found = this.causes.take(this.signOf(suspicion, fact))
+    this.asked.set(`${workspace} ${suspicion.kind}`, suspicion)
+    const { outcome, commandIds, failure } = await this.carryOut(workspace, suspicion)
+    for (const one of found) await this.tellFinding(one, outcome, commandIds)
+    // Told first; then whoever keeps this part running hears of it, and the record is delivered again.
+    if (failure !== undefined) throw failure
+  }
+
+  private async carryOut(
+    workspace: string,
+    { kind, reaction }: Suspicion,
+  ): Promise<{ outcome: FactOf<'finding'>['outcome']; commandIds: readonly string[]; failure?: Fault }> {
+    if (reaction === 'observe') return { outcome: 'observed', commandIds: [] }
+    try {
+      const held = this.node.store.quarantines().some((entry) => entry.workspace === workspace)
+      // Who is in quarantine already is not fenced again by every record.
+      const commandIds = held ? [] : [await this.effects.fence(workspace, `${kind}: ${SUSPICIONS[kind].title}`)]
+      if (reaction !== 'kill') return { outcome: 'done', commandIds }
+      const slot = this.of.plan.workspaces.find((entry) => entry.workspace === workspace)?.slot
+      const ended = slot ? await this.effects.end(slot) : 'elsewhere'
+      return { outcome: ended === 'ended' ? 'done' : 'fenced', commandIds }
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error
+      return { outcome: 'failed', commandIds: [], failure: error }
+    }
+  }
+
+  private signOf({ kind }: Suspicion, fact: FactOf<'process-suspected'>): Sign<Kind> {
+    const { workspace, atMs, count, process, peer, backend, said } = fact
+    const text: SuspicionText = SUSPICIONS[kind]
+    const what = process?.path ?? process?.name ?? said
+    return {
+      finding: kind,
+      cause: `${workspace.workspace} ${kind}`,
+      atMs,
+      count,
+      subject: { workspace, reach: [workspace.workspace], ...(fact.policy ? { policy: fact.policy } : {}) },
+      beyond: {
+        say: `${what}${peer === undefined ? '' : `, talking to ${peer.address}`}: told by ${backend}`,
+        firstAtMs: atMs,
+        count,
+        evidence: {
+          sensor: backend,
+          said,
+          ...(process ? { pid: process.pid, path: process.path ?? '', arguments: process.arguments ?? '' } : {}),
+          ...(process?.digest === undefined ? {} : { digest: process.digest }),
+          ...(peer === undefined ? {} : { peer: peer.address, peer_port: peer.port ?? 0 }),
+          clause: fact.clause,
+        },
+        ...(text.technique ? { technique: text.technique } : {}),
+      },
+    }
+  }
+
+  private async tellFinding(
+    found: Found<Kind>,
+    outcome: FactOf<'finding'>['outcome'],
+    commandIds: readonly string[],
+  ): Promise<void> {
+    const { finding, uid, news, atMs, firstAtMs, count, subject, beyond } = found
+    const { title, severity, confidence, remedy }: SuspicionText = SUSPICIONS[finding]
+    const { workspace, policy } = subject
+    const reaction: Reaction = this.asked.get(`${workspace?.workspace ?? ''} ${finding}`)?.reaction ?? 'observe'
+    await this.tell([
+      {
+        kind: 'finding',
+        ...{ finding, uid, news, title, severity, confidence, remedy, say: beyond.say },
+        ...(policy ? { policy } : {}),
+        ...(workspace ? { workspace } : {}),
+        ...{ atMs, firstAtMs, count, evidence: beyond.evidence, afterSequence: 0 },
+        ...(beyond.technique ? { technique: beyond.technique } : {}),
+        ...{ reaction, outcome, commandIds },
+      },
+    ])
+  }
+
+  private async tell(facts: readonly Fact[]): Promise<void> {
+    if (facts.length === 0) return
+    await this.node.emit(facts)
+    this.effects.seen(facts)
+  }
+}
