@@ -74,6 +74,9 @@ export const FLOWER_KEYS = {
   software: { field: 'software', read: flag, otherwise: false },
 } as const satisfies Keys
 
+/** Where DOCA Argus writes its records: without it that backend cannot be used. */
+export const ARGUS_KEYS = { records: { field: 'records', read: path } } as const satisfies Keys
+
 /** The DNS mediator: whom it asks, and how freely. */
 export interface DnsConfig {
   /** By preference. */

@@ -2,7 +2,7 @@
 // everything else is an error with line and column and the nearest right word. Nothing has a silent default that could
 // widen anything: what is left out is either an error or the narrow choice.
 
-import type { FlowerOptions } from '../backends/backend.js'
+import type { ArgusOptions, FlowerOptions } from '../backends/backend.js'
 import { LIMITS } from '../base/limits.js'
 import { compareNotes, hasErrors, type Note } from '../base/note.js'
 import { quote } from '../base/quote.js'
@@ -59,6 +59,8 @@ export interface AgentConfig {
   readonly http?: string
   /** Absent: no gRPC. */
   readonly api?: ApiConfig
+  /** For `doca-argus`. */
+  readonly argus?: ArgusOptions
   /** For `tc-flower`. */
   readonly flower?: FlowerOptions
   /** The DNS mediator of this node; absent: there is none, and a name needs a pin. */
@@ -122,6 +124,7 @@ const KEYS = {
   http: { field: 'http', read: listenAddress, otherwise: undefined },
   dns: { field: 'dns', section: DNS_KEYS, otherwise: undefined },
   decisions: { field: 'decisions', section: DECISION_KEYS, otherwise: undefined },
+  doca_argus: { field: 'argus', section: ARGUS_KEYS, otherwise: undefined },
   tc_flower: { field: 'flower', section: FLOWER_KEYS, otherwise: undefined },
   socket: { field: 'socket', read: path, otherwise: undefined },
   retention: { field: 'retention', section: RETENTION_KEYS, otherwise: undefined },

@@ -10,8 +10,10 @@ import type { InventoryBytes } from './command.js'
 import type { SourceConfig } from './config-sections.js'
 import { agentFault } from './errors.js'
 import { type Followed, follow } from './follow.js'
+import { endWorkspace } from './kill.js'
 import type { Loop } from './loop.js'
 import type { AgentNode } from './node.js'
+import { watchProcesses } from './processes.js'
 import { readTrustRoot } from './roots.js'
 import type { Stood } from './stand.js'
 import { NODE_POLL, POLL } from './transports/poll.js'
@@ -23,7 +25,9 @@ export type ServeLine =
   | { readonly kind: 'active'; readonly generation: number; readonly revision: string }
   | { readonly kind: 'root'; readonly version: number }
   | { readonly kind: 'source-failed'; readonly fault: Fault; readonly waitMs: number }
-  | { readonly kind: 'part-failed'; readonly part: 'source' | 'watch'; readonly error: unknown }
+  | { readonly kind: 'part-failed'; readonly part: Part; readonly error: unknown }
+
+type Part = 'source' | 'watch' | 'processes'
 
 export interface Served {
   readonly loop: Loop
@@ -55,6 +59,7 @@ export async function serveAgent(served: Served, signal: AbortSignal): Promise<v
   await Promise.all([
     loop.serve(signal),
     again(served, 'watch', signal, () => watchAll(served, signal)),
+    again(served, 'processes', signal, () => watchPrograms(served, signal)),
     ...(source ? [again(served, 'source', signal, () => followSource(served, source, signal))] : []),
   ])
 }
@@ -62,7 +67,7 @@ export async function serveAgent(served: Served, signal: AbortSignal): Promise<v
 /** Begins a part again whenever it breaks, until the signal. */
 async function again(
   { tell, sleep }: Served,
-  part: 'source' | 'watch',
+  part: Part,
   signal: AbortSignal,
   run: () => Promise<void>,
 ): Promise<void> {
@@ -79,6 +84,16 @@ async function again(
 /** Watching ends with each generation, because the next one names other clauses. */
 async function watchAll({ node, seen }: Served, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) await watch(await node(), signal, seen)
+}
+
+/** As watchAll, for what programs did; reactions are commands like any other. */
+async function watchPrograms({ node, loop, commandId, seen }: Served, signal: AbortSignal): Promise<void> {
+  const fence = async (workspace: string, reason: string): Promise<string> => {
+    const id = commandId()
+    await loop.run<'quarantine-set'>({ kind: 'quarantine-set', by: SELF, commandId: id, workspace, reason })
+    return id
+  }
+  while (!signal.aborted) await watchProcesses(await node(), { fence, end: endWorkspace, seen }, signal)
 }
 
 function followSource(

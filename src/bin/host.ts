@@ -104,7 +104,7 @@ function readOperatorFile(absolute: string, named: { what: string; path: string 
 /** Asks every backend on a scratch state directory; one that cannot even open could not tell. */
 async function survey(
   backends: readonly BackendName[],
-  config?: Pick<Configured, 'flower'>,
+  config?: Pick<Configured, 'flower' | 'argus'>,
 ): Promise<readonly Surveyed[]> {
   const stateDirectory = mkdtempSync(join(tmpdir(), 'sluice-survey-'))
   try {
@@ -119,7 +119,7 @@ async function survey(
 async function surveyOne(
   name: RegisteredBackend,
   stateDirectory: string,
-  config: Pick<Configured, 'flower'> | undefined,
+  config: Pick<Configured, 'flower' | 'argus'> | undefined,
 ): Promise<Surveyed> {
   try {
     const open = await openBackend(name, { ...config, attachInterfaces: [], stateDirectory })

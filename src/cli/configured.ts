@@ -18,6 +18,8 @@ export interface Configured {
   readonly attachInterfaces: readonly string[]
   /** Who may ask about actions. */
   readonly decisions?: { readonly registrations?: string; readonly required: boolean }
+  /** For `doca-argus`. */
+  readonly argus?: { readonly records: string }
   /** For `tc-flower`. */
   readonly flower?: { readonly uplink?: string; readonly software: boolean }
   /** Absent: no DNS mediator. */

@@ -46,7 +46,10 @@ export interface Host {
   /** The octets of a `.tgz`, the same for the same bundle. */
   readonly packBundle: (bundle: BundleBytes) => Promise<Uint8Array>
   /** Opens each backend, asks it what this machine can enforce, and closes it. Never throws for a backend that cannot open. */
-  readonly survey: (of: readonly BackendName[], by?: Pick<Configured, 'flower'>) => Promise<readonly Surveyed[]>
+  readonly survey: (
+    of: readonly BackendName[],
+    by?: Pick<Configured, 'flower' | 'argus'>,
+  ) => Promise<readonly Surveyed[]>
   /** Looks at this machine for a BlueField. */
   readonly lookForCard: () => CardFound
   /** Reads the octets of `agent.yaml`; throws with every finding. `path` is as it was typed. */
