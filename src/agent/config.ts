@@ -14,6 +14,7 @@ import { FINDINGS_KEYS } from './config-findings.js'
 import {
   API_KEYS,
   type ApiConfig,
+  ARGUS_KEYS,
   DECISION_KEYS,
   type DecisionsConfig,
   DNS_KEYS,
