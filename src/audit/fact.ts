@@ -2,7 +2,9 @@
 // an attack or a quarantine asks for a second). Facts carry values only: no event ids, no sequence numbers, no schema words. Times are milliseconds since 1970.
 
 import type { Digest } from '../base/digest.js'
+import type { ActionDenied } from './fact-actions.js'
 import type { ProcessFact } from './fact-process.js'
+import type { RevocationFact } from './fact-revocation.js'
 
 /** Which policy a fact speaks of. Every event carries it (design section 8). */
 export interface PolicyContext {
@@ -103,7 +105,9 @@ export type NameFact =
 
 export type Fact =
   | NameFact
+  | ActionDenied
   | ProcessFact
+  | RevocationFact
   | (FactBase & {
       readonly kind: 'bundle-verified'
       readonly policy: Omit<PolicyContext, 'generation'>

@@ -126,11 +126,10 @@ export class Receiver {
     const { memory } = host
     const { jti } = event
     if (memory.has(key)) return { kind: 'taken', jti, again: true }
-    const refusal = this.unexpected(stream, event)
-    if (refusal) return this.refuse(stream, refusal, event.from)
     const subject = readSubject(event.subId)
     if (typeof subject === 'string') throw new TypeError(`a SET was taken whose subject is wrong: ${subject}`)
-    const mapped = isOfStream(event.type) ? [] : host.mapped()
+    if (isOfStream(event.type)) return this.actOnStream(stream, event)
+    const mapped = host.mapped()
     // Acknowledged now it would be lost for a workspace that is not here yet.
     if (!mapped) return { kind: 'unavailable' }
     const { outcome, deeds } = judge(event, subject, mapped, stream)
@@ -141,7 +140,7 @@ export class Receiver {
     await this.carry(key, event, deeds)
     const elapsedMs = Math.max(0, host.nowMs() - event.receivedAtMs)
     if (kept !== undefined) throw kept
-    this.hear(stream, event)
+    memory.heard(stream.name, event.iatMs)
     memory.settle(key, event)
     host.tell({ kind: 'taken', event, outcome, deeds, elapsedMs })
     return { kind: 'taken', jti, again: false }
@@ -164,11 +163,18 @@ export class Receiver {
       : { err: 'invalid_state', description: 'nobody asked for this state' }
   }
 
-  private hear(stream: StreamTerms, { name, payload, iatMs }: SecurityEvent): void {
-    const { memory } = this.host
+  /** Nothing of it could be lost or done twice: a replay says again what was true at its issue time. */
+  private actOnStream(stream: StreamTerms, event: SecurityEvent): Reply {
+    const { memory, nowMs, tell } = this.host
+    const { name, payload, iatMs, jti, receivedAtMs } = event
+    const refusal = this.unexpected(stream, event)
+    if (refusal) return this.refuse(stream, refusal, event.from)
     const meaning = name === undefined ? undefined : meaningOf(name, payload, stream.reaction)
     if (meaning?.kind === 'stream') memory.status(stream.name, meaning.status, iatMs)
     memory.heard(stream.name, iatMs)
+    const elapsedMs = Math.max(0, nowMs() - receivedAtMs)
+    tell({ kind: 'taken', event, outcome: 'stream', deeds: { fence: [], agents: [], delegations: [] }, elapsedMs })
+    return { kind: 'taken', jti, again: false }
   }
 
   private refuse(stream: StreamTerms, refusal: Refusal, from: string): Reply {

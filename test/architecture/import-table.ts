@@ -123,7 +123,7 @@ export const IMPORT_TABLE: readonly Layer[] = [
     folder: 'audit: fact, ocsf, fold, uuid, errors, chain, seal',
     mayText: 'base',
     pureText: 'yes',
-    files: /^audit\/(ocsf\/|(fact|fold|uuid|errors|chain|seal)$)/,
+    files: /^audit\/(ocsf\/|(fact(-[a-z]+)?|fold(-[a-z]+)?|uuid|errors|chain|seal)$)/,
     may: [base],
     packages: [],
     pure: true,

@@ -38,6 +38,7 @@ const FLOW = {
 const ASKED = { source: '10.9.0.2', sourcePort: 53111, destination: '10.9.0.1', transport: 'udp' } as const
 const HELD: PolicyContext = { ...POLICY, policyRevision: '7', generation: 30 }
 
+const STREAM = { stream: 'idp', heardAtMs: NOW - 301_000 } as const
 const COUNTS = { sink: 'siem', sequence: 3_880, lag: 21, discarded: 0, dead: 1 } as const
 
 export const FACTS: { readonly [K in Fact['kind']]: FactOf<K> } = {
@@ -132,6 +133,24 @@ export const FACTS: { readonly [K in Fact['kind']]: FactOf<K> } = {
     peer: { address: '198.51.100.7', port: 4444 },
     boundBy: 'interfaces',
     count: 3,
+  },
+  'action-denied': {
+    kind: 'action-denied',
+    atMs: NOW,
+    firstAtMs: NOW - 900,
+    policy: POLICY,
+    workspace: WORKSPACE,
+    action: 'request',
+    operation: 'GET',
+    resource: 'https://api.example.com:443/v1',
+    reason: 'not-delegated',
+    clause: 'sha256:0a',
+    agent: 'agent-aide',
+    task: 'task-7',
+    executable: '/usr/bin/curl',
+    traceIds: ['4bf92f35', '77aa'],
+    count: 12,
+    mixed: true,
   },
   'file-denied': {
     kind: 'file-denied',
@@ -261,6 +280,35 @@ export const FACTS: { readonly [K in Fact['kind']]: FactOf<K> } = {
     count: 1,
     firstAtMs: NOW,
   },
+  'signal-taken': {
+    kind: 'signal-taken',
+    atMs: NOW,
+    policy: POLICY,
+    stream: 'idp',
+    issuer: 'https://idp.example.com/',
+    jti: '24c63fb5',
+    type: 'https://schemas.openid.net/secevent/caep/event-type/session-revoked',
+    outcome: 'fenced',
+    subject: '{"email":"jane@example.com","format":"email"}',
+    from: '192.0.2.7',
+    workspaces: [WORKSPACE.workspace],
+    agents: [],
+    delegations: [],
+    issuedAtMs: NOW - 900,
+    elapsedMs: 12,
+    late: false,
+  },
+  'signal-refused': {
+    kind: 'signal-refused',
+    atMs: NOW,
+    stream: 'idp',
+    from: '192.0.2.7',
+    code: 'invalid_key',
+    why: 'no key of this issuer verifies the signature',
+    count: 3,
+  },
+  'stream-silent': { kind: 'stream-silent', atMs: NOW, ...STREAM, standing: 'silent', denies: true },
+  'stream-heard': { kind: 'stream-heard', atMs: NOW, ...STREAM, standing: 'heard', denies: false },
   'audit-lost': { kind: 'audit-lost', atMs: NOW, cause: 'unwritten', lost: 17 },
   'journal-closed': {
     kind: 'journal-closed',
@@ -378,8 +426,37 @@ const nameFacts = [
   ),
 ]
 
+const texts = fc.array(text)
+const revocationFacts = [
+  fc.record(
+    {
+      kind: fc.constant('signal-taken'),
+      ...{ ...at, policy, stream: text, issuer: text, jti: text, subject: text, from: address },
+      type: fc.oneof(text, fc.webUrl()),
+      outcome: fc.oneof(text, fc.constantFrom('fenced', 'revoked', 'unmapped')),
+      ...{ workspaces: texts, agents: texts, delegations: texts, issuedAtMs: number, elapsedMs: number },
+      late: fc.boolean(),
+    },
+    {
+      requiredKeys: [
+        ...(['kind', 'atMs', 'stream', 'issuer', 'jti', 'subject', 'from', 'type', 'outcome'] as const),
+        ...(['workspaces', 'agents', 'delegations', 'issuedAtMs', 'elapsedMs', 'late'] as const),
+      ],
+    },
+  ),
+  fc.record({
+    kind: fc.constant('signal-refused'),
+    ...{ ...at, stream: text, from: address, code: text, why: text, count: number },
+  }),
+  fc.record({
+    kind: fc.constantFrom('stream-silent', 'stream-heard'),
+    ...{ ...at, stream: text, standing: text, heardAtMs: number, denies: fc.boolean() },
+  }),
+]
+
 /** Any fact, with values that the types promise and the world does not. */
 export const anyFact: fc.Arbitrary<Fact> = fc.oneof(
+  ...revocationFacts,
   ...nameFacts,
   fc.record({ kind: fc.constant('bundle-verified'), ...at, policy, channel: text, signers: fc.array(text) }),
   fc.record(
@@ -431,6 +508,21 @@ export const anyFact: fc.Arbitrary<Fact> = fc.oneof(
     },
     {
       requiredKeys: ['kind', 'atMs', 'workspace', 'flow', 'reason', 'backend', 'refusal', 'count', 'firstAtMs'],
+    },
+  ),
+  fc.record(
+    {
+      kind: fc.constant('action-denied'),
+      ...at,
+      ...{ policy, workspace, operation: text, resource: text, reason: text, clause: text, agent: text, task: text },
+      action: fc.constantFrom('request', 'connect', 'file', 'exec', 'run-as'),
+      ...{ executable: text, traceIds: fc.array(text), count: number, firstAtMs: number, mixed: fc.constant(true) },
+    },
+    {
+      requiredKeys: [
+        ...(['kind', 'atMs', 'policy', 'workspace', 'action', 'operation', 'resource', 'reason'] as const),
+        ...(['traceIds', 'count', 'firstAtMs'] as const),
+      ],
     },
   ),
   fc.record(

@@ -12,10 +12,12 @@ export const CLASS = {
   processActivity: 1007,
   eventLog: 1008,
   detectionFinding: 2004,
+  authorizeSession: 3003,
   entityManagement: 3004,
   networkActivity: 4001,
   dnsActivity: 4003,
   configState: 5019,
+  apiActivity: 6003,
   networkRemediation: 7004,
 } as const
 
@@ -59,6 +61,8 @@ export interface Draft {
   readonly severityId: number
   readonly log: LogName
   readonly profiles: readonly Profile[]
+  /** Of what it is about, where that has one. */
+  readonly correlationUid?: string
   readonly members: Members
 }
 
@@ -80,7 +84,7 @@ export function eventOf(draft: Draft, atMs: number, context: OcsfContext, index:
       profiles: draft.profiles,
       log_name: draft.log,
       reporter: once(context.reporter, reporterOf),
-      correlation_uid: words(context.correlationUid),
+      correlation_uid: words(draft.correlationUid ?? context.correlationUid),
     }),
   }
 }

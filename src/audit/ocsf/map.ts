@@ -4,6 +4,7 @@
 // quarantine, the generation behind an activation.
 
 import type { Fact, FactOf, FlowEnds } from '../fact.js'
+import { deniedActionDraft } from './actions.js'
 import {
   agentActor,
   bundleEntity,
@@ -32,6 +33,7 @@ import { deniedFileDraft } from './files.js'
 import { detectionDraft } from './finding.js'
 import { evictedNameDraft, grantedNameDraft, refusedNameDraft } from './names.js'
 import { suspectedProcessDraft } from './processes.js'
+import { refusedSignalDraft, streamDraft, takenSignalDrafts } from './revocation.js'
 import { breakglassDraft, recoveredDraft, standingDraft } from './standing.js'
 import { driftDraft, repairedDraft, tenureDraft } from './tenure.js'
 import { closedDraft, damagedDraft, heartbeatDraft, lostDraft, retiredDraft, sinkDraft } from './trail.js'
@@ -190,6 +192,7 @@ const DRAFTS: { readonly [K in Fact['kind']]: Mapper<K> } = {
   ],
 
   'file-denied': (fact) => [deniedFileDraft(fact)],
+  'action-denied': (fact, context) => [deniedActionDraft(fact, context)],
   'process-suspected': (fact) => [suspectedProcessDraft(fact)],
 
   'flow-denied': (fact, context) => {
@@ -260,6 +263,11 @@ const DRAFTS: { readonly [K in Fact['kind']]: Mapper<K> } = {
   'name-evicted': (fact) => [evictedNameDraft(fact)],
 
   finding: (fact, context) => [detectionDraft(fact, context)],
+
+  'signal-taken': takenSignalDrafts,
+  'signal-refused': (fact) => [refusedSignalDraft(fact)],
+  'stream-silent': (fact, context) => [streamDraft(fact, context)],
+  'stream-heard': (fact, context) => [streamDraft(fact, context)],
 
   'audit-lost': (fact, context) => [lostDraft(fact, context)],
   'journal-closed': (fact, context) => [closedDraft(fact, context)],
