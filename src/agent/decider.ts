@@ -28,6 +28,8 @@ export interface Answered {
   readonly decision: Decision
   readonly program: Pick<Program, 'generation' | 'bundleDigest' | 'planDigest'>
   readonly question: Question
+  /** The plan under which it was answered. */
+  readonly under: Numbered
   /** Of the agent that the question names, where its records carry one. */
   readonly authority?: Authority
   /** A compact JWS; '' where none was asked for, or this node has no key. */
@@ -85,7 +87,7 @@ export class Decider {
     const { decision, statement } = answerQuestion(program, standing, question, terms)
     const signed = audience !== '' && node.signer ? await signDecision(statement, node.signer) : ''
     const resolved = typeof authority === 'object' ? { authority } : {}
-    return { decision, program, question, ...resolved, attestation: signed }
+    return { decision, program, question, under: previous, ...resolved, attestation: signed }
   }
 
   private programOf(node: AgentNode, { plan, digest, generation }: Numbered): Program {

@@ -10,6 +10,7 @@ import { openLog } from '../agent/log.js'
 import { Loop, type LoopLine } from '../agent/loop.js'
 import { PULSE } from '../agent/loop-decide.js'
 import { createMetrics, isReady } from '../agent/metrics.js'
+import { decisionMetrics } from '../agent/metrics-decisions.js'
 import type { Activation } from '../agent/record.js'
 import { openForFencing, openTrustRoot } from '../agent/roots.js'
 import { type ServeLine, serveAgent } from '../agent/serve.js'
@@ -122,8 +123,7 @@ export async function runAgent(around: Surroundings, config: Configured, request
     terms,
   )
   const decisions = hostDecisions({
-    node: reading,
-    sleep,
+    ...{ node: reading, sleep, nowMs, emit, metrics: decisionMetrics(metrics.registry) },
     failed: (error) => {
       say({ level: 'warning', event: 'registrations-failed', detail: { why: causeChain(error).join(': ') } })
     },
@@ -167,7 +167,7 @@ export async function runAgent(around: Surroundings, config: Configured, request
     if (config.api) {
       const { node: name, eventsFile } = config
       const canary = canaryOf(around)
-      const { decider } = decisions
+      const { noted: decider } = decisions
       const behind = { loop, node: reading, commandId, name, eventsFile, release: around.version, canary, decider }
       const failed = (error: unknown): void => {
         say({ level: 'warning', event: 'api-failed', detail: { why: causeChain(error).join(': ') } })

@@ -8,6 +8,7 @@ import { apply } from '../../src/agent/enforce.js'
 import { type HttpServer, startHttp } from '../../src/agent/http.js'
 import { openLog } from '../../src/agent/log.js'
 import { createMetrics, isReady } from '../../src/agent/metrics.js'
+import { decisionMetrics } from '../../src/agent/metrics-decisions.js'
 import { status } from '../../src/agent/status.js'
 import type { JournalStatus } from '../../src/audit/journal.js'
 import { FACTS } from '../support/facts.js'
@@ -24,6 +25,7 @@ async function rig(journal: JournalStatus | undefined = JOURNAL) {
     channelAnsweredAtMs: () => NOW - 90_000,
     nowMs: () => NOW,
   })
+  decisionMetrics(metrics.registry)
   /** The value of one line, or undefined when it is not there. */
   const value = async (line: string): Promise<number | undefined> => {
     const text = await metrics.registry.metrics()
