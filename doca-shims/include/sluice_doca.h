@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-#define SLUICE_DOCA_ABI 3
+#define SLUICE_DOCA_ABI 4
 
 enum sluice_doca_error {
     SLUICE_DOCA_BAD_HANDLE = -100,    /* no such handle, or one that is closed or destroyed */
@@ -22,6 +22,7 @@ enum sluice_doca_error {
     SLUICE_DOCA_ENTRY_FAILED = -105,  /* a callback said ERROR; which, the entries' states say */
     SLUICE_DOCA_NO_UPDATE = -106,     /* this release has no known call to update an entry */
     SLUICE_DOCA_VERSION = -107,       /* the library that runs is another release than the headers */
+    SLUICE_DOCA_NO_NETDEVICE = -108,  /* the Arm has no netdevice for that port, or it takes no frames now */
 };
 
 /* Octets of a field in a key, in this order of rising number; all in network order, port ids too. */
@@ -68,7 +69,7 @@ enum sluice_doca_forward {
     SLUICE_DOCA_PIPE = 3,   /* `pipe` */
     SLUICE_DOCA_KERNEL = 4,
     SLUICE_DOCA_EACH = 5,   /* of a pipe: each entry says */
-    SLUICE_DOCA_QUEUE = 6,  /* an entry's: the software queue of sluice_doca_samples_open */
+    SLUICE_DOCA_QUEUE = 6,  /* an entry's: the software queue `port` of sluice_doca_queue_open */
 };
 
 /* What opens a device. Text is NUL-terminated. */
@@ -78,7 +79,8 @@ struct sluice_doca_device {
     uint32_t counters;      /* non-shared ones to reserve, for entries and misses together */
     uint32_t actions_memory; /* a power of two from 64, or 0 */
     uint16_t wire_port;     /* the id that the device's own port gets */
-    uint16_t reserved;
+    uint16_t zones;         /* bits of pkt_meta that are a connection's zone, with `connections` */
+    uint32_t connections;   /* of each family, to be tracked at most; 0: no connection tracking */
 };
 
 struct sluice_doca_representor {
@@ -132,11 +134,15 @@ struct sluice_doca_count {
     uint64_t octets;
 };
 
-/* The beginning of a frame that a pipe forwarded to the software queue. */
-struct sluice_doca_sample {
-    uint32_t length; /* of the frame */
-    uint32_t kept;   /* octets of it in `data` */
-    uint8_t data[120];
+/* A connection by its first packet. Addresses of IPv4 are the first four octets; those and ports are in network order. */
+struct sluice_doca_connection {
+    uint8_t source[16], destination[16];
+    uint8_t source_port[2], destination_port[2];
+    uint8_t protocol; /* 6, 17 */
+    uint8_t ip6;
+    uint16_t reserved;
+    uint32_t zone;   /* host order; packets carry it in pkt_meta */
+    uint32_t idle_s; /* reported as aged after so long without a packet of either direction */
 };
 
 struct sluice_doca_facts {
@@ -145,7 +151,7 @@ struct sluice_doca_facts {
     uint32_t shape;      /* 30, 32, 33 */
     uint32_t updates;    /* 1: entries can be updated in place */
     uint32_t emulated;   /* 1: the library is the emulator */
-    uint32_t reserved;
+    uint32_t tracking;   /* 1: connections can be tracked: release, build and every device there say so */
     uint64_t pipes;      /* the most that there can be at a time; 0: the library does not say */
     uint64_t entries;    /* of all pipes together; 0 likewise */
 };
@@ -170,10 +176,14 @@ int32_t sluice_doca_port_start(const char *vuid, uint16_t port);
 /* What the switch does with what its root does not know: 1 drop, 0 the kernel. SDK before 3.2: DOCA_ERROR_NOT_SUPPORTED. */
 int32_t sluice_doca_default_miss(uint32_t drop);
 
-/* The software queue, before any pipe forwards to it. SDK before 3.3: DOCA_ERROR_NOT_SUPPORTED. */
-int32_t sluice_doca_samples_open(void);
-/* Copies out what waits; gives how many. Frames that found the queue full are gone. */
-int32_t sluice_doca_samples_take(struct sluice_doca_sample *out, uint32_t room);
+/* A software queue, 0 to 2, before any pipe forwards to it, for frames of up to `longest` octets. SDK before 3.3:
+ * DOCA_ERROR_NOT_SUPPORTED. */
+int32_t sluice_doca_queue_open(uint32_t queue, uint32_t longest);
+/* Copies out what waits, at most `room` frames; gives how many. Each record is `stride` octets: the frame's length and how much of
+ * it is kept, 4 octets each, then that much of it. Frames that found the queue full are gone. */
+int32_t sluice_doca_queue_take(uint32_t queue, uint8_t *out, uint32_t stride, uint32_t room);
+/* Puts a frame out as the Arm: through the netdevice that it has for the representor, or for the device itself (NULL). */
+int32_t sluice_doca_send(const char *vuid, const uint8_t *frame, uint32_t length);
 
 int32_t sluice_doca_pipe_create(const struct sluice_doca_pipe *pipe, uint64_t *handle);
 /* Its entries go with it: settle first. */
@@ -181,6 +191,18 @@ int32_t sluice_doca_pipe_destroy(uint64_t pipe);
 /* `forward` DROP or PIPE. */
 int32_t sluice_doca_pipe_update_miss(uint64_t pipe, uint32_t forward, uint64_t target);
 int32_t sluice_doca_pipe_missed(uint64_t pipe, struct sluice_doca_count *out);
+
+/* A pipe that tracks connections: what belongs to one goes to `hit`, the rest to `miss`. */
+int32_t sluice_doca_tracker_create(uint64_t hit, uint64_t miss, uint64_t *handle);
+/* As sluice_doca_entries_add and _remove. A connection that is there already is refused with DOCA_ERROR_ALREADY_EXIST; one that
+ * failed has to be removed too, and is gone at once. */
+int32_t sluice_doca_connections_add(uint64_t tracker, const struct sluice_doca_connection *list, uint32_t count,
+                                    uint64_t *handles, int32_t *refused);
+int32_t sluice_doca_connections_remove(const uint64_t *handles, uint32_t count, int32_t *refused);
+/* Two for each: what came the way of the first packet, and what came back. */
+int32_t sluice_doca_connections_count(const uint64_t *handles, uint32_t count, struct sluice_doca_count *out);
+/* Those that have been idle for too long, each told once; gives how many. They stay until they are removed. */
+int32_t sluice_doca_connections_aged(uint64_t *handles, uint32_t room);
 
 /* Queues `count` entries; `batch` is `octets` long. Writes a handle for each that was queued and gives how many were: fewer than
  * `count` when one was refused, whose code is then in `*refused`. They are in force when settle says so. */

@@ -103,7 +103,8 @@ static int32_t start_library(const struct sluice_doca_device *device)
     DOCA_ERROR_PROPAGATE(result, doca_flow_init(cfg));
     shim.library = result == DOCA_SUCCESS;
     doca_flow_cfg_destroy(cfg);
-    return code_of(result);
+    /* After the library, before any port. */
+    return result == DOCA_SUCCESS ? shim_tracking_open(device) : code_of(result);
 }
 
 /* `actions_memory` only for the device's own port: pipes are its. */
@@ -168,7 +169,7 @@ int32_t sluice_doca_close(void)
     int32_t code = 0;
     if (shim.wire_started)
         doca_flow_port_pipes_flush(shim.wire);
-    shim_samples_close();
+    shim_queues_close();
     for (uint32_t i = shim.nr_reps; i-- > 0;)
         if (shim.ports[i]) {
             int32_t stopped = code_of(doca_flow_port_stop(shim.ports[i]));
@@ -178,6 +179,7 @@ int32_t sluice_doca_close(void)
         int32_t stopped = code_of(doca_flow_port_stop(shim.wire));
         code = code ? code : stopped;
     }
+    shim_tracking_close();
     if (shim.library)
         doca_flow_destroy();
     for (uint32_t i = shim.nr_reps; i-- > 0;)

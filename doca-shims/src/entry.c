@@ -12,7 +12,12 @@ void shim_on_entry(struct doca_flow_pipe_entry *doca, uint16_t queue, enum doca_
     struct shim_entry *entry = context;
     (void)doca;
     (void)queue;
+    if (op == DOCA_FLOW_ENTRY_OP_AGED)
+        shim_on_aged(entry);
     if (op == DOCA_FLOW_ENTRY_OP_AGED || status == DOCA_FLOW_ENTRY_STATUS_IN_PROCESS)
+        return;
+    /* A connection is two rules: a release that reports each of them is heard once. */
+    if (!entry->used || (op == DOCA_FLOW_ENTRY_OP_ADD && entry->state != 1))
         return;
     shim.outstanding--;
     shim.completed++;
@@ -33,7 +38,8 @@ void shim_on_entry(struct doca_flow_pipe_entry *doca, uint16_t queue, enum doca_
 
 static int32_t process(void)
 {
-    return code_of(doca_flow_entries_process(shim.wire, QUEUE, 10000, 0));
+    int32_t code = code_of(doca_flow_entries_process(shim.wire, QUEUE, 10000, 0));
+    return code != 0 ? code : shim_tracking_process();
 }
 
 /* Half a queue is pushed at a time, so that there is always room for the next. */

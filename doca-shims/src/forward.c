@@ -3,7 +3,7 @@
 
 int32_t shim_forward(uint32_t forward, uint32_t port, uint64_t handle, struct doca_flow_fwd *out)
 {
-    static uint16_t queue = QUEUE;
+    static uint16_t queues[] = { 0, 1, 2 };
     struct doca_flow_fwd fwd = { .type = DOCA_FLOW_FWD_NONE };
     struct shim_pipe *pipe;
     switch (forward) {
@@ -34,7 +34,9 @@ int32_t shim_forward(uint32_t forward, uint32_t port, uint64_t handle, struct do
     case SLUICE_DOCA_QUEUE:
         fwd.type = DOCA_FLOW_FWD_RSS;
         fwd.rss_type = DOCA_FLOW_RESOURCE_TYPE_NON_SHARED;
-        fwd.rss.queues_array = &queue;
+        if (port > 2)
+            return SLUICE_DOCA_BAD_ARGUMENT;
+        fwd.rss.queues_array = &queues[port];
         fwd.rss.nr_queues = 1;
         break;
     case SLUICE_DOCA_EACH:

@@ -23,6 +23,7 @@
 
 #define MAX_KEY 64
 #define QUEUE 0
+#define CT_QUEUE 1 /* queues of connection tracking follow those of pipes */
 
 struct shim_pipe {
     bool live;
@@ -40,11 +41,11 @@ struct shim_entry {
     struct doca_flow_pipe_entry *entry;
     uint32_t serial, pipe, next, previous; /* by index + 1; next is also the list of free ones */
     uint8_t state;                         /* as sluice_doca_entries_state gives it */
-    bool used, removing;
+    bool used, removing, aged;
 };
 
 struct shim {
-    bool library, wire_started;
+    bool library, wire_started, tracking;
     struct doca_dev *dev;
     struct doca_flow_port *wire;
     struct doca_dev_rep **reps; /* all of the device, opened */
@@ -84,8 +85,17 @@ bool shim_field_put(struct doca_flow_match *match, uint8_t field, uint32_t trans
 void shim_select(struct doca_flow_match *match, uint32_t l3, uint32_t transport);
 uint32_t shim_field_l3(uint8_t field);
 
-/* samples.c */
-void shim_samples_close(void);
+uint64_t shim_entry_handle(const struct shim_entry *entry);
+
+/* queues.c */
+void shim_queues_close(void);
+
+/* track.c */
+bool shim_can_track(void);
+int32_t shim_tracking_open(const struct sluice_doca_device *device);
+void shim_tracking_close(void);
+int32_t shim_tracking_process(void);
+void shim_on_aged(struct shim_entry *entry);
 
 /* forward.c */
 int32_t shim_forward(uint32_t forward, uint32_t port, uint64_t pipe, struct doca_flow_fwd *out);

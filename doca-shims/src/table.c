@@ -97,6 +97,11 @@ static uint32_t index_of(const struct shim_entry *entry)
     abort(); /* an entry that no chunk holds: memory is corrupt */
 }
 
+uint64_t shim_entry_handle(const struct shim_entry *entry)
+{
+    return handle_of(entry->serial, index_of(entry));
+}
+
 void shim_entry_free(struct shim_entry *entry)
 {
     uint32_t index = index_of(entry);

@@ -18,7 +18,7 @@ int32_t sluice_doca_layout(uint32_t *sizes, uint32_t count)
     const uint32_t all[] = { sizeof(struct sluice_doca_device), sizeof(struct sluice_doca_representor),
                              sizeof(struct sluice_doca_match),  sizeof(struct sluice_doca_pipe),
                              sizeof(struct sluice_doca_entry),  sizeof(struct sluice_doca_count),
-                             sizeof(struct sluice_doca_facts) };
+                             sizeof(struct sluice_doca_facts),  sizeof(struct sluice_doca_connection) };
     const uint32_t there = sizeof all / sizeof *all;
     if (sizes)
         memcpy(sizes, all, (count < there ? count : there) * sizeof *all);
@@ -42,6 +42,8 @@ const char *sluice_doca_text(int32_t code)
         return "the device refused an entry";
     case SLUICE_DOCA_NO_UPDATE:
         return "this release of DOCA has no known call to update an entry";
+    case SLUICE_DOCA_NO_NETDEVICE:
+        return "the port has no netdevice here that takes frames";
     case SLUICE_DOCA_VERSION:
         return "the DOCA library is another release than the shim was built for";
     default:
@@ -61,6 +63,7 @@ int32_t sluice_doca_facts(struct sluice_doca_facts *out)
 #endif
     snprintf(facts.built_for, sizeof facts.built_for, "%s", doca_version());
     snprintf(facts.running, sizeof facts.running, "%s", doca_version_runtime());
+    facts.tracking = shim_can_track();
     *out = facts;
     return 0;
 }

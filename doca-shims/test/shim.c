@@ -47,7 +47,7 @@ static struct record allow(uint32_t address, uint16_t port)
     return record;
 }
 
-/* TCP from port 1, no checksums: the pipes here do not look at them. */
+/* TCP from port 0, no checksums: the pipes here do not look at them. */
 static uint32_t fate(uint32_t address, uint16_t port, uint8_t fragment)
 {
     static struct doca_emulator_result result;
@@ -67,9 +67,10 @@ static void contract(void)
     uint32_t sizes[8] = { 0 };
     struct sluice_doca_facts facts;
     CHECK(sluice_doca_abi() == SLUICE_DOCA_ABI);
-    CHECK(sluice_doca_layout(NULL, 0) == 7);
-    CHECK(sluice_doca_layout(sizes, 2) == 7 && sizes[1] == sizeof(struct sluice_doca_representor) && sizes[2] == 0);
+    CHECK(sluice_doca_layout(NULL, 0) == 8);
+    CHECK(sluice_doca_layout(sizes, 2) == 8 && sizes[1] == sizeof(struct sluice_doca_representor) && sizes[2] == 0);
     CHECK(sluice_doca_facts(&facts) == 0 && facts.emulated == 1 && facts.shape == DOCA_EMULATED_SHAPE);
+    CHECK(facts.tracking == (DOCA_EMULATED_SHAPE >= 33));
     CHECK(strcmp(facts.built_for, facts.running) == 0);
     CHECK(strcmp(sluice_doca_text(SLUICE_DOCA_NO_DEVICE), "no device has that PCI address") == 0);
     CHECK(strcmp(sluice_doca_text(-24), "no room left") == 0);
@@ -193,42 +194,148 @@ static void change(uint64_t pipe)
 }
 
 /* What is forwarded to the queue is there to be taken once, shortened; what finds it full is lost. */
-static void samples(uint64_t pipe)
+static void queue(uint64_t pipe)
 {
-    enum { FLOOD = 300, QUEUED = 256 };
-    static struct sluice_doca_sample taken[FLOOD];
+    enum { FLOOD = 300, QUEUED = 256, STRIDE = 48 };
+    static uint8_t taken[FLOOD * STRIDE];
     struct record record = allow(0x05060708, 443);
     record.head.forward = SLUICE_DOCA_QUEUE;
+    record.head.forward_port = 1;
     uint64_t handle;
     int32_t refused = 0;
 #if DOCA_EMULATED_SHAPE < 33
-    CHECK(sluice_doca_samples_open() == -4);
-    CHECK(sluice_doca_samples_take(taken, 1) == -4);
+    CHECK(sluice_doca_queue_open(1, 2048) == -4);
+    CHECK(sluice_doca_queue_take(1, taken, STRIDE, 1) == -4);
     (void)handle;
     (void)record;
     (void)pipe;
     (void)refused;
 #else
-    CHECK(sluice_doca_samples_take(taken, 1) == SLUICE_DOCA_BAD_HANDLE);
-    CHECK(sluice_doca_samples_open() == 0);
-    CHECK(sluice_doca_samples_open() == SLUICE_DOCA_BAD_HANDLE);
-    CHECK(sluice_doca_samples_take(NULL, 1) == SLUICE_DOCA_BAD_ARGUMENT);
-    CHECK(sluice_doca_samples_take(taken, 0) == SLUICE_DOCA_BAD_ARGUMENT);
+    uint32_t head[2];
+    CHECK(sluice_doca_queue_take(1, taken, STRIDE, 1) == SLUICE_DOCA_BAD_HANDLE);
+    CHECK(sluice_doca_queue_open(3, 2048) == SLUICE_DOCA_BAD_ARGUMENT);
+    CHECK(sluice_doca_queue_open(1, 63) == SLUICE_DOCA_BAD_ARGUMENT);
+    CHECK(sluice_doca_queue_open(1, 2048) == 0);
+    CHECK(sluice_doca_queue_open(1, 2048) == SLUICE_DOCA_BAD_HANDLE);
+    CHECK(sluice_doca_queue_open(2, 9216) == 0);
+    CHECK(sluice_doca_queue_take(1, NULL, STRIDE, 1) == SLUICE_DOCA_BAD_ARGUMENT);
+    CHECK(sluice_doca_queue_take(1, taken, 8, 1) == SLUICE_DOCA_BAD_ARGUMENT);
+    CHECK(sluice_doca_queue_take(1, taken, STRIDE, 0) == SLUICE_DOCA_BAD_ARGUMENT);
+    record.head.forward_port = 3;
+    CHECK(sluice_doca_entries_add(pipe, (uint8_t *)&record, sizeof record, 1, &handle, &refused) == 0);
+    CHECK(refused == SLUICE_DOCA_BAD_ARGUMENT);
+    record.head.forward_port = 1;
     CHECK(sluice_doca_entries_add(pipe, (uint8_t *)&record, sizeof record, 1, &handle, &refused) == 1);
     CHECK(sluice_doca_settle(1000) == 1);
-    CHECK(sluice_doca_samples_take(taken, FLOOD) == 0);
+    CHECK(sluice_doca_queue_take(1, taken, STRIDE, FLOOD) == 0);
     CHECK(fate(0x05060708, 443, 0) == DOCA_EMULATOR_TO_QUEUE);
-    CHECK(sluice_doca_samples_take(taken, FLOOD) == 1);
-    CHECK(taken[0].length == 54 && taken[0].kept == 54 && taken[0].data[30] == 5 && taken[0].data[33] == 8);
-    CHECK(sluice_doca_samples_take(taken, FLOOD) == 0);
+    CHECK(sluice_doca_queue_take(2, taken, STRIDE, FLOOD) == 0); /* it is in the other one */
+    CHECK(sluice_doca_queue_take(1, taken, STRIDE, FLOOD) == 1);
+    memcpy(head, taken, sizeof head);
+    CHECK(head[0] == 54 && head[1] == STRIDE - 8 && taken[8 + 30] == 5 && taken[8 + 33] == 8);
+    CHECK(sluice_doca_queue_take(1, taken, STRIDE, FLOOD) == 0);
     for (int i = 0; i < FLOOD; i++)
         fate(0x05060708, 443, 0);
-    CHECK(sluice_doca_samples_take(taken, FLOOD) == QUEUED);
-    CHECK(sluice_doca_samples_take(taken, FLOOD) == 0);
+    CHECK(sluice_doca_queue_take(1, taken, STRIDE, FLOOD) == QUEUED);
+    CHECK(sluice_doca_queue_take(1, taken, STRIDE, FLOOD) == 0);
     CHECK(sluice_doca_entries_remove(&handle, 1, &refused) == 1);
     CHECK(sluice_doca_settle(1000) == 1);
 #endif
+    uint8_t frame[60] = { 0 };
+    CHECK(sluice_doca_send("VUID0", frame, 13) == SLUICE_DOCA_BAD_ARGUMENT);
+    CHECK(sluice_doca_send("VUID9", frame, sizeof frame) == SLUICE_DOCA_NO_NETDEVICE);
 }
+
+#if DOCA_EMULATED_SHAPE >= 33
+/* 10.1.0.1:0, as in `fate`, to 9.9.9.9:443 and back, in a zone. */
+static struct sluice_doca_connection connection(uint32_t zone)
+{
+    return (struct sluice_doca_connection){ .source = { 10, 1, 0, 1 },
+                                            .destination = { 9, 9, 9, 9 },
+                                            .source_port = { 0, 0 },
+                                            .destination_port = { 443 >> 8, 443 & 255 },
+                                            .protocol = 6,
+                                            .zone = zone,
+                                            .idle_s = 60 };
+}
+
+/* Connections are found in their zone only, counted each way, told of once when they are idle, and gone when they are removed. */
+static void connections(uint64_t pipe)
+{
+    const struct record out = allow(0x09090909, 443);
+    struct sluice_doca_pipe spec = { .name = "ends", .entries = 8, .transport = 1, .forward = SLUICE_DOCA_EACH,
+                                     .miss = SLUICE_DOCA_DROP, .nr_matches = 2 };
+    struct sluice_doca_connection list[2] = { connection(7), connection(8) };
+    uint64_t hit, miss, front, tracker, handles[2], told[4], entry;
+    int32_t refused = 0;
+    spec.matches[0] = each(SLUICE_DOCA_IP4_DST, 4);
+    spec.matches[1] = each(SLUICE_DOCA_DST_PORT, 2);
+    CHECK(sluice_doca_pipe_create(&spec, &hit) == 0);
+    CHECK(sluice_doca_entries_add(hit, (const uint8_t *)&out, sizeof out, 1, &entry, &refused) == 1);
+    CHECK(sluice_doca_tracker_create(hit, 0, &tracker) == SLUICE_DOCA_BAD_HANDLE);
+    CHECK(sluice_doca_pipe_create(&spec, &miss) == 0);
+    CHECK(sluice_doca_tracker_create(hit, miss, &tracker) == 0);
+    /* In front of it, the zone: port 443 of that address is in 7. */
+    spec.sets_meta = 1;
+    CHECK(sluice_doca_pipe_create(&spec, &front) == 0);
+    struct record led = out;
+    led.head = (struct sluice_doca_entry){ .forward = SLUICE_DOCA_PIPE, .forward_pipe = tracker, .meta = 7 };
+    CHECK(sluice_doca_entries_add(front, (const uint8_t *)&led, sizeof led, 1, &entry, &refused) == 1);
+    struct record lead = out;
+    lead.head = (struct sluice_doca_entry){ .forward = SLUICE_DOCA_PIPE, .forward_pipe = front };
+    CHECK(sluice_doca_entries_add(pipe, (const uint8_t *)&lead, sizeof lead, 1, &entry, &refused) == 1);
+    CHECK(sluice_doca_settle(1000) == 3);
+    CHECK(fate(0x09090909, 443, 0) == DOCA_EMULATOR_DROPPED);
+
+    CHECK(sluice_doca_connections_add(hit, list, 1, handles, &refused) == SLUICE_DOCA_BAD_HANDLE);
+    CHECK(sluice_doca_connections_add(tracker, NULL, 1, handles, &refused) == SLUICE_DOCA_BAD_ARGUMENT);
+    CHECK(sluice_doca_connections_add(tracker, &list[1], 1, handles, &refused) == 1 && refused == 0);
+    CHECK(sluice_doca_settle(1000) == 1);
+    CHECK(fate(0x09090909, 443, 0) == DOCA_EMULATOR_DROPPED); /* another zone's */
+    CHECK(sluice_doca_connections_add(tracker, list, 2, told, &refused) == 1 && refused == -23);
+    handles[1] = told[0];
+    CHECK(fate(0x09090909, 443, 0) == DOCA_EMULATOR_DROPPED); /* not reported yet */
+    CHECK(sluice_doca_settle(1000) == 1);
+    CHECK(fate(0x09090909, 443, 0) == DOCA_EMULATOR_TO_PORT);
+    doca_emulator_advance(1000);
+    struct sluice_doca_count counts[4];
+    CHECK(sluice_doca_connections_count(handles, 2, counts) == 0);
+    CHECK(counts[0].packets == 0 && counts[2].packets == 1 && counts[2].octets == 54 && counts[3].packets == 0);
+    CHECK(sluice_doca_connections_count(&entry, 1, counts) == SLUICE_DOCA_BAD_HANDLE);
+
+    CHECK(sluice_doca_connections_aged(told, 4) == 0);
+    doca_emulator_advance(59500);
+    CHECK(fate(0x09090909, 443, 0) == DOCA_EMULATOR_TO_PORT);
+    doca_emulator_advance(1000);
+    CHECK(sluice_doca_connections_aged(told, 4) == 1 && told[0] == handles[0]);
+    CHECK(sluice_doca_connections_aged(told, 4) == 0);
+    CHECK(sluice_doca_connections_remove(handles, 2, &refused) == 2 && refused == 0);
+    CHECK(sluice_doca_connections_remove(handles, 1, &refused) == 0 && refused == SLUICE_DOCA_BAD_HANDLE);
+    CHECK(sluice_doca_settle(1000) == 2);
+    CHECK(fate(0x09090909, 443, 0) == DOCA_EMULATOR_DROPPED);
+
+    /* One that the device refuses leaves nothing behind, and neither does one that does not fit. */
+    doca_emulator_fault(DOCA_EMULATOR_FAULT_ENTRY, 1);
+    CHECK(sluice_doca_connections_add(tracker, list, 1, handles, &refused) == 1);
+    CHECK(sluice_doca_settle(1000) == SLUICE_DOCA_ENTRY_FAILED);
+    CHECK(sluice_doca_connections_remove(handles, 1, &refused) == 1);
+    CHECK(sluice_doca_connections_remove(handles, 1, &refused) == 0);
+    enum { MORE = 20 };
+    struct sluice_doca_connection many[MORE];
+    uint64_t given[MORE];
+    for (uint8_t i = 0; i < MORE; i++) {
+        many[i] = connection(9);
+        many[i].source_port[1] = i;
+    }
+    CHECK(sluice_doca_connections_add(tracker, many, MORE, given, &refused) == 16 && refused == -24);
+    CHECK(sluice_doca_settle(1000) == 16);
+    CHECK(sluice_doca_entries_remove(&entry, 1, &refused) == 1);
+    CHECK(sluice_doca_settle(1000) == 1);
+    CHECK(sluice_doca_pipe_destroy(front) == 0 && sluice_doca_pipe_destroy(tracker) == 0);
+    CHECK(sluice_doca_connections_count(given, 1, counts) == SLUICE_DOCA_BAD_HANDLE);
+    CHECK(sluice_doca_pipe_destroy(miss) == 0 && sluice_doca_pipe_destroy(hit) == 0);
+}
+#endif
 
 int main(void)
 {
@@ -239,6 +346,14 @@ int main(void)
     contract();
     CHECK(sluice_doca_devices(pci, 2) == 1 && strcmp(pci[0], "0000:03:00.0") == 0);
     open_wrongly(&device);
+#if DOCA_EMULATED_SHAPE >= 33
+    device.connections = 16;
+    device.zones = 0xffff;
+#else
+    device.connections = 1;
+    CHECK(sluice_doca_open(&device) == -4);
+    device.connections = 0;
+#endif
     for (int again = 0; again < 2; again++) {
         CHECK(sluice_doca_open(&device) == 0);
         CHECK(sluice_doca_open(&device) == -18);
@@ -251,7 +366,10 @@ int main(void)
         uint64_t pipe = make_pipe();
         entries(pipe);
         change(pipe);
-        samples(pipe);
+        queue(pipe);
+#if DOCA_EMULATED_SHAPE >= 33
+        connections(pipe);
+#endif
         CHECK(sluice_doca_pipe_destroy(pipe) == 0);
         CHECK(sluice_doca_pipe_destroy(pipe) == SLUICE_DOCA_BAD_HANDLE);
         CHECK(fate(0x01000000, 443, 0) == DOCA_EMULATOR_DROPPED);

@@ -1,12 +1,16 @@
 // The backend `doca-flow` against `evaluate`, frame by frame, on the software BlueField: plans are lowered to pipes, loaded
 // through the shim, and the emulator walks them. What the hardware cannot read (the inside of ARP and neighbour discovery) it
 // leaves to the Arm: such a frame must arrive there or nowhere, never on the wire, and is counted apart.
+//
+// In both shapes: answers known by the reversed grant, and connections tracked by the card, where the agent is asked about first
+// packets. Plays CONFORMANCE_CASES in each.
 
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { docaCapabilities } from '../../src/backends/doca-flow/capabilities.js'
 import { DocaDriver } from '../../src/backends/doca-flow/driver.js'
 import { lower } from '../../src/backends/doca-flow/lower.js'
+import type { Answer } from '../../src/plan/capabilities.js'
 import { sliceFor } from '../../src/plan/codec.js'
 import { evaluate } from '../../src/plan/evaluate.js'
 import { carryOver, withFlag, withLearned } from '../../src/plan/flow.js'
@@ -19,12 +23,18 @@ import { type LongScenario, type LongStep, longScenario, NAMES } from './generat
 import { meetings } from './meetings.js'
 import { NOW_MS, said } from './run.js'
 
-const { replies, icmpErrors, flowState } = docaCapabilities({ backend: 'doca-flow', trustDomain: 'host', probes: [] })
-const ENV: Env = { linkLayer: true, replies, icmpErrors, flowState }
+const envOf = (answer: Answer): Env => {
+  const probes = [{ feature: 'tracking', answer, why: '' }]
+  const { replies, icmpErrors, flowState } = docaCapabilities({ backend: 'doca-flow', trustDomain: 'host', probes })
+  return { linkLayer: true, replies, icmpErrors, flowState }
+}
 
 /** The generator's plans are placed on `memory`, which does not change what they grant. */
-const programOf = (plan: Plan, generation: number) =>
-  lower({ ...sliceFor(plan, 'memory', generation), workspaces: plan.workspaces })
+const programOf = (plan: Plan, generation: number, tracked: boolean) =>
+  lower({
+    ...sliceFor(plan, 'memory', generation),
+    workspaces: plan.workspaces.map((at) => (tracked ? { ...at, flows: 'device' } : at)),
+  })
 
 /** Neighbour traffic with the workspace's own MAC. */
 const isNeighbourly = ({ body, link }: Packet): boolean =>
@@ -48,14 +58,32 @@ interface Tally {
   scenarios: number
 }
 
-describe('conformance: doca-flow', () => {
+describe.each([
+  { shape: 'reversed grants', tracked: false, env: envOf('no') },
+  { shape: 'tracked connections', tracked: true, env: envOf('yes') },
+])('conformance: doca-flow, $shape', ({ shape, tracked, env }) => {
   const card = BlueField.load()
   let driver: DocaDriver
   let generation = 0
   let nowMs = NOW_MS
+  /** Where the agent sent first packets on. */
+  let sent: Fate[] = []
 
   const open = async (): Promise<void> => {
-    driver = await DocaDriver.open({ attachInterfaces: [], stateDirectory: '' }, () => nowMs)
+    driver = await DocaDriver.open(
+      { attachInterfaces: [], stateDirectory: '' },
+      () => nowMs,
+      (vuid, frame) => sent.push({ kind: 'port', port: vuid === null ? 0 : 1, frame: Buffer.from(frame) }) > 0,
+    )
+  }
+
+  /** What became of a frame, once the agent has looked at what it was shown. */
+  function fateOf(port: number, frame: Uint8Array): Fate {
+    const fate = card.inject(port, frame)
+    if (!tracked || fate.kind !== 'queue') return fate
+    sent = []
+    driver.track()
+    return sent[0] ?? fate
   }
   beforeAll(async () => {
     card.topology([ENTRY.slot.interface])
@@ -65,7 +93,7 @@ describe('conformance: doca-flow', () => {
 
   const make = async (plan: Plan): Promise<void> => {
     generation++
-    await driver.commit(await driver.stage(programOf(plan, generation)))
+    await driver.commit(await driver.stage(programOf(plan, generation, tracked)))
   }
 
   /** The answer of a resolver, if the plan has its clause. */
@@ -96,7 +124,9 @@ describe('conformance: doca-flow', () => {
         await driver.flag(WS, step.flag, step.on)
       } else if (step.kind === 'time') {
         nowMs += step.ms
+        card.advance(step.ms)
         driver.expire()
+        driver.track()
       } else if (step.kind === 'learn') {
         const grants = lesson(plan, step)
         state = withLearned(state, grants)
@@ -108,12 +138,14 @@ describe('conformance: doca-flow', () => {
         // Whoever starts an agent sets its flags, and its mediator teaches it what it remembers.
         for (const flag of ['quarantined', 'suspended'] as const) await driver.flag(WS, flag, state[flag].has(WS))
         const learned = state.learned.map((grant) => ({ ...grant, generation }))
-        state = { ...state, learned }
+        // Connections end with the process that holds the card.
+        state = { ...state, learned, flows: new Map() }
         await driver.learn(generation, learned)
       } else {
         const packet = readFrame(step.frame, step.direction)
-        const { verdict } = evaluate(plan, state, WS, packet, nowMs, ENV)
-        const fate = card.inject(step.direction === 'from' ? 1 : 0, step.frame)
+        const { verdict, state: after } = evaluate(plan, state, WS, packet, nowMs, env)
+        state = after
+        const fate = fateOf(step.direction === 'from' ? 1 : 0, step.frame)
         const judged = agrees(verdict, fate, packet)
         if (judged === 'no')
           throw new Error(`step ${at}: evaluate says "${said(verdict)}", the card "${fate.kind} ${fate.port}"`)
@@ -138,7 +170,7 @@ describe('conformance: doca-flow', () => {
         { seed: seed + round, numRuns: Math.min(100, Math.ceil((wanted - tally.cases) / 25)) },
       )
     console.log(
-      `doca-flow: ${tally.cases} cases, 0 disagreements (${tally.allowed} allowed, ${tally.scenarios} scenarios, ${tally.arm} frames left to the Arm, seed ${seed}, emulated)`,
+      `doca-flow, ${shape}: ${tally.cases} cases, 0 disagreements (${tally.allowed} allowed, ${tally.scenarios} scenarios, ${tally.arm} frames left to the Arm, seed ${seed}, emulated)`,
     )
     expect(tally.cases).toBeGreaterThanOrEqual(wanted)
     // A generator whose packets were all refused would prove nothing.

@@ -1,17 +1,18 @@
 /* Connection tracking: tuples of both directions in one hash table of the pipe. A connection is prepared (found, or made room
- * for), then added through a CT queue; only what has been added and processed is seen by packets. Zones, per-connection
- * actions and forwards of their own are refused. */
+ * for), then added through a CT queue; only what has been added and processed is seen by packets. A zone is bits of pkt_meta,
+ * the same for both directions; zones elsewhere, per-connection actions and forwards of their own are refused. */
 #include "internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define BUCKETS 8192
+#define KEY 41 /* protocol, addresses, ports, zone */
 
 struct emu_ct_node {
     struct emu_ct_node *next;
     struct doca_flow_pipe_entry *entry;
-    uint8_t key[37];
+    uint8_t key[KEY];
     uint32_t hash;
     bool used; /* this direction was added */
     struct emu_counter counter;
@@ -19,11 +20,6 @@ struct emu_ct_node {
 struct emu_ct_entry {
     struct emu_ct_node directions[2]; /* origin, reply */
     bool v6;
-};
-
-struct doca_flow_ct_cfg {
-    uint32_t flags, queues, ctrl_queues, depth, nr_ipv4, nr_ipv6;
-    bool directions[2], zones;
 };
 
 bool emu_ct_prepare_pipe(struct doca_flow_pipe *pipe)
@@ -34,9 +30,11 @@ bool emu_ct_prepare_pipe(struct doca_flow_pipe *pipe)
 
 /* Protocol, source, destination, ports; one layout for both families. */
 static void tuple(uint8_t *key, uint8_t protocol, const void *source, const void *destination, uint32_t octets,
-          const void *ports)
+                  const void *ports, uint32_t zone)
 {
-    memset(key, 0, 37);
+    memset(key, 0, KEY);
+    zone &= emu.ct.zone;
+    memcpy(key + 37, &zone, 4);
     key[0] = protocol;
     memcpy(key + 1, source, octets);
     memcpy(key + 17, destination, octets);
@@ -46,24 +44,25 @@ static void tuple(uint8_t *key, uint8_t protocol, const void *source, const void
 static void key_of_match(const struct doca_flow_ct_match *match, bool v6, uint8_t *key)
 {
     if (v6)
-        tuple(key, match->ipv6.next_proto, match->ipv6.src_ip, match->ipv6.dst_ip, 16, &match->ipv6.l4_port);
+        tuple(key, match->ipv6.next_proto, match->ipv6.src_ip, match->ipv6.dst_ip, 16, &match->ipv6.l4_port,
+              match->ipv6.metadata);
     else
         tuple(key, match->ipv4.next_proto, &match->ipv4.src_ip, &match->ipv4.dst_ip, 4,
-              &match->ipv4.l4_port);
+              &match->ipv4.l4_port, match->ipv4.metadata);
 }
 
 static struct emu_ct_node *find(struct doca_flow_pipe *pipe, const uint8_t *key)
 {
-    uint32_t hash = emu_hash(key, 37, 0);
+    uint32_t hash = emu_hash(key, KEY, 0);
     struct emu_ct_node *node = pipe->tuples[hash % BUCKETS];
-    while (node && (node->hash != hash || memcmp(node->key, key, 37) != 0))
+    while (node && (node->hash != hash || memcmp(node->key, key, KEY) != 0))
         node = node->next;
     return node;
 }
 
 static void insert(struct doca_flow_pipe *pipe, struct emu_ct_node *node)
 {
-    node->hash = emu_hash(node->key, 37, 0);
+    node->hash = emu_hash(node->key, KEY, 0);
     struct emu_ct_node **bucket = &pipe->tuples[node->hash % BUCKETS];
     node->next = *bucket;
     *bucket = node;
@@ -101,12 +100,14 @@ struct doca_flow_pipe_entry *emu_ct_lookup(struct doca_flow_pipe *pipe, struct e
     bool ports = packet->l4 == DOCA_FLOW_L4_META_TCP || packet->l4 == DOCA_FLOW_L4_META_UDP;
     if (!ports || !packet->l4_ok || packet->fragmented)
         return NULL;
-    uint8_t key[37];
+    uint8_t key[KEY];
     const uint8_t *l3 = packet->data + packet->l3_at;
     if (packet->l3 == DOCA_FLOW_L3_META_IPV6)
-        tuple(key, packet->protocol, l3 + 8, l3 + 24, 16, packet->data + packet->l4_at);
+        tuple(key, packet->protocol, l3 + 8, l3 + 24, 16, packet->data + packet->l4_at,
+              packet->pkt_meta);
     else
-        tuple(key, packet->protocol, l3 + 12, l3 + 16, 4, packet->data + packet->l4_at);
+        tuple(key, packet->protocol, l3 + 12, l3 + 16, 4, packet->data + packet->l4_at,
+              packet->pkt_meta);
     struct emu_ct_node *node = find(pipe, key);
     if (!node || !node->used ||
         (node->entry->state != EMU_ENTRY_LIVE && node->entry->state != EMU_ENTRY_REMOVING))
@@ -115,113 +116,6 @@ struct doca_flow_pipe_entry *emu_ct_lookup(struct doca_flow_pipe *pipe, struct e
     if (node->counter.present)
         emu_counter_add(&node->counter, packet->length);
     return node->entry;
-}
-
-#define SET(condition, statement) \
-    do { \
-        if (!cfg || !(condition)) \
-            return DOCA_ERROR_INVALID_VALUE; \
-        statement; \
-        return DOCA_SUCCESS; \
-    } while (0)
-
-doca_error_t doca_flow_ct_cap_is_dev_supported(const struct doca_devinfo *info)
-{
-    if (!info)
-        return DOCA_ERROR_INVALID_VALUE;
-    return emu.limits[DOCA_EMULATOR_LIMIT_CT] ? DOCA_SUCCESS : DOCA_ERROR_NOT_SUPPORTED;
-}
-
-doca_error_t doca_flow_ct_cfg_create(struct doca_flow_ct_cfg **cfg)
-{
-    if (!cfg)
-        return DOCA_ERROR_INVALID_VALUE;
-    *cfg = calloc(1, sizeof **cfg);
-    return *cfg ? DOCA_SUCCESS : DOCA_ERROR_NO_MEMORY;
-}
-
-doca_error_t doca_flow_ct_cfg_destroy(struct doca_flow_ct_cfg *cfg)
-{
-    SET(true, free(cfg));
-}
-
-doca_error_t doca_flow_ct_cfg_set_flags(struct doca_flow_ct_cfg *cfg, uint32_t flags)
-{
-    SET((flags & ~127u) == 0, cfg->flags = flags);
-}
-
-doca_error_t doca_flow_ct_cfg_set_queues(struct doca_flow_ct_cfg *cfg, uint32_t queues)
-{
-    SET(queues > 0 && queues < EMU_QUEUES_MAX / 2, cfg->queues = queues);
-}
-
-doca_error_t doca_flow_ct_cfg_set_ctrl_queues(struct doca_flow_ct_cfg *cfg, uint32_t queues)
-{
-    SET(true, cfg->ctrl_queues = queues);
-}
-
-doca_error_t doca_flow_ct_cfg_set_queue_depth(struct doca_flow_ct_cfg *cfg, uint32_t depth)
-{
-    SET(depth > 0 && depth <= 1u << 20, cfg->depth = depth);
-}
-
-doca_error_t doca_flow_ct_cfg_set_aging_core(struct doca_flow_ct_cfg *cfg, uint32_t core)
-{
-    SET(true, (void)core);
-}
-
-doca_error_t doca_flow_ct_cfg_set_dup_filter_size(struct doca_flow_ct_cfg *cfg, uint32_t size)
-{
-    SET(true, (void)size);
-}
-
-doca_error_t doca_flow_ct_cfg_set_connections(struct doca_flow_ct_cfg *cfg, uint32_t nr_ipv4, uint32_t nr_ipv6,
-                          uint32_t nr_total)
-{
-    SET(nr_total == 0 && nr_ipv4 + nr_ipv6 > 0, cfg->nr_ipv4 = nr_ipv4; cfg->nr_ipv6 = nr_ipv6);
-}
-
-doca_error_t doca_flow_ct_cfg_set_direction(struct doca_flow_ct_cfg *cfg, bool is_reply, bool match_inner,
-                        struct doca_flow_meta *zone_match_mask,
-                        struct doca_flow_ct_meta *meta_modify_mask)
-{
-    static const struct doca_flow_meta NO_ZONE;
-    static const struct doca_flow_ct_meta NO_CHANGE;
-    if (!cfg || !zone_match_mask || !meta_modify_mask)
-        return DOCA_ERROR_INVALID_VALUE;
-    if (match_inner || memcmp(zone_match_mask, &NO_ZONE, sizeof NO_ZONE) != 0 ||
-        memcmp(meta_modify_mask, &NO_CHANGE, sizeof NO_CHANGE) != 0)
-        return DOCA_ERROR_NOT_SUPPORTED;
-    cfg->directions[is_reply] = true;
-    return DOCA_SUCCESS;
-}
-
-doca_error_t doca_flow_ct_init(const struct doca_flow_ct_cfg *cfg)
-{
-    EMU_LOCKED;
-    if (!cfg || !cfg->directions[0] || !cfg->directions[1] || cfg->nr_ipv4 + cfg->nr_ipv6 == 0)
-        return DOCA_ERROR_INVALID_VALUE;
-    /* After the library, before any port. */
-    if (!emu.initialised || emu.ct_initialised || emu.nr_ports > 0)
-        return DOCA_ERROR_BAD_STATE;
-    if (!emu.limits[DOCA_EMULATOR_LIMIT_CT])
-        return DOCA_ERROR_NOT_SUPPORTED;
-    emu.ct.queues = cfg->queues ? cfg->queues : 1;
-    emu.ct.depth = cfg->depth;
-    emu.ct.flags = cfg->flags;
-    emu.ct.nr_ipv4 = cfg->nr_ipv4;
-    emu.ct.nr_ipv6 = cfg->nr_ipv6;
-    emu.ct.nr4 = emu.ct.nr6 = 0;
-    emu.ct_initialised = true;
-    return DOCA_SUCCESS;
-}
-
-void doca_flow_ct_destroy(void)
-{
-    EMU_LOCKED;
-    if (emu.nr_ports > 0)
-        emu_violation("connection tracking was destroyed before the ports were stopped");
-    emu.ct_initialised = false;
 }
 
 static bool usable(uint16_t queue, const struct doca_flow_pipe *pipe)
@@ -244,7 +138,7 @@ doca_error_t doca_flow_ct_entry_prepare(uint16_t queue, struct doca_flow_pipe *p
     bool v6_reply = flags & DOCA_FLOW_CT_ENTRY_FLAGS_IPV6_REPLY;
     if (match_reply && v6 != v6_reply)
         return DOCA_ERROR_NOT_SUPPORTED;
-    uint8_t key[37];
+    uint8_t key[KEY];
     key_of_match(match_origin, v6, key);
     if (key[0] != DOCA_FLOW_PROTO_TCP && key[0] != DOCA_FLOW_PROTO_UDP)
         return DOCA_ERROR_INVALID_VALUE;
@@ -297,7 +191,7 @@ doca_error_t doca_flow_ct_entry_prepare_rollback(uint16_t queue, struct doca_flo
 {
     EMU_LOCKED;
     if (!usable(queue, pipe) || !emu_entry_known(entry) || entry->pipe != pipe ||
-        entry->state != EMU_ENTRY_PREPARED)
+        (entry->state != EMU_ENTRY_PREPARED && entry->state != EMU_ENTRY_FAILED))
         return DOCA_ERROR_INVALID_VALUE;
     emu_entry_release(entry);
     return DOCA_SUCCESS;
@@ -325,7 +219,7 @@ doca_error_t doca_flow_ct_add_entry(uint16_t queue, struct doca_flow_pipe *pipe,
         return DOCA_ERROR_INVALID_VALUE;
     if (timeout_s && (emu.ct.flags & DOCA_FLOW_CT_FLAG_NO_AGING))
         return DOCA_ERROR_INVALID_VALUE;
-    uint8_t key[37];
+    uint8_t key[KEY];
     key_of_match(match_origin, entry->ct->v6, key);
     if (memcmp(key, entry->ct->directions[0].key, sizeof key) != 0)
         return DOCA_ERROR_INVALID_VALUE; /* not what was prepared */

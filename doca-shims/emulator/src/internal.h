@@ -268,7 +268,7 @@ struct emu_world {
     bool bridge_denies;
     uint64_t violations, nr_pipes, nr_entries;
     struct {
-        uint32_t queues, depth, nr_ipv4, nr_ipv6, flags, nr4, nr6;
+        uint32_t queues, depth, nr_ipv4, nr_ipv6, flags, nr4, nr6, zone;
         bool directions[2];
         doca_be32_t zone_mask;
     } ct;

@@ -18,6 +18,7 @@ export function docaCapabilities(probed: Probed): Capabilities {
   )
   const updates = probed.probes.some((probe) => probe.feature === 'update' && probe.answer === 'yes')
   const sampled = probed.probes.some(({ feature, answer }) => feature === 'samples' && answer === 'yes')
+  const tracking = probed.probes.some(({ feature, answer }) => feature === 'tracking' && answer === 'yes')
   return {
     backend: 'doca-flow',
     usable: missing === undefined,
@@ -36,9 +37,10 @@ export function docaCapabilities(probed: Probed): Capabilities {
     // Without an update a workspace's parent entry is taken away before the new one is there: closed in between.
     commit: updates ? 'make-before-break' : 'lossy',
     cutNotice: 'next-packet',
-    replies: 'stateless',
+    // Only what has ports is tracked.
+    replies: tracking ? 'stateful' : 'stateless',
     icmpErrors: 'dropped',
-    flowState: 'none',
+    flowState: tracking ? 'ports' : 'none',
     deadline: 'none',
     refusals: 'silent',
     denials: sampled ? 'unallowed' : 'counted',

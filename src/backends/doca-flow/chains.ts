@@ -14,6 +14,17 @@ export interface LoadedPipe {
   readonly entries: readonly Handle[]
 }
 
+/** Where chains end that do not end by themselves. */
+export interface Ends {
+  readonly refused: Target
+  /** The pipe of tracked connections; drops where there is none. */
+  readonly track: Target
+}
+
+/** Queues of the Arm: refused packets, first packets of workspaces, first packets to them. */
+export const QUEUES = { refused: 0, 'begins-from': 1, 'begins-to': 2 } as const
+export const beginningOf = (kind: 'begins-from' | 'begins-to'): Target => ({ kind: 'queue', port: QUEUES[kind] })
+
 export interface Chains {
   readonly at: DocaWorkspace
   /** Deepest first, as in the program. */
@@ -28,7 +39,7 @@ export async function load(
   port: number,
   generation: number,
   waitMs: number,
-  refused: Target,
+  ends: Ends,
 ): Promise<Chains> {
   const made: { pipe: Pipe; handle: Handle; entries: Handle[] }[] = []
   const target = (forward: Forward): Target => {
@@ -43,7 +54,12 @@ export async function load(
       case 'slot':
         return { kind: 'port', port }
       case 'refuse':
-        return refused
+        return ends.refused
+      case 'track':
+        return ends.track
+      case 'begins-from':
+      case 'begins-to':
+        return beginningOf(forward.kind)
       default:
         return { kind: forward.kind }
     }
@@ -76,7 +92,7 @@ export async function load(
               target: target(forward),
               ...(mask ? { mask } : {}),
               ...(priority === undefined ? {} : { priority }),
-              ...(meta === undefined ? {} : { meta }),
+              ...(pipe.zoned ? { meta: port } : meta === undefined ? {} : { meta }),
               ...(pipe.kind === 'acl' ? { transport: pipe.transport } : {}),
             })),
           ),

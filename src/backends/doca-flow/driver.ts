@@ -6,6 +6,7 @@ import type { GrantId, LearnedGrant, WorkspaceId } from '../../plan/model.js'
 import type { Anchor, Cut, DenialBatch, Driver, Flag, Observed, OpenOptions, Probed, Staged } from '../backend.js'
 import { Alive } from './alive.js'
 import { addCounts, type Chains, destroy, load } from './chains.js'
+import { Connections, type Send } from './connections.js'
 import { Device } from './device.js'
 import { docaFault } from './errors.js'
 import { Learned } from './learned.js'
@@ -19,6 +20,9 @@ const WAIT_MS = 5_000
 const RETRY_MS = 250
 const LOOK_MS = 250
 const SAMPLE_MS = 50
+/** First packets wait for this, and idle connections are looked for. */
+const TAKE_MS = 2
+const AGE_MS = 1_000
 /** What setTimeout takes. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
@@ -39,6 +43,10 @@ export class DocaDriver implements Driver<DocaProgram> {
 
   private readonly learned: Learned
   private readonly samples: Samples
+  private readonly connections: Connections
+  private taking: NodeJS.Timeout | undefined
+  private agedAtMs = 0
+  private lastCut: { readonly workspace: WorkspaceId; readonly flows: number } | undefined
   private expiry: NodeJS.Timeout | undefined
   private outage: Observed['outage']
 
@@ -46,17 +54,19 @@ export class DocaDriver implements Driver<DocaProgram> {
     private readonly native: Native,
     private readonly nowMs: () => number,
     private readonly alive: Alive,
+    send?: Send,
   ) {
     this.learned = new Learned(native, WAIT_MS)
     this.samples = new Samples(native)
+    this.connections = new Connections(native, WAIT_MS, send)
   }
 
   /**
-   * Loads the shim; the device is opened when something is staged. `nowMs` is the clock of learned grants' expiry. Throws
-   * DOCA_UNAVAILABLE, DOCA_NATIVE_ABI.
+   * Loads the shim; the device is opened when something is staged. `nowMs` is the clock of learned grants' expiry, `send` where
+   * first packets go on (the Arm's netdevices). Throws DOCA_UNAVAILABLE, DOCA_NATIVE_ABI.
    */
-  static open({ stateDirectory }: OpenOptions, nowMs: () => number = Date.now): Promise<DocaDriver> {
-    return Promise.resolve(new DocaDriver(Native.open(), nowMs, new Alive(stateDirectory)))
+  static open({ stateDirectory }: OpenOptions, nowMs: () => number = Date.now, send?: Send): Promise<DocaDriver> {
+    return Promise.resolve(new DocaDriver(Native.open(), nowMs, new Alive(stateDirectory), send))
   }
 
   probe(): Promise<Probed> {
@@ -70,12 +80,15 @@ export class DocaDriver implements Driver<DocaProgram> {
     this.recoverDevice()
     this.device ??= Device.open(native, WAIT_MS)
     const { device } = this
+    if (program.tracked.workspaces.length > 0 && device.tracker === undefined)
+      throw docaFault('DOCA_DEVICE', { what: 'tracking connections', why: 'this device tracks none; apply again' })
+    this.takeFirsts()
     const short = overflow(limitsOf(native.facts().limits), program.workspaces, this.live?.program.workspaces ?? [])
     if (short) throw docaFault('DOCA_CAPACITY', short)
     const chains: Chains[] = []
     try {
       for (const at of program.workspaces)
-        chains.push(await load(native, at, device.portOf(at), program.generation, WAIT_MS, device.refused))
+        chains.push(await load(native, at, device.portOf(at), program.generation, WAIT_MS, device.ends))
     } catch (error) {
       for (const one of chains) destroy(native, one.pipes)
       throw error
@@ -101,6 +114,8 @@ export class DocaDriver implements Driver<DocaProgram> {
         next.chains.filter(({ at }) => !this.isFlagged(at.workspace)),
         WAIT_MS,
       )
+      // Behind the switch: what the old chains let begin meanwhile waits in a queue, and is judged by the new plan.
+      this.connections.judge(next.program.tracked, next.program.generation)
       const before = this.live
       this.live = next
       this.staged = undefined
@@ -122,18 +137,57 @@ export class DocaDriver implements Driver<DocaProgram> {
     if (on) this.flags[flag].add(workspace)
     else this.flags[flag].delete(workspace)
     const chains = this.live?.chains.find(({ at }) => at.workspace === workspace)
+    if (on && this.device) this.lastCut = { workspace, flows: 0 }
     if (!chains || !this.device || was === this.isFlagged(workspace)) return Promise.resolve()
     const { parents } = this.device
     return later(() => {
-      if (on) parents.close(chains, WAIT_MS)
-      else parents.open(chains, WAIT_MS)
+      if (on) {
+        parents.close(chains, WAIT_MS)
+        this.lastCut = { workspace, flows: this.connections.cut(workspace) }
+      } else parents.open(chains, WAIT_MS)
     })
   }
 
-  /** Judged packet by packet: there are no flows to count, and no time is kept. */
-  cut(_workspace: WorkspaceId): Promise<Cut> {
+  /** Where connections are not tracked there are none to count. The device keeps no times of packets. */
+  cut(workspace: WorkspaceId): Promise<Cut> {
     const unknown = 'the device judges without flow state'
-    return Promise.resolve({ flows: { unknown }, lastPacketAtMs: { unknown } })
+    const tracked = this.live?.program.tracked.workspaces.some((at) => at.workspace === workspace)
+    if (!tracked || this.lastCut?.workspace !== workspace)
+      return Promise.resolve({ flows: { unknown }, lastPacketAtMs: { unknown } })
+    const untold = 'the device keeps no time of the last packet'
+    return Promise.resolve({ flows: this.lastCut.flows, lastPacketAtMs: { unknown: untold } })
+  }
+
+  /** Judges the first packets that wait, and once a second takes idle connections away; called a few hundred times a second. */
+  track(): void {
+    const { live, device, connections } = this
+    if (!live || device?.tracker === undefined) return
+    const nowMs = this.nowMs()
+    const { program, chains } = live
+    connections.take(
+      device.tracker,
+      () => ({
+        plan: program.tracked,
+        learned: this.learned.list(nowMs),
+        flags: this.flags,
+        portOf: (workspace) => chains.find(({ at }) => at.workspace === workspace)?.port,
+      }),
+      nowMs,
+    )
+    if (Math.abs(nowMs - this.agedAtMs) < AGE_MS) return
+    this.agedAtMs = nowMs
+    connections.age()
+  }
+
+  private takeFirsts(): void {
+    if (this.device?.tracker === undefined) return
+    this.taking ??= setInterval(() => {
+      try {
+        this.track()
+      } catch {
+        // The device is slow or lost: what waits goes nowhere, and the next observation says what is wrong.
+      }
+    }, TAKE_MS).unref()
   }
 
   /** What leads into each workspace's chains and is in force; a closed workspace has none of it. */
@@ -165,6 +219,9 @@ export class DocaDriver implements Driver<DocaProgram> {
     const totals = this.totals()
     for (const { at, pipes } of drift.length > 0 ? [] : (live?.chains ?? []))
       addCounts(native, { at, pipes, port: 0 }, mapOf(totals.grants, at.workspace), totals.drops)
+    if (drift.length === 0) this.connections.count(totals.grants)
+    if (this.connections.lost > 0n)
+      totals.drops.set('no-flow', (totals.drops.get('no-flow') ?? 0n) + this.connections.lost)
     return {
       live: live
         ? {
@@ -266,9 +323,12 @@ export class DocaDriver implements Driver<DocaProgram> {
 
   private shut(): void {
     clearTimeout(this.expiry)
+    clearInterval(this.taking)
+    this.taking = undefined
     const { device } = this
     this.device = this.live = this.staged = undefined
     this.samples.forget()
+    this.connections.forget()
     device?.close()
   }
 

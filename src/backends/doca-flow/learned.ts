@@ -5,11 +5,11 @@
 import { parseIp } from '../../base/ip.js'
 import { addressClass } from '../../base/reserved.js'
 import type { LearnedGrant, WorkspaceId } from '../../plan/model.js'
-import type { Chains, LoadedPipe } from './chains.js'
+import { beginningOf, type Chains, type LoadedPipe } from './chains.js'
 import { docaFault } from './errors.js'
-import type { Handle, Native } from './native.js'
+import type { Handle, Native, Target } from './native.js'
 import { addressOctets, joined, u16 } from './octets.js'
-import type { DocaWorkspace, Lesson } from './program.js'
+import type { DocaWorkspace, Forward, Lesson } from './program.js'
 
 const tupleOf = ({ protocol, address, port }: LearnedGrant): string => `${protocol} ${address} ${port}`
 const keyOf = (grant: LearnedGrant): string => `${grant.clause} ${tupleOf(grant)}`
@@ -84,7 +84,7 @@ export class Learned {
         )
         for (const [tuple] of gone) there.delete(tuple)
         const fresh = [...wanted].filter(([tuple]) => !there.has(tuple))
-        const target = { kind: 'port' as const, port: learns.out.kind === 'slot' ? port : 0 }
+        const target = targetOf(learns.out, port)
         adding.push(() => {
           const entries = fresh.map(([, key]) => ({ key, target }))
           const handles = native.add('adding learned addresses', loaded.handle, entries)
@@ -95,6 +95,11 @@ export class Learned {
     for (const add of adding) add()
     native.settle('adding learned addresses', waitMs)
   }
+}
+
+function targetOf({ kind }: Forward, port: number): Target {
+  if (kind === 'begins-from' || kind === 'begins-to') return beginningOf(kind)
+  return { kind: 'port', port: kind === 'slot' ? port : 0 }
 }
 
 /** Keys by tuple. A resolved name never opens a reserved address (design section 5, step 6). */

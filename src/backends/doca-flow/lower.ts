@@ -1,12 +1,13 @@
 // From the plan's slice to pipes. Each workspace has a chain of its own for each direction, which its parents (a root keyed by
 // port, and one keyed by address for what comes from the wire) are pointed at when it is complete.
 //
-// The order of checks is that of `evaluate`: link layer, source, soundness, then grants. Answers are recognised by reversed
-// grants, since there is no flow state here (capabilities: replies stateless, flowState none). Every pipe says by parser
-// results what protocol it is about, since selectors do not.
+// The order of checks is that of `evaluate`: link layer, source, soundness, then grants. Where connections are not tracked answers
+// are recognised by reversed grants (capabilities: replies stateless, flowState none); where they are (begins.ts), grants are
+// asked about first packets only. Every pipe says by parser results what protocol it is about, since selectors do not.
 
 import { linkLocalOf, parseIp } from '../../base/ip.js'
-import type { FenceService, PlanSlice, WorkspacePlan } from '../../plan/model.js'
+import { type FenceService, PLAN_FORMAT, type PlanSlice, type WorkspacePlan } from '../../plan/model.js'
+import { beginnings } from './begins.js'
 import { ask, askLearned, Chain, each, fixed, NEIGHBOUR_KEYS, neighbourFields, type Question } from './chain.js'
 import { type Placed, placeGrants } from './nodes.js'
 import { addressOctets, joined, macOctets, u8, u16 } from './octets.js'
@@ -27,12 +28,19 @@ export function lower(slice: PlanSlice): DocaProgram {
     planDigest: slice.planDigest,
     expiresAtMs: slice.source.expiresAtMs,
     workspaces: slice.workspaces.map(workspaceOf),
+    tracked: {
+      format: PLAN_FORMAT,
+      source: slice.source,
+      workspaces: slice.workspaces.filter(({ flows }) => flows === 'device'),
+      guarantees: [],
+    },
   }
 }
 
 const KERNEL: Forward = { kind: 'kernel' }
 const WIRE: Forward = { kind: 'wire' }
 const SLOT: Forward = { kind: 'slot' }
+const TRACK: Forward = { kind: 'track' }
 
 /** As the parser numbers transports, and as the IP header does, by family. */
 const L4 = {
@@ -49,7 +57,7 @@ const ECHO = { 4: { request: 8, reply: 0 }, 6: { request: 128, reply: 129 } }
 const NOISE_PORTS = [67, 547]
 
 /** A workspace with its grants read. */
-interface Site extends WorkspacePlan {
+export interface Site extends WorkspacePlan {
   readonly egress: readonly Placed[]
   readonly ingress: readonly Placed[]
 }
@@ -61,6 +69,7 @@ export function workspaceOf(plan: WorkspacePlan): DocaWorkspace {
   const from = fromWorkspace(chain, at)
   const to4 = towards(chain, at, 4)
   const to6 = towards(chain, at, 6)
+  const begins = at.flows === 'device' ? beginnings(chain, at) : undefined
   return {
     workspace: at.workspace,
     vuid: at.slot.vuid ?? at.slot.interface,
@@ -74,6 +83,7 @@ export function workspaceOf(plan: WorkspacePlan): DocaWorkspace {
     from: numberOf(from),
     to4: numberOf(to4),
     to6: numberOf(to6),
+    ...(begins ? { begins } : {}),
   }
 }
 
@@ -120,8 +130,11 @@ function sources(chain: Chain, at: Site, family: 4 | 6): Forward {
   const own = slot.addresses.flatMap((text) => parseIp(text) ?? []).filter((ip) => ip.family === family)
   if (own.length === 0) return DROP
   if (family === 6) own.push(linkLocalOf(slot.mac))
-  const tcp = tcpFrom(chain, at, family)
-  const udp = udpFrom(chain, at, family)
+  const tracked = at.flows === 'device'
+  const tcp = tracked ? withServices(chain, at, family, 'tcp', TRACK) : tcpFrom(chain, at, family)
+  const udp = tracked
+    ? withoutNoise(chain, family, withServices(chain, at, family, 'udp', TRACK))
+    : udpFrom(chain, at, family)
   const { icmp, unspecified } = icmpFrom(chain, at, family)
   const entries = own.flatMap((ip): Entry[] =>
     (
@@ -141,12 +154,16 @@ function sources(chain: Chain, at: Site, family: 4 | 6): Forward {
     kind: 'basic',
     transport: 'none',
     fields: [...sound(family), each(family === 4 ? 'ip4Source' : 'ip6Source'), ...protocolFields(family)],
+    ...(tracked ? ZONED : {}),
     miss: DROP,
     entries,
   })
 }
 
-const question = (
+const BEGINS = { from: { kind: 'begins-from' }, to: { kind: 'begins-to' } } as const satisfies Record<string, Forward>
+const ZONED = { setsMeta: true, zoned: true } as const
+
+export const question = (
   at: Site,
   family: 4 | 6,
   protocol: Question['protocol'],
@@ -165,13 +182,13 @@ const question = (
     grants: egress ? at.egress : at.ingress,
     // Wherever the workspace may send to; who may come is granted by who comes.
     classes: which !== 'to ingress',
-    out: outward ? WIRE : SLOT,
+    out: at.flows === 'device' && protocol !== 'icmp-echo' ? BEGINS[outward ? 'from' : 'to'] : outward ? WIRE : SLOT,
     miss,
   }
 }
 
 /** What begins a connection goes one way, what may answer one the other. */
-function byFlags(chain: Chain, name: string, opens: Forward, answers: Forward): Forward {
+export function byFlags(chain: Chain, name: string, opens: Forward, answers: Forward): Forward {
   if (opens.kind === answers.kind && (opens.kind !== 'pipe' || opens.pipe === (answers as { pipe: number }).pipe))
     return opens
   return chain.add({
@@ -215,7 +232,7 @@ function tcpFrom(chain: Chain, at: Site, family: 4 | 6): Forward {
 }
 
 /** Asked first: where it is asked makes no difference, since grants only ever allow. */
-function withLearned(chain: Chain, at: Site, asked: Question, name: string): Forward {
+export function withLearned(chain: Chain, at: Site, asked: Question, name: string): Forward {
   const { protocol, family } = asked
   if (protocol === 'icmp-echo' || at.network.names.length === 0) return asked.miss
   // Without ports to tell connections apart by, UDP ends when its grant does.
@@ -227,16 +244,18 @@ function udpFrom(chain: Chain, at: Site, family: 4 | 6): Forward {
   const egress = ask(chain, question(at, family, 'udp', 'from egress', REFUSE))
   const granted = withServices(chain, at, family, 'udp', ask(chain, question(at, family, 'udp', 'from reply', egress)))
   const any = withLearned(chain, at, question(at, family, 'udp', 'from egress', granted), 'from')
-  if (any.kind === 'drop') return DROP
-  return chain.add({
+  return any.kind === 'drop' ? DROP : withoutNoise(chain, family, any)
+}
+
+const withoutNoise = (chain: Chain, family: 4 | 6, miss: Forward): Forward =>
+  chain.add({
     name: `from noise${family}`,
     kind: 'basic',
     transport: 'udp',
     fields: [each('destinationPort')],
-    miss: any,
+    miss,
     entries: NOISE_PORTS.map((port) => ({ key: u16(port), forward: DROP })),
   })
-}
 
 /** The fence's own services are answered by the Arm. */
 function withServices(
@@ -286,11 +305,15 @@ function icmpFrom(chain: Chain, at: Site, family: 4 | 6): { readonly icmp: Forwa
 function towards(chain: Chain, at: Site, family: 4 | 6): Forward {
   const of = (protocol: Question['protocol'], which: 'to reply' | 'to ingress', miss: Forward): Forward =>
     ask(chain, question(at, family, protocol, which, miss))
-  const tcpIngress = of('tcp', 'to ingress', REFUSE)
+  const tracked = at.flows === 'device'
   const learned = (protocol: 'tcp' | 'udp', miss: Forward): Forward =>
     withLearned(chain, at, question(at, family, protocol, 'to reply', miss), 'to')
-  const tcp = byFlags(chain, `to flags${family}`, tcpIngress, learned('tcp', of('tcp', 'to reply', tcpIngress)))
-  const udp = learned('udp', of('udp', 'to reply', of('udp', 'to ingress', REFUSE)))
+  const stateless = (): Forward => {
+    const ingress = of('tcp', 'to ingress', REFUSE)
+    return byFlags(chain, `to flags${family}`, ingress, learned('tcp', of('tcp', 'to reply', ingress)))
+  }
+  const tcp = tracked ? TRACK : stateless()
+  const udp = tracked ? TRACK : learned('udp', of('udp', 'to reply', of('udp', 'to ingress', REFUSE)))
   const { request, reply } = ECHO[family]
   const icmp = byType(chain, `to echo${family}`, family === 4 ? 'icmp' : 'icmp6', [
     [request, of('icmp-echo', 'to ingress', REFUSE)],
@@ -308,6 +331,7 @@ function towards(chain: Chain, at: Site, family: 4 | 6): Forward {
     kind: 'basic',
     transport: 'none',
     fields: [...sound(family), ...protocolFields(family)],
+    ...(tracked ? ZONED : {}),
     miss: DROP,
     entries: open.map(([name, forward]) => ({ key: protocolKey(family, name), forward })),
   })

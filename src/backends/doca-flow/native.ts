@@ -4,16 +4,14 @@
 import { endianness } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import koffi, { type LibraryHandle } from 'koffi'
+import { ABI, type Name, SIGNATURES, SIZES } from './abi.js'
 import { docaFault } from './errors.js'
 import { FIELDS, type MatchField, PIPE_KINDS, type PipeKind, TRANSPORTS, type Transport } from './program.js'
-import { ACTION_MEMORY, type Limits } from './room.js'
+import { ACTION_MEMORY, type Limits, ZONES } from './room.js'
 
-const ABI = 3
-/** Sizes of the structures, in the order that the shim gives them: device, representor, match, pipe, entry, count, facts. */
-const SIZES = [32, 208, 40, 752, 32, 16, 96] as const
-const [DEVICE, REPRESENTOR, MATCH, PIPE, ENTRY, COUNT, FACTS] = SIZES
-/** Of a sample: length, octets kept, and those. */
-const SAMPLE = 128
+const [DEVICE, REPRESENTOR, MATCH, PIPE, ENTRY, COUNT, FACTS, CONNECTION] = SIZES
+/** In front of each frame of a queue: its length, and how many octets of it are kept. */
+const HEAD = 8
 const LIBRARY = 'libsluice_doca.so'
 
 /** `build/doca` beside the package root, or SLUICE_DOCA_DIR. */
@@ -25,38 +23,18 @@ export const docaPath = (name: string): string =>
 export const SHIM_FULL = -24
 const ENTRY_FAILED = -105
 const NOT_COMPLETED = -104
+/** A state of an entry. */
+export const IN_FORCE = 2
 
-const SIGNATURES = {
-  facts: 'int32_t sluice_doca_facts(void *out)',
-  devices: 'int32_t sluice_doca_devices(void *pci, uint32_t room)',
-  open: 'int32_t sluice_doca_open(void *device)',
-  close: 'int32_t sluice_doca_close()',
-  representors: 'int32_t sluice_doca_representors(void *out, uint32_t room)',
-  portStart: 'int32_t sluice_doca_port_start(const char *vuid, uint16_t port)',
-  defaultMiss: 'int32_t sluice_doca_default_miss(uint32_t drop)',
-  samplesOpen: 'int32_t sluice_doca_samples_open()',
-  samplesTake: 'int32_t sluice_doca_samples_take(void *out, uint32_t room)',
-  pipeCreate: 'int32_t sluice_doca_pipe_create(void *pipe, void *handle)',
-  pipeDestroy: 'int32_t sluice_doca_pipe_destroy(uint64_t pipe)',
-  pipeMissed: 'int32_t sluice_doca_pipe_missed(uint64_t pipe, void *out)',
-  entriesAdd:
-    'int32_t sluice_doca_entries_add(uint64_t pipe, void *batch, uint32_t octets, uint32_t count, void *handles, void *refused)',
-  entriesRemove: 'int32_t sluice_doca_entries_remove(void *handles, uint32_t count, void *refused)',
-  entryUpdate: 'int32_t sluice_doca_entry_update(uint64_t handle, void *entry)',
-  settle: 'int32_t sluice_doca_settle(uint32_t timeout_ms)',
-  entriesState: 'int32_t sluice_doca_entries_state(void *handles, uint32_t count, void *states)',
-  entriesCount: 'int32_t sluice_doca_entries_count(void *handles, uint32_t count, void *out)',
-} as const
-type Name = keyof typeof SIGNATURES
 type CFunction = ReturnType<LibraryHandle['func']>
-type Argument = number | bigint | string | Buffer
+type Argument = number | bigint | string | Buffer | null
 
 export type Handle = bigint
 
 /** Where a packet goes, with handles in place of names. */
 export type Target =
-  | { readonly kind: 'drop' | 'kernel' | 'each' | 'queue' }
-  | { readonly kind: 'port'; readonly port: number }
+  | { readonly kind: 'drop' | 'kernel' | 'each' }
+  | { readonly kind: 'port' | 'queue'; readonly port: number }
   | { readonly kind: 'pipe'; readonly pipe: Handle }
 const FORWARDS = { drop: 1, port: 2, pipe: 3, kernel: 4, each: 5, queue: 6 } as const
 
@@ -89,7 +67,19 @@ export interface Facts {
   readonly shape: number
   readonly updates: boolean
   readonly emulated: boolean
+  readonly tracking: boolean
   readonly limits: Limits
+}
+
+/** By its first packet. */
+export interface Connection {
+  readonly source: Uint8Array
+  readonly destination: Uint8Array
+  readonly sourcePort: number
+  readonly destinationPort: number
+  readonly protocol: number
+  readonly zone: number
+  readonly idleSeconds: number
 }
 
 export interface Count {
@@ -150,6 +140,7 @@ export class Native {
       shape: out.readUInt32LE(64),
       updates: out.readUInt32LE(68) === 1,
       emulated: out.readUInt32LE(72) === 1,
+      tracking: out.readUInt32LE(76) === 1,
       limits: { pipes: Number(out.readBigUInt64LE(80)), entries: Number(out.readBigUInt64LE(88)) },
     }
   }
@@ -162,12 +153,14 @@ export class Native {
   }
 
   /** Starts library, device and its own port, whose id is 0. */
-  openDevice(pci: string, counters: number): void {
+  openDevice(pci: string, counters: number, connections: number): void {
     const device = Buffer.alloc(DEVICE)
     device.write(pci, 0, 15, 'latin1')
     device.writeUInt32LE(512, 16)
     device.writeUInt32LE(counters, 20)
     device.writeUInt32LE(ACTION_MEMORY, 24)
+    device.writeUInt16LE(ZONES, 30)
+    device.writeUInt32LE(connections, 32)
     this.call(`opening ${pci}`, 'open', device)
   }
 
@@ -181,14 +174,72 @@ export class Native {
     }))
   }
 
-  /** The beginnings of frames that pipes forwarded to the software queue, at most so many. */
-  samples(room: number): Uint8Array[] {
-    const out = Buffer.alloc(room * SAMPLE)
-    const count = this.call('reading samples', 'samplesTake', out, room)
+  /** Frames that pipes forwarded to a software queue, at most `room`; of each the first `octets`. */
+  taken(queue: number, room: number, octets: number): Buffer[] {
+    const stride = HEAD + octets
+    const out = Buffer.allocUnsafe(room * stride)
+    const count = this.call('reading a queue', 'queueTake', queue, out, stride, room)
     return Array.from({ length: count }, (_, i) => {
-      const at = i * SAMPLE + 8
+      const at = i * stride + HEAD
       return out.subarray(at, at + out.readUInt32LE(at - 4))
     })
+  }
+
+  /** Through the Arm's netdevice of that representor, or of the device itself (null). False: it took no frame. */
+  send(vuid: string | null, frame: Buffer): boolean {
+    return this.ask('send', vuid, frame, frame.length) === 0
+  }
+
+  tracker(hit: Handle, miss: Handle): Handle {
+    const handle = Buffer.alloc(8)
+    this.call('creating the pipe of connections', 'trackerCreate', hit, miss, handle)
+    return handle.readBigUInt64LE(0)
+  }
+
+  /** Queues connections; gives the handles of those that were, in order, and why the next was not. */
+  connect(tracker: Handle, list: readonly Connection[]): { readonly handles: Handle[]; readonly refused: number } {
+    const out = Buffer.alloc(list.length * CONNECTION)
+    for (const [i, one] of list.entries()) {
+      const at = i * CONNECTION
+      out.set(one.source, at)
+      out.set(one.destination, at + 16)
+      out.writeUInt16BE(one.sourcePort, at + 32)
+      out.writeUInt16BE(one.destinationPort, at + 34)
+      out.writeUInt8(one.protocol, at + 36)
+      out.writeUInt8(one.source.length === 16 ? 1 : 0, at + 37)
+      out.writeUInt32LE(one.zone, at + 40)
+      out.writeUInt32LE(one.idleSeconds, at + 44)
+    }
+    const handles = Buffer.alloc(list.length * 8)
+    const refused = Buffer.alloc(4)
+    const what = 'adding connections'
+    const queued = this.call(what, 'connectionsAdd', tracker, out, list.length, handles, refused)
+    return { handles: unpacked(handles, queued), refused: refused.readInt32LE(0) }
+  }
+
+  disconnect(handles: readonly Handle[]): void {
+    if (handles.length === 0) return
+    const what = 'removing connections'
+    const refused = Buffer.alloc(4)
+    const queued = this.call(what, 'connectionsRemove', packed(handles), handles.length, refused)
+    if (queued < handles.length) this.checked(what, refused.readInt32LE(0))
+  }
+
+  /** Both ways together. */
+  traffic(handles: readonly Handle[]): Count[] {
+    if (handles.length === 0) return []
+    const out = Buffer.alloc(handles.length * 2 * COUNT)
+    this.call('reading connections', 'connectionsCount', packed(handles), handles.length, out)
+    return handles.map((_, i) => {
+      const [there, back] = [countAt(out, 2 * i * COUNT), countAt(out, (2 * i + 1) * COUNT)]
+      return { packets: there.packets + back.packets, octets: there.octets + back.octets }
+    })
+  }
+
+  /** Connections that have been idle for too long, each told once. */
+  aged(room: number): Handle[] {
+    const handles = Buffer.alloc(room * 8)
+    return unpacked(handles, this.call('looking for idle connections', 'connectionsAged', handles, room))
   }
 
   pipe(spec: PipeSpec): Handle {
@@ -251,7 +302,7 @@ export class Native {
     const refused = Buffer.alloc(4)
     const queued = this.call(what, 'entriesAdd', pipe, batch, batch.length, count, handles, refused)
     if (queued < count) this.checked(what, refused.readInt32LE(0))
-    return Array.from({ length: count }, (_, i) => handles.readBigUInt64LE(i * 8))
+    return unpacked(handles, count)
   }
 
   remove(what: string, handles: readonly Handle[]): void {
@@ -276,10 +327,15 @@ export class Native {
 
   /** True when every one of them is in force. */
   inForce(handles: readonly Handle[]): boolean {
-    if (handles.length === 0) return true
+    return this.states(handles).every((state) => state === IN_FORCE)
+  }
+
+  /** Of each entry or connection: 0 gone, 1 under way, IN_FORCE, 3 failed. */
+  states(handles: readonly Handle[]): readonly number[] {
+    if (handles.length === 0) return []
     const states = Buffer.alloc(handles.length)
     this.call('reading entries back', 'entriesState', packed(handles), handles.length, states)
-    return states.every((state) => state === 2)
+    return [...states]
   }
 
   counts(handles: readonly Handle[]): Count[] {
@@ -304,9 +360,12 @@ export class Native {
 
 function writeTarget(out: Buffer, at: number, target: Target): void {
   out.writeUInt32LE(FORWARDS[target.kind], at)
-  out.writeUInt32LE(target.kind === 'port' ? target.port : 0, at + 4)
+  out.writeUInt32LE(target.kind === 'port' || target.kind === 'queue' ? target.port : 0, at + 4)
   out.writeBigUInt64LE(target.kind === 'pipe' ? target.pipe : 0n, at + 8)
 }
+
+const unpacked = (handles: Buffer, count: number): Handle[] =>
+  Array.from({ length: count }, (_, i) => handles.readBigUInt64LE(i * 8))
 
 function packed(handles: readonly Handle[]): Buffer {
   const out = Buffer.alloc(handles.length * 8)

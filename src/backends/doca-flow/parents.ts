@@ -4,8 +4,9 @@
 
 import type { Chains } from './chains.js'
 import type { Handle, Native, NewEntry, Target } from './native.js'
-import { u16 } from './octets.js'
-import type { Scaffold } from './scaffold.js'
+import { joined, u16, u32 } from './octets.js'
+import type { Begins, Forward } from './program.js'
+import type { Scaffold, Tracking } from './scaffold.js'
 
 interface Parent {
   readonly pipe: Handle
@@ -13,11 +14,15 @@ interface Parent {
   readonly target: Target
 }
 
+const textOf = (target: Target): string =>
+  `${target.kind} ${'port' in target ? target.port : 'pipe' in target ? target.pipe : ''}`
 const nameOf = ({ pipe, key }: Parent): string => `${pipe} ${Buffer.from(key).toString('hex')}`
 
 export class Parents {
   /** What is in force, by pipe and key. */
   private readonly held = new Map<string, Handle>()
+  /** Where each of them leads: what stays is not touched. */
+  private readonly leads = new Map<string, string>()
 
   constructor(
     private readonly native: Native,
@@ -41,10 +46,14 @@ export class Parents {
     )
     for (const [name, parent] of wanted) {
       const handle = held.get(name)
-      if (handle !== undefined) native.update('pointing a parent', handle, parent.target)
+      if (handle === undefined || this.leads.get(name) === textOf(parent.target)) continue
+      this.leads.delete(name)
+      native.update('pointing a parent', handle, parent.target)
     }
     this.put([...wanted].filter(([name]) => !held.has(name)))
     native.settle('pointing the parents', waitMs)
+    // Not before: after a fault nobody knows where they lead.
+    for (const [name, { target }] of wanted) this.leads.set(name, textOf(target))
   }
 
   /** Closes one workspace, or opens it again. */
@@ -72,6 +81,7 @@ export class Parents {
     this.native.remove('taking parents away', handles)
     this.native.settle('taking parents away', waitMs)
     for (const name of names) this.held.delete(name)
+    for (const name of names) this.leads.delete(name)
   }
 
   private put(parents: readonly (readonly [string, Parent])[]): void {
@@ -89,7 +99,7 @@ export class Parents {
   }
 
   private parentsOf({ at, pipes, port }: Chains): Parent[] {
-    const { root, to4, to6 } = this.scaffold
+    const { root, to4, to6, tracked, refused } = this.scaffold
     const into = (number: number): Target => {
       const first = pipes[number]
       if (!first) throw new TypeError('a chain has no first pipe')
@@ -99,6 +109,31 @@ export class Parents {
       { pipe: root, key: u16(port), target: into(at.from) },
       ...at.addresses4.map((key): Parent => ({ pipe: to4, key, target: into(at.to4) })),
       ...at.addresses6.map((key): Parent => ({ pipe: to6, key, target: into(at.to6) })),
+      ...(tracked && at.begins
+        ? trackedParents(tracked, at.begins, port, (to) => (to.kind === 'pipe' ? into(to.pipe) : refused))
+        : []),
     ]
   }
+}
+
+const IP4 = u16(0x0800)
+const IP6 = u16(0x86dd)
+const WIRE = u16(0)
+
+/** What belongs to a connection passes; the rest is asked whether it begins one. The zone is the workspace's port, both ways. */
+function trackedParents(
+  { belongs, begins }: Tracking,
+  at: Begins,
+  port: number,
+  into: (forward: Forward) => Target,
+): Parent[] {
+  const [own, zone] = [u16(port), u32(port)]
+  return [
+    { pipe: belongs, key: joined(own, zone), target: { kind: 'port', port: 0 } },
+    { pipe: belongs, key: joined(WIRE, zone), target: { kind: 'port', port } },
+    { pipe: begins, key: joined(own, zone, IP4), target: into(at.from4) },
+    { pipe: begins, key: joined(own, zone, IP6), target: into(at.from6) },
+    { pipe: begins, key: joined(WIRE, zone, IP4), target: into(at.to4) },
+    { pipe: begins, key: joined(WIRE, zone, IP6), target: into(at.to6) },
+  ]
 }

@@ -3,6 +3,7 @@
 
 import type { Probe, Probed } from '../backend.js'
 import { lookForCard } from './card.js'
+import { tracks } from './device.js'
 import type { Native } from './native.js'
 import { limitWords } from './room.js'
 
@@ -11,6 +12,7 @@ const no = (feature: string, why: string): Probe => ({ feature, answer: 'no', wh
 
 export function probeDoca(native: Native): Probed {
   const { release, shape, updates, emulated, limits } = native.facts()
+  const tracking = tracks(native)
   const devices = native.devices()
   const probes = [
     yes('library', `DOCA ${release}, calls of ${shape / 10}`),
@@ -23,6 +25,12 @@ export function probeDoca(native: Native): Probed {
     shape >= 33
       ? yes('samples', 'refused packets can be shown, as far as a queue holds them')
       : no('samples', 'this release has no queue without DPDK: refused packets are counted and not shown'),
+    tracking
+      ? yes('tracking', 'connections are tracked: replies pass by the flow that they answer')
+      : no(
+          'tracking',
+          `${shape >= 33 ? 'the device cannot, or it is switched off' : 'this release has no queue without DPDK'}: replies pass by the reversed grant`,
+        ),
     emulated
       ? no('hardware', 'the software BlueField: every figure is emulated')
       : yes('hardware', 'the library is not the emulator'),

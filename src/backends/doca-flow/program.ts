@@ -2,7 +2,7 @@
 // forwards to a pipe comes after it. Values are in network order and complete: what loads it has no choices left.
 
 import type { Digest } from '../../base/digest.js'
-import type { GrantId, WorkspaceId } from '../../plan/model.js'
+import type { GrantId, Plan, WorkspaceId } from '../../plan/model.js'
 import type { ClauseId } from '../../policy/model.js'
 
 /** Fields of doca-shims/include/sluice_doca.h: their numbers there and the octets that each has in a key. */
@@ -39,9 +39,10 @@ export const TRANSPORTS = { none: 0, tcp: 1, udp: 2, icmp: 3, icmp6: 4 } as cons
 export type Transport = keyof typeof TRANSPORTS
 
 /** `wire` is the device's own port, `slot` the workspace's representor, `kernel` the Arm's own stack. `refuse` drops, after the agent
- * had a chance to see it. */
+ * had a chance to see it. `track` asks the tracked connections, and what begins one goes to the agent by `begins-from` or
+ * `begins-to`. */
 export type Forward =
-  | { readonly kind: 'drop' | 'refuse' | 'kernel' | 'wire' | 'slot' }
+  | { readonly kind: 'drop' | 'refuse' | 'kernel' | 'wire' | 'slot' | 'track' | 'begins-from' | 'begins-to' }
   | { readonly kind: 'pipe'; readonly pipe: number }
 
 export const DROP: Forward = { kind: 'drop' }
@@ -77,6 +78,8 @@ export interface Pipe {
   /** Entries have counters, and the miss has one. */
   readonly counted: boolean
   readonly setsMeta: boolean
+  /** Every entry writes the workspace's zone where others write their number: its port on the device. */
+  readonly zoned?: true
   readonly miss: Forward
   readonly entries: readonly Entry[]
   /** Empty when it is loaded: the driver puts learned addresses in, as they come and go. Its entries have no counters. */
@@ -111,13 +114,19 @@ export interface DocaWorkspace {
   readonly from: number
   readonly to4: number
   readonly to6: number
+  /** With tracked connections: where what belongs to none goes, by direction and family. */
+  readonly begins?: Begins
 }
+
+export type Begins = Readonly<Record<'from4' | 'from6' | 'to4' | 'to6', Forward>>
 
 export interface DocaProgram {
   readonly generation: number
   readonly planDigest: Digest
   readonly expiresAtMs: number
   readonly workspaces: readonly DocaWorkspace[]
+  /** The plan of the workspaces whose connections are tracked: first packets, and connections at a change, are judged by it. */
+  readonly tracked: Plan
 }
 
 /** What a program needs of the device: what capacity is planned with. */

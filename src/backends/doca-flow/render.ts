@@ -18,6 +18,7 @@ export function render(program: DocaProgram): string {
       `  from: pipe ${at.from}`,
       ...at.addresses4.map((address) => `  to ${value('ip4Source', address)}: pipe ${at.to4}`),
       ...at.addresses6.map((address) => `  to ${value('ip6Source', address)}: pipe ${at.to6}`),
+      ...(at.begins ? Object.entries(at.begins).map(([way, to]) => `  begins ${way}: ${forward(to)}`) : []),
       ...at.pipes.flatMap((pipe, number) => pipeLines(pipe, number)),
     )
   }
@@ -52,7 +53,7 @@ function entryText(pipe: Pipe, entry: Entry): string {
       if (field !== 'sourcePort' && field !== 'destinationPort') return `${field} ${value(field, key)}/${bits(mask)}`
       return mask.every((octet) => octet === 0) ? `${field} any` : `${field} ${value(field, key)}-${value(field, mask)}`
     })
-  const meta = pipe.setsMeta ? `, meta ${entry.meta ?? 0}` : ''
+  const meta = pipe.zoned ? ', zone' : pipe.setsMeta ? `, meta ${entry.meta ?? 0}` : ''
   const priority = entry.priority === undefined ? '' : `${entry.priority}: `
   return `${priority}${said.join(', ')} -> ${forward(entry.forward)}${meta}${entry.grant ? `  ${entry.grant}` : ''}`
 }

@@ -9,14 +9,19 @@ export const COUNTERS = 1 << 20
 /** Octets of action memory of a port, and what an ACL rule takes of them (NVIDIA's samples reckon 32 x 128). */
 export const ACTION_MEMORY = 1 << 24
 const RULE_MEMORY = 4096
+/** Connections of each family that are tracked, and the bits of metadata that are their zone: a port of the device. Each has two
+ * counters beside those of plans. */
+export const CONNECTIONS = 1 << 16
+export const CONNECTION_COUNTERS = 4 * CONNECTIONS
+export const ZONES = 0xffff
 /** Entries of each pipe that leads into workspaces: ports, IPv4 and IPv6 addresses. */
 export const PARENTS = 4096
 
 const SCAFFOLD: Demand = {
   workspaces: 0,
   addresses: 0,
-  pipes: 6,
-  entries: 3 * PARENTS,
+  pipes: 9,
+  entries: 9 * PARENTS,
   counters: 3 * PARENTS,
   rules: 0,
 }

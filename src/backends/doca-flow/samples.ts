@@ -7,10 +7,13 @@ import { addressClass, CONTROL_PLANE_PORTS, DNS_PORTS } from '../../base/reserve
 import type { WorkspaceId } from '../../plan/model.js'
 import type { DropReason } from '../../plan/state.js'
 import type { Denial, DenialBatch } from '../backend.js'
+import { QUEUES } from './chains.js'
 import type { Handle, Native } from './native.js'
 import type { DocaProgram, DocaWorkspace } from './program.js'
 
 const BATCH = 256
+/** Headers and no more. */
+const KEPT = 120
 /** Of each workspace. */
 const PER_SECOND = 50
 const BURST = 100
@@ -30,7 +33,7 @@ export class Samples {
 
   /** What waits now. `sampled` is the entry that all refused packets pass. Throws DOCA_DEVICE. */
   take(program: DocaProgram, sampled: Handle, nowMs: number): DenialBatch {
-    const frames = this.native.samples(BATCH)
+    const frames = this.native.taken(QUEUES.refused, BATCH, KEPT)
     this.seen += frames.length
     const denials: Denial[] = []
     let kept = 0

@@ -20,6 +20,16 @@ export interface Scaffold {
   readonly refused: Target
   /** The entry that they pass, with their count; undefined: nobody sees them. */
   readonly sampled?: Handle
+  readonly tracked?: Tracking
+}
+
+/** What is asked first of everything that has ports, whoever sent it. */
+export interface Tracking {
+  readonly tracker: Handle
+  /** By port, zone: where what belongs to a connection goes. */
+  readonly belongs: Handle
+  /** By port, zone and family: where the rest is asked whether it may begin one. */
+  readonly begins: Handle
 }
 
 const parent = (name: string, fields: readonly MatchField[], miss: Target, root = false): PipeSpec => ({
@@ -34,8 +44,9 @@ const parent = (name: string, fields: readonly MatchField[], miss: Target, root 
   miss,
 })
 
-/** `sampling`: the software queue is open. */
-export function buildScaffold(native: Native, waitMs: number, sampling: boolean): Scaffold {
+/** `sampling`: the queue of refused packets is open; `tracking`: the device tracks connections, and their queues are open. */
+export function buildScaffold(native: Native, waitMs: number, sampling: boolean, tracking: boolean): Scaffold {
+  const tracked = tracking ? { tracked: trackingOf(native) } : {}
   const seen = sampling ? sampleOf(native) : { refused: DROP }
   // Neighbours on the wire are answered by the Arm for the workspaces behind it; nothing of theirs reaches a workspace.
   const neighbours = native.pipe({
@@ -60,12 +71,26 @@ export function buildScaffold(native: Native, waitMs: number, sampling: boolean)
   const root = native.pipe(parent('root', [each('inPort')], DROP, true))
   native.add('adding the wire', root, [{ key: u16(WIRE_PORT), target: { kind: 'pipe', pipe: wire } }])
   native.settle('opening the root', waitMs)
-  return { root, to4, to6, ...seen }
+  return { root, to4, to6, ...seen, ...tracked }
+}
+
+/** Parents of every workspace again: what is known, and what is not. */
+function trackingOf(native: Native): Tracking {
+  const zone = [each('inPort'), each('meta')]
+  const belongs = native.pipe({ ...parent('belongs', zone, DROP), room: 2 * PARENTS, counted: false })
+  const begins = native.pipe({
+    ...parent('begins', [...zone, each('etherType')], DROP),
+    room: 4 * PARENTS,
+    counted: false,
+  })
+  return { tracker: native.tracker(belongs, begins), belongs, begins }
 }
 
 /** A pipe cannot miss into a queue, so it misses into one whose only entry goes there: no packet with a tag comes so far. */
 function sampleOf(native: Native): Pick<Scaffold, 'refused' | 'sampled'> {
   const samples = native.pipe({ ...parent('refused', [fixed('tags', u8(0))], DROP), room: 1 })
-  const [sampled] = native.add('adding the sample', samples, [{ key: new Uint8Array(), target: { kind: 'queue' } }])
+  const [sampled] = native.add('adding the sample', samples, [
+    { key: new Uint8Array(), target: { kind: 'queue', port: 0 } },
+  ])
   return { refused: { kind: 'pipe', pipe: samples }, ...(sampled === undefined ? {} : { sampled }) }
 }

@@ -22,7 +22,7 @@ export interface State {
   readonly violations: number
 }
 
-export const LIMITS = { pipes: 1, entries: 2 } as const
+export const LIMITS = { pipes: 1, entries: 2, tracking: 5 } as const
 export const FAULTS = { entry: 0, late: 1, reset: 2, pipe: 3 } as const
 
 const RESULT = 16 + 9216

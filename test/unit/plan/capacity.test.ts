@@ -93,14 +93,14 @@ describe('capacity of a card', () => {
         source: SOURCE,
         policies: [policy(CLAUSES)],
         inventory: { audience: 'test', revision: '1', entries: [ENTRY] },
-        capabilities: [MEMORY],
+        capabilities: [{ ...MEMORY, flowState: 'ports' }],
         order: ['memory'],
       }).plan?.workspaces ?? [],
     )
     const pipes = need?.pipes ?? 0
-    card.limit('pipes', 6 + 2 * pipes)
+    card.limit('pipes', 9 + 2 * pipes)
     expect(await planned(CLAUSES)).toEqual([])
-    card.limit('pipes', 6 + 2 * pipes - 1)
+    card.limit('pipes', 9 + 2 * pipes - 1)
     expect(await planned(CLAUSES)).toEqual([
       `2 clauses of 1 workspaces need ${pipes} pipes of doca-flow, which has room for ${pipes - 1}; give them fewer clauses or wider prefixes, or attach some of the workspaces to another node`,
     ])
@@ -108,18 +108,18 @@ describe('capacity of a card', () => {
   })
 
   it('counts ranges as ACL rules, of which there is room for 2048', async () => {
-    // Each range is a rule and a refusal behind its prefix, from the workspace and back.
-    const many = Array.from({ length: 513 }, (_, i) => `45.${76 + (i >> 8)}.${i & 255}.0/24`)
+    // Each range is a rule and a refusal behind its prefix.
+    const many = Array.from({ length: 1025 }, (_, i) => `45.${76 + (i >> 8)}.${i & 255}.0/24`)
     const said = await planned([egress('ranges', many, 'tcp', ['8000-8100'])])
     expect(said).toEqual([
-      '1 clauses of 1 workspaces need 2052 ACL rules of doca-flow, which has room for 2048; give them fewer clauses or wider prefixes, or attach some of the workspaces to another node',
+      '1 clauses of 1 workspaces need 2050 ACL rules of doca-flow, which has room for 2048; give them fewer clauses or wider prefixes, or attach some of the workspaces to another node',
     ])
     expect(await planned([egress('ranges', many.slice(1), 'tcp', ['8000-8100'])])).toEqual([])
   })
 
   it('keeps the check at the stage: a program that comes round the planner is refused whole', async () => {
     card.topology(['ws0'])
-    card.limit('pipes', 9)
+    card.limit('pipes', 12)
     const driver = await DocaDriver.open({ attachInterfaces: [], stateDirectory: '' })
     const { plan } = compilePlan({
       source: SOURCE,
@@ -133,7 +133,7 @@ describe('capacity of a card', () => {
       code: 'DOCA_CAPACITY',
     })
     // What stands whatever is live, and closes everything.
-    expect(card.state()).toMatchObject({ pipes: 6, entries: 7 })
+    expect(card.state()).toMatchObject({ pipes: 9, entries: 7 })
     await driver.close()
   })
 })
