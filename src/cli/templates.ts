@@ -48,7 +48,7 @@ attach_interfaces: ${list(values.interfaces)}
 # true, for filters of the kernel without hardware.
 # tc_flower: {uplink: p0}
 
-# For the backend doca-argus: the folder into which DOCA Argus writes its records (deploy/README.md).
+# For the backend doca-argus: the folder into which DOCA Argus writes its records (deploy/argus/README.md).
 # doca_argus: {records: /var/log/doca_argus_activity_report}
 
 # For \`sluice agent\`, which stays: where releases come from, and the signed list of workspaces, read again at every pass.

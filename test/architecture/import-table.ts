@@ -20,6 +20,7 @@ const bundle = /^bundle\//
 const policy = /^policy\//
 const plan = /^plan\//
 const decide = /^decide\//
+const process = /^process\//
 const contract = /^backends\/backend$/
 
 /** The pure half of a folder is what the configuration without Node's types compiles: it is listed once, there. */
@@ -75,11 +76,20 @@ export const IMPORT_TABLE: readonly Layer[] = [
     pure: true,
   },
   {
-    folder: 'backends: backend, capabilities, program, lower, render, errors and their parts',
+    folder: 'process',
     mayText: 'base, policy, plan',
     pureText: 'yes',
-    files: pureOf('backends'),
+    files: process,
     may: [base, policy, plan],
+    packages: [],
+    pure: true,
+  },
+  {
+    folder: 'backends: backend, capabilities, program, lower, render, errors and their parts',
+    mayText: 'base, policy, plan, process',
+    pureText: 'yes',
+    files: pureOf('backends'),
+    may: [base, policy, plan, process],
     packages: [],
     pure: true,
   },
@@ -94,10 +104,10 @@ export const IMPORT_TABLE: readonly Layer[] = [
   },
   {
     folder: 'backends: everything else of a backend',
-    mayText: 'base, policy, plan, own folder',
+    mayText: 'base, policy, plan, process, own folder',
     pureText: 'no',
     files: /^backends\/[a-z-]+\//,
-    may: [base, policy, plan, contract],
+    may: [base, policy, plan, process, contract],
     packages: ['koffi'],
     pure: false,
   },
@@ -148,10 +158,10 @@ export const IMPORT_TABLE: readonly Layer[] = [
   },
   {
     folder: 'agent',
-    mayText: 'base, bundle, policy, plan, decide, backends/backend (types), audit, dns, revocation, findings',
+    mayText: 'base, bundle, policy, plan, process, decide, backends/backend (types), audit, dns, revocation, findings',
     pureText: '`decide`, `loop-decide` yes, rest no',
     files: /^agent\//,
-    may: [base, bundle, policy, plan, decide, contract, /^audit\//, /^dns\//, /^revocation\//, /^findings\//],
+    may: [base, bundle, policy, plan, process, decide, contract, /^audit\//, /^dns\//, /^revocation\//, /^findings\//],
     packages: ['koffi', 'pino', 'prom-client', 'tar-stream'],
     pure: /^agent\/(loop-)?decide$/,
   },

@@ -1,6 +1,6 @@
 // From a plan to whom Argus watches, and its configuration: exactly the machines of the plan, by the VUID of their function, and no
 // detector switched off. The keys are those that were seen in the field; the schema belongs to the tag of the container, so
-// whoever deploys it compares (deploy/README.md). Argus is told no rule: it has none.
+// whoever deploys it compares (deploy/argus/README.md). Argus is told no rule: it has none.
 
 import type { PlanSlice, WorkspacePlan } from '../../plan/model.js'
 import type { ArgusProgram, Watched } from './program.js'
