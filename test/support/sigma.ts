@@ -55,7 +55,7 @@ function fieldOf(key: string, wanted: unknown): Test {
   if (more.length > 0 || (modifier !== undefined && modifier !== 'exists')) throw new TypeError(`modifiers of ${key}`)
   const at = path.split('.')
   if (modifier === 'exists') return (event) => valuesAt(event, at).length > 0 === wanted
-  const any = (Array.isArray(wanted) ? wanted : [wanted]).map(valueOf)
+  const any = (Array.isArray(wanted) ? wanted : [wanted]).map(matching)
   return (event) => valuesAt(event, at).some((value) => any.some((one) => one(value)))
 }
 
