@@ -32,6 +32,7 @@ import { callsOf } from './calls.js'
 import { hostDecisions } from './decisions.js'
 import { callOf, hostFindings } from './findings.js'
 import { hostMediator, MEDIATE_LOCK } from './mediate.js'
+import { keepSmall } from './memory.js'
 import { newCommandId, openAgentNode, type Surroundings } from './node.js'
 import { socketOf } from './remote.js'
 import { supervise } from './supervise.js'
@@ -90,6 +91,7 @@ export async function runAgent(around: Surroundings, config: Configured, request
     say({ level: 'error', event: 'trust-root', detail: { code: error.code, why: causeChain(error).join(': ') } })
     await tellRefused({ ...opened.node, emit }, error)
   })
+  const memory = keepSmall()
   const onlookers = new Set<(facts: readonly Fact[]) => void>()
   let mediator: Mediator | undefined
   let sinks: Sinks | undefined
@@ -104,6 +106,7 @@ export async function runAgent(around: Surroundings, config: Configured, request
     if (line.kind === 'whole') api?.setReady(true)
     if (line.kind !== 'carried') return
     metrics.ran(line.command, line.elapsedMs, line.failed)
+    memory.used()
     const call = callOf(line, nowMs())
     if (call) findings.seen(call)
     if (line.command === 'repair' && !line.failed) api?.setReady(true)
@@ -202,6 +205,7 @@ export async function runAgent(around: Surroundings, config: Configured, request
     findings.start()
     await serveAgent(served, signal)
   } finally {
+    memory.close()
     await http?.close()
     await api?.close()
     await socket?.close()

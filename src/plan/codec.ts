@@ -4,7 +4,6 @@ import { decodeUtf8, utf8 } from '../base/bytes.js'
 import { canonicalize, type Json } from '../base/canonical.js'
 import { type Digest, digestOf } from '../base/digest.js'
 import { isObject, parseJson } from '../base/json.js'
-import type { ClauseId } from '../policy/model.js'
 import { planFault } from './errors.js'
 import { type BackendName, type Grant, PLAN_FORMAT, type Plan, type PlanSlice, type WorkspacePlan } from './model.js'
 
@@ -20,7 +19,7 @@ export function decodePlan(bytes: Uint8Array, expected: Digest): Plan {
   const found = digestOf(bytes)
   if (found !== expected) throw planFault('PLAN_DIGEST_MISMATCH', { expected, found })
   // The engine's own reader: what has the digest was written by us, and a large plan is read many times.
-  return shareClauses(ofFormat(JSON.parse(decodeUtf8(bytes) ?? 'null') as Json))
+  return shareParts(ofFormat(JSON.parse(decodeUtf8(bytes) ?? 'null') as Json))
 }
 
 /** Reads a plan that somebody kept as a file. Throws PLAN_FORMAT_UNKNOWN, JsonError. */
@@ -33,15 +32,15 @@ function ofFormat(value: Json): Plan {
   return value as unknown as Plan
 }
 
-/** A clause's id stands in each of its grants: read as so many texts, they would be most of a large plan in memory. */
-function shareClauses(plan: Plan): Plan {
-  const known = new Map<string, readonly ClauseId[]>()
-  const shared = (grant: Grant): Grant => {
-    const key = grant.clauses.join(' ')
-    const clauses = known.get(key) ?? grant.clauses
-    known.set(key, clauses)
-    return { ...grant, clauses }
-  }
+/** What stands in many grants is held once: read as so many texts, clause ids and ports would be half of a large plan in memory. */
+function shareParts(plan: Plan): Plan {
+  const clauseLists = new Map<string, Grant['clauses']>()
+  const ranges = new Map<string, Grant['ports']>()
+  const shared = (grant: Grant): Grant => ({
+    ...grant,
+    clauses: once(clauseLists, grant.clauses.join(' '), grant.clauses),
+    ports: grant.ports && once(ranges, `${grant.ports.from}-${grant.ports.to}`, grant.ports),
+  })
   const workspaces = plan.workspaces.map((entry) => ({
     ...entry,
     network: {
@@ -51,6 +50,13 @@ function shareClauses(plan: Plan): Plan {
     },
   }))
   return { ...plan, workspaces }
+}
+
+function once<T>(held: Map<string, T>, key: string, value: T): T {
+  const found = held.get(key)
+  if (found !== undefined) return found
+  held.set(key, value)
+  return value
 }
 
 /** The backends that a workspace is put on, each once: of its traffic, of its files, of its processes. */
