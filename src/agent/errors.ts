@@ -41,6 +41,19 @@ export const AGENT_FAULTS = {
       `${d.file} has the format ${d.format}, which this release cannot read`,
     remedy: 'Use the release that wrote it, or a newer one.',
   },
+  AGENT_STORE_NEWER: {
+    reaction: 'unsupported',
+    say: (d: { directory: string; format: number; known: number }) =>
+      `the state in ${d.directory} is of a newer release: it has format ${d.format}, and this one reads formats up to ${d.known}`,
+    remedy:
+      'Nothing was changed, and what is live stays enforced. Start the newer release again; to go back, stop it and let it run `sluice migrate --to` with the format that this release reads.',
+  },
+  AGENT_STORE_NO_WAY: {
+    reaction: 'unsupported',
+    say: (d: { from: number; to: number; newest: number }) =>
+      `there is no way from store format ${d.from} to ${d.to}: this release knows formats 1 to ${d.newest}`,
+    remedy: 'Name a format that both releases know; `sluice migrate` without `--to` says which one is there.',
+  },
   AGENT_STORE_WRITE: {
     reaction: 'retry',
     say: (d: { file: string }) => `cannot write ${d.file}`,

@@ -22,6 +22,7 @@ import {
   type Quarantine,
   RecordProblem,
 } from './record.js'
+import { STORE, saveStoreFormat } from './store-format.js'
 import { decodeTrustMemory, EMPTY_TRUST_MEMORY, encodeTrustMemory, type TrustMemory } from './trust-memory.js'
 
 const STATE = 'state.json'
@@ -47,6 +48,7 @@ export class Store {
     this.write(this.directory, () => this.files.makeDirectory(this.directory))
     if (this.exists()) throw agentFault('AGENT_STORE_EXISTS', { directory: this.directory })
     // The state comes last: nothing is accepted without it, so what it stands beside is whole.
+    this.write(this.path(STORE), () => saveStoreFormat(this.directory, this.files))
     this.saveQuarantines(quarantines)
     this.saveTrustMemory(EMPTY_TRUST_MEMORY)
     this.save(EMPTY_AGENT_STATE)

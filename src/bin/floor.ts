@@ -7,6 +7,7 @@ import { agentFault } from '../agent/errors.js'
 import { bootId, closedBy, type FloorLine, type FloorReport, readFloor, saveFloor } from '../agent/floor.js'
 import { takeLock } from '../agent/lock.js'
 import { Store } from '../agent/store.js'
+import { migrateStore, STORE_FORMAT, storeStanding } from '../agent/store-format.js'
 import { causeChain, Fault } from '../base/fault.js'
 import type { Configured, FloorSeen } from '../cli/host.js'
 import type { BackendName, Plan } from '../plan/model.js'
@@ -16,6 +17,7 @@ import { APPLY_LOCK, openBackend } from './node.js'
 export async function layFloor(config: Configured, nowMs: number): Promise<FloorReport> {
   const unlock = takeLock(join(config.stateDirectory, APPLY_LOCK))
   try {
+    bringForward(config.stateDirectory)
     const { plan, backends } = onRecord(config)
     const lines: FloorLine[] = []
     for (const backend of backends ?? config.backends) {
@@ -51,6 +53,16 @@ async function layOne(backend: BackendName, config: Configured, plan: Plan | und
     // The others close what they can; the report says which did not.
     if (!(error instanceof Fault)) throw error
     return { backend, state: 'none', say: causeChain(error).join(': ') }
+  }
+}
+
+/** After an upgrade the floor is the first to see the store, and closes more when it can read it. */
+function bringForward(directory: string): void {
+  try {
+    if (storeStanding(directory)) migrateStore(directory, STORE_FORMAT)
+  } catch (error) {
+    // Newer, damaged, or no room: the patterns are closed all the same, and the agent says what is wrong.
+    if (!(error instanceof Fault)) throw error
   }
 }
 

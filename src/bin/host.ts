@@ -26,6 +26,7 @@ import { layFloor, seeFloor } from './floor.js'
 import { followChannel } from './follow.js'
 import { mediate } from './mediate.js'
 import { readMembers } from './members.js'
+import { migrateHere } from './migrate.js'
 import { openBackend, openNode, tellTrail } from './node.js'
 import { recover } from './recover.js'
 import { openRemote } from './remote.js'
@@ -76,6 +77,7 @@ export function composeHost(surface: Surface): Host {
       (await openRemote(around, config, options)) ?? openNode(around, config, options),
     layFloor: (config) => layFloor(config, surface.nowMs()),
     seeFloor: (config) => seeFloor(config),
+    migrate: migrateHere,
     recover: (config, request) => recover(around, config, request),
     explainName: (config, question) => explainNameHere(config, question, surface.nowMs()),
     mediate: (config, request) => mediate(around, config, request),

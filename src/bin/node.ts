@@ -25,6 +25,7 @@ import { restingSinks, SINKS_DIRECTORY } from '../agent/sinks.js'
 import { stand } from '../agent/stand.js'
 import { livePlan, status } from '../agent/status.js'
 import { Store } from '../agent/store.js'
+import { admitStore, COPIES, STORE } from '../agent/store-format.js'
 import { markAt, openTrail, TRAIL_STATE, witnessed } from '../agent/trail.js'
 import type { OpenBackend } from '../agent/transaction.js'
 import { readBundle } from '../agent/transports/read.js'
@@ -43,6 +44,8 @@ export const APPLY_LOCK = 'apply.lock'
 const EVENTS_LOCK = 'events.lock'
 /** Everything that a state directory of ours holds. */
 const STATE_NAMES = [
+  STORE,
+  COPIES,
   'state.json',
   'quarantines.json',
   'trust.json',
@@ -100,6 +103,8 @@ export async function openAgentNode(
 
 async function openParts(around: Surroundings, config: Configured, options: NodeOptions): Promise<OpenedNode> {
   const store = new Store(config.stateDirectory)
+  if (!options.fencing)
+    admitStore(config.stateDirectory, options.exclusive ? join(config.stateDirectory, APPLY_LOCK) : undefined)
   const before = recorded(store, options.fencing ?? false) // a missing store is told before anything is made or opened
   const unlock = options.exclusive ? takeLock(join(config.stateDirectory, APPLY_LOCK)) : () => undefined
   const opened = new Map<BackendName, OpenBackend>()

@@ -14,9 +14,11 @@ import type { Decided, DecideRequest } from './host-decisions.js'
 import type { OpenFinding } from './host-findings.js'
 import type { Mediated, MediateRequest, NameExplained, NameQuestion } from './host-names.js'
 import type { SinkView } from './host-sinks.js'
+import type { FloorReport, FloorSeen, Migrated, Recovered, RecoverRequest } from './host-state.js'
 import type { WitnessHost } from './witness-host.js'
 
 export type { Configured } from './configured.js'
+export type { FloorReport, FloorSeen, Migrated, Recovered, RecoverRequest } from './host-state.js'
 
 export interface Host {
   /** Relative paths of the operator resolve against it. */
@@ -69,6 +71,8 @@ export interface Host {
   readonly layFloor: (config: Configured) => Promise<FloorReport>
   /** Whether that is installed, and when it was done last. */
   readonly seeFloor: (config: Configured) => FloorSeen
+  /** Converts the state of a node without an agent between formats; without `to` to that of this release. */
+  readonly migrate: (config: Configured, to: number | undefined) => Migrated
   /** Gives up one protection on an operator's word, and tells the trail. */
   readonly recover: (config: Configured, request: RecoverRequest) => Promise<Recovered>
   /** Journals, receipts and evidence: what agents wrote and signed. */
@@ -132,33 +136,6 @@ export interface AgentLine {
   readonly level: 'info' | 'warning' | 'error'
   readonly event: string
   readonly detail: Readonly<Record<string, string | number | null | readonly string[]>>
-}
-
-export interface FloorReport {
-  readonly bootId: string
-  readonly atMs: number
-  readonly lines: readonly {
-    readonly backend: BackendName
-    readonly state: 'laid' | 'stands' | 'none'
-    readonly say: string
-  }[]
-}
-export interface FloorSeen {
-  /** The unit is there, and is started at boot. */
-  readonly unit: boolean
-  readonly enabled: boolean
-  readonly laid?: FloorReport
-  readonly thisBoot?: boolean
-}
-
-export interface RecoverRequest {
-  readonly what: 'clock' | 'state'
-  readonly reason: string
-}
-export interface Recovered {
-  readonly moved?: string
-  /** null: their list could not be read. */
-  readonly quarantines: number | null
 }
 
 export interface FollowRequest {

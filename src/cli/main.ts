@@ -31,6 +31,7 @@ import { followCommand } from './commands/follow.js'
 import { initCommand } from './commands/init.js'
 import { inventorySign } from './commands/inventory-sign.js'
 import { mediateCommand } from './commands/mediate.js'
+import { migrateCommand } from './commands/migrate.js'
 import { planCommand } from './commands/plan.js'
 import { policyCheck } from './commands/policy-check.js'
 import { publishCosign } from './commands/publish-cosign.js'
@@ -119,6 +120,7 @@ const SINGLE = [
   doctor,
   floorCommand,
   initCommand,
+  migrateCommand,
   uninstall,
 ] as const
 
