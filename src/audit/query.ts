@@ -21,6 +21,8 @@ export interface EventFilter {
   readonly untilMs?: number
   readonly dispositions?: readonly number[]
   readonly classes?: readonly number[]
+  /** `finding_info.types` of the event: kinds of findings. */
+  readonly findings?: readonly string[]
   /** Only events with a higher sequence number. */
   readonly after?: number
 }
@@ -113,10 +115,11 @@ const lastOf = (segment: Segment): number =>
   segment.sealed ? (unverifiedSeal(readSealFile(segment.sealPath))?.lastSequence ?? Infinity) : Infinity
 
 /** A look at the text that saves reading most lines. */
-const mayMatch = (line: string, { workspace, clause, classes, after }: EventFilter): boolean =>
+const mayMatch = (line: string, { workspace, clause, classes, findings, after }: EventFilter): boolean =>
   (workspace === undefined || line.includes(asWritten(workspace))) &&
   (clause === undefined || line.includes(asWritten(clause))) &&
   (classes === undefined || classes.some((uid) => line.includes(`"class_uid":${uid},`))) &&
+  (findings === undefined || findings.some((kind) => line.includes(asWritten(kind)))) &&
   (after === undefined || after === 0 || Number(/"sequence":(\d+),/.exec(line)?.[1]) > after)
 
 /** In a text with one character an octet. */
@@ -135,12 +138,18 @@ function read(text: string): OcsfEvent | undefined {
 
 const member = (value: Json | undefined, name: string): Json | undefined => (isObject(value) ? value[name] : undefined)
 
+function typesOf(event: OcsfEvent): readonly string[] {
+  const types = member(event.finding_info, 'types')
+  return Array.isArray(types) ? types.filter((type) => typeof type === 'string') : []
+}
+
 function matches(event: OcsfEvent, filter: EventFilter): boolean {
-  const { workspace, clause, sinceMs, untilMs, dispositions, classes, after } = filter
+  const { workspace, clause, sinceMs, untilMs, dispositions, classes, findings, after } = filter
   if (after !== undefined && !(Number(event.metadata.sequence) > after)) return false
   if (sinceMs !== undefined && event.time < sinceMs) return false
   if (untilMs !== undefined && event.time >= untilMs) return false
   if (classes !== undefined && !classes.includes(event.class_uid)) return false
+  if (findings !== undefined && !typesOf(event).some((type) => findings.includes(type))) return false
   if (dispositions !== undefined && !dispositions.includes(Number(event.disposition_id))) return false
   if (workspace !== undefined && member(event.device, 'uid') !== workspace) return false
   if (clause === undefined) return true

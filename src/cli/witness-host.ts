@@ -40,6 +40,7 @@ export interface JournalFilter {
   readonly untilMs?: number
   readonly dispositions?: readonly number[]
   readonly classes?: readonly number[]
+  readonly findings?: readonly string[]
   readonly after?: number
 }
 

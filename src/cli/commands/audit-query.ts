@@ -14,6 +14,7 @@ interface QueryOptions {
   readonly until?: number
   readonly disposition?: readonly string[]
   readonly class?: readonly string[]
+  readonly finding?: readonly string[]
   readonly after?: number
   readonly limit?: number
   readonly config?: string
@@ -26,6 +27,7 @@ export const auditQuery: Declared = {
   examples: [
     'sluice audit query --workspace spiffe://fleet.example/ws/alpha --class 4001 --since 2027-01-31T00:00:00Z',
     'sluice audit query --disposition 2,6,21 --json',
+    'sluice audit query --finding denial-burst,dns-entropy',
   ],
   declare: (command) =>
     command
@@ -35,6 +37,7 @@ export const auditQuery: Declared = {
       .option('--until <time>', 'before then', instant)
       .option('--disposition <number...>', 'only these, by OCSF disposition_id', collect)
       .option('--class <number...>', 'only these, by OCSF class_uid', collect)
+      .option('--finding <kind...>', 'only findings of these kinds, such as denial-burst', collect)
       .option('--after <sequence>', 'only events with a higher sequence number', counting)
       .option('--limit <count>', 'stop after that many', counting)
       .option('--config <file>', 'agent.yaml of the node, when no journal is named'),
@@ -63,6 +66,7 @@ function filterOf({
   until,
   disposition,
   class: classes,
+  finding: findings,
   after,
 }: QueryOptions): JournalFilter {
   return {
@@ -72,6 +76,7 @@ function filterOf({
     ...(until === undefined ? {} : { untilMs: until }),
     ...(disposition === undefined ? {} : { dispositions: disposition.map(Number) }),
     ...(classes === undefined ? {} : { classes: classes.map(Number) }),
+    ...(findings === undefined ? {} : { findings }),
     ...(after === undefined ? {} : { after }),
   }
 }

@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import { parseConfig } from '../../../src/agent/config.js'
 import { utf8 } from '../../../src/base/bytes.js'
+import { FINDING_TERMS } from '../../../src/findings/terms.js'
 
 const GOOD = `node: spiffe://fleet.example/node/n1
 audience: fleet.example/dev
@@ -38,6 +39,26 @@ describe('agent.yaml', () => {
   it('may leave out attach_interfaces alone', () => {
     expect(read(changed(/attach.*\n/, '')).config?.attachInterfaces).toEqual([])
     expect(problems(changed(/channel.*\n/, ''))).toEqual(['1:1 missing-key channel: the key channel is missing'])
+  })
+
+  it('reads what makes a finding; what is left out is as findings/terms.ts says', () => {
+    const findings = `findings:
+  cooldown_seconds: 60
+  denial_burst: {reaction: quarantine, packets: 50}
+  rollback_attempt: {reaction: off}
+`
+    expect(read(`${GOOD}${findings}`).config?.findings).toEqual({
+      ...FINDING_TERMS,
+      cooldownMs: 60_000,
+      denialBurst: { ...FINDING_TERMS.denialBurst, reaction: 'quarantine', packets: 50 },
+      rollbackAttempt: { reaction: 'off' },
+    })
+    expect(read(`${GOOD}findings: {}\n`).config?.findings).toEqual(FINDING_TERMS)
+    expect(problems(`${GOOD}findings: {dns_entropie: {}, lifecycle_rate: {reaction: quarantin, calls: 0}}\n`)).toEqual([
+      '9:12 unknown-key findings.dns_entropie: unknown key "dns_entropie"; did you mean dns_entropy?',
+      '9:57 bad-value findings.lifecycle_rate.reaction: expected one of off, observe, quarantine, kill; did you mean quarantine?',
+      '9:75 bad-value findings.lifecycle_rate.calls: expected a whole number from 1 to 1000000',
+    ])
   })
 
   it('reads where releases come from, and what knows the place', () => {

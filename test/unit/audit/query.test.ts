@@ -26,6 +26,8 @@ const SAID: readonly Fact[] = [
   { ...FACTS['flow-allowed'], atMs: NOW + 1_000 }, // 2
   { ...FACTS['flow-denied'], atMs: NOW + 2_000, workspace: OTHER }, // 3
   { ...FACTS['quarantine-set'], atMs: NOW + 3_000 }, // 4 and 5
+  { ...FACTS.finding, atMs: NOW + 4_000 }, // 6
+  { ...FACTS.finding, atMs: NOW + 5_000, finding: 'denial-burst', workspace: OTHER }, // 7
 ]
 const write = async (): Promise<void> => {
   const journal = await openJournal(path, OPTIONS)
@@ -44,18 +46,21 @@ const numbers = async (filter: EventFilter): Promise<number[]> => {
 describe('filters', () => {
   const allowed = FACTS['flow-allowed']
   test.each<[string, EventFilter, readonly number[]]>([
-    ['none', {}, [1, 2, 3, 4, 5, 6]],
-    ['a workspace', { workspace: WORKSPACE.workspace }, [1, 2, 5, 6]],
-    ['a workspace whose name needs escapes', { workspace: OTHER.workspace }, [4]],
+    ['none', {}, [1, 2, 3, 4, 5, 6, 7, 8]],
+    ['a workspace', { workspace: WORKSPACE.workspace }, [1, 2, 5, 6, 7]],
+    ['a workspace whose name needs escapes', { workspace: OTHER.workspace }, [4, 8]],
     ['a workspace that is only a part of one', { workspace: 'spiffe://acme.example/ws' }, []],
     ['a clause by its identity', { clause: allowed.clause }, [2]],
     ['a clause by its name', { clause: allowed.clauseName }, [2]],
-    ['since', { sinceMs: NOW + 2_000 }, [4, 5, 6]],
+    ['since', { sinceMs: NOW + 2_000 }, [4, 5, 6, 7, 8]],
     ['until', { untilMs: NOW + 1_000 }, [1, 3]],
-    ['dispositions', { dispositions: [1, 4] }, [2, 5]],
+    ['dispositions', { dispositions: [1, 4] }, [2, 5, 7, 8]],
     ['classes', { classes: [1008, 7004] }, [3, 5]],
-    ['after a number in a closed segment', { after: 1 }, [2, 3, 4, 5, 6]],
-    ['after a number in the live one', { after: 4 }, [5, 6]],
+    ['kinds of findings', { findings: ['denial-burst', 'lifecycle-rate'] }, [8]],
+    ['findings of a workspace', { findings: ['dns-entropy'], workspace: WORKSPACE.workspace }, [7]],
+    ['a word that is in the text and no kind', { findings: ['quarantine'] }, []],
+    ['after a number in a closed segment', { after: 1 }, [2, 3, 4, 5, 6, 7, 8]],
+    ['after a number in the live one', { after: 4 }, [5, 6, 7, 8]],
     ['several', { classes: [4001], workspace: WORKSPACE.workspace, sinceMs: NOW + 1 }, [2]],
   ])('%s', async (_name, filter, expected) => {
     await write()
@@ -74,7 +79,7 @@ test('what is no event is left out and counted; half a line is not there yet', a
   let unreadable = 0
   const seen: number[] = []
   for await (const { sequence } of events(path, {}, () => unreadable++)) seen.push(sequence)
-  expect([seen, unreadable]).toEqual([[1, 2, 3, 4, 5, 6], 2])
+  expect([seen, unreadable]).toEqual([[1, 2, 3, 4, 5, 6, 7, 8], 2])
 })
 
 test('following goes on over appends and closed segments, each event once', async () => {
