@@ -50,7 +50,7 @@ export interface RevocationConfig {
   readonly clientCa?: string
   /** From the reception of an event to the fence read back: what this node declares. */
   readonly latencyMs: number
-  /** What a silent stream does to the workspaces that have subjects. */
+  /** What becomes of this node's workspaces while a stream is silent. */
   readonly silence: 'deny' | 'alarm'
   readonly streams: readonly StreamConfig[]
 }

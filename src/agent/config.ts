@@ -11,6 +11,7 @@ import { type Place, readYaml, type YamlNode } from '../base/yaml.js'
 import type { FindingTerms } from '../findings/terms.js'
 import type { BackendName } from '../plan/model.js'
 import { FINDINGS_KEYS } from './config-findings.js'
+import { REVOCATION_KEYS, type RevocationConfig, revocationNotes } from './config-revocation.js'
 import {
   API_KEYS,
   type ApiConfig,
@@ -73,6 +74,8 @@ export interface AgentConfig {
   /** Where else events go, by name. */
   readonly sinks?: readonly SinkConfig[]
   readonly heartbeatMs?: number
+  /** Whose security events take authority away; absent: nobody's. */
+  readonly revocation?: RevocationConfig
   /** Absent: detectors look by their own numbers, and nothing is done but telling. */
   readonly findings?: FindingTerms
   /** The Unix socket of a running agent; `agent.sock` in the state directory when absent. */
@@ -130,6 +133,7 @@ const KEYS = {
   socket: { field: 'socket', read: path, otherwise: undefined },
   retention: { field: 'retention', section: RETENTION_KEYS, otherwise: undefined },
   sinks: { field: 'sinks', list: { by: 'kind', keys: SINK_KEYS }, otherwise: undefined },
+  revocation: { field: 'revocation', section: REVOCATION_KEYS, otherwise: undefined },
   findings: { field: 'findings', section: FINDINGS_KEYS, otherwise: undefined },
   heartbeat_seconds: { field: 'heartbeatMs', read: seconds(1, 86_400), otherwise: undefined },
 } as const satisfies Keys
@@ -151,6 +155,8 @@ export function parseConfig(
   if (!root) return { notes: [...notes] }
   const reader = new Reader(file, { directory, known }, [...notes])
   const found = reader.section(root, KEYS, '')
+  const { revocation } = found as Partial<AgentConfig>
+  if (revocation && !hasErrors(reader.notes)) reader.notes.push(...revocationNotes(revocation, file))
   reader.notes.sort(compareNotes)
   if (hasErrors(reader.notes)) return { ...trailOf(found), notes: reader.notes }
   return { config: found as unknown as AgentConfig, notes: reader.notes }

@@ -17,6 +17,7 @@ import { dnsServices } from '../plan/mediation.js'
 import type { Guarantee, Plan } from '../plan/model.js'
 import { parseInventory } from '../plan/parse-inventory.js'
 import { normalizePolicies } from '../policy/normalize.js'
+import { keepInventory, pruneInventories } from './held-inventory.js'
 import { activate } from './activate.js'
 import type { ApplyCommand, InventoryBytes } from './command.js'
 import { type ActivationDecision, decideActivation, decideOffer } from './decide.js'
@@ -54,12 +55,14 @@ export async function apply(node: AgentNode, command: ApplyCommand): Promise<App
     decideOffer(record.state, offer.digest, command.retry)
     const bundle = await verify(node, bytes, record.state, startMs)
     requireConfirmed(node, bundle, startMs)
+    keepInventory(directory, digest, inventory.bytes)
     const inventory = await verifySlots(node, command.inventory, record.state, startMs)
     const { plan, notes } = compile(node, command, bundle, inventory)
     const encoded = encodePlan(plan)
     const digest = digestOf(encoded)
     const decision = decideActivation(record.state, digest, record.agreement)
     const { directory } = node.store
+    pruneInventories(directory, [digest])
     keepPolicies(directory, digest, bundle.members)
     if (decision.kind !== 'keep') {
       const next = { plan, digest, generation: decision.generation, backends: backendsOf(plan) }

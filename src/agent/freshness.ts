@@ -18,6 +18,7 @@ import { isAttack } from './decide.js'
 import { agentFault } from './errors.js'
 import type { AgentNode } from './node.js'
 import { rearm } from './rearm.js'
+import { silenceDenies } from './revocation-standing.js'
 import type { TrustMemory } from './trust-memory.js'
 
 /**
@@ -111,9 +112,11 @@ export async function tend(node: AgentNode): Promise<Tended> {
   if (!live) return { suspended: [], resumed: [] }
   const plan = node.store.loadPlan(live.planDigest)
   let why: string | undefined
+  let silent: string | undefined
   try {
     const nowMs = readClock(node)
     rememberTime(node, nowMs)
+    silent = silenceDenies(node.config.revocation, node.store.directory, nowMs)
     why = lapse(node, live.source, nowMs)
   } catch (error) {
     if (!(error instanceof Fault && error.code === 'AGENT_CLOCK_BACK')) throw error
@@ -133,7 +136,7 @@ export async function tend(node: AgentNode): Promise<Tended> {
         if (!carriersOf(entry).includes(name) || !seen?.workspaces.includes(workspace)) continue
         const held = isHeld(tenures, workspace, slot, node.config.attachRequired ?? false)
         if (!held && !away.includes(workspace)) away.push(workspace)
-        const wanted = !held || (why !== undefined && onExpiry === 'suspend')
+        const wanted = !held || silent !== undefined || (why !== undefined && onExpiry === 'suspend')
         if (wanted === seen.suspended.includes(workspace)) continue
         await driver.flag(workspace, 'suspended', wanted)
         const told = wanted ? suspended : resumed
@@ -148,7 +151,7 @@ export async function tend(node: AgentNode): Promise<Tended> {
     atMs: node.nowMs(),
     policy: policyContext(live),
     workspace: workspaceContext(plan, workspace),
-    reason: away.includes(workspace) ? 'detached' : (why ?? 'confirmed'),
+    reason: away.includes(workspace) ? 'detached' : (why ?? silent ?? 'confirmed'),
   }))
   if (facts.length > 0) await node.emit(facts)
   if (failure !== undefined) throw failure

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { Fault } from '../base/fault.js'
 import { agentFault } from './errors.js'
 import { NODE_FILES } from './files.js'
+import { INVENTORIES } from './held-inventory.js'
 import { POLICIES } from './held-policies.js'
 import type { Quarantine } from './record.js'
 import { REGISTRATIONS } from './registrations.js'
@@ -29,7 +30,7 @@ export function recoverClock(store: Store, nowMs: number): Recovered {
 
 /** The files of the store; what backends keep beside them stays where it is. */
 const QUARANTINES = 'quarantines.json'
-const FILES = ['state.json', 'trust.json', 'plans', POLICIES, REGISTRATIONS, QUARANTINES] as const
+const FILES = ['state.json', 'trust.json', 'plans', POLICIES, INVENTORIES, REGISTRATIONS, QUARANTINES] as const
 
 /** Begins the state anew: the next bundle is taken as the first one was, whatever its revision. Throws AGENT_STORE_WRITE. */
 export function recoverState(directory: string, nowMs: number): Recovered {

@@ -11,6 +11,7 @@ import { Loop, type LoopLine } from '../agent/loop.js'
 import { PULSE } from '../agent/loop-decide.js'
 import { createMetrics, isReady } from '../agent/metrics.js'
 import { decisionMetrics } from '../agent/metrics-decisions.js'
+import { revocationMetrics } from '../agent/metrics-revocation.js'
 import type { Activation } from '../agent/record.js'
 import { openForFencing, openTrustRoot } from '../agent/roots.js'
 import { type ServeLine, serveAgent } from '../agent/serve.js'
@@ -35,6 +36,7 @@ import { hostMediator, MEDIATE_LOCK } from './mediate.js'
 import { keepSmall } from './memory.js'
 import { newCommandId, openAgentNode, type Surroundings } from './node.js'
 import { socketOf } from './remote.js'
+import { type HostedRevocation, hostRevocation } from './revocation.js'
 import { supervise } from './supervise.js'
 import { canaryOf } from './witness.js'
 
@@ -100,6 +102,7 @@ export async function runAgent(around: Surroundings, config: Configured, request
   let socket: SocketServer | undefined
   let http: HttpServer | undefined
   const heard = (line: LoopLine): void => {
+  let revocation: HostedRevocation | undefined
     say(ofLoop(line))
     // Ready means that the fence is read back: not while it differs, and again once it was put right.
     if (line.kind === 'drift' || (line.kind === 'failed' && line.during === 'sweep')) api?.setReady(false)
@@ -148,6 +151,7 @@ export async function runAgent(around: Surroundings, config: Configured, request
       sinks: statusOfSinks,
       findings: () => findings.open(),
     })
+      streams: () => revocation?.status(),
     const path = socketOf(config)
     const handed = handedSocket(around.environment, process.pid, path)
     socket = await serveSocket(path, calls, process.getuid?.() ?? 0, handed)
@@ -207,10 +211,16 @@ export async function runAgent(around: Surroundings, config: Configured, request
   } finally {
     memory.close()
     await http?.close()
+    if (config.revocation) {
+      const { store } = opened.node
+      const place = { around, store, loop, monotonicMs, sleep, emit, say, metrics: revocationMetrics(metrics.registry) }
+      revocation = await hostRevocation(config.revocation, place)
+    }
     await api?.close()
     await socket?.close()
     await mediator?.stop()
     await findings.close()
+    await revocation?.stop()
     unlockNames?.()
     await decisions.stop()
     transport?.close()

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import type { Decider } from '../agent/decider.js'
 import type { Loop } from '../agent/loop.js'
 import type { AgentNode } from '../agent/node.js'
+import type { StreamStatus } from '../agent/revocation.js'
 import { livePlan, status } from '../agent/status.js'
 import { apiFault } from '../api/errors.js'
 import type { Peer } from '../api/peer.js'
@@ -25,13 +26,25 @@ export interface Asked {
   readonly unwritten: () => string | undefined
   /** undefined: there are none. */
   readonly sinks: () => readonly SinkStatus[] | undefined
+  /** undefined: none is listened to. */
+  readonly streams: () => readonly StreamStatus[] | undefined
   /** Causes of findings that are not over. */
   readonly findings: () => readonly OpenFinding[]
   /** What the agent sees, for whoever looks on. */
   readonly onlookers: Set<(facts: readonly Fact[]) => void>
 }
 
-export function callsOf({ loop, node, commandId, decider, unwritten, sinks, findings, onlookers }: Asked): Calls {
+export function callsOf({
+  loop,
+  node,
+  commandId,
+  decider,
+  unwritten,
+  sinks,
+  streams,
+  findings,
+  onlookers,
+}: Asked): Calls {
   const made = (peer: Peer) => ({ by: `user:${userName(peer.uid)}`, commandId: commandId() })
   return {
     apply: (given, { peer }) => {
@@ -60,7 +73,9 @@ export function callsOf({ loop, node, commandId, decider, unwritten, sinks, find
       loop.run<'tend'>({ kind: 'tend', ...made(peer), ...(given ? { freshness: given as Uint8Array } : {}) }),
     status: async () => {
       const found = sinks()
-      return { ...(await status(await node())), ...(found ? { sinks: found } : {}), findings: findings() }
+      const heard = streams()
+      const more = { ...(found ? { sinks: found } : {}), ...(heard ? { streams: heard } : {}) }
+      return { ...(await status(await node())), ...more, findings: findings() }
     },
     live: async () => livePlan(await node()),
     decide: (given) => decided(decider, given),

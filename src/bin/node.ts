@@ -11,6 +11,7 @@ import { isAttack } from '../agent/decide.js'
 import { agentFault } from '../agent/errors.js'
 import { FLOOR } from '../agent/floor.js'
 import { confirm, tellRefused, tend } from '../agent/freshness.js'
+import { INVENTORIES } from '../agent/held-inventory.js'
 import { POLICIES } from '../agent/held-policies.js'
 import { agentSigner } from '../agent/key.js'
 import { takeLock } from '../agent/lock.js'
@@ -19,6 +20,8 @@ import { quarantine } from '../agent/quarantine.js'
 import { RECEIPTS } from '../agent/receipt.js'
 import type { AgentState } from '../agent/record.js'
 import { REGISTRATIONS } from '../agent/registrations.js'
+import { REVOCATION } from '../agent/revocation-memory.js'
+import { streamsSeen } from '../agent/revocation-standing.js'
 import { REVOKED } from '../agent/revoked.js'
 import { openForFencing, openTrustRoot } from '../agent/roots.js'
 import { restingSinks, SINKS_DIRECTORY } from '../agent/sinks.js'
@@ -64,6 +67,8 @@ const STATE_NAMES = [
   RECEIPTS,
   POLICIES,
   REGISTRATIONS,
+  INVENTORIES,
+  REVOCATION,
   REVOKED,
 ] as const
 
@@ -163,7 +168,7 @@ export async function openNode(around: Surroundings, config: Configured, options
       if (freshness) await confirm(node, freshness)
       return { ...(await tend(node)), relocked }
     },
-    status: async () => ({ ...(await status(node)), ...sinksOf(config) }),
+    status: async () => ({ ...(await status(node)), ...sinksOf(config), ...streamsOf(config, around.nowMs()) }),
     live: () => livePlan(node),
     decide: decideHere(node),
     watch: (signal, tell) =>
@@ -180,6 +185,11 @@ export async function openNode(around: Surroundings, config: Configured, options
 function sinksOf(config: Configured): Pick<NodeStatus, 'sinks'> {
   const { sinks, stateDirectory } = config
   return sinks ? { sinks: restingSinks({ ...config, sinks }, markAt(join(stateDirectory, TRAIL_STATE[0]))) } : {}
+}
+
+/** How the streams of security events of a node without a running agent stand. */
+function streamsOf({ revocation, stateDirectory }: Configured, nowMs: number): Pick<NodeStatus, 'streams'> {
+  return revocation ? { streams: streamsSeen(revocation, stateDirectory, nowMs) } : {}
 }
 
 /** What was said of a slot. */

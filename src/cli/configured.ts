@@ -4,6 +4,7 @@
 import type { BackendName } from '../plan/model.js'
 import type { ConfiguredFindings } from './host-findings.js'
 import type { ConfiguredUpstream } from './host-names.js'
+import type { ConfiguredRevocation } from './host-revocation.js'
 import type { ConfiguredRetention, ConfiguredSink } from './host-sinks.js'
 
 export interface Configured {
@@ -56,4 +57,5 @@ export interface Configured {
   readonly sinks?: readonly ConfiguredSink[]
   readonly heartbeatMs?: number
   readonly findings?: ConfiguredFindings
+  readonly revocation?: ConfiguredRevocation
 }

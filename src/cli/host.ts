@@ -13,6 +13,7 @@ import type { Configured } from './configured.js'
 import type { Decided, DecideRequest } from './host-decisions.js'
 import type { OpenFinding } from './host-findings.js'
 import type { Mediated, MediateRequest, NameExplained, NameQuestion } from './host-names.js'
+import type { StreamView } from './host-revocation.js'
 import type { SinkView } from './host-sinks.js'
 import type { FloorReport, FloorSeen, Migrated, Recovered, RecoverRequest } from './host-state.js'
 import type { WitnessHost } from './witness-host.js'
@@ -292,6 +293,8 @@ export interface NodeStatus {
   /** Where else events go, and how far each is; absent when there are none. */
   readonly sinks?: readonly SinkView[]
   /** Causes of findings that are not over; absent where no agent runs. */
+  /** Of security events. */
+  readonly streams?: readonly StreamView[]
   readonly findings?: readonly OpenFinding[]
 }
 

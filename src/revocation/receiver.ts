@@ -70,6 +70,9 @@ export type Reply =
   /** Send it again later. */
   | { readonly kind: 'unavailable' }
 
+/** Fences that are asked for at once: a whole tenant must not fill the queue of other quarantines. */
+const ABREAST = 16
+
 /** Names the event in the memory, in commands and in receipts. */
 export const keyOf = ({ issuer, jti }: Pick<SecurityEvent, 'issuer' | 'jti'>): string =>
   digestOfText(JSON.stringify([issuer, jti])).slice(7, 39)
@@ -148,10 +151,14 @@ export class Receiver {
 
   /** Every workspace is tried, whatever becomes of the others. */
   private async carry(key: string, event: SecurityEvent, deeds: Deeds): Promise<void> {
-    const fences = await Promise.allSettled(deeds.fence.map((workspace) => this.host.fence(workspace, event, key)))
-    if (deeds.agents.length > 0 || deeds.delegations.length > 0) this.host.revoke(deeds)
-    const failed = fences.find((one) => one.status === 'rejected')
-    if (failed) throw failed.reason
+    const failures: unknown[] = []
+    const { fence, agents, delegations } = deeds
+    for (let at = 0; at < fence.length; at += ABREAST) {
+      const some = fence.slice(at, at + ABREAST).map((workspace) => this.host.fence(workspace, event, key))
+      for (const one of await Promise.allSettled(some)) if (one.status === 'rejected') failures.push(one.reason)
+    }
+    if (agents.length > 0 || delegations.length > 0) this.host.revoke(deeds)
+    if (failures.length > 0) throw failures[0]
   }
 
   /** SSF 1.0 section 8.1.4: a state comes back only if it was sent; one without it may come at any time. */

@@ -185,10 +185,10 @@ export const IMPORT_TABLE: readonly Layer[] = [
   },
   {
     folder: 'cli',
-    mayText: 'base, bundle, policy, plan, decide, backends/registry (pure half), api/client',
+    mayText: 'base, bundle, policy, plan, decide, revocation, backends/registry (pure half), api/client',
     pureText: 'no',
     files: /^cli\//,
-    may: [base, bundle, policy, plan, decide, /^backends\/registry$/, /^api\/client$/],
+    may: [base, bundle, policy, plan, decide, /^revocation\//, /^backends\/registry$/, /^api\/client$/],
     packages: ['commander'],
     pure: false,
   },

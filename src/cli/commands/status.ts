@@ -85,6 +85,25 @@ function describe({ host, paint }: Context, node: string, seen: NodeStatus): str
             ...[String(at.dead), String(at.discarded), at.error === undefined ? '-' : shown(at.error)],
           ]),
         )}`
+  const streams =
+    seen.streams === undefined || seen.streams.length === 0
+      ? ''
+      : `\n${table(
+          ['stream', 'kind', 'standing', 'heard', 'taken', 'refused', 'error'],
+          seen.streams.map((at) => [
+            ...[at.name, at.kind, at.standing, at.heardAtMs === 0 ? '-' : formatInstant(at.heardAtMs)],
+            ...[String(at.taken ?? '-'), String(at.refused ?? '-'), at.error === undefined ? '-' : shown(at.error)],
+          ]),
+        )}`
+  const observed = seen.workspaces
+    .flatMap(({ workspace, observedUntilMs }) =>
+      observedUntilMs === undefined
+        ? []
+        : [
+            `${paint('red', 'NOT DENIED BY DEFAULT')}: ${workspace} is observed until ${formatInstant(observedUntilMs)}; what nothing grants is let through and reported\n`,
+          ],
+    )
+    .join('')
   const quarantines = seen.quarantines
     .map(
       (entry) => `quarantined: ${entry.workspace} since ${formatInstant(entry.atMs)} by ${entry.by}: ${entry.reason}\n`,
@@ -104,6 +123,7 @@ function describe({ host, paint }: Context, node: string, seen: NodeStatus): str
     volumes,
     sinks,
     quarantines === '' ? '' : `\n${quarantines}`,
+    streams,
     findings === '' ? '' : `\n${findings}`,
     seen.drift.map((finding) => `drift: ${finding}\n`).join(''),
     seen.unfinished ? 'an apply was cut short; the next one settles it\n' : '',
