@@ -25,10 +25,12 @@ native: setup ## Compile the C and BPF parts into build/native/
 
 shims: setup ## Build the DOCA shim: on the emulator, or SDK=/opt/mellanox/doca
 	@$(MAKE) -f doca-shims/Makefile
+	@$(MAKE) -f doca-shims/vault/Makefile
 
 shims-arm64: ## Cross-build the shim for the DPU, and run its C tests under qemu-user
 	@scripts/setup.sh tests
 	@$(MAKE) -f doca-shims/Makefile arm64
+	@$(MAKE) -f doca-shims/vault/Makefile arm64
 
 check: setup ## Check types: the whole project, then the pure files alone, without Node's types
 	@$(bin)/tsc -p tsconfig.json

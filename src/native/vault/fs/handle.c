@@ -24,6 +24,13 @@ struct handle *handle_make(struct volume *volume, struct node *node, int fd)
     handle->judged_read = handle->judged_write = atomic_load(&volume->epoch) - 1;
     pthread_mutex_init(&handle->lock, NULL);
     tree_hold(volume, node, 1);
+    pthread_mutex_lock(&volume->tree);
+    handle->next = volume->handles;
+    handle->link = &volume->handles;
+    if (handle->next != NULL)
+        handle->next->link = &handle->next;
+    volume->handles = handle;
+    pthread_mutex_unlock(&volume->tree);
     atomic_fetch_add(&volume->open, 1);
     return handle;
 }
@@ -31,6 +38,11 @@ struct handle *handle_make(struct volume *volume, struct node *node, int fd)
 void handle_end(struct volume *volume, struct handle *handle)
 {
     close(handle->fd);
+    pthread_mutex_lock(&volume->tree);
+    *handle->link = handle->next;
+    if (handle->next != NULL)
+        handle->next->link = handle->link;
+    pthread_mutex_unlock(&volume->tree);
     tree_hold(volume, handle->node, -1);
     atomic_fetch_sub(&volume->open, 1);
     pthread_mutex_destroy(&handle->lock);

@@ -47,11 +47,8 @@ static void grow(struct table *known)
     struct node **nodes = calloc(count, sizeof(*nodes));
     struct name **names = calloc(count, sizeof(*names));
 
-    if (nodes == NULL || names == NULL) {
-        free(nodes);
-        free(names);
-        return;
-    }
+    if (nodes == NULL || names == NULL)
+        return free(nodes), free(names);
     for (uint32_t i = 0; i < known->count; i++) {
         for (struct node *node = known->nodes[i], *next; node != NULL; node = next) {
             uint32_t at = hash_file(node->dev, node->ino) & (count - 1);
@@ -102,6 +99,19 @@ static void unhash(struct volume *volume, struct node *node)
     }
 }
 
+/* Its number is another file's, or may become one's: nothing finds it by that any more. */
+static void retire(struct volume *volume, struct node *node)
+{
+    unhash(volume, node);
+    node->dev = 0;
+    node->ino = 0;
+    node->chain = volume->retired;
+    node->back = &volume->retired;
+    if (node->chain != NULL)
+        node->chain->back = &node->chain;
+    volume->retired = node;
+}
+
 static void release(struct volume *volume, struct node *node);
 
 static void unname(struct volume *volume, struct name *name)
@@ -119,6 +129,14 @@ static void unname(struct volume *volume, struct name *name)
     release(volume, parent);
 }
 
+static void free_node(struct node *node)
+{
+    if (node->orphan >= 0)
+        close(node->orphan);
+    free(node->last);
+    free(node);
+}
+
 /* Frees what nobody means any more, and then its parents. */
 static void release(struct volume *volume, struct node *node)
 {
@@ -127,11 +145,14 @@ static void release(struct volume *volume, struct node *node)
     node->lookups = 1; /* its names are taken away below: not to be freed twice */
     while (node->names != NULL)
         unname(volume, node->names);
-    unhash(volume, node);
-    if (node->orphan >= 0)
-        close(node->orphan);
-    free(node->last);
-    free(node);
+    if (node->back == NULL) {
+        unhash(volume, node);
+    } else {
+        *node->back = node->chain;
+        if (node->chain != NULL)
+            node->chain->back = node->back;
+    }
+    free_node(node);
 }
 
 static int path_of(const struct volume *volume, const struct node *parent, const char *text, char *path)
@@ -204,9 +225,7 @@ struct node *tree_meet(struct volume *volume, struct node *parent, const char *t
         node = node->chain;
     /* Another kind of file under one number: it was replaced from outside, and the number used again. */
     if (node != NULL && node->type != (attr->st_mode & S_IFMT)) {
-        unhash(volume, node);
-        node->dev = 0;
-        node->ino = 0;
+        retire(volume, node);
         node = NULL;
     }
     if (node == NULL) {
@@ -291,10 +310,8 @@ void tree_drop(struct volume *volume, struct node *parent, const char *text, int
                 node->orphan = fd;
                 fd = -1;
             }
-            /* Its number may be used again: who looks it up then means another file. */
-            unhash(volume, node);
-            node->dev = 0;
-            node->ino = 0;
+            if (node->back == NULL)
+                retire(volume, node);
         }
         node->lookups--;
         release(volume, node);
@@ -369,11 +386,12 @@ void tree_free(struct volume *volume)
         }
         for (struct node *node = volume->known.nodes[i], *next; node != NULL; node = next) {
             next = node->chain;
-            if (node->orphan >= 0)
-                close(node->orphan);
-            free(node->last);
-            free(node);
+            free_node(node);
         }
+    }
+    for (struct node *node = volume->retired, *next; node != NULL; node = next) {
+        next = node->chain;
+        free_node(node);
     }
     free(volume->known.nodes);
     free(volume->known.names);

@@ -35,7 +35,8 @@ struct name {
 
 /* A file that the kernel knows, by device and inode number, with every name that it was met by. */
 struct node {
-    struct node *chain; /* of the hash by (dev, ino) */
+    struct node *chain; /* of the hash by (dev, ino), or of those that are retired */
+    struct node **back; /* of a retired one: what points to it */
     struct name *names; /* none: the root, or removed */
     char *last;         /* of a removed one: where it was */
     uint64_t lookups;   /* the kernel's */
@@ -77,11 +78,13 @@ struct volume {
     pthread_mutex_t tree;
     struct node top;
     struct table known;
+    struct node *retired; /* still meant by the kernel, and by no number */
     struct counts counts;
     bool pending;           /* staged and not yet live: denies everything */
     char device[24];        /* of its mount, as mountinfo has it */
     uint32_t mounted;       /* the kernel's number of its mount */
     _Atomic uint32_t open;  /* handles */
+    struct handle *handles; /* all of them, under `tree` */
     _Atomic bool over;      /* its session has ended */
     /* Of the bucket of events, under the ring's lock. */
     uint64_t filled_ns;
@@ -89,6 +92,7 @@ struct volume {
 };
 
 struct handle {
+    struct handle *next, **link;
     int fd;
     struct node *node;
     pthread_mutex_t lock; /* of a directory's position */
@@ -210,6 +214,12 @@ uint32_t flags_of(const char *workspace);
 /* The entry of a workspace, made if need be; NULL without memory. */
 struct flagged *flags_at(const char *workspace);
 const struct flagged *flags_first(void);
+
+/* ---- root.c -------------------------------------------------------------------------------------------------------- */
+
+/* A volume of the table with its root open, which nobody serves yet. NULL, and `why` says what is in the way. */
+struct volume *volume_make(const struct vault_table *table, uint32_t index, char *why, size_t room);
+void volume_free(struct volume *volume);
 
 /* ---- volume.c ------------------------------------------------------------------------------------------------------ */
 

@@ -1,15 +1,12 @@
 /*
- * One volume: its root, its mount and the threads that serve it. The root is reached without symbolic links, as the signed
- * inventory names it; a file system that folds case is refused, because rules tell spellings apart.
+ * One volume on a node: its mount and the threads that serve it.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -17,17 +14,6 @@
 
 #define MOUNT_TYPE "fuse.vaultfs"
 #define THREADS 10
-
-static const uint32_t FOLDING[] = {0x4d44, 0x2011bab0, 0x5346544e, 0x7366746e, 0x4244, 0x482b, 0xff534d42, 0xfe534d42, 0xf15f};
-static const uint32_t MAY_FOLD[] = {0xef53, 0xf2f52010, 0x01021994};
-
-static bool is_among(uint32_t magic, const uint32_t *list, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (list[i] == magic)
-            return true;
-    return false;
-}
 
 static void on_init(void *data, struct fuse_conn_info *connection)
 {
@@ -149,14 +135,6 @@ static int clear_place(const char *mount)
     return 0;
 }
 
-static int open_root(const char *source)
-{
-    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
-    int fd = (int)syscall(SYS_openat2, AT_FDCWD, source, &how, sizeof(how));
-
-    return fd < 0 ? -errno : fd;
-}
-
 /* Reads ahead as far as one request may be long: the kernel's default is an eighth of that. Without sysfs it stays so. */
 static void read_ahead(const char *device)
 {
@@ -206,62 +184,20 @@ static int attach(struct volume *volume)
     return 0;
 }
 
-static void dispose(struct volume *volume)
-{
-    if (volume->root >= 0)
-        close(volume->root);
-    tree_free(volume);
-    pthread_rwlock_destroy(&volume->gate);
-    free(volume->workspace);
-    free(volume->name);
-    free(volume->source);
-    free(volume->mount);
-    free(volume);
-}
-
 struct volume *volume_open(const struct vault_table *table, uint32_t index, char *why, size_t room)
 {
-    const struct vault_volume *row = vault_volume_at(table, index);
-    struct volume *volume = calloc(1, sizeof(*volume));
-    pthread_rwlockattr_t kind;
-    struct statfs system;
-    struct stat attr;
+    struct volume *volume = volume_make(table, index, why, room);
     int error;
 
     if (volume == NULL)
         return NULL;
-    volume->workspace = strdup(vault_text_at(table, row->workspace));
-    volume->name = strdup(vault_text_at(table, row->name));
-    volume->source = strdup(vault_text_at(table, row->source));
-    volume->mount = strdup(vault_text_at(table, row->mount));
-    volume->judge = table;
-    volume->index = index;
-    volume->pending = true;
-    volume->epoch = 1;
-    pthread_rwlockattr_init(&kind);
-    pthread_rwlockattr_setkind_np(&kind, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-    pthread_rwlock_init(&volume->gate, &kind);
-    tree_init(volume);
-    volume->root = open_root(volume->source);
-    if (volume->root < 0) {
-        snprintf(why, room, "the source %s: %s", volume->source, strerror(-volume->root));
-    } else if (fstat(volume->root, &attr) != 0 || fstatfs(volume->root, &system) != 0) {
-        snprintf(why, room, "the source %s: %s", volume->source, strerror(errno));
-    } else if (is_among((uint32_t)system.f_type, FOLDING, sizeof(FOLDING) / sizeof(*FOLDING))) {
-        snprintf(why, room, "the source %s lies on a file system that folds case", volume->source);
-    } else if ((error = clear_place(volume->mount)) != 0) {
-        snprintf(why, room, "the mount %s: %s", volume->mount, strerror(error));
-    } else {
-        volume->dev = attr.st_dev;
-        volume->folds = is_among((uint32_t)system.f_type, MAY_FOLD, sizeof(MAY_FOLD) / sizeof(*MAY_FOLD));
-        volume->top.dev = attr.st_dev;
-        volume->top.ino = attr.st_ino;
+    error = clear_place(volume->mount);
+    if (error == 0)
         error = attach(volume);
-        if (error == 0)
-            return volume;
-        snprintf(why, room, "the mount %s: %s", volume->mount, strerror(error));
-    }
-    dispose(volume);
+    if (error == 0)
+        return volume;
+    snprintf(why, room, "the mount %s: %s", volume->mount, strerror(error));
+    volume_free(volume);
     return NULL;
 }
 
@@ -276,7 +212,7 @@ void volume_close(struct volume *volume)
     pthread_join(volume->thread, NULL);
     fuse_session_unmount(volume->session);
     fuse_session_destroy(volume->session);
-    dispose(volume);
+    volume_free(volume);
 }
 
 /* Every node and every (parent, name) that the kernel may have cached; the caller frees both lists. */

@@ -1,0 +1,176 @@
+/*
+ * Volumes on functions of a card, for src/native/vault/fs/serve.c, and the flat calls of sluice_doca_vault.h. A guest's cache holds
+ * nothing that could be taken back, so that a change is complete once the answers that were under way have left.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "sluice_doca_vault.h"
+#include "vault_device.h"
+
+struct place {
+    struct place *next;
+    char *workspace, *volume;
+    char pci[DOCA_DEVINFO_PCI_ADDR_SIZE], vuid[DOCA_DEVINFO_REP_VUID_SIZE], tag[DOCA_VFS_TAG_SIZE];
+};
+
+static pthread_mutex_t placing = PTHREAD_MUTEX_INITIALIZER;
+static struct place *places;
+
+static struct place *place_of(const char *workspace, const char *volume)
+{
+    for (struct place *at = places; at != NULL; at = at->next)
+        if (strcmp(at->workspace, workspace) == 0 && strcmp(at->volume, volume) == 0)
+            return at;
+    return NULL;
+}
+
+static struct device *device_of(const struct volume *volume)
+{
+    return (struct device *)(void *)volume->session;
+}
+
+struct volume *volume_open(const struct vault_table *table, uint32_t index, char *why, size_t room)
+{
+    struct volume *volume = volume_make(table, index, why, room);
+    struct place place = {0};
+    const struct place *found;
+
+    if (volume == NULL)
+        return NULL;
+    pthread_mutex_lock(&placing);
+    found = place_of(volume->workspace, volume->name);
+    if (found != NULL)
+        place = *found;
+    pthread_mutex_unlock(&placing);
+    if (found == NULL)
+        snprintf(why, room, "no function serves the volume %s of %s", volume->name, volume->workspace);
+    else
+        volume->session = (struct fuse_session *)(void *)device_begin(volume, place.pci, place.vuid, place.tag, why, room);
+    if (volume->session == NULL) {
+        volume_free(volume);
+        return NULL;
+    }
+    snprintf(volume->device, sizeof(volume->device), "%s", place.pci);
+    return volume;
+}
+
+bool volume_stands(const struct volume *volume)
+{
+    return !atomic_load(&device_of(volume)->over);
+}
+
+void volume_close(struct volume *volume)
+{
+    device_end(device_of(volume));
+    volume_free(volume);
+}
+
+void volume_refresh(struct volume *volume)
+{
+    struct timespec pause = {.tv_nsec = 20000};
+
+    while (atomic_load(&device_of(volume)->under_way) > 0 && volume_stands(volume))
+        nanosleep(&pause, NULL);
+}
+
+/* ---- the flat calls --------------------------------------------------------------------------------------------------- */
+
+uint32_t sluice_doca_vault_abi(void)
+{
+    return SLUICE_DOCA_VAULT_ABI;
+}
+
+int32_t sluice_doca_vault_open(const char *directory, char *why, uint32_t room)
+{
+    int error = flags_open(directory);
+
+    if (error != 0)
+        snprintf(why, room, "the flags of workspaces: %s", strerror(-error));
+    return error;
+}
+
+int32_t sluice_doca_vault_place(const char *workspace, const char *volume, const char *pci, const char *vuid, const char *tag)
+{
+    struct place *at;
+
+    if (strlen(pci) >= sizeof(at->pci) || strlen(vuid) >= sizeof(at->vuid) || strlen(tag) >= sizeof(at->tag) || tag[0] == 0)
+        return -EINVAL;
+    pthread_mutex_lock(&placing);
+    at = place_of(workspace, volume);
+    if (at == NULL && (at = calloc(1, sizeof(*at))) != NULL) {
+        at->workspace = strdup(workspace);
+        at->volume = strdup(volume);
+        at->next = places;
+        places = at;
+    }
+    if (at != NULL) {
+        strcpy(at->pci, pci);
+        strcpy(at->vuid, vuid);
+        strcpy(at->tag, tag);
+    }
+    pthread_mutex_unlock(&placing);
+    return at == NULL ? -ENOMEM : 0;
+}
+
+int32_t sluice_doca_vault_stage(const uint8_t *table, uint64_t size, char *why, uint32_t room)
+{
+    void *block = aligned_alloc(8, (size + 7) & ~(uint64_t)7);
+
+    if (block == NULL)
+        return -ENOMEM;
+    memcpy(block, table, size);
+    return serve_stage(block, size, why, room);
+}
+
+int32_t sluice_doca_vault_commit(uint64_t generation, char *why, uint32_t room)
+{
+    return serve_commit(generation, why, room);
+}
+
+void sluice_doca_vault_discard(void)
+{
+    serve_discard();
+}
+
+int32_t sluice_doca_vault_flag(const char *workspace, const char *flag, uint32_t on)
+{
+    bool quarantined = strcmp(flag, "quarantined") == 0;
+
+    if (!quarantined && strcmp(flag, "suspended") != 0)
+        return -EINVAL;
+    return serve_flag(workspace, quarantined ? VAULT_IS_QUARANTINED : VAULT_IS_SUSPENDED, on != 0);
+}
+
+int32_t sluice_doca_vault_deadline(void)
+{
+    return serve_deadline();
+}
+
+uint32_t sluice_doca_vault_observe(char *text, uint32_t room)
+{
+    return (uint32_t)serve_observe(text, room);
+}
+
+uint32_t sluice_doca_vault_events(char *text, uint32_t room, uint64_t *lost)
+{
+    return (uint32_t)event_take(text, room, lost);
+}
+
+void sluice_doca_vault_close(void)
+{
+    serve_stop();
+    pthread_mutex_lock(&placing);
+    while (places != NULL) {
+        struct place *next = places->next;
+
+        free(places->workspace);
+        free(places->volume);
+        free(places);
+        places = next;
+    }
+    pthread_mutex_unlock(&placing);
+}
