@@ -60,7 +60,7 @@ export const FINDING_TERMS: FindingTerms = {
   cooldownMs: 900_000,
   denialBurst: { reaction: 'observe', windowMs: 60_000, packets: 200, destinations: 30, factor: 4 },
   newDestination: { reaction: 'observe', learnMs: 86_400_000 },
-  dnsEntropy: { reaction: 'observe', windowMs: 600_000, names: 25, bits: 4_096, missing: 50 },
+  dnsEntropy: { reaction: 'observe', windowMs: 600_000, names: 25, bits: 8_192, missing: 50 },
   lifecycleRate: { reaction: 'observe', windowMs: 60_000, calls: 120, perWorkspace: 12, refused: 20 },
   rollbackAttempt: { reaction: 'observe' },
 }

@@ -128,7 +128,10 @@ labSuite('findings of a running agent', () => {
     const pick = chance(5)
     const file = agent.path('names.txt')
     // Four more than it takes: those are asked of a fence that is closed already.
-    writeFileSync(file, Array.from({ length: 24 }, () => `${letters(pick, 56)}.t.lab.example\n`).join(''))
+    writeFileSync(
+      file,
+      Array.from({ length: 24 }, () => `${letters(pick, 60)}.${letters(pick, 60)}.t.lab.example\n`).join(''),
+    )
     await lab.exec('ws', ['dig', `@${WS.gateway4}`, '+tries=1', '+time=1', '+nocookie', '+short', '-f', file])
     const event = await fenced('dns-entropy', ID)
     expect(event.evidences[0]?.data).toMatchObject({ reason: 'labels', parent: 'lab.example' })

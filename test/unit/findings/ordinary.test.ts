@@ -23,12 +23,23 @@ it.each(SEEDS)('an ordinary hour: seed %i', (seed) => {
   expect(told(hour)).toEqual([])
 })
 
+it.each([1, 2, 3])('an ordinary hour by three quarters of the limits: seed %i', (seed) => {
+  const { denialBurst, dnsEntropy, lifecycleRate } = FINDING_TERMS
+  const terms = {
+    ...FINDING_TERMS,
+    denialBurst: { ...denialBurst, packets: 150, destinations: 22 },
+    dnsEntropy: { ...dnsEntropy, names: 19, bits: 6_144, missing: 37 },
+    lifecycleRate: { ...lifecycleRate, calls: 90, perWorkspace: 9, refused: 15 },
+  }
+  expect(told(ordinaryHour(NOW, seed), terms)).toEqual([])
+})
+
 it('is no empty hour: with lower limits much of it would be told', () => {
   const { denialBurst, dnsEntropy, lifecycleRate } = FINDING_TERMS
   const half = {
     ...FINDING_TERMS,
     denialBurst: { ...denialBurst, packets: denialBurst.packets / 4, destinations: 8 },
-    dnsEntropy: { ...dnsEntropy, bits: dnsEntropy.bits / 4, names: 10, missing: 5 },
+    dnsEntropy: { ...dnsEntropy, bits: dnsEntropy.bits / 8, names: 10, missing: 5 },
     lifecycleRate: { ...lifecycleRate, calls: 40 },
   }
   const kinds = new Set(SEEDS.flatMap((seed) => told(ordinaryHour(NOW, seed), half)))
