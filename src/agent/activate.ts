@@ -8,6 +8,7 @@ import { bounded } from './deadline.js'
 import { agreement, intend, type Live, settled, undone } from './decide.js'
 import { agentFault } from './errors.js'
 import { type AgentNode, activationOf, type OnRecord, observeAll } from './node.js'
+import { observeChanges } from './observing.js'
 import { fenceAll, reassert } from './quarantine.js'
 import type { Activation, Mark } from './record.js'
 import { commitAll, discardAll, type Numbered, stageAll } from './transaction.js'
@@ -62,15 +63,16 @@ export async function activate(
   store.prunePlans(done)
   const replaced = record.state.live ? { replaced: policyContext(record.state.live) } : {}
   const policy = policyContext(activation)
-  await node.emit(
-    activation.backends.map((backend) => ({
-      kind: 'bundle-activated',
+  await node.emit([
+    ...activation.backends.map((backend) => ({
+      kind: 'bundle-activated' as const,
       atMs: node.nowMs(),
       policy,
       ...replaced,
       backend,
     })),
-  )
+    ...observeChanges(record.previous?.plan, next.plan, activation, node.nowMs()),
+  ])
 }
 
 /** `active` is said only of what was read back (design section 7). */

@@ -16,6 +16,7 @@ import type { JwsKey } from '../bundle/jwk.js'
 import { carriersOf } from '../plan/codec.js'
 import type { SlotKind } from '../plan/inventory.js'
 import type { BackendName, PlanSource, WorkspaceId } from '../plan/model.js'
+import { isObserved } from '../plan/observe.js'
 import type { TrustDomain } from '../policy/model.js'
 import type { CanarySeen } from './canary.js'
 import { agentFault } from './errors.js'
@@ -54,6 +55,8 @@ export interface AttachmentSeen extends Seen {
   readonly kind: SlotKind
   /** The inventory says that the slot is the workspace's only way out; nobody outside the workspace can see more. */
   readonly onlyPathBy: 'inventory'
+  /** What nothing grants is let through and reported until then; absent where it is denied. */
+  readonly observedUntilMs?: number
   /** The volumes of the workspace, as their backend showed them; absent where the plan gives it none. */
   readonly storage?: StorageSeen
 }
@@ -127,7 +130,7 @@ export async function makeEvidence(node: AgentNode, terms: EvidenceTerms): Promi
     }
   }
   const attachments = (previous?.plan.workspaces ?? []).map((entry): AttachmentSeen => {
-    const { workspace, slot, backend, domain, storage } = entry
+    const { workspace, slot, backend, domain, storage, network } = entry
     const tenure = tenures.find((entry) => entry.workspace === workspace)
     return {
       workspace,
@@ -138,6 +141,7 @@ export async function makeEvidence(node: AgentNode, terms: EvidenceTerms): Promi
       kind: slot.kind,
       ...seenBy(workspace, backend, domain),
       onlyPathBy: 'inventory',
+      ...(isObserved(network, node.nowMs()) ? { observedUntilMs: network.observe?.untilMs ?? 0 } : {}),
       ...(storage
         ? {
             storage: {
@@ -204,6 +208,8 @@ export function lacking(evidence: Evidence, guarantee: OuterGuarantee): string |
     }
     const unserved = at.storage && unservedOf(at.storage)
     if (unserved !== undefined) return `${at.workspace}: its volume ${unserved} has no mount`
+    if (guarantee === 'default_deny_egress' && at.observedUntilMs !== undefined)
+      return `${at.workspace} is observed until ${new Date(at.observedUntilMs).toISOString()}: what nothing grants is let through`
     if (!canaries.some(({ backend }) => backend === at.backend)) return `no canary was fenced by ${at.backend}`
   }
   for (const canary of canaries) {
@@ -354,6 +360,7 @@ const SHAPE = {
       kind: text,
       ...SEEN,
       onlyPathBy: text,
+      observedUntilMs: optional(count),
       storage: optional(object({ ...SEEN, volumes: list(text) })),
     }),
   ),

@@ -7,16 +7,23 @@ import type { Standing } from '../dns/admit.js'
 import type { BackendName, WorkspaceId } from '../plan/model.js'
 import { policyContext, workspaceContext } from './context.js'
 import type { NameContext } from './mediate-facts.js'
+import { withoutEnded } from './observing.js'
 import type { Activation } from './record.js'
 import type { Store } from './store.js'
 
 const FILES = ['state.json', 'quarantines.json'] as const
 
 export class RecordWatch {
-  private read: { readonly tag: string; readonly live?: Activation; readonly standing?: Standing } = { tag: '' }
+  private read: {
+    readonly tag: string
+    readonly live?: Activation
+    readonly standing?: Standing
+    /** When workspaces of the plan end to be observed. */
+    readonly ends: readonly number[]
+  } = { tag: '', ends: [] }
   private seen: { generation: number; quarantined: ReadonlySet<string>; suspended: ReadonlySet<string> } | undefined
   private current: Standing | undefined
-  private expired = false
+  private ended = 0
 
   constructor(
     private readonly store: Store,
@@ -33,10 +40,10 @@ export class RecordWatch {
       this.seen = undefined
       this.current = this.compose()
     }
-    // Nobody writes a file when a bundle runs out.
-    const expired = this.isExpired()
-    if (expired !== this.expired) {
-      this.expired = expired
+    // Nobody writes a file when a bundle, or the observing of a workspace, runs out.
+    const ended = Number(this.isExpired()) + this.read.ends.filter((endMs) => endMs <= this.nowMs()).length
+    if (ended !== this.ended) {
+      this.ended = ended
       this.current = this.compose()
     }
     return this.current
@@ -81,15 +88,16 @@ export class RecordWatch {
   private load(tag: string): typeof this.read {
     try {
       const { live } = this.store.load()
-      if (!live) return { tag }
+      if (!live) return { tag, ends: [] }
       const quarantined = new Set(this.store.quarantines().map(({ workspace }) => workspace))
       const plan = this.store.loadPlan(live.planDigest)
       const { generation } = live
-      return { tag, live, standing: { generation, plan, quarantined, suspended: new Set() } }
+      const ends = plan.workspaces.flatMap(({ network }) => (network.observe ? [network.observe.untilMs] : []))
+      return { tag, live, standing: { generation, plan, quarantined, suspended: new Set() }, ends }
     } catch (error) {
       // What cannot be read allows nothing.
       this.failed(error)
-      return { tag }
+      return { tag, ends: [] }
     }
   }
 
@@ -105,6 +113,7 @@ export class RecordWatch {
     const expired = this.isExpired() ? standing.plan.workspaces.filter(({ onExpiry }) => onExpiry === 'suspend') : []
     return {
       ...standing,
+      plan: withoutEnded(standing.plan, this.nowMs()),
       quarantined: new Set([...standing.quarantined, ...(seen?.quarantined ?? [])]),
       suspended: new Set([...(seen?.suspended ?? []), ...expired.map(({ workspace }) => workspace)]),
     }

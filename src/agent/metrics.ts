@@ -48,6 +48,10 @@ export function createMetrics(sources: MetricsSources): Metrics {
     new Histogram({ name, help, buckets: [...buckets], labelNames: [...labelNames], registers: [registry] })
 
   const denied = counter('sluice_denied_packets_total', 'Refused packets.', ['workspace', 'reason', 'backend'])
+  const observed = counter('sluice_observed_flows_total', 'Flows that passed although nothing grants them.', [
+    'workspace',
+    'backend',
+  ])
   const allowed = counter('sluice_allowed_packets_total', 'Packets that a grant let through.', ['workspace', 'backend'])
   const bytes = counter('sluice_allowed_bytes_total', 'Octets that a grant let through.', ['workspace', 'backend'])
   const unreported = counter('sluice_unreported_denials_total', 'Refused packets that a backend could not report.')
@@ -80,6 +84,9 @@ export function createMetrics(sources: MetricsSources): Metrics {
   const counts: { readonly [K in Fact['kind']]?: (fact: FactOf<K>) => void } = {
     'flow-denied': ({ workspace, reason, backend, count }) => {
       denied.inc({ workspace: workspaces(workspace.workspace), reason, backend }, count)
+    },
+    'flow-observed': ({ workspace, backend, begun }) => {
+      observed.inc({ workspace: workspaces(workspace.workspace), backend }, begun)
     },
     'file-denied': ({ workspace, reason, backend, count }) => {
       denied.inc({ workspace: workspaces(workspace.workspace), reason: `file-${reason}`, backend }, count)
@@ -174,6 +181,15 @@ function gauges(registry: Registry, { version, status, journal, channelAnsweredA
       at.set({ standing: 'suspended' }, flagged('suspended'))
     },
     ['standing'],
+  )
+  gauge(
+    'sluice_observe_until_seconds',
+    'Until when what nothing grants is let through and reported; absent for a workspace that denies it.',
+    async (at) => {
+      for (const { workspace, observedUntilMs } of (await shown)?.workspaces ?? [])
+        if (observedUntilMs !== undefined) at.set({ workspace }, observedUntilMs / 1_000)
+    },
+    ['workspace'],
   )
   gauge('sluice_channel_answer_timestamp_seconds', 'When the channel last answered.', (at) => {
     const ms = channelAnsweredAtMs?.()

@@ -5,6 +5,7 @@ import type { Observed, VolumeSeen } from '../backends/backend.js'
 import type { Digest } from '../base/digest.js'
 import { isClosed } from '../plan/closed.js'
 import type { BackendName, Plan, PlanSource, WorkspaceId, WorkspacePlan } from '../plan/model.js'
+import { isObserved } from '../plan/observe.js'
 import type { TrustDomain } from '../policy/model.js'
 import type { Agreement } from './decide.js'
 import { agentFault } from './errors.js'
@@ -20,6 +21,8 @@ export interface WorkspaceStatus {
   readonly policy: string | null
   readonly grants: number
   readonly flags: readonly ('quarantined' | 'suspended')[]
+  /** What nothing grants is let through and reported until then, milliseconds since 1970; absent when that is denied. */
+  readonly observedUntilMs?: number
   /** Sorted by name; absent where it has none. */
   readonly volumes?: readonly VolumeStatus[]
 }
@@ -97,6 +100,7 @@ export async function status(node: AgentNode): Promise<AgentStatus> {
         ...(quarantined.has(entry.workspace) ? (['quarantined'] as const) : []),
         ...(suspended.has(entry.workspace) ? (['suspended'] as const) : []),
       ],
+      ...observedOf(entry, node.nowMs()),
       ...volumesOf(entry, live),
     })),
     quarantines,
@@ -104,6 +108,9 @@ export async function status(node: AgentNode): Promise<AgentStatus> {
     drops: Object.fromEntries([...drops].filter(([, count]) => count > 0n).map(([reason, n]) => [reason, String(n)])),
   }
 }
+
+const observedOf = ({ network }: WorkspacePlan, nowMs: number) =>
+  network.observe && isObserved(network, nowMs) ? { observedUntilMs: network.observe.untilMs } : {}
 
 function volumesOf({ workspace, storage }: WorkspacePlan, live: ReadonlyMap<BackendName, Observed>) {
   if (!storage) return {}

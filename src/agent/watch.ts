@@ -5,10 +5,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Fact, FlowEnds, PolicyContext } from '../audit/fact.js'
 import { EMPTY_FOLD, type FoldContext, type FoldState, foldDenials } from '../audit/fold.js'
+import { foldObserved, type SeenState } from '../audit/fold-observed.js'
 import type { DenialBatch, FileDenialBatch, Observed } from '../backends/backend.js'
 import type { Grant, GrantId, Plan, WorkspaceId, WorkspacePlan } from '../plan/model.js'
 import { policyContext, workspaceContext } from './context.js'
 import type { AgentNode } from './node.js'
+import { observeEnds } from './observing.js'
 import type { OpenBackend } from './transaction.js'
 
 const TICK_MS = 1_000
@@ -38,6 +40,7 @@ export async function watch(
     await node.emit(facts)
   }
   for (const eye of eyes) await eye.open()
+  let lookedMs = node.nowMs()
   try {
     for (let tick = 1; !signal.aborted && generationNow() === live?.generation; tick++) {
       await sleep(TICK_MS, undefined, { signal }).catch(() => undefined) // aborted: the loop's own condition ends it
@@ -46,6 +49,9 @@ export async function watch(
         await say(eye.deniedFiles(node.nowMs()))
         if (live && tick % TICKS_PER_COUNT === 0) await say(await eye.allowed(policyContext(live)))
       }
+      const nowMs = node.nowMs()
+      if (live) await say(observeEnds(plan, live, lookedMs, nowMs))
+      lookedMs = nowMs
     }
     for (const eye of eyes) {
       if (live) await say(await eye.allowed(policyContext(live)))
@@ -63,6 +69,7 @@ export async function watch(
 class Eye {
   private batch: DenialBatch = { denials: [], lost: 0 }
   private fold: FoldState = EMPTY_FOLD
+  private seen: SeenState = new Map()
   private counted: Totals | undefined
   private files: FileDenialBatch = { denials: [], lost: 0 }
   private unsubscribe: (() => Promise<void>)[] = []
@@ -87,8 +94,12 @@ class Eye {
     this.counted = totals((await this.backend.driver.observe()).counters)
     const { driver } = this.backend
     this.unsubscribe.push(
-      await driver.denials(({ denials, lost }) => {
-        this.batch = { denials: [...this.batch.denials, ...denials], lost: this.batch.lost + lost }
+      await driver.denials(({ denials, observed = [], lost }) => {
+        this.batch = {
+          denials: [...this.batch.denials, ...denials],
+          observed: [...(this.batch.observed ?? []), ...observed],
+          lost: this.batch.lost + lost,
+        }
       }),
     )
     const files = await driver.fileDenials?.(({ denials, lost }) => {
@@ -106,7 +117,9 @@ class Eye {
     this.batch = { denials: [], lost: 0 }
     const { state, facts } = foldDenials(this.fold, batch, nowMs, this.context)
     this.fold = state
-    return facts
+    const seen = foldObserved(this.seen, batch.observed ?? [], nowMs, this.context)
+    this.seen = seen.state
+    return [...facts, ...seen.facts]
   }
 
   /** The daemon has folded and limited them already: each becomes a fact. */

@@ -3,6 +3,7 @@
 
 import type { Digest } from '../base/digest.js'
 import type { ActionDenied } from './fact-actions.js'
+import type { ObserveFact } from './fact-observe.js'
 import type { ProcessFact } from './fact-process.js'
 import type { RevocationFact } from './fact-revocation.js'
 
@@ -106,6 +107,7 @@ export type NameFact =
 export type Fact =
   | NameFact
   | ActionDenied
+  | ObserveFact
   | ProcessFact
   | RevocationFact
   | (FactBase & {

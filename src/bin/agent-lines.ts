@@ -2,9 +2,12 @@
 // logs show.
 
 import type { LoopLine } from '../agent/loop.js'
+import { observedUntil } from '../agent/observing.js'
 import type { ServeLine } from '../agent/serve.js'
+import type { Store } from '../agent/store.js'
 import type { Fact } from '../audit/fact.js'
 import { causeChain, Fault } from '../base/fault.js'
+import { formatInstant } from '../base/instant.js'
 import type { AgentLine } from '../cli/host.js'
 
 export type Spoken = Omit<AgentLine, 'atMs'>
@@ -50,6 +53,25 @@ export function ofStory(line: ServeLine): Spoken {
       return { level: 'error', event: 'part-failed', detail: { part: line.part, code, why: why(line.error) } }
     }
   }
+}
+
+/** That a workspace begins or ends to be observed: nothing that anybody should have to look for. */
+export function ofObserve(fact: Fact): Spoken | undefined {
+  if (fact.kind !== 'observe-begun' && fact.kind !== 'observe-ended') return undefined
+  const { kind, workspace, untilMs, reason } = fact
+  const detail = { workspace: workspace.workspace, until: formatInstant(untilMs), reason }
+  return { level: kind === 'observe-begun' ? 'warning' : 'info', event: kind, detail }
+}
+
+/** Who is observed while the agent starts. */
+export const observedLines = (store: Pick<Store, 'load' | 'loadPlan'>, nowMs: number): readonly Spoken[] => {
+  const { live } = store.load()
+  const plan = live ? store.loadPlan(live.planDigest) : undefined
+  return [...observedUntil(plan, nowMs)].map(([workspace, untilMs]) => ({
+    level: 'warning',
+    event: 'observed',
+    detail: { workspace, until: formatInstant(untilMs) },
+  }))
 }
 
 /** What a sink has to say to whoever reads the log; it stands in the trail as well. */

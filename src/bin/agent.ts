@@ -27,7 +27,7 @@ import type { Fact } from '../audit/fact.js'
 import { causeChain, Fault } from '../base/fault.js'
 import type { AgentRequest, Configured } from '../cli/host.js'
 import type { Mediator } from '../dns/mediator.js'
-import { ofLoop, ofSink, ofStory, type Spoken } from './agent-lines.js'
+import { observedLines, ofLoop, ofObserve, ofSink, ofStory, type Spoken } from './agent-lines.js'
 import { portsOf } from './api.js'
 import { callsOf } from './calls.js'
 import { hostDecisions } from './decisions.js'
@@ -71,6 +71,7 @@ export async function runAgent(around: Surroundings, config: Configured, request
   const tellTrail = (facts: readonly Fact[]): Promise<void> => {
     metrics.told(facts)
     return trail.emit(facts)
+    for (const fact of facts) say(ofObserve(fact))
   }
   const commandId = () => newCommandId(around)
   const findings = hostFindings({
@@ -117,6 +118,7 @@ export async function runAgent(around: Surroundings, config: Configured, request
   const told = (line: ServeLine): void => {
     say(ofStory(line))
     if (line.kind === 'stands') api?.setReady(line.stood !== 'open')
+    if (line.kind === 'stands') for (const one of observedLines(opened.node.store, nowMs())) say(one)
   }
   const beat = (): Promise<void> => {
     // The record may be unreadable; that the agent is there, and how far its trail is, is worth telling all the same.
@@ -186,8 +188,11 @@ export async function runAgent(around: Surroundings, config: Configured, request
     }
     if (config.http !== undefined) {
       const ready = async () => {
-        const { state } = await status(await current(true))
-        return { ready: isReady(state), state }
+        const { state, workspaces } = await status(await current(true))
+        const observed = workspaces.filter(({ observedUntilMs }) => observedUntilMs !== undefined).length
+        const more =
+          observed === 0 ? '' : `\nobserved, not denied by default: ${observed} of ${workspaces.length} workspaces`
+        return { ready: isReady(state), state: `${state}${more}` }
       }
       http = await startHttp({ registry: metrics.registry, ready }, hostAndPort(config.http))
       say({ level: 'info', event: 'http', detail: { port: http.port } })

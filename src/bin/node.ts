@@ -254,6 +254,7 @@ export async function openBackend(
 /** What watching can see; the agent's own deeds are told by whoever did them. */
 export const isWatched = (fact: Fact): fact is Fact & Watched =>
   fact.kind === 'flow-denied' ||
+  fact.kind === 'flow-observed' ||
   fact.kind === 'flow-allowed' ||
   fact.kind === 'file-denied' ||
   fact.kind === 'audit-lost'

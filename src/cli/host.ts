@@ -280,6 +280,7 @@ export interface NodeStatus {
     readonly policy: string | null
     readonly grants: number
     readonly flags: readonly ('quarantined' | 'suspended')[]
+    readonly observedUntilMs?: number
     readonly volumes?: readonly VolumeView[]
   }[]
   readonly quarantines: readonly {
@@ -292,9 +293,9 @@ export interface NodeStatus {
   readonly drops: Readonly<Record<string, string>>
   /** Where else events go, and how far each is; absent when there are none. */
   readonly sinks?: readonly SinkView[]
-  /** Causes of findings that are not over; absent where no agent runs. */
   /** Of security events. */
   readonly streams?: readonly StreamView[]
+  /** Causes of findings that are not over; absent where no agent runs. */
   readonly findings?: readonly OpenFinding[]
 }
 
@@ -302,6 +303,13 @@ export interface NodeStatus {
 export type Watched = { readonly atMs: number } & (
   | {
       readonly kind: 'flow-denied'
+      readonly workspace: { readonly workspace: string }
+      readonly flow: WatchedFlow
+      readonly reason: string
+      readonly count: number
+    }
+  | {
+      readonly kind: 'flow-observed'
       readonly workspace: { readonly workspace: string }
       readonly flow: WatchedFlow
       readonly reason: string

@@ -1,7 +1,6 @@
-// Fact in, OCSF 1.8.0 events out: one row a kind, so that a kind without a row does not compile. Which class, activity,
-// action, disposition and severity stands for what is the table of the audit page (src/README.md). A fact whose second
-// event matters to people who watch findings or device states gives two: the attack behind a refusal, the state behind a
-// quarantine, the generation behind an activation.
+// Fact in, OCSF 1.8.0 events out: one row a kind, so that a kind without a row does not compile. A fact whose second event matters to
+// people who watch findings or device states gives two: the attack behind a refusal, the state behind a quarantine, the
+// generation behind an activation.
 
 import type { Fact, FactOf, FlowEnds } from '../fact.js'
 import { deniedActionDraft } from './actions.js'
@@ -32,6 +31,7 @@ import {
 import { deniedFileDraft } from './files.js'
 import { detectionDraft } from './finding.js'
 import { evictedNameDraft, grantedNameDraft, refusedNameDraft } from './names.js'
+import { observeChangeDraft, observedFlowDraft } from './observed.js'
 import { suspectedProcessDraft } from './processes.js'
 import { refusedSignalDraft, streamDraft, takenSignalDrafts } from './revocation.js'
 import { breakglassDraft, recoveredDraft, standingDraft } from './standing.js'
@@ -191,6 +191,9 @@ const DRAFTS: { readonly [K in Fact['kind']]: Mapper<K> } = {
     },
   ],
 
+  'flow-observed': (fact) => [observedFlowDraft(fact)],
+  'observe-begun': (fact, context) => [observeChangeDraft(fact, context)],
+  'observe-ended': (fact, context) => [observeChangeDraft(fact, context)],
   'file-denied': (fact) => [deniedFileDraft(fact)],
   'action-denied': (fact, context) => [deniedActionDraft(fact, context)],
   'process-suspected': (fact) => [suspectedProcessDraft(fact)],

@@ -61,7 +61,7 @@ function describe({ host, paint }: Context, node: string, seen: NodeStatus): str
             entry.domain,
             entry.policy ?? '(none: everything denied)',
             String(entry.grants),
-            entry.flags.join(', ') || '-',
+            [...entry.flags, ...(entry.observedUntilMs === undefined ? [] : ['OBSERVED'])].join(', ') || '-',
           ]),
         )}`
   const served = seen.workspaces.flatMap(({ workspace, volumes = [] }) => volumes.map((at) => ({ workspace, at })))
@@ -119,11 +119,12 @@ function describe({ host, paint }: Context, node: string, seen: NodeStatus): str
   return [
     `${paint(ink, words)}${expired}\n`,
     head,
+    observed === '' ? '' : `\n${observed}`,
     workspaces,
     volumes,
     sinks,
-    quarantines === '' ? '' : `\n${quarantines}`,
     streams,
+    quarantines === '' ? '' : `\n${quarantines}`,
     findings === '' ? '' : `\n${findings}`,
     seen.drift.map((finding) => `drift: ${finding}\n`).join(''),
     seen.unfinished ? 'an apply was cut short; the next one settles it\n' : '',

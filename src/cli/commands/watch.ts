@@ -52,6 +52,8 @@ function line(fact: Watched, paint: Paint): string {
     port === undefined ? address : `${address.includes(':') ? `[${address}]` : address}:${port}`
   const tuple = `${PROTOCOLS[flow.protocol] ?? flow.protocol} ${end(flow.source, flow.sourcePort)} > ${end(flow.destination, flow.destinationPort)}`
   const who = quote(workspace.workspace, 200).slice(1, -1)
+  if (fact.kind === 'flow-observed')
+    return `${at} ${paint('yellow', 'observed')} ${who} ${tuple}: would be denied, ${fact.reason}${fact.count > 1 ? ` (${fact.count} times)` : ''}\n`
   return fact.kind === 'flow-denied'
     ? `${at} ${paint('red', 'denied')} ${who} ${tuple}: ${fact.reason}${fact.count > 1 ? ` (${fact.count} times)` : ''}\n`
     : `${at} ${paint('green', 'allowed')} ${who} ${tuple}: ${fact.clauseName}, ${fact.traffic?.packets ?? 1} packets\n`
