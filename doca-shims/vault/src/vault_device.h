@@ -119,6 +119,9 @@ void order_failed(struct doca_dma_task_memcpy *task, union doca_data user, union
 
 /* Registers a handler for every operation that there is. */
 doca_error_t requests_register(struct doca_devemu_vfs_io *io);
+
+/* ---- run.c ------------------------------------------------------------------------------------------------------------ */
+
 /* What came is here: judge and do. Ends in one answer. */
 void requests_run(struct fuse_req *req);
 
