@@ -108,14 +108,18 @@ function reach(
   const ask = (endpoint: Endpoint, isNamed: boolean): void => {
     if (endpoint.protocol !== protocol || (!isNamed && !couldReach(endpoint, name, address))) return
     if (!endpoint.binary(asking.executable, asking.ancestors)) {
-      if (why === 'no-grant') [why, at] = ['binary', endpoint]
-    } else if (address && !admits(endpoint, address, where === 'reserved'))
-      [why, at] = [where === 'reserved' ? 'reserved' : 'address-not-granted', endpoint]
-    else found.push(endpoint)
+      if (why !== 'no-grant') return
+      why = 'binary'
+      at = endpoint
+    } else if (address && !admits(endpoint, address, where === 'reserved')) {
+      why = where === 'reserved' ? 'reserved' : 'address-not-granted'
+      at = endpoint
+    } else found.push(endpoint)
   }
   const entry = workspace.byPort.get(action.port)
   if (entry) {
-    for (const endpoint of entry.exact.get(name) ?? []) ask(endpoint, true)
+    const exact = entry.exact.get(name)
+    if (exact) for (const endpoint of exact) ask(endpoint, true)
     for (const endpoint of entry.wide) ask(endpoint, false)
   }
   for (const { ports, endpoint } of workspace.ranged)

@@ -149,7 +149,8 @@ function rpcMethodOf(method: string | undefined, protocol: string, one: (glob: s
 /** The allow rule that admits the request, or the deny rule that hits it. */
 export function ruleFor(endpoint: Requests, side: 'allow' | 'deny', action: RequestAction): Decision | undefined {
   const rules = endpoint[side]
-  for (const rule of rules.plain.get(action.path) ?? []) if (fits(rule, side, action)) return rule.answer
+  const plain = rules.plain.size === 0 ? undefined : rules.plain.get(action.path)
+  if (plain) for (const rule of plain) if (fits(rule, side, action)) return rule.answer
   for (const rule of rules.others) if (rule.method !== undefined && fits(rule, side, action)) return rule.answer
   return undefined
 }

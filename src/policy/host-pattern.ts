@@ -21,7 +21,10 @@ const MAX_NAME = 253
 const MAX_LABEL = 63
 
 /** Case and one trailing dot do not tell names apart (trap 8). */
-export const foldName = (name: string): string => name.toLowerCase().replace(/\.$/, '')
+export const foldName = (name: string): string => {
+  const lower = name.toLowerCase()
+  return lower.endsWith('.') ? lower.slice(0, -1) : lower
+}
 
 const bad = (say: string): Host => ({ kind: 'bad', code: 'bad-host', say })
 const badWildcard = (say: string): Host => ({ kind: 'bad', code: 'bad-wildcard', say })

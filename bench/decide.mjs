@@ -1,0 +1,125 @@
+// Decisions a second in this process, against Cedar (wasm, policies parsed before) and casbin, with the same policies and the same
+// questions at 1, 100 and 1,000 policies. The answers are compared one by one before anything is timed. The engines take turns, in
+// another order each round, and what is reported are medians over rounds of figures and of ratios within a round.
+//
+// `node bench/decide.mjs` prints a table, with `--json` a document; `--grpc` measures through the API of three servers as well.
+
+import { pathToFileURL } from 'node:url'
+import { ENGINES, hostsOf, questionsOf } from './decide/engines.mjs'
+
+export const promise =
+  'decisions in process, against Cedar (wasm, preparsed) and casbin: the smallest ratio at 1, 100 and 1,000 policies'
+export const target = '>= 10 x'
+
+const COUNTS = [1, 100, 1_000]
+const ROUNDS = 9
+/** Of one engine in one round. */
+const ROUND_MS = 120
+const SAMPLES = 2_000
+const NAMES = Object.keys(ENGINES)
+
+const sorted = (values) => [...values].sort((a, b) => a - b)
+const at = (values, share) => sorted(values)[Math.min(values.length - 1, Math.floor(values.length * share))]
+const median = (values) => at(values, 0.5)
+
+/** Throws where two engines disagree. */
+function requireEqual(deciders, questions) {
+  for (const question of questions) {
+    const answers = NAMES.map((name) => deciders[name](question))
+    if (new Set(answers).size > 1)
+      throw new Error(`they disagree: ${NAMES} say ${answers} to ${JSON.stringify(question)}`)
+  }
+  const yes = questions.filter((question) => deciders.sluice(question)).length
+  if (yes === 0 || yes === questions.length) throw new Error('questions that all have one answer prove nothing')
+}
+
+/** Decisions a second for about ROUND_MS. */
+function rate(decider, questions, rounds) {
+  const began = process.hrtime.bigint()
+  for (let n = 0; n < rounds; n++) for (const question of questions) decider(question)
+  return (rounds * questions.length) / (Number(process.hrtime.bigint() - began) / 1e9)
+}
+
+/** How often the questions go into ROUND_MS; warms the engine up on the way. */
+function calibrate(decider, questions) {
+  let rounds = 1
+  for (;;) {
+    const took = ((rounds * questions.length) / rate(decider, questions, rounds)) * 1_000
+    if (took >= ROUND_MS / 2) return Math.max(1, Math.round((rounds * ROUND_MS) / took))
+    rounds *= 4
+  }
+}
+
+function latencies(decider, questions) {
+  const took = []
+  const until = performance.now() + ROUND_MS
+  for (let n = 0; n < SAMPLES && performance.now() < until; n++) {
+    const began = process.hrtime.bigint()
+    decider(questions[n % questions.length])
+    took.push(Number(process.hrtime.bigint() - began) / 1_000)
+  }
+  return took
+}
+
+async function measureOne(count) {
+  const hosts = hostsOf(count)
+  const questions = questionsOf(hosts)
+  const deciders = {}
+  for (const name of NAMES) deciders[name] = await ENGINES[name](hosts)
+  requireEqual(deciders, questions)
+  const rounds = Object.fromEntries(NAMES.map((name) => [name, calibrate(deciders[name], questions)]))
+  const rates = Object.fromEntries(NAMES.map((name) => [name, []]))
+  const took = Object.fromEntries(NAMES.map((name) => [name, []]))
+  for (let round = 0; round < ROUNDS; round++)
+    for (let n = 0; n < NAMES.length; n++) {
+      const name = NAMES[(n + round) % NAMES.length]
+      rates[name].push(rate(deciders[name], questions, rounds[name]))
+      took[name].push(...latencies(deciders[name], questions))
+    }
+  return NAMES.map((name) => ({
+    policies: count,
+    engine: name,
+    decisionsPerSecond: Math.round(median(rates[name])),
+    p50Us: round2(at(took[name], 0.5)),
+    p99Us: round2(at(took[name], 0.99)),
+    ...(name === 'sluice' ? {} : { ratio: round2(median(rates[name].map((other, i) => rates.sluice[i] / other))) }),
+  }))
+}
+
+const round2 = (value) => Math.round(value * 100) / 100
+
+async function measureAll() {
+  const rows = []
+  for (const count of COUNTS) rows.push(...(await measureOne(count)))
+  return rows
+}
+
+export async function measure() {
+  const rows = await measureAll()
+  const ratios = rows.flatMap(({ policies, engine, ratio }) =>
+    ratio === undefined ? [] : [{ policies, engine, ratio }],
+  )
+  const words = ratios.map(({ policies, engine, ratio }) => `${engine} ${policies}: ${ratio} x`)
+  return { figure: words.join(', '), met: ratios.every(({ ratio }) => ratio >= 10) }
+}
+
+function print(rows, head) {
+  console.log(`| ${head.join(' | ')} |\n|${head.map(() => '---').join('|')}|`)
+  for (const row of rows) console.log(`| ${row.join(' | ')} |`)
+}
+
+async function main(words) {
+  const inProcess = await measureAll()
+  const grpc = words.includes('--grpc') ? await (await import('./decide/grpc.mjs')).measureGrpc() : []
+  if (words.includes('--json')) {
+    console.log(JSON.stringify({ inProcess, grpc }, null, 2))
+    return
+  }
+  const row = (one) => [one.policies, one.engine, one.decisionsPerSecond, one.p50Us, one.p99Us, one.ratio ?? '']
+  print(inProcess.map(row), ['policies', 'engine', 'decisions/s', 'p50 us', 'p99 us', 'ours is faster by'])
+  if (grpc.length === 0) return
+  console.log('\nover gRPC, mutual TLS')
+  print(grpc.map(row), ['policies', 'engine', 'decisions/s', 'p50 us', 'p99 us', 'ours is faster by'])
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await main(process.argv.slice(2))
