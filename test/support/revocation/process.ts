@@ -24,8 +24,6 @@ export interface TransmitterTerms {
   readonly pushUrl: string
   readonly token: string
   readonly desk: Desk
-  /** How verification events go out. */
-  readonly mode: 'push' | 'poll'
 }
 
 export class Transmitter {

@@ -98,10 +98,11 @@ const server = createServer(tls, (asked, response) => {
     const body = text === '' ? {} : JSON.parse(text)
     if (asked.headers.authorization !== `Bearer ${token}`) return response.writeHead(401).end()
     if (asked.url === '/poll') return asks(body, response)
-    if (asked.url !== '/verify') return response.writeHead(404).end()
+    const [, mode] = /^\/verify\/(push|poll)$/.exec(asked.url) ?? []
+    if (mode === undefined) return response.writeHead(404).end()
     response.writeHead(204).end()
     verifications++
-    if (!muted) await verify(body.state, terms.mode)
+    if (!muted) await verify(body.state, mode)
     return undefined
   })
 })
