@@ -4,25 +4,20 @@
 
 import { type Digest, digestOf } from '../base/digest.js'
 import { Fault } from '../base/fault.js'
-import { hasErrors, type Note } from '../base/note.js'
-import { quote } from '../base/quote.js'
+import type { Note } from '../base/note.js'
 import type { BundleBytes, HeldMark, InventoryMark, VerifiedBundle, VerifiedInventory } from '../bundle/model.js'
 import { verifyBundle, verifyInventory } from '../bundle/verify.js'
-import { checkPlan } from '../plan/check.js'
-import { encodePlan } from '../plan/codec.js'
-import { compilePlan } from '../plan/compile.js'
+import { decodePlan } from '../plan/codec.js'
 import { planFault } from '../plan/errors.js'
 import type { Inventory } from '../plan/inventory.js'
-import { dnsServices } from '../plan/mediation.js'
-import type { Guarantee, Plan } from '../plan/model.js'
-import { parseInventory } from '../plan/parse-inventory.js'
-import { normalizePolicies } from '../policy/normalize.js'
-import { keepInventory, pruneInventories } from './held-inventory.js'
+import type { Plan } from '../plan/model.js'
 import { activate } from './activate.js'
 import type { ApplyCommand, InventoryBytes } from './command.js'
+import { type Compiled, type Compiling, compileBundle, readInventory } from './compile.js'
 import { type ActivationDecision, decideActivation, decideOffer } from './decide.js'
 import { agentFault } from './errors.js'
 import { requireConfirmed } from './freshness.js'
+import { keepInventory, pruneInventories } from './held-inventory.js'
 import { keepPolicies, prunePolicies } from './held-policies.js'
 import { type AgentNode, settle } from './node.js'
 import { claims, digestOffered, type Offer, refuse } from './offer.js'
@@ -55,21 +50,19 @@ export async function apply(node: AgentNode, command: ApplyCommand): Promise<App
     decideOffer(record.state, offer.digest, command.retry)
     const bundle = await verify(node, bytes, record.state, startMs)
     requireConfirmed(node, bundle, startMs)
-    keepInventory(directory, digest, inventory.bytes)
     const inventory = await verifySlots(node, command.inventory, record.state, startMs)
-    const { plan, notes } = compile(node, command, bundle, inventory)
-    const encoded = encodePlan(plan)
-    const digest = digestOf(encoded)
+    const { plan, encoded, digest, notes } = await compile(node, command, bundle, inventory)
     const decision = decideActivation(record.state, digest, record.agreement)
     const { directory } = node.store
-    pruneInventories(directory, [digest])
     keepPolicies(directory, digest, bundle.members)
+    keepInventory(directory, digest, inventory.bytes)
     if (decision.kind !== 'keep') {
       const next = { plan, digest, generation: decision.generation, backends: backendsOf(plan) }
       const marks = { bundle: markOf(bundle.mark), inventory: inventoryMarkOf(inventory.mark) }
       await activate(node, record, next, encoded, marks, startMs)
     } else await reassert(node, plan)
     prunePolicies(directory, [digest])
+    pruneInventories(directory, [digest])
     const { signers } = bundle
     const before = record.previous ? { previous: record.previous } : {}
     const elapsedMs = node.nowMs() - startMs
@@ -103,58 +96,53 @@ export function verifySlots(
   return verifyInventory(inventory.yaml, inventory.signature, node.trust, { nowMs, audience, ...held })
 }
 
-function compile(node: AgentNode, command: ApplyCommand, bundle: VerifiedBundle, verified: VerifiedInventory) {
-  const read = normalizePolicies(bundle.members)
-  if (!read.policies) throw planFault('PLAN_POLICY_INVALID', { errors: errorsOf(read.notes) }, { notes: read.notes })
-  const slots = readSlots(verified, command.inventory.file)
-  const source = { ...bundle.source, inventoryRevision: verified.revision }
-  const capabilities = [...node.backends.values()].map((open) => open.capabilities)
-  const made = compilePlan({
-    source,
-    policies: read.policies,
-    inventory: slots.inventory,
-    capabilities,
-    order: node.order,
-    needs: new Map(
-      [...node.backends].flatMap(([name, { backend }]) => (backend.need ? [[name, backend.need] as const] : [])),
-    ),
-    ...(node.config.dns ? { mediated: true, services: dnsServices(slots.inventory) } : {}),
-  })
-  const notes = [...bundle.notes, ...read.notes, ...slots.notes, ...made.notes]
-  if (!made.plan) throw refusedPlan(made.notes, made.guarantees)
-  const checked = checkPlan(made.plan)
-  if (hasErrors(checked)) throw agentFault('AGENT_PLAN_CHECK', { errors: errorsOf(checked) }, { notes: checked })
-  return { plan: made.plan, notes: [...notes, ...checked] }
+async function compile(node: AgentNode, command: ApplyCommand, bundle: VerifiedBundle, verified: VerifiedInventory) {
+  const { backends, order, config } = node
+  const needs = new Map([...backends].flatMap(([name, { backend }]) => (backend.need ? [[name, backend.need]] : [])))
+  const { bytes, audience, revision } = verified
+  const given: Compiling = {
+    members: bundle.members,
+    source: { ...bundle.source, inventoryRevision: revision },
+    slots: { bytes, audience, revision },
+    inventoryFile: command.inventory.file,
+    capabilities: [...backends.values()].map((open) => open.capabilities),
+    order,
+    needing: [...needs.keys()],
+    mediated: config.dns !== undefined,
+  }
+  const made = await (node.compile?.(given) ?? compileBundle(given, needs))
+  if (made.kind !== 'plan') throw refusal(made)
+  const digest = digestOf(made.encoded)
+  const plan = made.plan ?? decodePlan(made.encoded, digest)
+  return { plan, encoded: made.encoded, digest, notes: [...bundle.notes, ...made.notes] }
+}
+
+function refusal(made: Exclude<Compiled, { readonly kind: 'plan' }>): Fault {
+  const { kind, notes } = made
+  const errors = errorsOf(notes)
+  switch (kind) {
+    case 'bad-policies':
+      return planFault('PLAN_POLICY_INVALID', { errors }, { notes })
+    case 'bad-inventory':
+      return planFault('PLAN_INVENTORY_INVALID', { errors }, { notes })
+    case 'bad-plan':
+      return agentFault('AGENT_PLAN_CHECK', { errors }, { notes })
+    case 'refused': {
+      const refused = made.guarantees.filter((guarantee) => guarantee.level === 'refused')
+      const workspaces = new Set(refused.map((guarantee) => guarantee.workspace)).size
+      return planFault('PLAN_REFUSED', { clauses: errors, workspaces }, { notes })
+    }
+  }
 }
 
 /** The meaning of a verified inventory. Throws PLAN_INVENTORY_INVALID. */
 export function readSlots(verified: VerifiedInventory, file: string): { inventory: Inventory; notes: readonly Note[] } {
-  const { inventory, notes } = parseInventory(verified.bytes, file)
-  const found = [...notes, ...(inventory ? statementNotes(inventory, verified, file) : [])]
-  if (!inventory || hasErrors(found))
-    throw planFault('PLAN_INVENTORY_INVALID', { errors: errorsOf(found) }, { notes: found })
+  const { inventory, notes } = readInventory(verified, file)
+  if (!inventory) throw planFault('PLAN_INVENTORY_INVALID', { errors: errorsOf(notes) }, { notes })
   return { inventory, notes }
 }
 
-/** The document says what its signed statement says: one meaning, whichever of the two is read. */
-function statementNotes(inventory: Inventory, verified: VerifiedInventory, file: string): Note[] {
-  const at = { severity: 'error', file, line: 0, column: 0, code: 'inventory-statement' } as const
-  return (['audience', 'revision'] as const)
-    .filter((path) => inventory[path] !== verified[path])
-    .map((path) => ({
-      ...at,
-      path,
-      say: `the document says ${quote(inventory[path])} and its signed statement ${quote(verified[path])}; sign the document as it is`,
-    }))
-}
-
 const errorsOf = (notes: readonly Note[]): number => notes.filter((note) => note.severity === 'error').length
-
-function refusedPlan(notes: readonly Note[], guarantees: readonly Guarantee[]): Fault {
-  const refused = guarantees.filter((guarantee) => guarantee.level === 'refused')
-  const workspaces = new Set(refused.map((guarantee) => guarantee.workspace)).size
-  return planFault('PLAN_REFUSED', { clauses: errorsOf(notes), workspaces }, { notes })
-}
 
 const markOf = (mark: HeldMark): Mark => ({
   epoch: mark.epoch,

@@ -122,6 +122,12 @@ export const AGENT_FAULTS = {
     say: (d: { digest: string; code: string }) => `this very bundle (${d.digest}) was refused before, as ${d.code}`,
     remedy: 'Publish a corrected bundle. If the cause was on this node and is mended, apply it by hand.',
   },
+  AGENT_COMPILE_LOST: {
+    reaction: 'retry',
+    say: (d: { why: string }) => `the thread that compiled the bundle ended without an answer: ${d.why}`,
+    remedy:
+      'What was live stays live, and it is tried again; a bundle this large may need more memory than the machine has.',
+  },
   AGENT_PLAN_CHECK: {
     reaction: 'bug',
     say: (d: { errors: number }) => `the compiled plan breaks its own rules: ${notesOf(d.errors)}`,

@@ -9,6 +9,7 @@ import { causeChain } from '../base/fault.js'
 import type { TrustRoot } from '../bundle/model.js'
 import type { Signer } from '../bundle/sign.js'
 import type { BackendName } from '../plan/model.js'
+import type { Compiled, Compiling } from './compile.js'
 import type { AgentConfig } from './config.js'
 import { type Agreement, agreement, decideUnfinished, type Live } from './decide.js'
 import { agentFault } from './errors.js'
@@ -30,6 +31,8 @@ export interface AgentNode {
   readonly emit: (facts: readonly Fact[]) => Promise<void>
   /** Milliseconds since 1970. */
   readonly nowMs: () => number
+  /** Compiles somewhere else than here, so that nothing waits for it; absent: in place. Throws AGENT_COMPILE_LOST. */
+  readonly compile?: (given: Compiling) => Promise<Compiled>
   /** The agent's own key, for receipts; a node without one gives none. */
   readonly signer?: Signer
 }

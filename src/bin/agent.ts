@@ -30,6 +30,7 @@ import type { Mediator } from '../dns/mediator.js'
 import { observedLines, ofLoop, ofObserve, ofSink, ofStory, type Spoken } from './agent-lines.js'
 import { portsOf } from './api.js'
 import { callsOf } from './calls.js'
+import { compileAside } from './compiler.js'
 import { hostDecisions } from './decisions.js'
 import { callOf, hostFindings } from './findings.js'
 import { hostMediator, MEDIATE_LOCK } from './mediate.js'
@@ -70,8 +71,8 @@ export async function runAgent(around: Surroundings, config: Configured, request
   })
   const tellTrail = (facts: readonly Fact[]): Promise<void> => {
     metrics.told(facts)
-    return trail.emit(facts)
     for (const fact of facts) say(ofObserve(fact))
+    return trail.emit(facts)
   }
   const commandId = () => newCommandId(around)
   const findings = hostFindings({
@@ -84,7 +85,7 @@ export async function runAgent(around: Surroundings, config: Configured, request
   /** The root may have been followed, and its chains are judged by the time. */
   const current = async (fencing = false) => {
     const { root, digest } = await (fencing ? openForFencing : openTrustRoot)(config.trustRoot, nowMs())
-    return { ...opened.node, emit, trust: root, trustDigest: digest }
+    return { ...opened.node, emit, trust: root, trustDigest: digest, compile: compileAside }
   }
   /** For whoever only reads: what is live can be said without trusting anybody. */
   const reading = () => current(true)
@@ -102,8 +103,8 @@ export async function runAgent(around: Surroundings, config: Configured, request
   let api: ApiServer | undefined
   let socket: SocketServer | undefined
   let http: HttpServer | undefined
-  const heard = (line: LoopLine): void => {
   let revocation: HostedRevocation | undefined
+  const heard = (line: LoopLine): void => {
     say(ofLoop(line))
     // Ready means that the fence is read back: not while it differs, and again once it was put right.
     if (line.kind === 'drift' || (line.kind === 'failed' && line.during === 'sweep')) api?.setReady(false)
@@ -117,8 +118,8 @@ export async function runAgent(around: Surroundings, config: Configured, request
   }
   const told = (line: ServeLine): void => {
     say(ofStory(line))
-    if (line.kind === 'stands') api?.setReady(line.stood !== 'open')
     if (line.kind === 'stands') for (const one of observedLines(opened.node.store, nowMs())) say(one)
+    if (line.kind === 'stands') api?.setReady(line.stood !== 'open')
   }
   const beat = (): Promise<void> => {
     // The record may be unreadable; that the agent is there, and how far its trail is, is worth telling all the same.
@@ -151,9 +152,9 @@ export async function runAgent(around: Surroundings, config: Configured, request
       ...{ loop, node: reading, commandId, unwritten: trail.unwritten, onlookers },
       decider: decisions.decider,
       sinks: statusOfSinks,
+      streams: () => revocation?.status(),
       findings: () => findings.open(),
     })
-      streams: () => revocation?.status(),
     const path = socketOf(config)
     const handed = handedSocket(around.environment, process.pid, path)
     socket = await serveSocket(path, calls, process.getuid?.() ?? 0, handed)
@@ -211,21 +212,21 @@ export async function runAgent(around: Surroundings, config: Configured, request
       tell: told,
       ...(config.source && transport ? { source: { config: config.source, transport } } : {}),
     }
-    findings.start()
-    await serveAgent(served, signal)
-  } finally {
-    memory.close()
-    await http?.close()
     if (config.revocation) {
       const { store } = opened.node
       const place = { around, store, loop, monotonicMs, sleep, emit, say, metrics: revocationMetrics(metrics.registry) }
       revocation = await hostRevocation(config.revocation, place)
     }
+    findings.start()
+    await serveAgent(served, signal)
+  } finally {
+    memory.close()
+    await revocation?.stop()
+    await http?.close()
     await api?.close()
     await socket?.close()
     await mediator?.stop()
     await findings.close()
-    await revocation?.stop()
     unlockNames?.()
     await decisions.stop()
     transport?.close()
