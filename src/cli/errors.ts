@@ -119,6 +119,18 @@ export const CLI_FAULTS = {
     say: (d: { bundle: string }) => `${d.bundle} would not be activated on this machine, so nothing is decided by it`,
     remedy: 'Look at `sluice plan`: it says which clauses are neither enforced here nor delegated.',
   },
+  CLI_NOTHING_OBSERVED: {
+    reaction: 'reject',
+    say: (d: { workspace: string; file: string }) =>
+      `the journal ${d.file} holds nothing that ${quote(d.workspace)} did while it was observed`,
+    remedy:
+      'Check the id and the times; a workspace is observed while its FencePolicy has `observe`, and what passes comes into the journal of a node that runs `sluice agent` or `sluice watch`.',
+  },
+  CLI_SUGGESTION: {
+    reaction: 'bug',
+    say: (d: { errors: number }) => `the suggested policy has ${d.errors} finding(s), and so is not printed`,
+    remedy: 'Report it with the notes.',
+  },
   CLI_EXPLAIN_QUESTION: {
     reaction: 'reject',
     say: (d: { why: string }) => `there is nothing to explain: ${d.why}`,

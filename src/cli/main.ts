@@ -34,6 +34,7 @@ import { mediateCommand } from './commands/mediate.js'
 import { migrateCommand } from './commands/migrate.js'
 import { planCommand } from './commands/plan.js'
 import { policyCheck } from './commands/policy-check.js'
+import { policySuggest } from './commands/policy-suggest.js'
 import { publishCosign } from './commands/publish-cosign.js'
 import { publishDelegation, publishRegistration } from './commands/publish-records.js'
 import { bundleRollback, publishPromote, publishRelease } from './commands/publish-release.js'
@@ -92,7 +93,7 @@ const GROUPS = [
     say: 'ask whether a workspace may do something, and check signed answers',
     rows: [decideAsk, decideVerify],
   },
-  { name: 'policy', say: 'check policy documents', rows: [policyCheck] },
+  { name: 'policy', say: 'check policy documents, and suggest one', rows: [policyCheck, policySuggest] },
   { name: 'inventory', say: 'sign the list of workspaces of a node', rows: [inventorySign] },
   {
     name: 'quarantine',

@@ -249,8 +249,10 @@ export class Story {
       const clauses = [...new Set(opens.map(({ clause }) => clause))]
       this.ports.tell({ kind: 'evicted', atMs, workspace: at.workspace, name: old, address, clauses })
     }
-    if (proposal.news.length === 0) return
-    const addresses = proposal.given.filter(({ address }) => proposal.news.includes(address))
+    // Names that are only observed open nothing, so nothing about them is news; what they stand for is what is observed.
+    const openless = rules.every(({ ports }) => ports.length === 0)
+    const addresses = proposal.given.filter(({ address }) => openless || proposal.news.includes(address))
+    if (addresses.length === 0) return
     const clauses = [...new Set(rules.map(({ clause }) => clause))]
     const sharedWith = [...new Set(proposal.shared.map((shared) => shared.name))].sort()
     this.ports.tell({
