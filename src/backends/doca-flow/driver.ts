@@ -9,7 +9,7 @@ import { addCounts, type Chains, destroy, load } from './chains.js'
 import { Connections, type Send } from './connections.js'
 import { Device } from './device.js'
 import { docaFault } from './errors.js'
-import { Learned } from './learned.js'
+import { clausesOf, Learned } from './learned.js'
 import { type Count, Native } from './native.js'
 import { probeDoca } from './probe.js'
 import type { DocaProgram } from './program.js'
@@ -108,7 +108,7 @@ export class DocaDriver implements Driver<DocaProgram> {
     )
       return Promise.reject(docaFault('DOCA_STALE_STAGE', { generation: staged.generation }))
     return later(() => {
-      this.learned.carry(next.program.workspaces, next.program.generation)
+      this.learned.grants.carry(clausesOf(next.program.workspaces), next.program.generation)
       this.learned.sync(next.chains, this.nowMs())
       device.parents.point(
         next.chains.filter(({ at }) => !this.isFlagged(at.workspace)),
@@ -168,7 +168,7 @@ export class DocaDriver implements Driver<DocaProgram> {
       device.tracker,
       () => ({
         plan: program.tracked,
-        learned: this.learned.list(nowMs),
+        learned: this.learned.grants.list(nowMs),
         flags: this.flags,
         portOf: (workspace) => chains.find(({ at }) => at.workspace === workspace)?.port,
       }),
@@ -230,7 +230,7 @@ export class DocaDriver implements Driver<DocaProgram> {
             workspaces: live.program.workspaces.map(({ workspace }) => workspace),
             quarantined: [...this.flags.quarantined].sort(),
             suspended: [...this.flags.suspended].sort(),
-            learned: this.learned.list(this.nowMs()),
+            learned: this.learned.grants.list(this.nowMs()),
           }
         : null,
       drift,
@@ -255,7 +255,7 @@ export class DocaDriver implements Driver<DocaProgram> {
     clearTimeout(this.expiry)
     const nowMs = this.nowMs()
     this.learned.sync(this.live?.chains ?? [], nowMs)
-    const next = this.learned.nextExpiryMs(nowMs)
+    const next = this.learned.grants.nextExpiryMs(nowMs)
     if (next === undefined) return
     this.expiry = setTimeout(() => this.expireAgain(), Math.min(next - nowMs, LONGEST_TIMER_MS)).unref()
   }

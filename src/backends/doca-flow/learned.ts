@@ -4,6 +4,7 @@
 
 import { parseIp } from '../../base/ip.js'
 import { addressClass } from '../../base/reserved.js'
+import { type ClausesOf, LearnedGrants, type Taught, tupleOf } from '../../plan/learned.js'
 import type { LearnedGrant, WorkspaceId } from '../../plan/model.js'
 import { beginningOf, type Chains, type LoadedPipe } from './chains.js'
 import { docaFault } from './errors.js'
@@ -11,11 +12,13 @@ import type { Handle, Native, Target } from './native.js'
 import { addressOctets, joined, u16 } from './octets.js'
 import type { DocaWorkspace, Forward, Lesson } from './program.js'
 
-const tupleOf = ({ protocol, address, port }: LearnedGrant): string => `${protocol} ${address} ${port}`
-const keyOf = (grant: LearnedGrant): string => `${grant.clause} ${tupleOf(grant)}`
+export const clausesOf =
+  (workspaces: readonly DocaWorkspace[]): ClausesOf =>
+  (workspace) =>
+    workspaces.find((at) => at.workspace === workspace)?.names
 
 export class Learned {
-  private readonly held = new Map<WorkspaceId, Map<string, LearnedGrant>>()
+  readonly grants = new LearnedGrants()
   /** What is in each pipe, by tuple. A pipe that is destroyed is forgotten with it. */
   private readonly entries = new WeakMap<LoadedPipe, Map<string, Handle>>()
 
@@ -26,44 +29,10 @@ export class Learned {
 
   /** As `Driver.learn` says of grants of one clause and tuple. Throws DOCA_CAPACITY, with nothing taken in, for more than fit. */
   add(workspaces: readonly DocaWorkspace[], grants: readonly LearnedGrant[], nowMs: number): void {
-    const changed = new Map<WorkspaceId, Map<string, LearnedGrant>>()
-    for (const grant of grants) {
-      const at = workspaces.find(({ workspace }) => workspace === grant.workspace)
-      if (!at?.names.includes(grant.clause)) continue
-      const held = changed.get(at.workspace) ?? new Map(this.held.get(at.workspace))
-      changed.set(at.workspace, held)
-      const key = keyOf(grant)
-      if (grant.expiresAtMs <= 0) held.delete(key)
-      else if ((held.get(key)?.expiresAtMs ?? 0) <= grant.expiresAtMs) held.set(key, grant)
-    }
-    for (const [workspace, held] of changed) {
+    this.grants.add(clausesOf(workspaces), grants, (taught, workspace) => {
       const at = workspaces.find((one) => one.workspace === workspace)
-      for (const { learns } of at?.pipes ?? []) if (learns) makeRoom(held, learns, workspace, nowMs)
-    }
-    for (const [workspace, held] of changed) this.held.set(workspace, held)
-  }
-
-  /** Under a new plan: grants of clauses that live on, named with its generation. */
-  carry(workspaces: readonly DocaWorkspace[], generation: number): void {
-    for (const [workspace, held] of this.held) {
-      const names = workspaces.find((at) => at.workspace === workspace)?.names ?? []
-      for (const [key, grant] of held)
-        if (names.includes(grant.clause)) held.set(key, { ...grant, generation })
-        else held.delete(key)
-    }
-  }
-
-  /** Those that have not run out. */
-  list(nowMs: number): LearnedGrant[] {
-    return [...this.held.values()]
-      .flatMap((held) => [...held.values()])
-      .filter(({ expiresAtMs }) => expiresAtMs > nowMs)
-  }
-
-  /** When the next one runs out; undefined when none will. */
-  nextExpiryMs(nowMs: number): number | undefined {
-    const ends = this.list(nowMs).map(({ expiresAtMs }) => expiresAtMs)
-    return ends.length === 0 ? undefined : Math.min(...ends)
+      for (const { learns } of at?.pipes ?? []) if (learns) makeRoom(taught, learns, workspace, nowMs)
+    })
   }
 
   /** Brings the chains' pipes into agreement with what is held; what goes, goes first. In force when it returns. */
@@ -74,7 +43,7 @@ export class Learned {
       for (const loaded of pipes) {
         const { learns } = loaded.pipe
         if (!learns) continue
-        const wanted = wantedIn([...(this.held.get(at.workspace)?.values() ?? [])], learns, nowMs)
+        const wanted = wantedIn(this.grants.of(at.workspace), learns, nowMs)
         const there = this.entries.get(loaded) ?? new Map<string, Handle>()
         this.entries.set(loaded, there)
         const gone = [...there].filter(([tuple]) => !wanted.has(tuple))
@@ -115,7 +84,7 @@ function wantedIn(held: readonly LearnedGrant[], lesson: Lesson, nowMs: number):
 }
 
 /** What ran out longest ago gives way. Throws DOCA_CAPACITY when that is not enough. */
-function makeRoom(held: Map<string, LearnedGrant>, lesson: Lesson, workspace: WorkspaceId, nowMs: number): void {
+function makeRoom(held: Taught, lesson: Lesson, workspace: WorkspaceId, nowMs: number): void {
   const past = [...held].filter(([, grant]) => grant.expiresAtMs <= nowMs)
   past.sort(([, a], [, b]) => b.expiresAtMs - a.expiresAtMs)
   for (;;) {

@@ -9,7 +9,7 @@ import { switchMark } from './cookie.js'
 import { flowerFault } from './errors.js'
 import { anchorOf } from './inspect.js'
 import { Kernel } from './kernel.js'
-import { Learned } from './learned.js'
+import { clausesOf, Learned } from './learned.js'
 import { Native } from './native.js'
 import { Counts, lookAtAll } from './observe.js'
 import type { Turn } from './place.js'
@@ -125,7 +125,7 @@ export class FlowerDriver implements Driver<FlowerProgram> {
       this.state = { ...this.state, next: null }
       throw error
     }
-    this.learned.carry(next.workspaces, next.generation)
+    this.learned.grants.carry(clausesOf(next.workspaces), next.generation)
     for (const [i, at] of next.workspaces.entries()) this.learned.sync(at, posts[i] as Post, next.turn, this.nowMs())
     // A flag that was set while this was loaded is above it from its first packet on.
     for (const [i, { workspace }] of next.workspaces.entries()) {
@@ -209,7 +209,7 @@ export class FlowerDriver implements Driver<FlowerProgram> {
         workspaces: seen.workspaces,
         quarantined: seen.quarantined,
         suspended: seen.suspended,
-        learned: this.learned.list(this.nowMs()),
+        learned: this.learned.grants.list(this.nowMs()),
       },
       drift: [...damage, ...seen.drift, ...saidOpen(this.kernel, this.unattached(live?.workspaces ?? []))],
       counters: seen.counts.counters(),
@@ -234,7 +234,7 @@ export class FlowerDriver implements Driver<FlowerProgram> {
       const post = at.bands.length > 0 ? this.postOf(at) : undefined
       if (post) this.learned.sync(at, post, (live as HeldGeneration).turn, nowMs)
     }
-    const next = this.learned.nextExpiryMs(nowMs)
+    const next = this.learned.grants.nextExpiryMs(nowMs)
     if (next === undefined) return
     this.expiry = setTimeout(() => this.expireAgain(), Math.min(next - nowMs, LONGEST_TIMER_MS)).unref()
   }

@@ -4,7 +4,8 @@
 
 import { familyBits, formatIp, type Ip, parseIp } from '../../base/ip.js'
 import { addressClass } from '../../base/reserved.js'
-import type { LearnedGrant, WorkspaceId } from '../../plan/model.js'
+import { type ClausesOf, LearnedGrants, tupleOf } from '../../plan/learned.js'
+import type { LearnedGrant } from '../../plan/model.js'
 import { clauseMark } from './cookie.js'
 import { familyOf } from './grants.js'
 import type { Kernel } from './kernel.js'
@@ -25,8 +26,6 @@ interface Entry {
 }
 type Wanted = LearnedGrant & { readonly ip: Ip }
 
-const tupleOf = ({ protocol, address, port }: LearnedGrant): string => `${protocol} ${address} ${port}`
-const keyOf = (grant: LearnedGrant): string => `${grant.clause} ${tupleOf(grant)}`
 const NUMBER = { tcp: 6, udp: 17 } as const
 
 /** One band of one workspace in one turn. */
@@ -37,8 +36,13 @@ interface Where {
   readonly band: LearnedBand
 }
 
+export const clausesOf =
+  (workspaces: readonly HeldWorkspace[]): ClausesOf =>
+  (workspace) =>
+    workspaces.find((at) => at.workspace === workspace)?.clauses
+
 export class Learned {
-  private readonly held = new Map<WorkspaceId, Map<string, LearnedGrant>>()
+  readonly grants = new LearnedGrants()
   /** By station and chain: what is in the kernel, by tuple. */
   private readonly entries = new Map<string, Map<string, Entry>>()
   private lastHandle = 0
@@ -47,48 +51,16 @@ export class Learned {
 
   /** As `Driver.learn` says of grants of one clause and tuple. */
   add(workspaces: readonly HeldWorkspace[], grants: readonly LearnedGrant[]): void {
-    for (const grant of grants) {
-      const at = workspaces.find(({ workspace }) => workspace === grant.workspace)
-      if (!at?.clauses.includes(grant.clause)) continue
-      const held = this.held.get(at.workspace) ?? new Map<string, LearnedGrant>()
-      this.held.set(at.workspace, held)
-      const key = keyOf(grant)
-      if (grant.expiresAtMs <= 0) held.delete(key)
-      else if ((held.get(key)?.expiresAtMs ?? 0) <= grant.expiresAtMs) held.set(key, grant)
-      if (held.size <= MOST_EACH) continue
-      const [first] = [...held].sort(([, a], [, b]) => a.expiresAtMs - b.expiresAtMs)
-      if (first) held.delete(first[0])
-    }
-  }
-
-  /** Under a new plan: grants of clauses that live on, named with its generation. */
-  carry(workspaces: readonly HeldWorkspace[], generation: number): void {
-    for (const [workspace, held] of this.held) {
-      const clauses = workspaces.find((at) => at.workspace === workspace)?.clauses ?? []
-      for (const [key, grant] of held)
-        if (clauses.includes(grant.clause)) held.set(key, { ...grant, generation })
-        else held.delete(key)
-    }
-  }
-
-  /** Those that have not run out. */
-  list(nowMs: number): LearnedGrant[] {
-    return [...this.held.values()]
-      .flatMap((held) => [...held.values()])
-      .filter(({ expiresAtMs }) => expiresAtMs > nowMs)
-  }
-
-  /** When the next one runs out; undefined when none will. */
-  nextExpiryMs(nowMs: number): number | undefined {
-    return this.list(nowMs).reduce<number | undefined>(
-      (first, { expiresAtMs }) => Math.min(first ?? expiresAtMs, expiresAtMs),
-      undefined,
-    )
+    this.grants.add(clausesOf(workspaces), grants, (taught) => {
+      if (taught.size <= MOST_EACH) return
+      const oldest = [...taught].sort(([, a], [, b]) => a.expiresAtMs - b.expiresAtMs)
+      for (const [key] of oldest.slice(0, taught.size - MOST_EACH)) taught.delete(key)
+    })
   }
 
   /** Brings a workspace's bands of one turn into agreement with what is held; in force when it returns. Throws FLOWER_KERNEL. */
   sync(at: HeldWorkspace, post: Post, turn: Turn, nowMs: number): void {
-    const held = [...(this.held.get(at.workspace)?.values() ?? [])]
+    const held = this.grants.of(at.workspace)
     for (const band of at.bands) {
       const station = post.stations.find(({ side }) => side === band.side)
       if (station) this.syncBand({ post, station, turn, band }, wantedIn(held, band, nowMs))
