@@ -8,7 +8,7 @@ import { CATALOGUE } from '../findings/catalogue.js'
 import type { Found, OpenCause } from '../findings/causes.js'
 import { Detection } from '../findings/detect.js'
 import { isRollback } from '../findings/rollback-attempt.js'
-import type { Sight, Sign } from '../findings/sight.js'
+import type { Sight } from '../findings/sight.js'
 import { type FindingKind, type FindingTerms, type Reaction, reactionsOf } from '../findings/terms.js'
 
 export interface FindingsHost {
@@ -82,11 +82,6 @@ export class Findings {
 
   seen(sight: Sight): void {
     this.handle(this.detection.see(sight))
-  }
-
-  /** Signs of somebody who judges by other means. */
-  signs(signs: readonly Sign<FindingKind>[]): void {
-    this.handle(this.detection.take(signs))
   }
 
   open(): readonly (OpenCause<FindingKind> & { readonly reaction: Reaction })[] {

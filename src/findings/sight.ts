@@ -2,7 +2,7 @@
 // too quietly, for the trail: a question for a name, and a lifecycle call. A sign is one sight that counts for a cause, and says
 // whether the cause is beyond its limit. Whoever judges by other means (processes) gives signs of the same shape.
 
-import type { Fact, FlowEnds, PolicyContext, Technique, WorkspaceContext } from '../audit/fact.js'
+import type { Fact, PolicyContext, Technique, WorkspaceContext } from '../audit/fact.js'
 
 /** A question of a workspace, answered or refused; untrusted: the name. */
 export interface NameAsked {
@@ -25,18 +25,7 @@ export interface LifecycleCall {
   readonly refused: boolean
 }
 
-/** A flow that the final deny would have refused, had the workspace not been observed. */
-export interface FlowObserved {
-  readonly kind: 'flow-observed'
-  readonly atMs: number
-  readonly firstAtMs: number
-  readonly count: number
-  readonly workspace: WorkspaceContext
-  readonly policy?: PolicyContext
-  readonly flow: FlowEnds
-}
-
-export type Sight = Fact | FlowObserved | NameAsked | LifecycleCall
+export type Sight = Fact | NameAsked | LifecycleCall
 
 export type Evidence = Readonly<Record<string, string | number | readonly string[]>>
 

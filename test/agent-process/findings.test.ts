@@ -23,6 +23,7 @@ const FINDINGS = `findings:
   denial_burst: {reaction: quarantine, destinations: 20}
   dns_entropy: {reaction: quarantine, names: 20}
   lifecycle_rate: {reaction: quarantine, per_workspace: 6}
+  new_destination: {reaction: kill, learn_seconds: 1}
   rollback_attempt: {reaction: observe}
 `
 
@@ -81,12 +82,13 @@ labSuite('findings of a running agent', () => {
   const told = (kind: string): Promise<FindingEvent> => until(`a finding ${kind}`, () => found(kind)[0])
 
   /** Exactly one valid event, the quarantine under its command, a receipt; then an operator lets the workspace out. */
-  async function fenced(kind: string, workspace: string): Promise<FindingEvent> {
+  async function fenced(kind: string, workspace: string, did = 'quarantine done'): Promise<FindingEvent> {
+    const [reaction, outcome] = did.split(' ')
     const event = await told(kind)
     expect(event).toMatchObject({
       activity_id: 1,
       disposition_id: 4,
-      unmapped: { reaction: 'quarantine', outcome: 'done' },
+      unmapped: { reaction, outcome },
     })
     const [command] = event.unmapped.command_uids ?? []
     const set = await until('the quarantine in the trail', () =>
@@ -157,19 +159,34 @@ labSuite('findings of a running agent', () => {
     })
   }, 120_000)
 
+  it('new-destination: an observed workspace goes where it did not go while it was learnt from', async () => {
+    const extra = `observe: {until: ${new Date(Date.now() + 3_600_000).toISOString()}}\n`
+    await agent.publish(4, [OUT.git], [ID], { extra })
+    await agent.told('active', ({ revision }) => revision === '4')
+    let port = 2_000
+    // Each port is new; those of the first second are only learnt.
+    await until('a finding', async () => {
+      await lab.ws.tcp({ host: OUT.registry, port: ++port, timeoutMs: 600 })
+      return found('new-destination').length > 0
+    })
+    const event = await fenced('new-destination', ID, 'kill fenced')
+    expect(port).toBeGreaterThan(2_001)
+    expect(event.evidences[0]?.data).toMatchObject({ reason: 'destination', destination: OUT.registry })
+    expect(Number(event.evidences[0]?.data.known_places)).toBeGreaterThan(1)
+  }, 120_000)
+
   it('rollback-attempt: an older bundle in the channel', async () => {
     await agent.publish(2, [OUT.git, OUT.registry], [ID, ID2])
     const event = await told('rollback-attempt')
     expect(event).toMatchObject({ severity_id: 5, disposition_id: 15, unmapped: { reaction: 'observe' } })
-    expect(event.evidences[0]?.data).toMatchObject({ offered_revision: '2', held_revision: '3' })
-    expect(await reach(lab, OUT.registry)).toBe('reset')
+    expect(event.evidences[0]?.data).toMatchObject({ offered_revision: '2', held_revision: '4' })
   }, 120_000)
 
   it('each was told once, every event is valid, and the metrics count them', async (context) => {
-    const kinds = ['denial-burst', 'dns-entropy', 'lifecycle-rate', 'rollback-attempt']
-    expect(kinds.map((kind) => found(kind).length)).toEqual([1, 1, 1, 1])
+    const kinds = ['denial-burst', 'dns-entropy', 'lifecycle-rate', 'new-destination', 'rollback-attempt']
+    expect(kinds.map((kind) => found(kind).length)).toEqual([1, 1, 1, 1, 1])
     const all = agent.events().filter(({ class_uid }) => class_uid === 2004)
-    expect(all.length).toBe(4)
+    expect(all.length).toBe(5)
     const program = `fetch('http://${HTTP}/metrics').then((reply) => reply.text()).then((text) => process.stdout.write(text))`
     const { stdout } = await lab.exec('node', [process.execPath, '-e', program])
     for (const kind of kinds)

