@@ -210,6 +210,7 @@ test('rows of the import table do not hide one another: each has a sample of its
     'dns/x',
     'audit/fact',
     'audit/journal',
+    'process/x',
     'findings/x',
     'revocation/x',
     'agent/x',
