@@ -1,5 +1,6 @@
 // Data through a volume: what fio writes it reads back, through the mount and from the bare directory, by every engine that
-// takes another way into the kernel; and what was answered before the daemon was killed is there, whole.
+// takes another way into the kernel; so it is for random operations through several descriptors at once; and what was answered before
+// the daemon was killed is there, whole.
 
 import { execFile, spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
@@ -9,6 +10,11 @@ import { promisify } from 'node:util'
 import { afterEach, describe, expect, it } from 'vitest'
 import { repositoryPath } from '../support/lab/repository.js'
 import { cannotServe, type Served, serve } from '../support/vault/served.js'
+
+const FSX = repositoryPath('test/support/vault/fsx.py')
+/** VAULT_FSX sets how many seeds, and ten times as many operations go with more than the default. */
+const SEEDS = Array.from({ length: Number(process.env.VAULT_FSX ?? 3) }, (_, i) => i + 1)
+const OPERATIONS = process.env.VAULT_FSX === undefined ? 2_000 : 20_000
 
 let at: Served | undefined
 afterEach(async () => {
@@ -42,6 +48,43 @@ describe.skipIf(cannotServe)('data through a volume', () => {
       expect(await at.refused()).toEqual([])
     },
     60_000,
+  )
+
+  it.each(SEEDS)(
+    'is what several descriptors made of it together, through cache, past it and mapped (seed %i)',
+    async (seed) => {
+      at = await serve(['read-write /'])
+      const [file, kept] = [join(at.mount, 'fsx'), join(at.directory, 'kept')]
+      const said = await promisify(execFile)('python3', [FSX, file, kept, String(OPERATIONS), String(seed)])
+      const lines = said.stdout.trim().split('\n')
+      expect(lines.slice(-1)).toEqual([String(OPERATIONS - 1)])
+      expect(readFileSync(join(at.source, 'fsx')).equals(readFileSync(`${kept}.after`))).toBe(true)
+      expect(await at.refused()).toEqual([])
+    },
+    120_000,
+  )
+
+  it.each(SEEDS)(
+    'is before or after the operation that was under way when the daemon was killed (seed %i)',
+    async (seed) => {
+      at = await serve(['read-write /'])
+      const { mount, source, directory, pid } = at
+      const kept = join(directory, 'kept')
+      const child = spawn('python3', [FSX, join(mount, 'fsx'), kept, '1000000', String(seed)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      const ended = new Promise((done) => child.once('exit', done))
+      const told: string[] = []
+      for await (const line of createInterface({ input: child.stdout }))
+        if (told.push(line) === 100 * seed) process.kill(pid(), 'SIGKILL')
+      expect(await ended).toBe(0)
+      expect(['refused 107', 'refused 103']).toContain(told.at(-1))
+      expect(told.filter((line) => line.startsWith('torn'))).toEqual([])
+      const octets = readFileSync(join(source, 'fsx'))
+      const [before, later] = [readFileSync(`${kept}.before`), readFileSync(`${kept}.after`)]
+      expect([before.equals(octets), later.equals(octets)]).toContain(true)
+    },
+    120_000,
   )
 
   it.each([1, 2, 3])(

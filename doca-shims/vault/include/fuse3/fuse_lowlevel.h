@@ -32,7 +32,7 @@ struct fuse_entry_param {
 };
 struct fuse_file_info {
     int flags;
-    unsigned int keep_cache : 1, noflush : 1;
+    unsigned int keep_cache : 1, noflush : 1, direct_io : 1; /* here everything is direct */
     uint64_t fh;
 };
 struct fuse_forget_data {

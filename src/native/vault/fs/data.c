@@ -54,6 +54,7 @@ static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
     }
     info->keep_cache = fd >= 0 && (info->flags & O_TRUNC) == 0 && is_unchanged(volume, reach.node, &attr);
     info->noflush = 1;
+    info->direct_io = volume->direct && (info->flags & O_ACCMODE) == O_WRONLY;
     handle_reply(req, reach.node, fd, info);
     LEAVE(volume);
 }
@@ -107,6 +108,7 @@ static void do_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
     } else {
         info->fh = (uint64_t)(uintptr_t)handle;
         info->noflush = 1;
+        info->direct_io = volume->direct && (info->flags & O_ACCMODE) == O_WRONLY;
         if (fuse_reply_create(req, &entry, info) == -ENOENT) {
             handle_end(volume, handle);
             tree_forget(volume, tree_node(volume, entry.ino), 1);

@@ -66,6 +66,7 @@ struct volume {
     int root; /* O_PATH */
     dev_t dev;
     bool folds; /* its file system can have directories that fold case */
+    bool direct; /* what is only written need not pass through the kernel's cache */
     struct fuse_session *session;
     pthread_t thread;
     pthread_rwlock_t gate;

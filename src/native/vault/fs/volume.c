@@ -15,9 +15,12 @@
 #define MOUNT_TYPE "fuse.vaultfs"
 #define THREADS 10
 
+/* From 7.39 on (Linux 6.6) a write past the cache takes the pages that it writes over out of the cache, for those who read. */
+#define DIRECT_WRITES_MINOR 39
+
 static void on_init(void *data, struct fuse_conn_info *connection)
 {
-    (void)data;
+    ((struct volume *)data)->direct = connection->proto_minor >= DIRECT_WRITES_MINOR;
     connection->max_write = 1u << 20;
     connection->max_readahead = 1u << 20;
     /* Handles are no paths. Privileged bits are cleared by the kernel, which asks for it by setattr. Data is written through. */
