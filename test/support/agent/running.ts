@@ -37,6 +37,8 @@ export class RunningAgent {
   environment: Readonly<Record<string, string>> = {}
   /** What starts that process, before its own words: `setpriv` and the like. */
   launcher: readonly string[] = []
+  /** The release that is started and asked. */
+  program: string = PROGRAM
   private child: ChildProcess | undefined
   private ended: Promise<unknown> = Promise.resolve()
   private stderr = ''
@@ -105,7 +107,7 @@ export class RunningAgent {
       this.namespace,
       ...this.launcher,
       process.execPath,
-      PROGRAM,
+      this.program,
       'agent',
       '--config',
       'agent.yaml',
@@ -151,7 +153,7 @@ export class RunningAgent {
 
   /** A command line of the same node, in its namespace, with its JSON. */
   async ask(...words: readonly string[]) {
-    const argv = ['ip', 'netns', 'exec', this.namespace, process.execPath, PROGRAM, ...words, '--json']
+    const argv = ['ip', 'netns', 'exec', this.namespace, process.execPath, this.program, ...words, '--json']
     const { status, stdout, stderr } = await command(argv, { cwd: this.operator.directory })
     // biome-ignore lint/suspicious/noExplicitAny: the JSON of many commands, each looked into by the test that asked.
     const json: any = stdout.trim() === '' ? {} : JSON.parse(stdout)
