@@ -4,6 +4,7 @@
 //
 // Nothing waits for the trail. What cannot be done now is not acknowledged, and tried again until it is.
 
+import { canonicalize, type Json } from '../base/canonical.js'
 import { digestOfText } from '../base/digest.js'
 import { Fault } from '../base/fault.js'
 import type { JwsKey } from '../bundle/jwk.js'
@@ -73,9 +74,12 @@ export type Reply =
 /** Fences that are asked for at once: a whole tenant must not fill the queue of other quarantines. */
 const ABREAST = 16
 
-/** Names the event in the memory, in commands and in receipts. */
-export const keyOf = ({ issuer, jti }: Pick<SecurityEvent, 'issuer' | 'jti'>): string =>
-  digestOfText(JSON.stringify([issuer, jti])).slice(7, 39)
+/**
+ * Names the event in the memory, in commands and in receipts. What it says is part of it: a transmitter that gives one `jti` to two
+ * events by mistake has sent two.
+ */
+export const keyOf = ({ issuer, jti, type, subId, payload }: SecurityEvent): string =>
+  digestOfText(canonicalize([issuer, jti, type, subId, payload])).slice(7, 39)
 
 export class Receiver {
   /** One event may come twice at once; the second waits for the first. */
