@@ -44,6 +44,8 @@ export interface ApiEffects {
   readonly monotonicMs: () => number
   /** What no caller is told: certificates that cannot be used, defects of ours. */
   readonly failed: (error: unknown) => void
+  /** Somebody with a good certificate was refused a method: it is not for their roles, or they ask too often. */
+  readonly refused?: (caller: string, method: MethodName) => void
 }
 
 /** No request of ours is longer; a plan in an answer may be. */
@@ -135,9 +137,12 @@ class Guard {
     const caller = { id, roles: rolesOf(id, this.callers) }
     const buckets = method === 'Enforcement/Quarantine' ? this.urgent : this.questions
     // Refusals cost a token too, so that whoever may do nothing cannot do it for ever.
-    if (!buckets.take(id, this.effects.monotonicMs())) throw apiFault('API_TOO_OFTEN', { who: id })
-    if (!mayCall(caller, method)) throw apiFault('API_DENIED', { who: id, what: `call ${method}` })
-    return caller
+    const often = !buckets.take(id, this.effects.monotonicMs())
+    if (!often && mayCall(caller, method)) return caller
+    this.effects.refused?.(id, method)
+    throw often
+      ? apiFault('API_TOO_OFTEN', { who: id })
+      : apiFault('API_DENIED', { who: id, what: `call ${method}` })
   }
 }
 

@@ -32,7 +32,7 @@ import { portsOf } from './api.js'
 import { callsOf } from './calls.js'
 import { compileAside } from './compiler.js'
 import { hostDecisions } from './decisions.js'
-import { callOf, hostFindings } from './findings.js'
+import { callOf, hostFindings, refusedCall } from './findings.js'
 import { hostMediator, MEDIATE_LOCK } from './mediate.js'
 import { keepSmall } from './memory.js'
 import { newCommandId, openAgentNode, type Surroundings } from './node.js'
@@ -184,7 +184,13 @@ export async function runAgent(around: Surroundings, config: Configured, request
       }
       // Loaded where it is wanted: a node without gRPC does not carry its weight.
       const { serveApi } = await import('../api/server.js')
-      api = await serveApi(portsOf(behind), apiTerms(config.api), { nowMs, monotonicMs, failed })
+      api = await serveApi(portsOf(behind), apiTerms(config.api), {
+        ...{ nowMs, monotonicMs, failed },
+        refused: (caller, method) => {
+          const call = refusedCall(caller, method, nowMs())
+          if (call) findings.seen(call)
+        },
+      })
       say({ level: 'info', event: 'api', detail: { port: api.port } })
     }
     if (config.http !== undefined) {

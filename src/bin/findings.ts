@@ -59,3 +59,16 @@ export function callOf(line: LoopLine, atMs: number): LifecycleCall | undefined 
   const { by, command, workspace, failed: refused } = line
   return { kind: 'lifecycle-call', atMs, by, command, workspace, refused }
 }
+
+const METHODS: { readonly [method: string]: string } = {
+  'Enforcement/Quarantine': 'quarantine-set',
+  'Enforcement/Lift': 'quarantine-lift',
+  'Workspaces/Attach': 'attach',
+  'Workspaces/Detach': 'detach',
+}
+
+/** A call that was refused before anybody looked whom it was about; undefined for one that is about no workspace. */
+export function refusedCall(by: string, method: string, atMs: number): LifecycleCall | undefined {
+  const command = METHODS[method]
+  return command === undefined ? undefined : { kind: 'lifecycle-call', atMs, by, command, workspace: '', refused: true }
+}

@@ -33,10 +33,10 @@ export function lifecycleRate(terms: FindingTerms['lifecycleRate']): Detector<'l
       const { by, atMs, workspace, refused } = sight
       const known = callers.get(by)
       known.calls.add(atMs, 1)
-      known.workspaces.add(workspace, atMs)
+      if (workspace !== '') known.workspaces.add(workspace, atMs)
       if (refused) known.refused.add(atMs, 1)
       const about = known.about.get(workspace)
-      about.add(atMs, 1)
+      if (workspace !== '') about.add(atMs, 1)
       const counts = {
         calls: known.calls.total(atMs),
         perWorkspace: about.total(atMs),
@@ -80,6 +80,11 @@ function judged(
   const say = `${by} made ${counts[reason]} ${what[reason]} within ${seconds} s`
   return {
     ...sign,
-    beyond: { say, firstAtMs: Math.max(firstAtMs, atMs - terms.windowMs), count: counts[reason], evidence },
+    beyond: {
+      say,
+      firstAtMs: Math.max(Math.min(firstAtMs, atMs), atMs - terms.windowMs),
+      count: counts[reason],
+      evidence,
+    },
   }
 }

@@ -21,6 +21,7 @@ export interface LifecycleCall {
   /** SPIFFE URI, or `user:NAME`. */
   readonly by: string
   readonly command: string
+  /** '' when it was refused before anybody looked. */
   readonly workspace: string
   readonly refused: boolean
 }

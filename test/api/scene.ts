@@ -20,6 +20,7 @@ export class Scene {
   readonly mtls = new Mtls()
   readonly asked: string[] = []
   readonly failures: unknown[] = []
+  readonly refused: string[] = []
   /** How far the server's clock is ahead of this machine's. */
   aheadMs = 0
   monotonicMs = 0
@@ -51,6 +52,7 @@ export class Scene {
         nowMs: () => Date.now() + scene.aheadMs,
         monotonicMs: () => scene.monotonicMs,
         failed: (error) => scene.failures.push(error),
+        refused: (caller, method) => scene.refused.push(`${caller} ${method}`),
       },
     )
     return scene
@@ -102,6 +104,12 @@ function answers(asked: string[]): AgentPorts {
         state: 'active',
         drift: [],
         unfinished: false,
+        sinks: [
+          {
+            ...{ name: 'siem', kind: 'http', state: 'failing', sequence: 40, lag: 2, delivered: 38, dead: 2 },
+            ...{ leftOut: 0, discarded: 1, failures: 5, error: 'it answered 503' },
+          },
+        ],
         workspaces: [
           {
             ...{ workspace: WS, interface: 'ws0', backend: 'nftables', domain: 'host' },

@@ -162,6 +162,12 @@ describe('lifecycle-rate', () => {
       'lifecycle-rate: refused',
     ])
   })
+  it('counts calls that were refused before anybody looked whom they were about', () => {
+    const found = run(times(refused, (i) => called(NOW + i, BY, 'quarantine-lift', '', true)))
+    expect(found.map(({ beyond, subject }) => [beyond.evidence.reason, subject.reach])).toEqual([['refused', []]])
+    expect(found[0]?.firstAtMs).toBeLessThanOrEqual(NOW + refused)
+    expect(words(times(refused - 1, (i) => called(NOW + i, BY, 'quarantine-lift', '', true)))).toEqual([])
+  })
   it('names the caller, and reaches whom it touched', () => {
     const [found] = run(times(perWorkspace, (i) => called(NOW + i, BY, 'quarantine-lift')))
     expect(found?.subject).toEqual({ caller: BY, reach: [WORKSPACE.workspace] })
