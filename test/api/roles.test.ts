@@ -50,10 +50,13 @@ async function outcome(id: string, name: MethodName): Promise<string> {
 describe.each([...ROLES, 'nobody'] as const)('%s', (role) => {
   it.each(METHOD_NAMES)('%s', async (name) => {
     const before = scene.asked.length
+    const refused = scene.refused.length
     const allowed = role !== 'nobody' && ACCESS[name].includes(role)
     const expected = allowed ? 'ok' : 'PERMISSION_DENIED API_DENIED'
     expect(await outcome(role === 'nobody' ? STRANGER : IDS[role], name)).toBe(expected)
     expect(scene.asked.length - before).toBe(expected === 'ok' ? 1 : 0)
+    const told = expected === 'ok' ? [] : [`${role === 'nobody' ? STRANGER : IDS[role]} ${name}`]
+    expect(scene.refused.slice(refused)).toEqual(told)
   })
 })
 
