@@ -3,7 +3,7 @@
 // the daemon was killed is there, whole.
 
 import { execFile, spawn } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { chmodSync, closeSync, constants, existsSync, openSync, readFileSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
@@ -86,6 +86,17 @@ describe.skipIf(cannotServe)('data through a volume', () => {
     },
     120_000,
   )
+
+  it('takes setuid away that was set while the file was open to be written', async () => {
+    at = await serve(['read-write /'])
+    const file = join(at.mount, 'tool')
+    const written = openSync(file, constants.O_CREAT | constants.O_WRONLY, 0o755)
+    chmodSync(file, 0o6755)
+    expect(statSync(join(at.source, 'tool')).mode & 0o7777).toBe(0o6755)
+    writeSync(written, 'x')
+    closeSync(written)
+    expect(statSync(join(at.source, 'tool')).mode & 0o7777).toBe(0o755)
+  })
 
   it.each([1, 2, 3])(
     'that was answered before the daemon was killed is there, whole (%i)',

@@ -33,6 +33,13 @@ static bool is_unchanged(struct volume *volume, struct node *node, const struct 
     return same;
 }
 
+/* Past the kernel's cache, for what is only written. A write that takes setuid away changes what the kernel knows of the mode, so it
+ * shall see it. */
+static bool may_be_direct(const struct volume *volume, const struct fuse_file_info *info, const struct stat *attr)
+{
+    return volume->direct && (info->flags & O_ACCMODE) == O_WRONLY && (attr->st_mode & (S_ISUID | S_ISGID)) == 0;
+}
+
 static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 {
     struct volume *volume = volume_of(req);
@@ -54,7 +61,7 @@ static void do_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
     }
     info->keep_cache = fd >= 0 && (info->flags & O_TRUNC) == 0 && is_unchanged(volume, reach.node, &attr);
     info->noflush = 1;
-    info->direct_io = volume->direct && (info->flags & O_ACCMODE) == O_WRONLY;
+    info->direct_io = fd >= 0 && may_be_direct(volume, info, &attr);
     handle_reply(req, reach.node, fd, info);
     LEAVE(volume);
 }
@@ -108,7 +115,8 @@ static void do_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
     } else {
         info->fh = (uint64_t)(uintptr_t)handle;
         info->noflush = 1;
-        info->direct_io = volume->direct && (info->flags & O_ACCMODE) == O_WRONLY;
+        info->direct_io = may_be_direct(volume, info, &attr);
+        handle->direct = info->direct_io != 0;
         if (fuse_reply_create(req, &entry, info) == -ENOENT) {
             handle_end(volume, handle);
             tree_forget(volume, tree_node(volume, entry.ino), 1);
@@ -147,6 +155,16 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
     LEAVE(volume);
 }
 
+/* A write takes setuid and setgid away. Through its cache the kernel asks for that by setattr; past it, it leaves it to whoever
+ * writes, which here has every right and would keep what was set since the open. */
+static void drop_privilege(int fd)
+{
+    struct stat attr;
+
+    if (fstat(fd, &attr) == 0 && (attr.st_mode & (S_ISUID | S_ISGID)) != 0)
+        fchmod(fd, attr.st_mode & 07777 & ~(mode_t)(S_ISUID | ((attr.st_mode & S_IXGRP) != 0 ? S_ISGID : 0)));
+}
+
 static void do_write(fuse_req_t req, fuse_ino_t ino, const char *from, size_t size, off_t offset, struct fuse_file_info *info)
 {
     struct volume *volume = volume_of(req);
@@ -161,6 +179,8 @@ static void do_write(fuse_req_t req, fuse_ino_t ino, const char *from, size_t si
         done = pwrite(handle->fd, from, size, offset);
         if (done < 0)
             error = errno;
+        else if (handle->direct)
+            drop_privilege(handle->fd);
     }
     if (error != 0)
         fuse_reply_err(req, error);

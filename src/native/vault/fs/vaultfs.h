@@ -98,6 +98,7 @@ struct handle {
     struct node *node;
     pthread_mutex_t lock; /* of a directory's position */
     off_t position;
+    bool direct; /* written past the kernel's cache */
     _Atomic uint32_t judged_read, judged_write; /* the epochs in which they were allowed */
 };
 
