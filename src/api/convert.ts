@@ -146,6 +146,12 @@ export function statusMessage(node: string, seen: StatusView): ResponseOf<'Enfor
       suspended: flags.includes('suspended'),
     })),
     quarantines: seen.quarantines.map(({ workspace, reason, by, atMs }) => ({ workspace, reason, by, atMs })),
+    sinks: (seen.sinks ?? []).map(
+      ({ name, kind, state, sequence, lag, delivered, dead, discarded, failures, error }) => ({
+        ...{ name, kind, state, sequence, lag, delivered, refused: dead, discarded, failures },
+        error: error ?? '',
+      }),
+    ),
     ...(live
       ? {
           live: {

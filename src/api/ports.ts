@@ -35,6 +35,19 @@ export interface StatusView {
     readonly grants: number
     readonly flags: readonly ('quarantined' | 'suspended')[]
   }[]
+  /** Absent: there are none. */
+  readonly sinks?: readonly {
+    readonly name: string
+    readonly kind: string
+    readonly state: string
+    readonly sequence: number
+    readonly lag: number
+    readonly delivered: number
+    readonly dead: number
+    readonly discarded: number
+    readonly failures: number
+    readonly error?: string
+  }[]
   readonly quarantines: readonly {
     readonly workspace: string
     readonly reason: string

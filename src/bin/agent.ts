@@ -178,7 +178,10 @@ export async function runAgent(around: Surroundings, config: Configured, request
       const { node: name, eventsFile } = config
       const canary = canaryOf(around)
       const { noted: decider } = decisions
-      const behind = { loop, node: reading, commandId, name, eventsFile, release: around.version, canary, decider }
+      const behind = {
+        ...{ loop, node: reading, commandId, name, eventsFile, release: around.version, canary, decider },
+        sinks: statusOfSinks,
+      }
       const failed = (error: unknown): void => {
         say({ level: 'warning', event: 'api-failed', detail: { why: causeChain(error).join(': ') } })
       }

@@ -10,6 +10,7 @@ import { type AgentNode, lookUp } from '../agent/node.js'
 import { livePlan, status } from '../agent/status.js'
 import type { AgentPorts, Explained, Flow } from '../api/ports.js'
 import { followEvents } from '../audit/query.js'
+import type { SinkStatus } from '../audit/sinks/terms.js'
 import { hex, utf8 } from '../base/bytes.js'
 import { parseIp } from '../base/ip.js'
 import { encodePlan } from '../plan/codec.js'
@@ -23,17 +24,32 @@ export interface Behind {
   readonly commandId: () => string
   readonly name: string
   readonly eventsFile: string
+  /** undefined: there are none. */
+  readonly sinks: () => readonly SinkStatus[] | undefined
   /** Of this program. */
   readonly release: string
   readonly canary: EvidenceTerms['canary']
   readonly decider: Pick<Decider, 'answer'>
 }
 
-export function portsOf({ loop, node, commandId, name, eventsFile, release, canary, decider }: Behind): AgentPorts {
+export function portsOf({
+  loop,
+  node,
+  commandId,
+  name,
+  eventsFile,
+  release,
+  canary,
+  decider,
+  sinks,
+}: Behind): AgentPorts {
   const made = (id: string) => ({ by: id, commandId: commandId() })
   return {
     node: name,
-    status: async () => status(await node()),
+    status: async () => {
+      const found = sinks()
+      return { ...(await status(await node())), ...(found ? { sinks: found } : {}) }
+    },
     plan: async () => {
       const current = await node()
       const { previous } = await lookUp(current)

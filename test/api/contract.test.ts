@@ -46,6 +46,12 @@ describe('what is served', () => {
       live: { generation: 7, policyRevision: '18446744073709551615', expiresAtMs: 9_000 },
       workspaces: [{ workspace: WS, policy: '', grants: 3, quarantined: true, suspended: false }],
       quarantines: [{ reason: 'x', atMs: 3 }],
+      sinks: [
+        {
+          ...{ name: 'siem', kind: 'http', state: 'failing', sequence: 40, lag: 2, delivered: 38, refused: 2 },
+          ...{ discarded: 1, failures: 5, error: 'it answered 503' },
+        },
+      ],
       drops: { spoof: 12 },
     })
     expect(Buffer.from((await client.call('Enforcement/GetPlan', {})).plan).toString()).toBe('{}')

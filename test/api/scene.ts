@@ -104,6 +104,12 @@ function answers(asked: string[]): AgentPorts {
         state: 'active',
         drift: [],
         unfinished: false,
+        sinks: [
+          {
+            ...{ name: 'siem', kind: 'http', state: 'failing', sequence: 40, lag: 2, delivered: 38, dead: 2 },
+            ...{ leftOut: 0, discarded: 1, failures: 5, error: 'it answered 503' },
+          },
+        ],
         workspaces: [
           {
             ...{ workspace: WS, interface: 'ws0', backend: 'nftables', domain: 'host' },

@@ -38,6 +38,7 @@ export namespace sluice {
             quarantines: sluice.v1alpha1.QuarantineRecord.$Properties[];
             drops: { [k: string]: number };
             unfinished: boolean;
+            sinks: sluice.v1alpha1.SinkStatus.$Properties[];
             static create(properties: sluice.v1alpha1.GetStatusResponse.$Shape): sluice.v1alpha1.GetStatusResponse & sluice.v1alpha1.GetStatusResponse.$Shape;
             static create(properties?: sluice.v1alpha1.GetStatusResponse.$Properties): sluice.v1alpha1.GetStatusResponse;
             static encode(message: sluice.v1alpha1.GetStatusResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
@@ -54,9 +55,49 @@ export namespace sluice {
                 quarantines?: (sluice.v1alpha1.QuarantineRecord.$Properties[]|null);
                 drops?: ({ [k: string]: number }|null);
                 unfinished?: (boolean|null);
+                sinks?: (sluice.v1alpha1.SinkStatus.$Properties[]|null);
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sluice.v1alpha1.GetStatusResponse.$Properties;
+        }
+
+        interface ISinkStatus extends sluice.v1alpha1.SinkStatus.$Properties {
+        }
+
+        class SinkStatus {
+            constructor(properties?: sluice.v1alpha1.SinkStatus.$Properties);
+            $unknowns?: Uint8Array[];
+            name: string;
+            kind: string;
+            state: string;
+            sequence: number;
+            lag: number;
+            delivered: number;
+            refused: number;
+            discarded: number;
+            failures: number;
+            error: string;
+            static create(properties: sluice.v1alpha1.SinkStatus.$Shape): sluice.v1alpha1.SinkStatus & sluice.v1alpha1.SinkStatus.$Shape;
+            static create(properties?: sluice.v1alpha1.SinkStatus.$Properties): sluice.v1alpha1.SinkStatus;
+            static encode(message: sluice.v1alpha1.SinkStatus.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.SinkStatus & sluice.v1alpha1.SinkStatus.$Shape;
+        }
+
+        namespace SinkStatus {
+            interface $Properties {
+                name?: (string|null);
+                kind?: (string|null);
+                state?: (string|null);
+                sequence?: (number|null);
+                lag?: (number|null);
+                delivered?: (number|null);
+                refused?: (number|null);
+                discarded?: (number|null);
+                failures?: (number|null);
+                error?: (string|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.SinkStatus.$Properties;
         }
 
         enum State {
