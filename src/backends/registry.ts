@@ -10,6 +10,7 @@ const LOADERS = {
   nftables: async (): Promise<Backend> => (await import('./nftables/index.js')).nftablesBackend,
   ebpf: async (): Promise<Backend> => (await import('./ebpf/index.js')).ebpfBackend,
   vaultfs: async (): Promise<Backend> => (await import('./vaultfs/index.js')).vaultfsBackend,
+  'bpf-lsm': async (): Promise<Backend> => (await import('./bpf-lsm/index.js')).bpfLsmBackend,
   'doca-argus': async (): Promise<Backend> => (await import('./doca-argus/index.js')).docaArgusBackend,
   memory: async (): Promise<Backend> => (await import('./memory/index.js')).memoryBackend,
 } satisfies Partial<Record<BackendName, () => Promise<Backend>>>

@@ -51,6 +51,9 @@ function started(slice: ProcessSlice, { process, refused }: ActivityRecord, path
     ...(uid === undefined ? {} : { uid }),
   }
   const verdict = evaluateProcess(slice, STANDING, request)
+  // What was refused was another file under that path, or other content in it: the kernel knows files, and a record has names.
+  if (verdict.kind === 'allow' && refused !== undefined && slice.exec)
+    return { kind: 'unlisted', clause: slice.exec.clause, reaction: slice.exec.reaction }
   if (verdict.kind === 'allow' || verdict.clause === undefined) return undefined
   const { reason, clause } = verdict
   if (reason === 'user') return { kind: reason, clause, reaction: 'observe' }

@@ -137,6 +137,30 @@ int sluice_ebpf_attach_netfilter(int program, uint32_t family, uint32_t hook, in
     return error;
 }
 
+int sluice_ebpf_attach_tracing(int program, const char *pin)
+{
+    int link = bpf_raw_tracepoint_open(NULL, program), error = 0;
+
+    if (link < 0)
+        return -errno;
+    if (bpf_obj_pin(link, pin))
+        error = -errno;
+    close(link);
+    return error;
+}
+
+int sluice_ebpf_attach_raw(int program, const char *tracepoint, const char *pin)
+{
+    int link = bpf_raw_tracepoint_open(tracepoint, program), error = 0;
+
+    if (link < 0)
+        return -errno;
+    if (bpf_obj_pin(link, pin))
+        error = -errno;
+    close(link);
+    return error;
+}
+
 /* As the kernel lays out struct bpf_link_info; its union is older in this distribution's header. */
 struct link_info {
     uint32_t type, id, program, padding;

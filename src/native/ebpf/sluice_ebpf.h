@@ -84,6 +84,12 @@ int sluice_ebpf_attach_cgroup(int program, const char *cgroup, uint32_t attach_t
 /* Hangs a program on a netfilter hook (NF_INET_*) of a family (NFPROTO_*) in this network namespace; `pin` as above. */
 int sluice_ebpf_attach_netfilter(int program, uint32_t family, uint32_t hook, int32_t priority, const char *pin);
 
+/* Hangs a program on what its section names: a hook of BPF LSM, a tracepoint with types. `pin` as above. */
+int sluice_ebpf_attach_tracing(int program, const char *pin);
+
+/* Hangs a program on a raw tracepoint. `pin` as above. */
+int sluice_ebpf_attach_raw(int program, const char *tracepoint, const char *pin);
+
 /* What a pinned link hangs on: *ifindex is 0 when the interface is gone. */
 int sluice_ebpf_link_info(int link, uint32_t *ifindex, uint32_t *program_id);
 int sluice_ebpf_link_update(int link, int program);

@@ -62,6 +62,10 @@ describe('judgeActivity', () => {
     expect(of(SLICE, start('/usr/bin/node'))).toEqual(['digest-unknown', EXEC, 'observe'])
     expect(of(SLICE, start('/usr/bin/node', { refused: 'digest-unknown' }))).toEqual(['digest-unknown', EXEC, 'kill'])
   })
+  it('tells of what the kernel refused although a file of that name is listed', () => {
+    expect(of(SLICE, start('/usr/bin/bash', { refused: 'unlisted' }))).toEqual(['unlisted', EXEC, 'kill'])
+    expect(of(OPEN, start('/usr/bin/node', { refused: 'unlisted' }))).toBeUndefined()
+  })
   it('suspects a listed shell that talks over the network', () => {
     expect(of(SLICE, start('/usr/bin/bash', { remote: true }))).toEqual(['reverse-shell', ACTS, 'quarantine'])
     expect(of(SLICE, start('/usr/bin/node', { remote: true }, { digest: PINNED }))).toBeUndefined()

@@ -1,0 +1,62 @@
+// What the kernel's maps hold, octet by octet: the same as src/native/bpf/guard.h, which a test compares. Little-endian.
+
+export const FLAG = { quarantined: 1, suspended: 2 } as const
+export const REASON_UNLISTED = 4
+export const MAX_TENANTS = 1_024
+export const MAX_PROGRAMS = 65_536
+
+export const STRUCTS = {
+  guard_state: { size: 56, fields: { generation: 0, digest: 8, deadline_ns: 40, side: 48 } },
+  guard_tenant_key: { size: 16, fields: { cgroup: 0, side: 8 } },
+  guard_tenant: { size: 16, fields: { number: 0, restricted: 4, hold: 8 } },
+  guard_program: {
+    size: 40,
+    fields: { inode: 0, size: 8, changed_s: 16, changed_ns: 24, device: 28, side: 32, tenant: 36 },
+  },
+  guard_event: {
+    size: 304,
+    fields: { at_ns: 0, generation: 8, pid: 16, uid: 20, tenant: 24, reason: 28, comm: 32, path: 48 },
+  },
+} as const
+export const COMM_OCTETS = 16
+export const PATH_OCTETS = 256
+/** Rows of guard_counts. */
+export const COUNTS = ['exec-allowed', 'exec-refused', 'exec-unreported'] as const
+
+/** One program as the kernel knows it. */
+export interface Identity {
+  readonly device: number
+  readonly inode: bigint
+  readonly size: bigint
+  readonly changedNs: bigint
+}
+
+const SECOND = 1_000_000_000n
+
+/** What `stat` says of a device, as the kernel has it (include/linux/kdev_t.h). */
+export function kernelDevice(device: bigint): number {
+  const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn)
+  const minor = (device & 0xffn) | ((device >> 12n) & ~0xffn)
+  return Number(((major << 20n) | (minor & 0xfffffn)) & 0xffffffffn)
+}
+
+export function programKey(side: number, tenant: number, of: Identity): Buffer {
+  const { size, fields } = STRUCTS.guard_program
+  const key = Buffer.alloc(size)
+  key.writeBigUInt64LE(of.inode, fields.inode)
+  key.writeBigInt64LE(of.size, fields.size)
+  key.writeBigInt64LE(of.changedNs / SECOND, fields.changed_s)
+  key.writeUInt32LE(Number(of.changedNs % SECOND), fields.changed_ns)
+  key.writeUInt32LE(of.device, fields.device)
+  key.writeUInt32LE(side, fields.side)
+  key.writeUInt32LE(tenant, fields.tenant)
+  return key
+}
+
+export function tenantKey(side: number, cgroup: bigint): Buffer {
+  const { size, fields } = STRUCTS.guard_tenant_key
+  const key = Buffer.alloc(size)
+  key.writeBigUInt64LE(cgroup, fields.cgroup)
+  key.writeUInt32LE(side, fields.side)
+  return key
+}

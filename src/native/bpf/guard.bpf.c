@@ -1,0 +1,201 @@
+/*
+ * What may run in a workspace that is a cgroup, judged before it runs (BPF LSM, bprm_check_security). A program is the file that is
+ * mapped, known by device, inode, change time and size: another name for it is the same program, and another file under its name,
+ * or other content in it, is not. The kernel asks once for a script and again for its interpreter, and both must be allowed.
+ *
+ * Gives -EPERM and an event for whatever is not in the map: an empty map, a map that was never filled and a file that changed since
+ * all deny. Only cgroups that the map of tenants names are judged, with everything below them.
+ */
+#include <linux/bpf.h>
+#include <linux/types.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "guard.h"
+
+#define EPERM 1
+#define LEVELS 16
+
+/* Of the kernel's own, the fields that are read; libbpf finds where they are on the kernel that runs. */
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+struct super_block {
+    __u32 s_dev;
+};
+struct timespec64 {
+    __s64 tv_sec;
+    long tv_nsec;
+};
+struct inode {
+    struct super_block *i_sb;
+    unsigned long i_ino;
+    __s64 i_size;
+    struct timespec64 i_ctime;
+};
+struct path {
+    void *mnt;
+    void *dentry;
+};
+struct file {
+    struct path f_path;
+    struct inode *f_inode;
+};
+struct linux_binprm {
+    struct file *file;
+};
+/* 6.6 and 6.13 renamed what 6.1 calls i_ctime. */
+struct inode___6_6 {
+    struct timespec64 __i_ctime;
+};
+struct inode___6_13 {
+    __s64 i_ctime_sec;
+    __u32 i_ctime_nsec;
+};
+#pragma clang attribute pop
+
+char _license[] SEC("license") = "GPL";
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct guard_state);
+} guard_state SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, GUARD_TENANTS);
+    __type(key, struct guard_tenant_key);
+    __type(value, struct guard_tenant);
+} guard_tenants SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, GUARD_TENANTS);
+    __type(key, __u64);
+    __type(value, __u32);
+} guard_flags SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, GUARD_PROGRAMS);
+    __type(key, struct guard_program);
+    __type(value, __u32);
+} guard_programs SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 1 << 20);
+} guard_events SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, GUARD_COUNTS);
+    __type(key, __u32);
+    __type(value, __u64);
+} guard_counts SEC(".maps");
+
+static __always_inline void count(__u32 what)
+{
+    __u64 *counter = bpf_map_lookup_elem(&guard_counts, &what);
+
+    if (counter)
+        __sync_fetch_and_add(counter, 1);
+}
+
+/* The nearest cgroup above the task that is a workspace. */
+static __always_inline struct guard_tenant *tenant_of(__u32 side, __u64 *cgroup)
+{
+    struct guard_tenant_key key = {.side = side};
+
+    for (int level = LEVELS; level >= 1; level--) {
+        struct guard_tenant *found;
+
+        key.cgroup = bpf_get_current_ancestor_cgroup_id(level);
+        if (!key.cgroup)
+            continue;
+        found = bpf_map_lookup_elem(&guard_tenants, &key);
+        if (found) {
+            *cgroup = key.cgroup;
+            return found;
+        }
+    }
+    return 0;
+}
+
+static __always_inline void identify(struct inode *inode, struct guard_program *program)
+{
+    program->device = BPF_CORE_READ(inode, i_sb, s_dev);
+    program->inode = BPF_CORE_READ(inode, i_ino);
+    program->size = BPF_CORE_READ(inode, i_size);
+    if (bpf_core_field_exists(inode->i_ctime)) {
+        program->changed_s = BPF_CORE_READ(inode, i_ctime.tv_sec);
+        program->changed_ns = BPF_CORE_READ(inode, i_ctime.tv_nsec);
+    } else if (bpf_core_field_exists(((struct inode___6_6 *)inode)->__i_ctime)) {
+        program->changed_s = BPF_CORE_READ((struct inode___6_6 *)inode, __i_ctime.tv_sec);
+        program->changed_ns = BPF_CORE_READ((struct inode___6_6 *)inode, __i_ctime.tv_nsec);
+    } else {
+        program->changed_s = BPF_CORE_READ((struct inode___6_13 *)inode, i_ctime_sec);
+        program->changed_ns = BPF_CORE_READ((struct inode___6_13 *)inode, i_ctime_nsec);
+    }
+}
+
+/* The macro hands over the raw context too. */
+#pragma clang diagnostic ignored "-Wunused-parameter"
+SEC("lsm.s/bprm_check_security")
+int BPF_PROG(guard_exec, struct linux_binprm *bprm, int before)
+{
+    struct guard_program program = {};
+    struct guard_tenant *tenant;
+    struct guard_state *state;
+    struct guard_event *event;
+    __u64 cgroup = 0;
+    __u32 zero = 0, reason, *flags, *allowed;
+
+    if (before)
+        return before;
+    state = bpf_map_lookup_elem(&guard_state, &zero);
+    if (!state)
+        return 0;
+    tenant = tenant_of(state->side, &cgroup);
+    if (!tenant)
+        return 0;
+    flags = bpf_map_lookup_elem(&guard_flags, &cgroup);
+    if (flags && *flags & GUARD_QUARANTINED) {
+        reason = GUARD_QUARANTINED;
+    } else if (flags && *flags & GUARD_SUSPENDED) {
+        reason = GUARD_SUSPENDED;
+    } else if (!tenant->hold && bpf_ktime_get_boot_ns() >= state->deadline_ns) {
+        reason = GUARD_SUSPENDED;
+    } else {
+        if (!tenant->restricted)
+            return 0;
+        program.side = state->side;
+        program.tenant = tenant->number;
+        identify(bprm->file->f_inode, &program);
+        allowed = bpf_map_lookup_elem(&guard_programs, &program);
+        if (allowed) {
+            count(GUARD_ALLOWED);
+            return 0;
+        }
+        reason = GUARD_UNLISTED;
+    }
+    count(GUARD_REFUSED);
+    event = bpf_ringbuf_reserve(&guard_events, sizeof(*event), 0);
+    if (!event) {
+        count(GUARD_LOST);
+        return -EPERM;
+    }
+    event->at_ns = bpf_ktime_get_boot_ns();
+    event->generation = state->generation;
+    event->pid = bpf_get_current_pid_tgid() >> 32;
+    event->uid = (__u32)bpf_get_current_uid_gid();
+    event->tenant = tenant->number;
+    event->reason = reason;
+    bpf_get_current_comm(event->comm, sizeof(event->comm));
+    event->path[0] = 0;
+    bpf_d_path((struct path *)&bprm->file->f_path, event->path, sizeof(event->path));
+    bpf_ringbuf_submit(event, 0);
+    return -EPERM;
+}
