@@ -72,6 +72,21 @@ attach_interfaces: ${list(values.interfaces)}
 #   - {name: siem, kind: http, url: "https://siem.example:8088/services/collector", format: splunk-hec, token_file: siem.token}
 # heartbeat_seconds: 60
 
+# Security events of an identity provider (OpenID Shared Signals) that put workspaces into quarantine; whose each workspace is stands
+# in the inventory (subjects). A stream that is silent denies everything.
+# revocation:
+#   listen: 0.0.0.0:7444
+#   certificate: tls/server.pem
+#   key: tls/server.key
+#   streams:
+#     - name: idp
+#       kind: push
+#       issuer: https://idp.example.com/
+#       audience: ["https://sluice.example/ssf"]
+#       keys: idp.jwks.json
+#       token_file: idp.token
+#       verification: {url: "https://idp.example.com/ssf/verify", stream_id: s-1}
+
 # gRPC over mutual TLS: identities (SPIFFE URIs of certificates, or URI/*) by what they may do.
 # api:
 #   listen: 127.0.0.1:7443

@@ -3,7 +3,7 @@
 // that is killed in between comes back with the fence; and a transmitter that falls silent denies.
 
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { EVENTS } from '../../src/revocation/events.js'
 import { RunningAgent, until } from '../support/agent/running.js'
 import { OUT } from '../support/lab/addresses.js'
@@ -31,7 +31,10 @@ const PUSH = 'https://localhost:7444/idp'
 const TOKEN = 'a-token-of-the-transmitter'
 const HTTP = '127.0.0.1:9465'
 const BOB = { format: 'email', email: 'bob@example.com' }
-const SILENCE_SECONDS = 12
+/** On a machine that is busy a verification takes its time; what silence does has a test of its own, with a shorter one. */
+const SILENCE = 'silence_seconds: 300'
+
+vi.setConfig({ testTimeout: 300_000 })
 
 const streamYaml = (name: string, kind: 'push' | 'poll', { caFile }: Tls): string => `
     - name: ${name}
@@ -42,7 +45,7 @@ const streamYaml = (name: string, kind: 'push' | 'poll', { caFile }: Tls): strin
       algorithms: [RS256, ES256]
       token_file: idp.token
       ca: ${caFile}
-      silence_seconds: ${SILENCE_SECONDS}
+      ${SILENCE}
       verification: {url: "https://localhost:${PORT}/verify/${kind}", stream_id: stream-1, interval_seconds: 1}
       ${kind === 'push' ? 'verification_token_file: idp.token' : `url: "https://localhost:${PORT}/poll"`}
 `
@@ -283,13 +286,17 @@ labSuite('security events of a running agent', () => {
   }, 600_000)
 
   it('a transmitter that falls silent, and then is gone, denies every workspace; heard again it gives them back', async () => {
-    expect(await connected()).toBe('connected')
+    await agent.kill()
+    agent.write('agent.yaml', readFileSync(agent.path('agent.yaml'), 'utf8').replaceAll(SILENCE, 'silence_seconds: 5'))
+    agent.start()
+    await agent.told('revocation')
     await transmitter.mute(true)
     await until('both streams to be silent', async () =>
       (await streams()).every(({ standing }) => standing === 'silent'),
     )
     await until('everything to be denied', async () => (await flags(ID))?.includes('suspended'))
-    expect([await reach(lab), await flags(ID2)]).toEqual(['timeout', ['suspended']])
+    await until('the other as well', async () => (await flags(ID2))?.includes('suspended'))
+    expect(await reach(lab)).toBe('timeout')
     const codes = () => agent.events().map(({ status_code: code }) => code)
     expect(codes()).toEqual(expect.arrayContaining(['stream.silent', 'revocation-silent']))
     await transmitter.close()
@@ -297,7 +304,6 @@ labSuite('security events of a running agent', () => {
       ((await agent.ask('status')).json.streams[1].error as string | undefined)?.includes('ECONNREFUSED'),
     )
     transmitter = await starting()
-    await until('both streams to be heard', async () => (await streams()).every(({ standing }) => standing === 'heard'))
     await until('everything to be given back', async () => (await flags(ID))?.length === 0)
     expect(await connected()).toBe('connected')
     await until('the trail to say so', () => codes().includes('stream.heard'))

@@ -338,3 +338,90 @@ describe('section decisions', () => {
     ])
   })
 })
+
+describe('section revocation', () => {
+  const STREAM =
+    '{name: idp, kind: push, issuer: "https://idp.example.com/", audience: [us], keys: k.json, token_file: t}'
+  const section = (streams: string, more = 'listen: "127.0.0.1:1", certificate: c, key: k, '): string =>
+    `${GOOD}revocation: {${more}streams: [${streams}]}\n`
+  const POLL = STREAM.replace('kind: push', 'kind: poll, url: "https://idp.example.com/poll"')
+
+  it('has the narrow choice wherever it says nothing', () => {
+    expect(read(section(STREAM)).config?.revocation).toMatchObject({
+      ...{ listen: '127.0.0.1:1', certificate: '/etc/sluice/c', latencyMs: 5_000, silence: 'deny' },
+      streams: [
+        {
+          ...{ name: 'idp', keys: '/etc/sluice/k.json', algorithms: ['RS256'], criticalMembers: [] },
+          ...{ riskLevel: 'high', credentialChange: 'quarantine', silenceMs: 300_000 },
+        },
+      ],
+    })
+    expect(read(section(POLL, '')).config?.revocation?.streams[0]).toMatchObject({ longPoll: true, intervalMs: 5_000 })
+    expect(read(GOOD).config).not.toHaveProperty('revocation')
+  })
+
+  const with_ = (more: string, stream = STREAM): string => stream.replace('}', `, ${more}}`)
+  it.each([
+    ['no stream', section(''), 'revocation.streams: at least one stream is expected'],
+    [
+      'nobody who listens',
+      section(STREAM, ''),
+      'revocation.streams[0]: a push stream needs revocation.listen, revocation.certificate and revocation.key',
+    ],
+    ['nobody to listen for', section(POLL), 'revocation.listen: there is no push stream to listen for'],
+    [
+      'a transmitter that nobody knows',
+      section(STREAM.replace(', token_file: t', '')),
+      'revocation.streams[0]: a push stream needs token_file, client, or both: how else would its transmitter be known?',
+    ],
+    [
+      'a certificate that nobody can judge',
+      section(with_('client: a')),
+      'revocation.streams[0]: client needs revocation.client_ca',
+    ],
+    [
+      'half a certificate',
+      section(with_('certificate: c')),
+      'revocation.streams[0]: certificate and key come together',
+    ],
+    [
+      'verification that is slower than silence',
+      section(with_('silence_seconds: 60, verification: {url: "https://idp.example.com/v", stream_id: s}')),
+      'revocation.streams[0]: silence_seconds must be at least twice the interval of verification, or every delay is silence',
+    ],
+    ['two streams of a name', section(`${STREAM}, ${STREAM}`), 'revocation.streams[1].name: each name once'],
+    [
+      'a secret for an algorithm',
+      section(with_('algorithms: [HS256]')),
+      'revocation.streams[0].algorithms: expected one of RS256, PS256, ES256, ES384, Ed25519, EdDSA; did you mean',
+    ],
+    [
+      'an event that is none',
+      section(with_('events: [session-revked]')),
+      'revocation.streams[0].events: expected one of session-revoked',
+    ],
+    [
+      'a reaction that is too weak',
+      section(with_('credential_change: ignore')),
+      'revocation.streams[0].credential_change: expected one of quarantine, alarm',
+    ],
+    [
+      'a level that is none',
+      section(with_('risk_level: none')),
+      'revocation.streams[0].risk_level: expected one of low, medium, high',
+    ],
+    [
+      'polling in clear text',
+      section(POLL.replace('"https:', '"http:'), ''),
+      'revocation.streams[0].url: expected an address such as https://idp.example/ssf/poll',
+    ],
+    [
+      'a key of the other kind',
+      section(with_('long_poll: true')),
+      'revocation.streams[0].long_poll: unknown key "long_poll"',
+    ],
+  ])('refuses %s', (_name, text, problem) => {
+    expect(problems(text).join('\n')).toContain(problem)
+    expect(read(text).config).toBeUndefined()
+  })
+})
