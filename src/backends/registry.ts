@@ -11,6 +11,7 @@ const LOADERS = {
   ebpf: async (): Promise<Backend> => (await import('./ebpf/index.js')).ebpfBackend,
   vaultfs: async (): Promise<Backend> => (await import('./vaultfs/index.js')).vaultfsBackend,
   'bpf-lsm': async (): Promise<Backend> => (await import('./bpf-lsm/index.js')).bpfLsmBackend,
+  'exec-sensor': async (): Promise<Backend> => (await import('./exec-sensor/index.js')).execSensorBackend,
   'doca-argus': async (): Promise<Backend> => (await import('./doca-argus/index.js')).docaArgusBackend,
   memory: async (): Promise<Backend> => (await import('./memory/index.js')).memoryBackend,
 } satisfies Partial<Record<BackendName, () => Promise<Backend>>>

@@ -1,4 +1,4 @@
-// The maps of the guard of executables: the offsets that the agent writes to are those of guard.h, a device has the kernel's number, and
+// The maps of the guard of executables and of the sensor of programs: the offsets that the agent writes to are those of the headers, a device has the kernel's number, and
 // what cannot be known for certain lets nothing run.
 
 import { execFileSync } from 'node:child_process'
@@ -20,6 +20,7 @@ import { identityOf } from '../../../src/backends/bpf-lsm/files.js'
 import { kernelDevice, programKey, STRUCTS, tenantKey } from '../../../src/backends/bpf-lsm/layout.js'
 import { lower } from '../../../src/backends/bpf-lsm/lower.js'
 import { render } from '../../../src/backends/bpf-lsm/render.js'
+import { STRUCTS as SENSOR_STRUCTS } from '../../../src/backends/exec-sensor/layout.js'
 import { digestOfText } from '../../../src/base/digest.js'
 import { repositoryPath } from '../../support/lab/repository.js'
 import { planOf, SOURCE } from '../../support/plans.js'
@@ -35,31 +36,27 @@ const scratch = (): string => {
 }
 
 describe('layout', () => {
-  it('is that of guard.h', () => {
+  it.each([
+    ['guard.h', STRUCTS],
+    ['sensor.h', SENSOR_STRUCTS],
+  ])('is that of %s', (header, structs) => {
     const folder = scratch()
-    const rows = Object.entries(STRUCTS).flatMap(([name, { size, fields }]) => [
+    const rows = Object.entries(structs).flatMap(([name, { size, fields }]) => [
       `_Static_assert(sizeof(struct ${name}) == ${size}, "${name}");`,
       ...Object.entries(fields).map(
         ([field, at]) => `_Static_assert(offsetof(struct ${name}, ${field}) == ${at}, "${name}.${field}");`,
       ),
     ])
     const source = join(folder, 'layout.c')
-    writeFileSync(
-      source,
-      ['#include <stddef.h>', '#include <linux/types.h>', '#include "guard.h"', ...rows, ''].join('\n'),
-    )
-    const include = `-I${repositoryPath('src/native/bpf')}`
-    expect(execFileSync('cc', ['-fsyntax-only', include, source], { encoding: 'utf8' })).toBe('')
-    writeFileSync(
-      source,
-      [
-        '#include <stddef.h>',
-        '#include <linux/types.h>',
-        '#include "guard.h"',
-        '_Static_assert(sizeof(struct guard_state) == 1, "no");',
-      ].join('\n'),
-    )
-    expect(() => execFileSync('cc', ['-fsyntax-only', include, source], { stdio: 'pipe' })).toThrow()
+    const compile = (lines: readonly string[]): string => {
+      const includes = ['#include <stddef.h>', '#include <linux/types.h>', `#include "${header}"`]
+      writeFileSync(source, [...includes, ...lines, ''].join('\n'))
+      const words = ['-fsyntax-only', `-I${repositoryPath('src/native/bpf')}`, source]
+      return execFileSync('cc', words, { encoding: 'utf8', stdio: 'pipe' })
+    }
+    expect(compile(rows)).toBe('')
+    const [first = ''] = Object.keys(structs)
+    expect(() => compile([`_Static_assert(sizeof(struct ${first}) == 1, "no");`])).toThrow()
   })
   it('writes keys where they belong', () => {
     const key = programKey(1, 7, { device: 0x800001, inode: 5n, size: 9n, changedNs: 3_000_000_004n })

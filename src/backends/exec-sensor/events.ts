@@ -1,0 +1,57 @@
+// What ran, out of the kernel's ring buffer, as records of activity shaped like those of Argus.
+
+import { formatIp } from '../../base/ip.js'
+import type { ActivityRecord, ConnectionDetails } from '../../process/activity.js'
+import { digestOfFile, fileThatRan } from './files.js'
+import { COMM_OCTETS, PATH_OCTETS, STRUCTS } from './layout.js'
+
+const [INET, INET6] = [2, 10]
+
+/** One event; `pinned` are the paths whose content is asked for. */
+export function recordOf(event: Buffer, pinned: ReadonlySet<string>): ActivityRecord {
+  const { fields } = STRUCTS.sensor_event
+  const pid = event.readUInt32LE(fields.pid)
+  const inode = event.readBigUInt64LE(fields.inode)
+  const links = event.readUInt32LE(fields.links)
+  const { path, readable } = fileThatRan(pid, text(event, fields.path, PATH_OCTETS), inode, links)
+  const digest = readable !== undefined && pinned.has(path) ? digestOfFile(readable) : undefined
+  const length = event.readUInt32LE(fields.arguments_length)
+  const words = event
+    .toString('utf8', fields.arguments, fields.arguments + length)
+    .replaceAll('\0', ' ')
+    .trim()
+  const [input, output] = [0, 1].map((i) => endOf(event, fields.ends + i * STRUCTS.sensor_end.size))
+  const connection = input ?? output
+  return {
+    activity: 'process-started',
+    said: 'process created',
+    workload: { macs: [], addresses: [] },
+    process: {
+      pid,
+      parentPid: event.readUInt32LE(fields.parent),
+      name: text(event, fields.comm, COMM_OCTETS),
+      path,
+      ...(words === '' ? {} : { arguments: words }),
+      ...(digest === undefined ? {} : { digest }),
+      uid: event.readUInt32LE(fields.uid),
+    },
+    ...(connection ? { connection, remote: true } : {}),
+  }
+}
+
+function endOf(event: Buffer, at: number): ConnectionDetails | undefined {
+  const { fields } = STRUCTS.sensor_end
+  const family = event.readUInt16LE(at + fields.family)
+  if (family !== INET && family !== INET6) return undefined
+  const octets = event.subarray(at + fields.peer, at + fields.peer + (family === INET ? 4 : 16))
+  const value = octets.reduce((sum, octet) => (sum << 8n) | BigInt(octet), 0n)
+  return {
+    peer: formatIp({ family: family === INET ? 4 : 6, value }),
+    peerPort: event.readUInt16BE(at + fields.port),
+  }
+}
+
+function text(event: Buffer, at: number, octets: number): string {
+  const end = event.indexOf(0, at)
+  return event.toString('utf8', at, end < 0 || end > at + octets ? at + octets : end)
+}

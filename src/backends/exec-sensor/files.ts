@@ -1,0 +1,70 @@
+// Which file ran, while that can still be asked: the kernel tells its number, and the process or the path that it was called by say its
+// name. A program that is over before anybody looks keeps the name that it was called by.
+
+import { createHash } from 'node:crypto'
+import { closeSync, existsSync, openSync, readlinkSync, readSync, realpathSync, statSync } from 'node:fs'
+import type { Digest } from '../../base/digest.js'
+
+const ROOTS: readonly string[] = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified']
+const CHUNK = 1 << 20
+
+/** Where the unified hierarchy is mounted; undefined when it is not. */
+export const cgroupRoot = (): string | undefined => ROOTS.find((root) => existsSync(`${root}/cgroup.controllers`))
+
+/** The number by which the kernel knows a cgroup; undefined when there is none. */
+export function cgroupId(path: string): bigint | undefined {
+  const root = cgroupRoot()
+  const folder = `${root}/${path.replace(/^\/+/, '')}`
+  if (root === undefined || path.split('/').includes('..') || !existsSync(folder)) return undefined
+  return statSync(folder, { bigint: true }).ino
+}
+
+export interface Ran {
+  readonly path: string
+  /** Where its content can be read; undefined when it cannot any more. */
+  readonly readable?: string
+}
+
+export function fileThatRan(pid: number, calledBy: string, inode: bigint, links: number): Ran {
+  const own = `/proc/${pid}/exe`
+  if (isThat(own, inode)) {
+    const path = linkOf(own)
+    if (path !== undefined) return { path, readable: own }
+  }
+  if (links > 0 && isThat(calledBy, inode)) return { path: realpathSync(calledBy), readable: calledBy }
+  return { path: links === 0 && !calledBy.endsWith(' (deleted)') ? `${calledBy} (deleted)` : calledBy }
+}
+
+const isThat = (path: string, inode: bigint): boolean => {
+  try {
+    return path.startsWith('/') && statSync(path, { bigint: true }).ino === inode
+  } catch {
+    return false // it is over, or gone
+  }
+}
+
+const linkOf = (path: string): string | undefined => {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return undefined // it ended since
+  }
+}
+
+export function digestOfFile(path: string): Digest | undefined {
+  try {
+    const [file, hash, chunk] = [openSync(path, 'r'), createHash('sha256'), Buffer.alloc(CHUNK)]
+    try {
+      for (let at = 0; ; ) {
+        const got = readSync(file, chunk, 0, CHUNK, at)
+        if (got === 0) return `sha256:${hash.digest('hex')}`
+        hash.update(chunk.subarray(0, got))
+        at += got
+      }
+    } finally {
+      closeSync(file)
+    }
+  } catch {
+    return undefined // it is gone: a record without a digest says that nobody looked
+  }
+}
