@@ -90,6 +90,7 @@ export interface Count {
 export class Native {
   private readonly functions: Readonly<Record<Name, CFunction>>
   private readonly text: CFunction
+  private room = Buffer.alloc(0)
 
   private constructor(library: LibraryHandle) {
     this.functions = Object.fromEntries(
@@ -177,11 +178,13 @@ export class Native {
   /** Frames that pipes forwarded to a software queue, at most `room`; of each the first `octets`. */
   taken(queue: number, room: number, octets: number): Buffer[] {
     const stride = HEAD + octets
-    const out = Buffer.allocUnsafe(room * stride)
+    // Asked hundreds of times a second, and mostly for nothing: the room is kept, and frames are copied out of it.
+    if (this.room.length < room * stride) this.room = Buffer.alloc(room * stride)
+    const out = this.room
     const count = this.call('reading a queue', 'queueTake', queue, out, stride, room)
     return Array.from({ length: count }, (_, i) => {
       const at = i * stride + HEAD
-      return out.subarray(at, at + out.readUInt32LE(at - 4))
+      return Buffer.from(out.subarray(at, at + out.readUInt32LE(at - 4)))
     })
   }
 

@@ -66,6 +66,17 @@ describe('doca-flow: placement', () => {
     expect(plan?.workspaces[0]).toMatchObject({ backend: 'doca-flow', domain: 'dpu-host-trusted' })
   })
 
+  it('says stateful replies where the card tracks connections, and the reversed grant beside echo', () => {
+    const probes = [{ feature: 'tracking', answer: 'yes' as const, why: '' }]
+    const tracking = docaCapabilities({ backend: 'doca-flow', trustDomain: 'dpu-host-trusted', probes })
+    const { plan } = compile([policy([...clauses, egress('ping', ['93.184.216.34'], 'icmp-echo')])], tracking, [entry])
+    expect(plan?.guarantees.map(({ name, why }) => `${name}: ${why}`).sort()).toEqual([
+      'ping: doca-flow, answers by the reversed grant',
+      'web: doca-flow, stateful replies',
+    ])
+    expect(plan?.workspaces[0]?.flows).toBe('device')
+  })
+
   it('carries nothing else', () => {
     const { plan } = compile([policy(clauses)], capabilities, [ENTRY])
     expect(plan).toBeUndefined()
