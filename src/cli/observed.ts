@@ -4,6 +4,8 @@
 
 import type { Json } from '../base/canonical.js'
 import { isObject } from '../base/json.js'
+import type { NameAnswer, SeenFlow } from '../plan/replay.js'
+import type { Protocol } from '../policy/model.js'
 import type { SeenName, SeenTraffic } from '../policy/suggest.js'
 
 export const NETWORK_ACTIVITY = 4001
@@ -61,4 +63,38 @@ function takeName(rows: ObservedRows, event: Readonly<Record<string, unknown>>):
   if (answers.length > 0) rows.names.push({ name, addresses: answers, atMs: count(event.start_time) ?? atMs })
   else if (event.action_id === 2 && event.status_code === 'not-granted')
     rows.refused.set(name, (rows.refused.get(name) ?? 0) + (count(event.count) ?? 1))
+}
+
+export interface TrafficRows {
+  readonly flows: SeenFlow[]
+  readonly names: NameAnswer[]
+}
+
+const PROTOCOLS: ReadonlyMap<number, Protocol> = new Map([
+  [1, 'icmp-echo'],
+  [6, 'tcp'],
+  [17, 'udp'],
+  [58, 'icmp-echo'],
+])
+
+/**
+ * Takes in what passed and what was refused, and names that were answered. What a grant of several addresses or ports let pass
+ * stands for its first ones: the fence counts by grant. An event whose destinations were put together says nothing.
+ */
+export function takeTraffic(rows: TrafficRows, event: Readonly<Record<string, unknown>>): void {
+  const workspace = text(part(event, 'device').uid)
+  if (workspace === undefined) return
+  if (event.class_uid === DNS_ACTIVITY) {
+    const seen = noRows()
+    takeName(seen, event)
+    for (const { name, addresses } of seen.names) rows.names.push({ workspace, name, addresses })
+  } else if (event.class_uid === NETWORK_ACTIVITY) {
+    const [from, to] = [part(event, 'src_endpoint'), part(event, 'dst_endpoint')]
+    const protocol = PROTOCOLS.get(count(part(event, 'connection_info').protocol_num) ?? 0)
+    const [source, destination, port] = [text(from.ip), text(to.ip), count(to.port)]
+    const ported = protocol === 'icmp-echo' || port !== undefined
+    if (protocol === undefined || source === undefined || destination === undefined || !ported) return
+    if (part(event, 'unmapped').mixed_destinations === true) return
+    rows.flows.push({ workspace, protocol, source, destination, port: port ?? 0, count: count(event.count) ?? 1 })
+  }
 }
