@@ -21,13 +21,17 @@ export class Node {
   revision = 0
 
   /** Its agent stands when this resolves. */
-  static async open(backend, more = '') {
+  static async open(backend, more = '', members = undefined) {
     const node = new Node()
     node.directory = mkdtempSync(join(tmpdir(), 'sluice-bench-agent-'))
-    node.namespace = `slb-${process.pid}`
-    execFileSync('ip', ['netns', 'add', node.namespace])
-    execFileSync('ip', ['-n', node.namespace, 'link', 'add', SLOT, 'type', 'veth', 'peer', 'name', 'peer0'])
-    for (const name of ['lo', SLOT, 'peer0']) execFileSync('ip', ['-n', node.namespace, 'link', 'set', name, 'up'])
+    node.members = members
+    // What has no kernel beneath it needs no namespace, and its API is then where its caller is.
+    if (backend !== 'memory') {
+      node.namespace = `slb-${process.pid}`
+      execFileSync('ip', ['netns', 'add', node.namespace])
+      execFileSync('ip', ['-n', node.namespace, 'link', 'add', SLOT, 'type', 'veth', 'peer', 'name', 'peer0'])
+      for (const name of ['lo', SLOT, 'peer0']) execFileSync('ip', ['-n', node.namespace, 'link', 'set', name, 'up'])
+    }
     const init = ['init', '.', '--backend', backend, '--interface', SLOT]
     execFileSync(process.execPath, [PROGRAM, ...init], { cwd: node.directory, stdio: 'ignore' })
     // Heard, not polled: the interval is longer than the run.
@@ -37,22 +41,17 @@ export class Node {
     node.keys = { author: key('author'), release: key('release') }
     node.channel = folderTransport(node.path('pub'))
     await node.publish(await node.sign([]))
-    const words = [
-      'netns',
-      'exec',
-      node.namespace,
-      process.execPath,
-      PROGRAM,
-      'agent',
-      '--config',
-      'agent.yaml',
-      '--json',
-    ]
-    node.child = spawn('ip', words, { cwd: node.directory, stdio: ['ignore', 'ignore', 'pipe'] })
+    const [program, ...words] = node.within([process.execPath, PROGRAM, 'agent', '--config', 'agent.yaml', '--json'])
+    node.child = spawn(program, words, { cwd: node.directory, stdio: ['ignore', 'ignore', 'pipe'] })
     createInterface({ input: node.child.stderr }).on('line', (line) => node.hear(line))
     node.ended = new Promise((resolve) => node.child.once('close', resolve))
     await node.active(node.revision)
     return node
+  }
+
+  /** A command line where the node is. */
+  within(words) {
+    return this.namespace === undefined ? words : ['ip', 'netns', 'exec', this.namespace, ...words]
   }
 
   path(name) {
@@ -79,7 +78,7 @@ kind: FencePolicy
 metadata: {name: bench}
 applies_to: {workspaces: ["spiffe://fleet.example/ws/*"]}
 ${addresses.length === 0 ? '' : `egress:\n${clause}`}`
-    const members = new Map([['fence.yaml', utf8(fence)]])
+    const members = this.members ?? new Map([['fence.yaml', utf8(fence)]])
     const window = { notBeforeMs: Date.now() - 60_000, expiresAtMs: Date.now() + 86_400_000 }
     const manifest = await signManifest(
       makeManifest({ id: 'bench', policyRevision, ...window }, members),
@@ -119,9 +118,9 @@ ${addresses.length === 0 ? '' : `egress:\n${clause}`}`
   async close() {
     this.child?.kill('SIGTERM')
     await this.ended
-    const words = ['netns', 'exec', this.namespace, process.execPath, PROGRAM, 'uninstall', '--yes']
-    execFileSync('ip', words, { cwd: this.directory, stdio: 'ignore' })
-    execFileSync('ip', ['netns', 'delete', this.namespace])
+    const [program, ...words] = this.within([process.execPath, PROGRAM, 'uninstall', '--yes'])
+    execFileSync(program, words, { cwd: this.directory, stdio: 'ignore' })
+    if (this.namespace !== undefined) execFileSync('ip', ['netns', 'delete', this.namespace])
     rmSync(this.directory, { recursive: true })
   }
 }

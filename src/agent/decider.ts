@@ -36,7 +36,7 @@ export interface Answered {
   readonly attestation: string
 }
 
-/** How old what the backends show may be. */
+/** How old what the backends show may be, and the trust root. */
 const SHOWN_MS = 100
 
 interface Shown {
@@ -50,6 +50,8 @@ export class Decider {
   private askedAtMs = Number.NEGATIVE_INFINITY
 
   private askers: Askers | undefined
+  private opened: Promise<AgentNode> | undefined
+  private openedAtMs = Number.NEGATIVE_INFINITY
 
   /** `monotonicMs` says how old a look at the backends is; a wall clock may be set back. */
   constructor(
@@ -59,8 +61,22 @@ export class Decider {
 
   /** Looks for new registration records. Throws AGENT_CONFIG_READ, AGENT_REGISTRATION_MANY, AGENT_STORE_*. */
   async refresh(): Promise<void> {
-    const node = await this.node()
+    this.openedAtMs = Number.NEGATIVE_INFINITY
+    const node = await this.nodeNow()
     await this.askersOf(node).refresh(node)
+  }
+
+  /** With a trust root that is a moment old at most: to read it anew would cost more than all the rest of an answer. */
+  private nodeNow(): Promise<AgentNode> {
+    const nowMs = this.monotonicMs()
+    if (this.opened && nowMs - this.openedAtMs <= SHOWN_MS) return this.opened
+    this.openedAtMs = nowMs
+    this.opened = this.node()
+    this.opened.catch(() => {
+      // Whoever waits for it is told; the next question opens it again.
+      this.openedAtMs = Number.NEGATIVE_INFINITY
+    })
+    return this.opened
   }
 
   private askersOf({ store, config }: AgentNode): Askers {
@@ -72,7 +88,7 @@ export class Decider {
   async answer({ workspace, text, audience, nonce }: ActionQuestion): Promise<Answered> {
     const question = readQuestion(text)
     if (typeof question === 'string') throw agentFault('AGENT_QUESTION', { why: question })
-    const node = await this.node()
+    const node = await this.nodeNow()
     const { previous, flagged } = await this.look(node)
     const program = this.programOf(node, previous)
     const recorded = node.store.quarantines().some((entry) => entry.workspace === workspace)

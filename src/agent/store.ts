@@ -37,6 +37,8 @@ const PLANS_HELD = 2
 export class Store {
   /** Plans as they were read, with the stamp of their file: a plan is asked for every second and may be large. */
   private readonly held = new Map<Digest, { readonly stamp: string; readonly plan: Plan }>()
+  /** Records as they were read, likewise: a question about an action asks for them every time. */
+  private readonly read = new Map<string, { readonly stamp: string; readonly record: unknown }>()
 
   constructor(
     readonly directory: string,
@@ -148,6 +150,16 @@ export class Store {
   }
 
   private decode<T>(name: string, decode: (bytes: Uint8Array) => T): T {
+    // Looked at first: what is replaced meanwhile has another stamp at the next question.
+    const stamp = this.files.stamp?.(this.path(name))
+    const known = this.read.get(name)
+    if (known && stamp !== undefined && known.stamp === stamp) return known.record as T
+    const record = this.decodeNow(name, decode)
+    if (stamp !== undefined) this.read.set(name, { stamp, record })
+    return record
+  }
+
+  private decodeNow<T>(name: string, decode: (bytes: Uint8Array) => T): T {
     const bytes = this.bytes(name)
     if (!bytes) {
       // The two files are made together: one of them alone is a loss, not a first start.

@@ -1,11 +1,14 @@
 // How often each caller may ask, as token buckets: pure but for the map of callers, which is bounded. A caller that floods
-// empties its own bucket and nobody else's. Quarantines have a bucket of their own, so that questions never use it up.
+// empties its own bucket and nobody else's. Quarantines and decisions have buckets of their own, so that other questions never use
+// them up.
 
 export interface BucketTerms {
   readonly perSecond: number
   readonly burst: number
 }
 export const QUESTIONS: BucketTerms = { perSecond: 50, burst: 200 }
+/** One for each call of a tool or a request: what an agent and its tools may well come to, and a fraction of a processor. */
+export const DECISIONS: BucketTerms = { perSecond: 500, burst: 1_000 }
 export const URGENT: BucketTerms = { perSecond: 20, burst: 100 }
 
 /** Identities come from certificates that an authority signed, so that nobody can invent many. */

@@ -11,7 +11,7 @@ import {
 } from '@grpc/grpc-js'
 import { ReflectionService } from '@grpc/reflection'
 import { HealthImplementation } from 'grpc-health-check'
-import { Buckets, QUESTIONS, URGENT } from './buckets.js'
+import { Buckets, DECISIONS, QUESTIONS, URGENT } from './buckets.js'
 import { type CertificateFiles, watchCertificates } from './certificates.js'
 import { apiFault } from './errors.js'
 import { DESCRIPTOR } from './gen/descriptor.js'
@@ -118,6 +118,7 @@ type Call = ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, un
 /** Everything that is asked before a method runs. */
 class Guard {
   private readonly questions = new Buckets(QUESTIONS)
+  private readonly decisions = new Buckets(DECISIONS)
   private readonly urgent = new Buckets(URGENT)
 
   constructor(
@@ -135,14 +136,17 @@ class Guard {
     if (!(Date.parse(from) <= nowMs && nowMs < Date.parse(to)))
       throw apiFault('API_IDENTITY', { why: 'the certificate is not valid now' })
     const caller = { id, roles: rolesOf(id, this.callers) }
-    const buckets = method === 'Enforcement/Quarantine' ? this.urgent : this.questions
+    const buckets = this.bucketsOf(method)
     // Refusals cost a token too, so that whoever may do nothing cannot do it for ever.
     const often = !buckets.take(id, this.effects.monotonicMs())
     if (!often && mayCall(caller, method)) return caller
     this.effects.refused?.(id, method)
-    throw often
-      ? apiFault('API_TOO_OFTEN', { who: id })
-      : apiFault('API_DENIED', { who: id, what: `call ${method}` })
+    throw often ? apiFault('API_TOO_OFTEN', { who: id }) : apiFault('API_DENIED', { who: id, what: `call ${method}` })
+  }
+
+  private bucketsOf(method: MethodName): Buckets {
+    if (method === 'Enforcement/Quarantine') return this.urgent
+    return method === 'Decision/CheckAction' ? this.decisions : this.questions
   }
 }
 

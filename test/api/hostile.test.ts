@@ -8,7 +8,7 @@ import { connect as connectTls } from 'node:tls'
 import { Client, credentials, Metadata, status } from '@grpc/grpc-js'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { agentFault } from '../../src/agent/errors.js'
-import { QUESTIONS, URGENT } from '../../src/api/buckets.js'
+import { DECISIONS, QUESTIONS, URGENT } from '../../src/api/buckets.js'
 import { METHOD_NAMES } from '../../src/api/methods.js'
 import { toStatus } from '../../src/api/status.js'
 import { Mtls, type Pair } from '../support/mtls.js'
@@ -271,6 +271,24 @@ describe('floods', () => {
     await loud.call('Enforcement/Quarantine', { workspace: WS, reason: 'x' })
     scene.monotonicMs += 1_000
     await loud.call('Enforcement/GetStatus', {})
+  })
+
+  it('of decisions are bounded by a bucket of their own, which is wider', async () => {
+    const runtime = scene.client(IDS.runtime)
+    const question = new TextEncoder().encode('{}')
+    const ask = () => runtime.call('Decision/CheckAction', { workspace: WS, question, audience: '' })
+    const calls = Array.from({ length: DECISIONS.burst + 20 }, () =>
+      ask().then(
+        () => 1,
+        () => 0,
+      ),
+    )
+    expect((await Promise.all(calls)).reduce((sum: number, one) => sum + one, 0)).toBe(DECISIONS.burst)
+    await expect(runtime.call('Decision/CheckFlow', { workspace: WS })).rejects.toMatchObject({
+      code: status.INVALID_ARGUMENT,
+    })
+    scene.monotonicMs += 1_000
+    expect((await ask()).allowed).toBe(true)
   })
 
   it('of quarantines are bounded too', async () => {
