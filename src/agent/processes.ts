@@ -40,7 +40,7 @@ export async function watchProcesses(node: AgentNode, effects: ProcessEffects, s
   const { live } = node.store.load()
   const plan = live ? node.store.loadPlan(live.planDigest) : undefined
   const sensors = [...node.backends.values()].filter(
-    ({ capabilities, driver }) => capabilities.usable && driver.activities,
+    ({ capabilities, driver }) => capabilities.usable && 'activities' in driver,
   )
   const judges = live && plan ? sensors.map((open) => new Judge(node, open, { live, plan }, effects)) : []
   const stops: (() => Promise<void>)[] = []
