@@ -9,6 +9,7 @@ import { type HttpServer, startHttp } from '../../src/agent/http.js'
 import { openLog } from '../../src/agent/log.js'
 import { createMetrics, isReady } from '../../src/agent/metrics.js'
 import { decisionMetrics } from '../../src/agent/metrics-decisions.js'
+import { revocationMetrics } from '../../src/agent/metrics-revocation.js'
 import { status } from '../../src/agent/status.js'
 import type { JournalStatus } from '../../src/audit/journal.js'
 import { FACTS } from '../support/facts.js'
@@ -109,6 +110,10 @@ describe('metrics', () => {
 
   it('are what the dashboard asks for', async () => {
     const { metrics } = await rig()
+    revocationMetrics(metrics.registry).show(
+      () => [],
+      () => NOW,
+    )
     const known = new Set((await metrics.registry.getMetricsAsJSON()).map(({ name }) => name))
     const text = readFileSync(repositoryPath('deploy/grafana/sluice.json'), 'utf8')
     const board = JSON.parse(text) as { panels: { title: string; targets: { expr: string }[] }[] }
@@ -116,6 +121,19 @@ describe('metrics', () => {
     const names = asked.flatMap((expr) => expr.match(/\b(?:sluice|process)_[a-z_]+/g) ?? [])
     expect(names.length).toBeGreaterThanOrEqual(board.panels.length)
     expect(names.filter((name) => !known.has(name.replace(/_bucket$/, '')))).toEqual([])
+  })
+
+  it('stand on panels of their own, none over another', () => {
+    const text = readFileSync(repositoryPath('deploy/grafana/sluice.json'), 'utf8')
+    const { panels } = JSON.parse(text) as {
+      panels: { id: number; gridPos: { x: number; y: number; w: number; h: number } }[]
+    }
+    expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length)
+    const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) =>
+      Array.from({ length: w * h }, (_, i) => `${x + (i % w)},${y + Math.floor(i / w)}`),
+    )
+    expect(new Set(cells).size).toBe(cells.length)
+    expect(Math.max(...panels.map(({ gridPos }) => gridPos.x + gridPos.w))).toBeLessThanOrEqual(24)
   })
 })
 
