@@ -20,13 +20,17 @@ import { type QuarantineTimes, quarantine } from './quarantine.js'
 import { type Applying, apply, refusals } from './refusals.js'
 import { finish, printTable, progress, type Row } from './report.js'
 import { revocation } from './revocation.js'
+import { noVolumes, storage, VOLUME } from './storage.js'
 import { because, declared, expected, type Terms } from './terms.js'
 import { type Ground, VETH, WORKSPACE, Workshop } from './workshop.js'
 
 const ASKED = process.env.BACKEND ?? 'nftables'
 const BACKEND = ASKED === 'doca' ? 'doca-flow' : ASKED
 const ON_CARD = BACKEND === 'doca-flow'
-const GROUND: Ground = ON_CARD ? { slot: CARD_SLOT, attach: 'pf0vf*', more: UPSTREAM } : VETH
+const VOLUMES = !ON_CARD && noVolumes === undefined
+const GROUND: Ground = ON_CARD
+  ? { slot: CARD_SLOT, attach: 'pf0vf*', more: UPSTREAM }
+  : { ...VETH, ...(VOLUMES ? { beside: [VOLUME] } : {}) }
 const DIRECTORY = repositoryPath('build/demo-run')
 const EVENTS = repositoryPath('build/demo-events.ndjson')
 
@@ -150,6 +154,8 @@ async function demo(lab: Lab, rows: Row[]): Promise<QuarantineTimes> {
   const fenced = card ? { ...scene, gateway: CARD_GATEWAY } : scene
   for await (const row of behindTheFence(fenced, product, terms)) rows.push(row)
   rows.push(await emptySlot(scene))
+  if (VOLUMES) rows.push(...(await storage({ lab, directory: DIRECTORY, facts: watch.facts })))
+  else if (noVolumes !== undefined) progress(`files: left out, because ${noVolumes}`)
   await scene.outside.close()
   const applying: Applying = { lab, product, workshop, terms, agentRuns: card !== undefined }
   progress('bundles that must not get in')

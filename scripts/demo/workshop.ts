@@ -19,11 +19,24 @@ export interface Ground {
   readonly slot: string
   readonly attach: string
   readonly more?: string
+  /** What holds another domain of the policy beside the network (storage.ts). */
+  readonly beside?: readonly Beside[]
+}
+
+/** A part of the policy that another backend than the network's holds. */
+export interface Beside {
+  readonly backend: string
+  /** Lines of the workspace in the inventory; makes what they speak of below this directory. */
+  readonly inventory: (directory: string) => string
+  /** File of this folder with what is added to the FencePolicy. */
+  readonly additions: string
 }
 
 export const VETH: Ground = { slot: `{ kind: veth, interface: ${WS.slot} }`, attach: 'ws*' }
 
 export class Workshop {
+  private beside: readonly Beside[] = []
+
   constructor(
     readonly directory: string,
     private readonly product: Product,
@@ -33,16 +46,18 @@ export class Workshop {
 
   /** Keys, trust root, agent.yaml and the signed inventory. */
   async open(backend: string, ground: Ground = VETH): Promise<void> {
+    this.beside = ground.beside ?? []
     await this.product.run('init', '.', '--interface', WS.slot)
     this.edit('agent.yaml', (text) =>
       text
         .replace(/^audience:.*$/m, `audience: ${AUDIENCE}`)
         .replace(/^channel:.*$/m, `channel: ${CHANNEL}`)
-        .replace(/^backends:.*$/m, `backends: [${backend}]`)
+        .replace(/^backends:.*$/m, `backends: [${[backend, ...this.beside.map((at) => at.backend)].join(', ')}]`)
         .replace(/^attach_interfaces:.*$/m, `attach_interfaces: ["${ground.attach}"]`)
         .concat(ground.more ?? ''),
     )
-    writeFileSync(this.path('inventory.yaml'), inventory(ground.slot))
+    const more = this.beside.map((at) => at.inventory(this.directory)).join('')
+    writeFileSync(this.path('inventory.yaml'), inventory(ground.slot) + more)
     await this.product.run('inventory', 'sign', 'inventory.yaml', '--key', this.key('inventory'))
   }
 
@@ -58,8 +73,9 @@ export class Workshop {
     copyFileSync(repositoryPath('scripts/demo/policy.yaml'), this.path('policy.yaml'))
     const words = ['--from', 'policy.yaml', '--out', name, '--workspace', WORKSPACE, '--name', 'demo']
     await this.product.run('bundle', 'init', ...words)
-    const additions = readFileSync(repositoryPath('scripts/demo/additions.yaml'), 'utf8')
-    this.edit(`${name}/${FENCE}`, (text) => text + additions)
+    const additions = ['additions.yaml', ...this.beside.map((at) => at.additions)]
+    const added = additions.map((file) => readFileSync(repositoryPath(join('scripts/demo', file)), 'utf8'))
+    this.edit(`${name}/${FENCE}`, (text) => text + added.join(''))
     await this.product.run('policy', 'check', `${name}/${FENCE}`)
   }
 
