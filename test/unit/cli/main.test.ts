@@ -33,7 +33,8 @@ const COMMANDS = [
   'bundle rollback',
   'bundle sign',
   'bundle verify',
-  'decide',
+  'decide ask',
+  'decide verify',
   'detach',
   'diff',
   'doctor',
@@ -84,7 +85,18 @@ describe('help', () => {
       [...(text.split('Commands:')[1] ?? '').matchAll(/^ {2}(\w+)/gm)]
         .map((match) => match[1] ?? '')
         .filter((n) => n !== 'help')
-    const groups = ['bundle', 'publish', 'audit', 'evidence', 'receipt', 'policy', 'inventory', 'quarantine', 'recover']
+    const groups = [
+      'bundle',
+      'publish',
+      'audit',
+      'evidence',
+      'receipt',
+      'policy',
+      'inventory',
+      'quarantine',
+      'recover',
+      'decide',
+    ]
     for (const name of namesIn((await operator.sluice('--help')).out))
       if (groups.includes(name))
         listed.push(...namesIn((await operator.sluice(`${name} --help`)).out).map((one) => `${name} ${one}`))
