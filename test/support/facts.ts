@@ -653,6 +653,24 @@ export const anyFact: fc.Arbitrary<Fact> = fc.oneof(
       ],
     },
   ),
+  fc.record(
+    {
+      kind: fc.constant('flow-observed'),
+      ...{ ...at, firstAtMs: number, policy, workspace, flow, reason: text, backend: text },
+      ...{ count: number, begun: number, answered: number, mixed: fc.constant(true) },
+    },
+    {
+      requiredKeys: [
+        ...(['kind', 'atMs', 'firstAtMs', 'workspace', 'flow', 'reason', 'backend'] as const),
+        ...(['count', 'begun', 'answered'] as const),
+      ],
+    },
+  ),
+  fc.record({
+    kind: fc.constantFrom('observe-begun', 'observe-ended'),
+    ...{ ...at, policy, workspace, untilMs: number },
+    reason: fc.constantFrom('activated', 'time', 'replaced'),
+  }),
   fc.record({ kind: fc.constant('node-recovered'), ...at, what: text, by: text, reason: text }),
   fc.record({
     kind: fc.constant('audit-lost'),
