@@ -108,6 +108,44 @@ describe('a decider', () => {
     })
   })
 
+  it('asks for a review of writes that the policy marks, and signs that it does', async () => {
+    const bare = makeNode()
+    await apply(bare, await offer({ extra: 'review: [requests]\n' }))
+    const pair = agentKey(bare.store.directory, (length) => new Uint8Array(length).fill(9))
+    const { decider } = deciding({ ...bare, signer: signerOf(pair) })
+    const ask = (method: string) => {
+      const text = JSON.stringify({ action: { method, resource: 'https://93.184.216.34/v1/items' } })
+      return decider.answer({ workspace: ALPHA, text, audience: AUDIENCE, nonce: '00' })
+    }
+    expect((await ask('GET')).decision).toMatchObject({ decision: 'allow', obligations: [] })
+    const { decision, attestation } = await ask('POST')
+    const obligations = [{ kind: 'review', of: 'requests' }]
+    expect(decision).toMatchObject({ decision: 'allow', reason: 'grant', obligations })
+    const key = {
+      role: 'agent',
+      alg: pair.public.alg,
+      public_key: Buffer.from(pair.public.bytes).toString('base64url'),
+    }
+    const keys = readAgentKeys(utf8(JSON.stringify({ [pair.kid]: key })), 'keys')
+    expect(await verifyDecision(attestation, keys, { audience: AUDIENCE, nowMs: NOW })).toMatchObject({ obligations })
+  })
+
+  it('keeps to what is live when a bundle has a member of a kind that nothing here evaluates', async () => {
+    const node = makeNode()
+    await apply(node, await offer())
+    const refused = await offer({
+      revision: 2n,
+      egress: [MAIL],
+      members: { 'cedar.yaml': 'kind: CedarPolicy\napiVersion: x/v1\n' },
+    })
+    await expect(apply(node, refused)).rejects.toMatchObject({
+      code: 'PLAN_POLICY_INVALID',
+      notes: [expect.objectContaining({ code: 'unknown-kind', file: 'cedar.yaml' })],
+    })
+    expect(await deciding(node).ask(connect(WEB_AT))).toBe('allow grant')
+    expect(await deciding(node).ask(connect('93.184.216.35:25'))).toBe('deny no-grant')
+  })
+
   it('signs its answer for an audience, and leaves it unsigned for nobody', async () => {
     const bare = makeNode()
     await apply(bare, await offer())

@@ -86,6 +86,8 @@ export interface Offer {
   readonly egress?: readonly Egress[]
   /** More lines of the FencePolicy. */
   readonly extra?: string
+  /** More members, by path. */
+  readonly members?: Readonly<Record<string, string>>
   readonly releaseKey?: KeyPair
   readonly workspaces?: readonly string[]
   readonly inventoryRevision?: number
@@ -108,6 +110,7 @@ export async function offer(given: Offer = {}): Promise<ApplyCommand> {
   const policyRevision = given.revision ?? 1n
   const window = { notBeforeMs: given.notBeforeMs ?? FROM, expiresAtMs: UNTIL }
   const members = new Map([['fence.yaml', utf8(fenceYaml(given.egress ?? [WEB], given.extra ?? ''))]])
+  for (const [path, text] of Object.entries(given.members ?? {})) members.set(path, utf8(text))
   if (given.sandbox !== undefined) members.set('sandbox.yaml', utf8(given.sandbox))
   const payload = makeManifest({ id: 'sample', policyRevision, ...window }, members)
   const manifest = await signManifest(payload, signerOf(AUTHOR))
