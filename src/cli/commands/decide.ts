@@ -42,10 +42,10 @@ export const decideAsk: Declared = {
   isDefault: true,
   summary: 'say whether a workspace may do something, and what its caller must do for that to hold',
   examples: [
-    "sluice decide --workspace spiffe://fleet.example/ws/alpha 'GET https://api.example.com/v1/items' --by /usr/bin/curl",
-    "sluice decide --workspace spiffe://fleet.example/ws/alpha 'open file:///etc/passwd'",
-    "sluice decide --workspace spiffe://fleet.example/ws/alpha 'tcp://db.example.com:5432' --bundle my-bundle --inventory inventory.yaml",
-    'sluice decide --workspace spiffe://fleet.example/ws/alpha --question question.json --audience fleet.example/gateway --out decision.jws',
+    "sluice decide ask --workspace spiffe://fleet.example/ws/alpha 'GET https://api.example.com/v1/items' --by /usr/bin/curl",
+    "sluice decide ask --workspace spiffe://fleet.example/ws/alpha 'open file:///etc/passwd'",
+    "sluice decide ask --workspace spiffe://fleet.example/ws/alpha 'tcp://db.example.com:5432' --bundle my-bundle --inventory inventory.yaml",
+    'sluice decide ask --workspace spiffe://fleet.example/ws/alpha --question question.json --audience fleet.example/gateway --out decision.jws',
   ],
   declare: (command) =>
     command
