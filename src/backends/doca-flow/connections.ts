@@ -130,7 +130,8 @@ export class Connections {
   }
 
   private read(list: readonly Held[], into: Map<WorkspaceId, Map<GrantId, Count>>): void {
-    const granted = list.filter(({ flow }) => flow.grant !== undefined)
+    const states = this.native.states(list.map(({ handle }) => handle))
+    const granted = list.filter(({ flow }, i) => flow.grant !== undefined && states[i] === IN_FORCE)
     const counts = this.native.traffic(granted.map(({ handle }) => handle))
     for (const [i, { flow }] of granted.entries())
       if (flow.grant !== undefined && counts[i]) put(into, flow.workspace, flow.grant, counts[i])
@@ -225,10 +226,7 @@ export class Connections {
     const going = keys.flatMap((key) => this.held.get(key) ?? [])
     this.doomed.push(...going.map(({ handle }) => handle))
     try {
-      this.read(
-        going.filter(({ handle }) => this.native.states([handle])[0] === IN_FORCE),
-        this.past,
-      )
+      this.read(going, this.past)
     } finally {
       for (const key of keys) this.drop(key, this.held.get(key)?.handle)
       this.purge()

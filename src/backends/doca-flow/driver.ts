@@ -114,14 +114,15 @@ export class DocaDriver implements Driver<DocaProgram> {
         next.chains.filter(({ at }) => !this.isFlagged(at.workspace)),
         WAIT_MS,
       )
-      // Behind the switch: what the old chains let begin meanwhile waits in a queue, and is judged by the new plan.
-      this.connections.judge(next.program.tracked, next.program.generation)
       const before = this.live
       this.live = next
       this.staged = undefined
       if (before) this.tail = this.retire(before)
       else this.rebuilt()
       this.expireAgain()
+      // Behind the switch: what the old chains let begin meanwhile waits in a queue, and is judged by the new plan. What cannot be
+      // removed now fails the commit, with the new plan live, and is tried again until it is gone.
+      this.connections.judge(next.program.tracked, next.program.generation)
     })
   }
 

@@ -166,6 +166,20 @@ describe('doca-flow: tracked connections', () => {
     expect(passes(1, out(ACK))).toBe('none')
   })
 
+  it('a change that cannot cut says so with the new plan live, and cuts when the device lets it', async () => {
+    await make(WEB, 1)
+    expect(passes(1, out(SYN))).toBe('agent')
+    const staged = await driver.stage(programOf(DNS, 2))
+    // Four parents change: its port, its two addresses, and the way out of IPv4; the fifth operation removes the connection.
+    card.fault('entry', 5)
+    await expect(driver.commit(staged)).rejects.toMatchObject({ code: 'DOCA_DEVICE' })
+    expect((await driver.observe()).live).toMatchObject({ generation: 2 })
+    expect(passes(1, out(ACK))).toBe('hardware')
+    pass(1_000)
+    expect(passes(1, out(ACK))).toBe('none')
+    expect(passes(1, out(0, 'udp'))).toBe('agent')
+  })
+
   it('a flag ends every connection for good, and what waited goes nowhere', async () => {
     await make(WEB, 1)
     expect(passes(1, out(SYN))).toBe('agent')
