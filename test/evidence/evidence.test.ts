@@ -338,6 +338,16 @@ describe('passing off something else', () => {
       detail: { guarantee, why },
     })
   })
+
+  it('an observed workspace is not denied by default, and everything else of it holds', async () => {
+    const { evidence } = await rig()
+    const attachments = evidence.attachments.map((at) => ({ ...at, observedUntilMs: 1_795_000_000_000 }))
+    expect(lacking(evidence, 'default_deny_egress')).toBeUndefined()
+    expect(lacking({ ...evidence, attachments }, 'default_deny_egress')).toBe(
+      `${evidence.attachments[0]?.workspace} is observed until 2026-11-18T11:06:40.000Z: what nothing grants is let through`,
+    )
+    expect(lacking({ ...evidence, attachments }, 'revocation_verified')).toBeUndefined()
+  })
 })
 
 describe('the canary', () => {
