@@ -1,7 +1,6 @@
 // The receiver of security events of a running agent: its quarantines go through the loop like everybody's, in the lane that waits for
 // nothing; what it tells goes to the trail, the log and the metrics.
 
-import { agentFault } from '../agent/errors.js'
 import type { Loop } from '../agent/loop.js'
 import type { RevocationMetrics } from '../agent/metrics-revocation.js'
 import type { AgentNode } from '../agent/node.js'
@@ -39,15 +38,8 @@ export async function hostRevocation(
     chance: Math.random,
     random: () => hex(random(16)),
     quarantine: async (workspace, by, reason, commandId) => {
-      const { attached } = await loop.run<'quarantine-set'>({
-        kind: 'quarantine-set',
-        workspace,
-        by,
-        reason,
-        commandId,
-      })
-      // It was in the plan a moment ago; whoever moved it is waited for.
-      if (!attached) throw agentFault('AGENT_WORKSPACE_UNKNOWN', { workspace })
+      // One that nothing carries at this moment is on record, and fenced before anything carries it again.
+      await loop.run<'quarantine-set'>({ kind: 'quarantine-set', workspace, by, reason, commandId })
     },
     emit: (facts) => {
       metrics.told(facts)

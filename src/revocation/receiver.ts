@@ -4,7 +4,7 @@
 //
 // Nothing waits for the trail. What cannot be done now is not acknowledged, and tried again until it is.
 
-import { canonicalize, type Json } from '../base/canonical.js'
+import { canonicalize } from '../base/canonical.js'
 import { digestOfText } from '../base/digest.js'
 import { Fault } from '../base/fault.js'
 import type { JwsKey } from '../bundle/jwk.js'
