@@ -6,7 +6,6 @@
 
 import { join } from 'node:path'
 import { base64url, decodeBase64url, utf8 } from '../base/bytes.js'
-import type { Json } from '../base/canonical.js'
 import type { Digest } from '../base/digest.js'
 import { Fault } from '../base/fault.js'
 import { LIMITS } from '../base/limits.js'
@@ -108,7 +107,7 @@ export class Registrations {
     const file = join(this.directory, REGISTRATIONS)
     const body = [...held].map(([key, { signed, ...rest }]) => ({ key, ...rest, signed: base64url(signed) }))
     try {
-      replaceFile(this.files, file, utf8(seal(FORMAT, body as unknown as Json)))
+      replaceFile(this.files, file, utf8(seal(FORMAT, body)))
     } catch (cause) {
       throw agentFault('AGENT_STORE_WRITE', { file }, { cause })
     }
