@@ -134,18 +134,31 @@ export class DocaDriver implements Driver<DocaProgram> {
   }
 
   flag(workspace: WorkspaceId, flag: Flag, on: boolean): Promise<void> {
-    const was = this.isFlagged(workspace)
-    if (on) this.flags[flag].add(workspace)
-    else this.flags[flag].delete(workspace)
+    const set = this.flags[flag]
+    if (on) set.add(workspace)
+    else set.delete(workspace)
     const chains = this.live?.chains.find(({ at }) => at.workspace === workspace)
-    if (on && this.device) this.lastCut = { workspace, flows: 0 }
-    if (!chains || !this.device || was === this.isFlagged(workspace)) return Promise.resolve()
+    if (!chains || !this.device) {
+      if (on && this.device) this.lastCut = { workspace, flows: 0 }
+      return Promise.resolve()
+    }
     const { parents } = this.device
+    // However often it is asked: one that failed half way is no reason to believe that it was done.
     return later(() => {
       if (on) {
-        parents.close(chains, WAIT_MS)
-        this.lastCut = { workspace, flows: this.connections.cut(workspace) }
-      } else parents.open(chains, WAIT_MS)
+        try {
+          parents.close(chains, WAIT_MS)
+        } finally {
+          this.lastCut = { workspace, flows: this.connections.cut(workspace) }
+        }
+      } else if (!this.isFlagged(workspace)) {
+        try {
+          parents.open(chains, WAIT_MS)
+        } catch (error) {
+          set.add(workspace)
+          throw error
+        }
+      }
     })
   }
 

@@ -18,6 +18,9 @@ const textOf = (target: Target): string =>
   `${target.kind} ${'port' in target ? target.port : 'pipe' in target ? target.pipe : ''}`
 const nameOf = ({ pipe, key }: Parent): string => `${pipe} ${Buffer.from(key).toString('hex')}`
 
+/** What the shim says of an entry that is there no more. */
+const GONE = 0
+
 export class Parents {
   /** What is in force, by pipe and key. */
   private readonly held = new Map<string, Handle>()
@@ -78,10 +81,22 @@ export class Parents {
 
   private take(names: readonly string[], waitMs: number): void {
     const handles = names.flatMap((name) => this.held.get(name) ?? [])
-    this.native.remove('taking parents away', handles)
-    this.native.settle('taking parents away', waitMs)
-    for (const name of names) this.held.delete(name)
-    for (const name of names) this.leads.delete(name)
+    const gone = (name: string): void => {
+      this.held.delete(name)
+      this.leads.delete(name)
+    }
+    try {
+      this.native.remove('taking parents away', handles)
+      this.native.settle('taking parents away', waitMs)
+    } catch (error) {
+      // The device may have let go of some: the next attempt is about what is left.
+      for (const name of names) {
+        const handle = this.held.get(name)
+        if (handle !== undefined && this.native.states([handle])[0] === GONE) gone(name)
+      }
+      throw error
+    }
+    names.forEach(gone)
   }
 
   private put(parents: readonly (readonly [string, Parent])[]): void {

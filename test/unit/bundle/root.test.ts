@@ -84,7 +84,9 @@ describe('enrolment', () => {
     [
       'an unknown role',
       withKeys({ spare: key({ role: 'admin' }) }),
-      no('key spare has no role of author, release, inventory, freshness, breakglass, root, agent'),
+      no(
+        'key spare has no role of author, release, inventory, freshness, breakglass, root, agent, registration, delegation',
+      ),
     ],
     [
       'a role without a threshold',

@@ -114,6 +114,20 @@ describe('doca-flow: driver', () => {
     expect(card.inject(1, frame('1.2.3.4', 1)).kind).toBe('dropped')
   })
 
+  it('a quarantine that the device did not carry out is not done when it is asked for again, until it is', async () => {
+    await make(ONE, 1)
+    expect(passes()).toBe('pass drop')
+    for (let attempt = 0; attempt < 2; attempt++) {
+      card.fault('entry', 1)
+      await expect(driver.flag(WS, 'quarantined', true)).rejects.toMatchObject({ code: 'DOCA_DEVICE' })
+    }
+    card.fault('entry', 0)
+    await driver.flag(WS, 'quarantined', true)
+    expect(passes()).toBe('drop drop')
+    await driver.flag(WS, 'quarantined', false)
+    expect(passes()).toBe('pass drop')
+  })
+
   it('counts by grant, across generations, and says why packets fell', async () => {
     await make(ONE, 1)
     for (let i = 0; i < 3; i++) card.inject(1, WEB)
