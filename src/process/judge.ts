@@ -17,7 +17,7 @@ const STANDING = { quarantined: false, suspended: false }
 
 export function judgeActivity(slice: ProcessSlice | undefined, record: ActivityRecord): Suspicion | undefined {
   if (!slice) return undefined
-  const { process, activity } = record
+  const { process, activity, refused } = record
   const path = process?.path ?? ''
   const suspected = (kind: SuspectActivity): Suspicion | undefined =>
     slice.activities?.kinds.includes(kind)
@@ -30,6 +30,9 @@ export function judgeActivity(slice: ProcessSlice | undefined, record: ActivityR
     case 'shell-history-cleared':
       return suspected('shell-history')
     case 'process-started':
+      // Refused for what the workspace is, and not for what it ran: that is no reason to react to it once more.
+      if (refused === 'quarantined' || refused === 'suspended')
+        return slice.exec && { kind: refused, clause: slice.exec.clause, reaction: 'observe' }
       return (
         (record.remote && isShell(path) ? suspected('reverse-shell') : undefined) ??
         started(slice, record, path) ??

@@ -66,6 +66,12 @@ describe('judgeActivity', () => {
     expect(of(SLICE, start('/usr/bin/bash', { refused: 'unlisted' }))).toEqual(['unlisted', EXEC, 'kill'])
     expect(of(OPEN, start('/usr/bin/node', { refused: 'unlisted' }))).toBeUndefined()
   })
+  it.each(['quarantined', 'suspended'])('only tells of what was refused because the workspace is %s', (refused) => {
+    expect(of(SLICE, start('/usr/bin/bash', { refused }))).toEqual([refused, EXEC, 'observe'])
+    expect(of(SLICE, start('/tmp/evil', { refused }))).toEqual([refused, EXEC, 'observe'])
+    expect(of(SLICE, start('/memfd:x (deleted)', { refused }))).toEqual([refused, EXEC, 'observe'])
+    expect(of(OPEN, start('/usr/bin/zsh', { refused }))).toBeUndefined()
+  })
   it('suspects a listed shell that talks over the network', () => {
     expect(of(SLICE, start('/usr/bin/bash', { remote: true }))).toEqual(['reverse-shell', ACTS, 'quarantine'])
     expect(of(SLICE, start('/usr/bin/node', { remote: true }, { digest: PINNED }))).toBeUndefined()
