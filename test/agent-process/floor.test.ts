@@ -2,13 +2,24 @@
 // slots that are there and slots that come; then the agent puts the plan on record back. Under the rights of the systemd
 // units as they are in deploy/systemd, as far as the kernel's own rights go.
 
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { PROGRAM, RunningAgent, until } from '../support/agent/running.js'
 import { OUT, WS } from '../support/lab/addresses.js'
+import { command } from '../support/lab/command.js'
 import { type Lab, openLab } from '../support/lab/lab.js'
 import { repositoryPath } from '../support/lab/repository.js'
 import { labSuite } from '../support/lab/suite.js'
@@ -114,6 +125,56 @@ labSuite('a node that boots', () => {
     await until('the workspace to be let in', async () => (await reach(lab)) === 'connected')
     expect(await reach(lab, OUT.registry)).toBe('reset')
     expect(agent.events().map(({ status_code }) => status_code)).not.toContain('drift')
+  })
+
+  it('follows a rotated trust root with the rights of its unit, which leave it the folder of its configuration', {
+    timeout: PATIENT,
+  }, async () => {
+    await agent.publish(1, [OUT.git], BOTH)
+    const etc = mkdtempSync(join(tmpdir(), 'sluice-etc-'))
+    try {
+      await agent.must('bundle keygen --role root --kid root --out keys')
+      const root = JSON.parse(readFileSync(agent.path('root.json'), 'utf8'))
+      Object.assign(root.keys, JSON.parse(readFileSync(agent.path('keys/root.pub.json'), 'utf8')))
+      root.roles.root = { threshold: 1 }
+      for (const folder of [etc, agent.operator.directory])
+        writeFileSync(join(folder, 'root.json'), JSON.stringify(root))
+      const yaml = readFileSync(agent.path('agent.yaml'), 'utf8')
+      writeFileSync(agent.path('agent.yaml'), yaml.replace(/^trust_root:.*$/m, `trust_root: ${etc}/root.json`))
+      agent.launcher = rightsOf('sluice-agent.service', `${agent.operator.directory},/etc/sluice=${etc}`)
+      agent.start()
+      await agent.told('active')
+      await agent.must('bundle keygen --role release --kid release-b --out keys')
+      await agent.must(
+        'publish rotate root.json --add keys/release-b.pub.json --key keys/root.key --out 2.root.jws.json',
+      )
+      await agent.must('bundle push --to pub --channel stable --root 2.root.jws.json')
+      expect((await agent.told('root')).detail).toEqual({ version: 2 })
+      expect(JSON.parse(readFileSync(join(etc, 'root.json'), 'utf8'))).toMatchObject({ version: 2 })
+    } finally {
+      rmSync(etc, { recursive: true })
+    }
+  })
+
+  it('ends what runs in a cgroup with the rights of its unit', { timeout: PATIENT }, async (context) => {
+    const root = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified'].find((at) => existsSync(join(at, 'cgroup.controllers')))
+    if (root === undefined) return context.skip('no unified cgroup hierarchy')
+    const name = `sluice-unit-${process.pid}`
+    mkdirSync(join(root, name))
+    try {
+      const child = spawn('sleep', ['600'])
+      const ended = new Promise((resolve) => child.once('exit', (_code, by) => resolve(by)))
+      writeFileSync(join(root, name, 'cgroup.procs'), String(child.pid))
+      const slot = JSON.stringify({ kind: 'cgroup', interface: name })
+      const program = `import { endWorkspace } from ${JSON.stringify(repositoryPath('dist/agent/kill.js'))}
+        process.stdout.write(await endWorkspace(${slot}))`
+      const rights = rightsOf('sluice-agent.service', agent.operator.directory)
+      const { stdout, stderr } = await command([...rights, process.execPath, '--input-type=module', '-e', program])
+      expect([stdout, stderr]).toEqual(['ended', ''])
+      expect(await ended).toBe('SIGKILL')
+    } finally {
+      rmdirSync(join(root, name))
+    }
   })
 
   it('without anything on record closes the interfaces that only fenced traffic may use', {

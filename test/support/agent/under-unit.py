@@ -3,11 +3,13 @@
 # setpriv before. What the unit says and this program does not know is printed and refused, so that nothing is left out in
 # silence; what only makes sense for a whole machine is named in MACHINE.
 #
-# under-unit.py UNIT EXTRA_WRITABLE_PATH COMMAND...
+# under-unit.py UNIT EXTRA_WRITABLE_PATH[,UNIT_PATH=STANDS_FOR_IT...] COMMAND...
 
 import ctypes, os, re, resource, struct, subprocess, sys
 
-unit, writable, command = sys.argv[1], sys.argv[2], sys.argv[3:]
+unit, command = sys.argv[1], sys.argv[3:]
+writable, *standing = sys.argv[2].split(",")
+stands = dict(pair.split("=", 1) for pair in standing)
 libc = ctypes.CDLL(None, use_errno=True)
 text = open(unit).read()
 section = text.split("[Service]")[1].split("[Install]")[0]
@@ -18,10 +20,10 @@ for line in section.splitlines():
         said.setdefault(key, []).append(value)
 
 # Start, stop and supervision; directories that are made; what setpriv did; and what a laboratory cannot have of its own
-# (clock, hostname, kernel log and modules, cgroups, keyrings are denied to it by the system calls and rights above already).
+# (clock, hostname, kernel log and modules, keyrings are denied to it by the system calls and rights above already).
 MACHINE = set("""Type NotifyAccess TimeoutStartSec TimeoutStopSec WatchdogSec ExecStart ExecStartPre Restart RestartSec RemainAfterExit
 SuccessExitStatus OOMScoreAdjust StateDirectory StateDirectoryMode LogsDirectory LogsDirectoryMode
-CapabilityBoundingSet AmbientCapabilities ProtectClock ProtectKernelLogs ProtectKernelModules ProtectControlGroups
+CapabilityBoundingSet AmbientCapabilities ProtectClock ProtectKernelLogs ProtectKernelModules
 ProtectHostname ProtectHome PrivateTmp KeyringMode RestrictRealtime RestrictSUIDSGID LockPersonality SystemCallArchitectures
 ProtectKernelTunables SystemCallErrorNumber""".split())
 
@@ -52,7 +54,8 @@ check(libc.unshare(CLONE["mnt"]), "unshare")
 mount("none", "/", None, MS_REC | MS_PRIVATE)
 if take("ProtectSystem") != "strict":
     sys.exit("under-unit: ProtectSystem=strict is expected")
-open_to_write = [writable] + [path.lstrip("-") for path in take("ReadWritePaths").split()]
+granted = [path.lstrip("-") for path in take("ReadWritePaths").split()]
+open_to_write = [writable] + [stands.get(path, path) for path in granted]
 open_to_write = [path for path in open_to_write if os.path.exists(path)]
 for path in open_to_write:
     mount(path, path, None, MS_BIND | MS_REC)
@@ -65,6 +68,11 @@ for line in open("/proc/self/mounts"):
         continue
     flags = MS_REMOUNT | MS_BIND | MS_RDONLY | flags_of(options.split(","))
     libc.mount(b"none", target.encode(), None, flags, None)
+if take("ProtectControlGroups") == "yes":
+    for line in open("/proc/self/mounts"):
+        _source, target, kind, options = line.split()[:4]
+        if kind in ("cgroup", "cgroup2"):
+            mount("none", target, None, MS_REMOUNT | MS_BIND | MS_RDONLY | flags_of(options.split(",")))
 try:
     open("/usr/under-unit", "w")
     sys.exit("under-unit: /usr can be written")
