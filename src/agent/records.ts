@@ -18,7 +18,9 @@ import {
   type AuthorityReason,
   type Delegation,
   MAX_HOPS,
+  type Registration,
   type Revocations,
+  recordKey,
   resolveAuthority,
 } from '../decide/authority.js'
 import type { Question } from '../decide/read-question.js'
@@ -62,7 +64,8 @@ export class Records {
       const actor = (await registrations.find(found.record.actor, around))?.record
       if (hop === 0) sponsor = actor?.sponsor
       // What was handed on by somebody who may not act any more is taken back with them.
-      if (actor && (actor.state !== 'active' || nowMs >= actor.validUntilMs)) idle.add(actor.agentId)
+      if (actor && (!isNewest(actor, around) || actor.state !== 'active' || nowMs >= actor.validUntilMs))
+        idle.add(actor.agentId)
     }
     const agents = idle.size === 0 ? around.revoked.agents : new Set([...around.revoked.agents, ...idle])
     return judge(chain, new Set(sponsor === undefined ? [] : [sponsor]), { ...around.revoked, agents })
@@ -73,11 +76,13 @@ export class Records {
     try {
       requireLiveRoot(around.trust, around.nowMs)
       const { issuer } = claimedDelegation(utf8(text))
-      const from = isRoot ? undefined : await around.registrations.find(issuer, around)
+      const known = isRoot ? undefined : await around.registrations.find(issuer, around)
+      // The keys of a record that has a newer one somewhere may be those that were taken out of it.
+      const from = known && isNewest(known.record, around) ? known : undefined
       const { keys, threshold, under } = isRoot ? rootKeys(around) : keysOf(from)
       const id = digestOfText(`${under} ${text}`)
-      const known = this.good.get(id)
-      if (known) return known
+      const good = this.good.get(id)
+      if (good) return good
       const verified = await verifyDelegation(utf8(text), keys, threshold)
       this.good.set(id, verified)
       for (const old of this.good.keys()) {
@@ -91,6 +96,10 @@ export class Records {
     }
   }
 }
+
+/** Has nobody who may say so seen a higher version of the record than the one that is held? */
+const isNewest = (record: Registration, { revoked }: Around): boolean =>
+  record.recordVersion >= (revoked.versions.get(recordKey(record)) ?? 0)
 
 /** No record at all; every other refusal is of who signed it. */
 const MALFORMED: ReadonlySet<string> = new Set(['BUNDLE_STATEMENT', 'BUNDLE_TOO_LARGE', 'BUNDLE_TOO_MANY'])

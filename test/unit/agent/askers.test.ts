@@ -113,10 +113,13 @@ const SOON = new Date(NOW + 60_000).toISOString()
 const CASES: Readonly<Record<AuthorityReason, () => Promise<string>>> = {
   unregistered: async () => (await rig()).ask(LEAD, [await delegated(rootHop(LEAD, NOW))]),
   'rolled-back': async () => {
-    const { at, root } = await chained()
+    const { at, root, child } = await chained()
+    expect(await at.ask(AIDE, [root, child])).toBe('allow grant')
     expect(await at.ask(LEAD, [root])).toBe('allow grant')
     // Somebody who may say so has seen a newer record than this node.
     new Revoked(at.node.store.directory).add({ versions: new Map([[`${ISSUER} record-of-${LEAD}`, 2]]) })
+    // Nor does what the old record's keys sign, or was handed on under it, carry anybody else.
+    expect(await at.ask(AIDE, [root, child])).toBe('deny untrusted-issuer')
     return at.ask(LEAD, [root])
   },
   'agent-pending': () => alone({ lifecycle_state: 'pending' }),
