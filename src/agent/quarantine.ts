@@ -18,6 +18,7 @@ import { waitForLock } from './lock.js'
 import type { AgentNode } from './node.js'
 import { issueReceipt } from './receipt.js'
 import type { Activation, Quarantine } from './record.js'
+import { silenceDenies } from './revocation-standing.js'
 import type { OpenBackend } from './transaction.js'
 
 export interface Quarantined {
@@ -192,13 +193,16 @@ export const reassert = (node: AgentNode, plan: Plan): Promise<void> =>
   alone(node, true, async () => {
     const recorded = new Set(node.store.quarantines().map((entry) => entry.workspace))
     const tenures = node.store.tenures()
+    // Expiry and freshness ride in the data plane as a deadline; silence is no moment that could, so it is a flag before the switch.
+    const nowMs = Math.max(node.nowMs(), node.store.trustMemory().clockFloorMs)
+    const silent = silenceDenies(node.config.revocation, node.store.directory, nowMs) !== undefined
     for (const entry of plan.workspaces) {
       const { workspace, slot } = entry
       for (const backend of carriersOf(entry)) {
         const driver = node.backends.get(backend)?.driver
         if (recorded.has(workspace)) await driver?.flag(workspace, 'quarantined', true)
-        // Whoever has no tenure is not let in by a new generation; `tend` lets in who has one.
-        if (!isHeld(tenures, workspace, slot, node.config.attachRequired ?? false))
+        // Whoever has no tenure is not let in by a new generation, nor is anybody while a stream is silent; `tend` lets in the others.
+        if (silent || !isHeld(tenures, workspace, slot, node.config.attachRequired ?? false))
           await driver?.flag(workspace, 'suspended', true)
       }
     }

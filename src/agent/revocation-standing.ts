@@ -30,15 +30,20 @@ export function streamsSeen(
   })
 }
 
-/** Why no workspace of this node may have traffic; undefined while the streams are heard. Throws as `streamsSeen`. */
+/** Why no workspace of this node may have traffic; undefined while the streams are heard. Never throws. */
 export function silenceDenies(
   config: RevocationConfig | undefined,
   stateDirectory: string,
   nowMs: number,
 ): string | undefined {
   if (config?.silence !== 'deny') return undefined
-  const lost = streamsSeen(config, stateDirectory, nowMs).some(
-    ({ standing }) => standing !== 'heard' && standing !== 'unheard',
-  )
-  return lost ? 'revocation-silent' : undefined
+  try {
+    const lost = streamsSeen(config, stateDirectory, nowMs).some(
+      ({ standing }) => standing !== 'heard' && standing !== 'unheard',
+    )
+    return lost ? 'revocation-silent' : undefined
+  } catch {
+    // Nobody can say when a stream was heard: that is silence, and no reason to leave expiry and tenures unjudged.
+    return 'revocation-silent'
+  }
 }
