@@ -202,10 +202,11 @@ async function drained(node: AgentNode, workspace: WorkspaceId, { plan, carriers
 export const signReceipt = async (receipt: Receipt, signer: Signer): Promise<string> =>
   `${await signCompact(RECEIPT_TYPE, utf8(canonicalize(receipt as unknown as Json)), signer)}\n`
 
-function keep(directory: string, atMs: number, { kind, commandId }: QuarantineCommand, token: string): void {
+function keep(directory: string, atMs: number, { kind, workspace, commandId }: QuarantineCommand, token: string): void {
   const folder = join(directory, RECEIPTS)
-  // Command ids of statements are other people's words, so they make no file names.
-  const name = `${String(atMs).padStart(15, '0')}-${kind}-${digestOfText(commandId).slice(7, 15)}.jws`
+  // Command ids of statements are other people's words, so they make no file names; one command may fence many workspaces at once.
+  const hash = digestOfText(canonicalize([commandId, workspace])).slice(7, 23)
+  const name = `${String(atMs).padStart(15, '0')}-${kind}-${hash}.jws`
   NODE_FILES.makeDirectory(folder)
   replaceFile(NODE_FILES, join(folder, name), utf8(token))
   const old = [...NODE_FILES.list(folder)].sort().slice(0, -KEPT)

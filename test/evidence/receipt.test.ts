@@ -17,7 +17,7 @@ import { base64url, utf8 } from '../../src/base/bytes.js'
 import { digestOfText } from '../../src/base/digest.js'
 import { Fault } from '../../src/base/fault.js'
 import { generateKey, signerOf } from '../../src/bundle/key-file.js'
-import { ALPHA, makeNode, memoryAs, NOW, offer, type TestNode } from '../unit/agent/fixture.js'
+import { ALPHA, BETA, makeNode, memoryAs, NOW, offer, type TestNode } from '../unit/agent/fixture.js'
 
 const random = (length: number): Uint8Array => randomBytes(length)
 const signed = (node: TestNode): AgentNode & Pick<TestNode, 'facts'> => ({
@@ -73,7 +73,7 @@ describe('a receipt', () => {
     const folder = join(node.store.directory, 'receipts')
     const names = readdirSync(folder).sort()
     expect(names).toHaveLength(2)
-    for (const name of names) expect(name).toMatch(/^\d{15}-quarantine-(set|lift)-[0-9a-f]{8}\.jws$/)
+    for (const name of names) expect(name).toMatch(/^\d{15}-quarantine-(set|lift)-[0-9a-f]{16}\.jws$/)
     const kept = names.map((name) => readFileSync(join(folder, name), 'utf8'))
     expect(new Set(kept)).toEqual(new Set([set.receipt, lifted.receipt]))
     expect(await verifyReceipt(lifted.receipt ?? '', keysOf(node))).toMatchObject({
@@ -81,6 +81,13 @@ describe('a receipt', () => {
       quietFromMs: null,
       unknown: { flowsCut: 'a lift cuts nothing', lastByteAtMs: 'a lift cuts nothing' },
     })
+  })
+
+  it('is one of each workspace that one command fences in one millisecond', async () => {
+    const node = signed(makeNode())
+    await apply(node, await offer({ workspaces: [ALPHA, BETA] }))
+    for (const workspace of [ALPHA, BETA]) await quarantine(node, { ...command('quarantine-set'), workspace })
+    expect(readdirSync(join(node.store.directory, 'receipts'))).toHaveLength(2)
   })
 
   it('says how many flows were cut and when the last of their packets passed, as far as its backends know', async () => {
