@@ -1,8 +1,9 @@
 // What programs of the workspaces did, as the backends report it, judged against the plan that is live: a fact for each suspicion, the
 // reaction that its clause asks for (fence first, then end what runs, where this node can), and a finding with what became of it.
 //
-// It takes no lock; a quarantine goes through the agent's own lane. A reaction that fails is told as failed, and carried out by the
-// next record that asks for it. Records wait for the reaction to those before them, so a position that is kept never hides one.
+// It takes no lock; a quarantine goes through the agent's own lane. A reaction that fails is told as failed and keeps none of the others
+// from being carried out; it is owed, and tried again for a while, because a record out of a ring buffer does not come again. Records
+// wait for the reaction to those before them, so a position that is kept never hides one.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Fact, FactOf } from '../audit/fact.js'
@@ -16,7 +17,9 @@ import type { Reaction } from '../policy/model.js'
 import { judgeActivity, SUSPICIONS, type Suspicion, type SuspicionText } from '../process/judge.js'
 import { policyContext, workspaceContext } from './context.js'
 import type { AgentNode } from './node.js'
+import { Owed } from './owed.js'
 import type { Activation } from './record.js'
+import type { Store } from './store.js'
 import type { OpenBackend } from './transaction.js'
 
 export interface ProcessEffects {
@@ -34,6 +37,22 @@ const COOLDOWN_MS = 900_000
 const SHOWN = 512
 
 type Kind = Suspicion['kind']
+
+interface Debt {
+  readonly backend: string
+  readonly workspace: string
+  readonly suspicion: Suspicion
+  /** What was told of it as failed. */
+  readonly found: readonly Found<Kind>[]
+}
+/** Of each node, by its store: debts outlive one round of watching, which ends with every generation and every failure. */
+const DEBTS = new WeakMap<Store, Owed<Debt>>()
+
+function owedOf({ store }: AgentNode): Owed<Debt> {
+  const owed = DEBTS.get(store) ?? new Owed<Debt>()
+  DEBTS.set(store, owed)
+  return owed
+}
 
 /** Runs until `signal` is aborted or the generation on record changes. Throws what a backend throws when it cannot report. */
 export async function watchProcesses(node: AgentNode, effects: ProcessEffects, signal: AbortSignal): Promise<void> {
@@ -66,6 +85,7 @@ class Judge {
   /** Why nothing more is delivered. */
   failure: unknown
   private readonly causes: Causes<Kind>
+  private readonly owed: Owed<Debt>
   /** What each open cause asks for. */
   private readonly asked = new Map<string, Suspicion>()
 
@@ -76,6 +96,7 @@ class Judge {
     private readonly effects: ProcessEffects,
   ) {
     this.causes = new Causes(node.config.node, COOLDOWN_MS)
+    this.owed = owedOf(node)
   }
 
   listen(): Promise<() => Promise<void>> {
@@ -88,16 +109,34 @@ class Judge {
 
   async due(): Promise<void> {
     for (const found of this.causes.due(this.node.nowMs())) await this.tellFinding(found, 'observed', [])
+    for (const { key, what } of this.owed.due(this.node.nowMs()))
+      if (what.backend === this.name) await this.again(key, what)
+  }
+
+  private get name(): string {
+    return this.open.backend.name
+  }
+
+  private async again(key: string, debt: Debt): Promise<void> {
+    const { workspace, suspicion, found } = debt
+    const { outcome, commandIds, failure } = await this.carryOut(workspace, suspicion)
+    const nowMs = this.node.nowMs()
+    if (failure !== undefined) return this.owed.add(key, debt, nowMs)
+    this.owed.done(key)
+    this.asked.set(`${workspace} ${suspicion.kind}`, suspicion)
+    for (const one of found) await this.tellFinding({ ...one, news: 'updated', atMs: nowMs }, outcome, commandIds)
   }
 
   private async take({ activities, lost }: ActivityBatch): Promise<void> {
     const facts = new Map<string, FactOf<'process-suspected'>>()
     const suspicions = new Map<string, Suspicion>()
     for (const { workspace, record, boundBy } of activities) {
-      const suspicion = judgeActivity(this.sliceOf(workspace), record)
-      if (!suspicion) continue
+      const judged = judgeActivity(this.sliceOf(workspace), record)
+      if (!judged) continue
+      // Whose record it is, only the guest says: enough to tell, and not to cut off whom it names.
+      const suspicion: Suspicion = boundBy === 'interfaces' ? { ...judged, reaction: 'observe' } : judged
       const { process, connection } = record
-      const key = JSON.stringify([workspace, suspicion.kind, process?.path, record.refused !== undefined])
+      const key = JSON.stringify([workspace, suspicion.kind, process?.path, record.refused !== undefined, boundBy])
       const same = facts.get(key)
       suspicions.set(key, suspicion)
       const peer = connection?.peer
@@ -131,7 +170,11 @@ class Judge {
     }
     if (lost > 0) await this.tell([{ kind: 'audit-lost', atMs: this.node.nowMs(), cause: 'unreported', lost }])
     await this.tell([...facts.values()])
-    for (const [key, suspicion] of suspicions) await this.react(suspicion, facts.get(key))
+    const failures: unknown[] = []
+    for (const [key, suspicion] of suspicions)
+      await this.react(suspicion, facts.get(key)).catch((error: unknown) => failures.push(error))
+    // All were told first; then whoever keeps this part running hears of it, and a sensor that can delivers the records again.
+    if (failures.length > 0) throw failures[0]
   }
 
   private sliceOf(workspace: string) {
@@ -145,8 +188,11 @@ class Judge {
     const found = this.causes.take(this.signOf(suspicion, fact))
     this.asked.set(`${workspace} ${suspicion.kind}`, suspicion)
     const { outcome, commandIds, failure } = await this.carryOut(workspace, suspicion)
+    const key = `${this.name} ${workspace} ${suspicion.kind}`
+    if (failure !== undefined)
+      this.owed.add(key, { backend: this.name, workspace, suspicion, found }, this.node.nowMs())
+    else if (suspicion.reaction !== 'observe') this.owed.done(key)
     for (const one of found) await this.tellFinding(one, outcome, commandIds)
-    // Told first; then whoever keeps this part running hears of it, and the record is delivered again.
     if (failure !== undefined) throw failure
   }
 
