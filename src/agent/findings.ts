@@ -1,6 +1,7 @@
 // Findings on a node: what the agent tells the trail goes past the detectors, questions for names and lifecycle calls as well.
 // What they find is reacted to first, by the commands that everybody uses, and told then, with what became of the reaction. Nothing
-// here ever lets a workspace out. A reaction that fails is told so and tried again until it is done.
+// here ever lets a workspace out. A reaction that fails is told so and tried again until it is done, or until an operator lets the
+// workspace out; once the fence stands, only the end of what runs there is still owed, and asked for ever less often.
 
 import type { Fact, FactOf } from '../audit/fact.js'
 import { Fault } from '../base/fault.js'
@@ -35,7 +36,18 @@ interface Reacted {
   readonly commandIds: readonly string[]
 }
 
+/** A reaction under way, or owed. */
+interface Debt {
+  readonly found: Found<FindingKind>
+  readonly workspace: string
+  fenced: boolean
+  underWay: boolean
+  dueAtMs: number
+  waitMs: number
+}
+
 const TICK_MS = 1_000
+const LONGEST_WAIT_MS = 60_000
 /** A finding is told after its reaction, and not much later, whatever holds that up. */
 const PATIENCE_MS = 5_000
 /** Longer than any window. */
@@ -45,7 +57,7 @@ export class Findings {
   private readonly detection: Detection
   private readonly reactions: Readonly<Record<FindingKind, Reaction>>
   private readonly under = new Set<Promise<void>>()
-  private readonly owed = new Map<string, Found<FindingKind>>()
+  private readonly owed = new Map<string, Debt>()
   /** Where the trail was, second by second. */
   private readonly marks: { atMs: number; sequence: number }[] = []
   private timer: NodeJS.Timeout | undefined
@@ -81,6 +93,8 @@ export class Findings {
   }
 
   seen(sight: Sight): void {
+    if (sight.kind === 'quarantine-lifted')
+      for (const [key, { workspace }] of this.owed) if (workspace === sight.workspace.workspace) this.owed.delete(key)
     this.handle(this.detection.see(sight))
   }
 
@@ -91,11 +105,9 @@ export class Findings {
   /** What time asks for. */
   look(): void {
     this.mark()
-    this.handle(this.detection.due(this.host.nowMs()))
-    for (const [workspace, found] of this.owed) {
-      this.owed.delete(workspace)
-      this.begin(this.reactTo(found, [workspace]))
-    }
+    const nowMs = this.host.nowMs()
+    this.handle(this.detection.due(nowMs))
+    for (const debt of this.owed.values()) if (!debt.underWay && nowMs >= debt.dueAtMs) this.begin(this.pay(debt, []))
   }
 
   private handle(found: readonly Found<FindingKind>[]): void {
@@ -152,18 +164,39 @@ export class Findings {
   private async reactTo(found: Found<FindingKind>, workspaces: readonly string[]): Promise<Reacted> {
     const commandIds: string[] = []
     let outcome: Outcome = 'done'
-    for (const workspace of workspaces)
-      try {
-        commandIds.push(await this.host.fence(workspace, `finding ${found.uid}: ${found.finding}`))
-        if (this.reactions[found.finding] !== 'kill') continue
-        if ((await this.host.end(workspace)) === 'elsewhere' && outcome === 'done') outcome = 'fenced'
-      } catch (error) {
-        outcome = 'failed'
-        this.host.failed(error)
-        // One that nobody can ever carry out is not tried again.
-        if (!(error instanceof Fault && error.reaction === 'reject')) this.owed.set(workspace, found)
-      }
+    for (const workspace of workspaces) {
+      const debt: Debt = { found, workspace, fenced: false, underWay: false, dueAtMs: 0, waitMs: TICK_MS }
+      this.owed.set(keyOf(debt), debt)
+      const became = await this.pay(debt, commandIds)
+      if (became === 'failed' || outcome === 'done') outcome = became
+    }
     return { outcome, commandIds }
+  }
+
+  private async pay(debt: Debt, commandIds: string[]): Promise<Outcome> {
+    const { found, workspace } = debt
+    const key = keyOf(debt)
+    // Not after the workspace was let out meanwhile.
+    const isOwed = () => this.owed.get(key) === debt
+    debt.underWay = true
+    try {
+      if (!debt.fenced) commandIds.push(await this.host.fence(workspace, `finding ${found.uid}: ${found.finding}`))
+      debt.fenced = true
+      const ends = this.reactions[found.finding] === 'kill' && isOwed()
+      const outcome = ends && (await this.host.end(workspace)) === 'elsewhere' ? 'fenced' : 'done'
+      if (isOwed()) this.owed.delete(key)
+      return outcome
+    } catch (error) {
+      this.host.failed(error)
+      // One that nobody can ever carry out is not tried again.
+      if (error instanceof Fault && error.reaction === 'reject' && isOwed()) this.owed.delete(key)
+      if (debt.fenced) {
+        debt.dueAtMs = this.host.nowMs() + debt.waitMs
+        debt.waitMs = Math.min(2 * debt.waitMs, LONGEST_WAIT_MS)
+      }
+      debt.underWay = false
+      return 'failed'
+    }
   }
 
   /** Only workspaces of the plan: names that a caller made up are nobody's to fence. */
@@ -191,3 +224,5 @@ export class Findings {
     return this.marks.findLast((mark) => mark.atMs <= atMs)?.sequence ?? this.marks[0]?.sequence ?? 0
   }
 }
+
+const keyOf = ({ found, workspace }: Pick<Debt, 'found' | 'workspace'>): string => `${found.uid} ${workspace}`

@@ -13,10 +13,12 @@ const LOOKS = 100
 const LOOK_MS = 20
 
 /** `ended`: read back that nothing runs there. `elsewhere`: not this node's to end. Throws AGENT_KILL. */
-export async function endWorkspace(slot: Slot): Promise<'ended' | 'elsewhere'> {
+export async function endWorkspace(slot: Slot, roots: readonly string[] = ROOTS): Promise<'ended' | 'elsewhere'> {
   if (slot.kind !== 'cgroup') return 'elsewhere'
-  const root = ROOTS.find((at) => existsSync(join(at, 'cgroup.controllers')))
-  const group = join(root ?? '/sys/fs/cgroup', slot.interface)
+  const root = roots.find((at) => existsSync(join(at, 'cgroup.controllers')))
+  // Nobody can say that nothing runs there who does not see the hierarchy.
+  if (root === undefined) throw agentFault('AGENT_KILL', { group: slot.interface })
+  const group = join(root, slot.interface)
   try {
     if (!existsSync(group)) return 'ended'
     writeFileSync(join(group, 'cgroup.kill'), '1')

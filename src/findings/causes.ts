@@ -91,6 +91,12 @@ export class Causes<Kind extends string> {
     return told
   }
 
+  /** Ends every cause about the workspace untold: its next sign beyond a limit is a finding of its own. */
+  forget(workspace: string): void {
+    for (const [key, { found }] of this.open)
+      if (found.subject.workspace?.workspace === workspace) this.open.delete(key)
+  }
+
   list(): readonly OpenCause<Kind>[] {
     return [...this.open.values()].map(({ found: { finding, uid, firstAtMs }, cause, count, lastAtMs }) => ({
       ...{ finding, uid, cause, firstAtMs, lastAtMs, count },

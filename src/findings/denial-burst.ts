@@ -23,8 +23,8 @@ const SCANNING: Technique = {
 }
 
 interface Known {
-  readonly recent: SlidingCount
-  readonly destinations: Recent
+  recent: SlidingCount
+  destinations: Recent
   window: number
   inWindow: number
   usual: number
@@ -32,9 +32,12 @@ interface Known {
 
 export function denialBurst(terms: FindingTerms['denialBurst']): Detector<'denial-burst'> {
   const { windowMs, packets, destinations, factor } = terms
-  const workspaces = new Kept<Known>(MOST_SUBJECTS, () => ({
+  const nothing = () => ({
     recent: new SlidingCount(windowMs),
     destinations: new Recent(windowMs, 4 * destinations),
+  })
+  const workspaces = new Kept<Known>(MOST_SUBJECTS, () => ({
+    ...nothing(),
     window: 0,
     inWindow: 0,
     usual: 0,
@@ -79,6 +82,9 @@ export function denialBurst(terms: FindingTerms['denialBurst']): Detector<'denia
       return [
         { ...sign, beyond: { say, firstAtMs, count: recent, evidence, ...(swept ? { technique: SCANNING } : {}) } },
       ]
+    },
+    forget: (workspace) => {
+      Object.assign(workspaces.get(workspace), nothing())
     },
   }
 }

@@ -29,6 +29,8 @@ export class Detection {
   }
 
   see(sight: Sight): readonly Found<FindingKind>[] {
+    // Somebody has looked at what was before, and let the workspace out all the same.
+    if (sight.kind === 'quarantine-lifted') this.forget(sight.workspace.workspace)
     return this.detectors.flatMap((detector) => this.take(detector.see(sight)))
   }
 
@@ -39,6 +41,11 @@ export class Detection {
 
   due(nowMs: number): readonly Found<FindingKind>[] {
     return this.causes.due(nowMs)
+  }
+
+  private forget(workspace: string): void {
+    for (const detector of this.detectors) detector.forget?.(workspace)
+    this.causes.forget(workspace)
   }
 
   open(): readonly OpenCause<FindingKind>[] {

@@ -60,6 +60,9 @@ export function dnsEntropy(terms: FindingTerms['dnsEntropy']): Detector<'dns-ent
         ...madeUp(sight, known, terms),
       ]
     },
+    forget: (workspace) => {
+      workspaces.forget(workspace)
+    },
   }
 }
 

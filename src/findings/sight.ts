@@ -63,4 +63,6 @@ export interface Sign<Kind extends string = string> {
 /** Remembers what it must, within bounds; the same sights in the same order give the same signs. */
 export interface Detector<Kind extends string> {
   see(sight: Sight): readonly Sign<Kind>[]
+  /** What the workspace did until now counts for nothing any more; what is usual for it does. Absent: nothing is counted by workspace. */
+  forget?(workspace: string): void
 }

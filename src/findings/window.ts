@@ -107,6 +107,10 @@ export class Kept<T> {
     return value
   }
 
+  forget(key: string): void {
+    this.values.delete(key)
+  }
+
   get size(): number {
     return this.values.size
   }

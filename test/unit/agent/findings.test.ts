@@ -22,7 +22,7 @@ let done: string[]
 let told: FactOf<'finding'>[]
 let failures: unknown[]
 let refuse: (workspace: string) => Error | undefined
-let ends: 'ended' | 'elsewhere'
+let ends: 'ended' | 'elsewhere' | Error
 let planned: () => readonly string[]
 
 beforeEach(() => {
@@ -64,7 +64,7 @@ const make = (terms: FindingTerms): Findings =>
       },
       end: (workspace) => {
         done.push(`end ${workspace}`)
-        return Promise.resolve(ends)
+        return ends instanceof Error ? Promise.reject(ends) : Promise.resolve(ends)
       },
       failed: (error) => failures.push(error),
     },
@@ -133,6 +133,77 @@ describe('findings of a node', () => {
     findings.look()
     await findings.close()
     expect(done).toEqual([`fence ${ID}`, 'tell finding', `fence ${ID}`, `fence ${ID}`])
+  })
+
+  it('an end that fails is owed alone, ever less often, and the fence is not set again', async () => {
+    const findings = make(react('kill'))
+    ends = agentFault('AGENT_KILL', { group: 'x' })
+    findings.telling([burst()])
+    await findings.close()
+    expect(told[0]).toMatchObject({ outcome: 'failed', commandIds: ['cmd-1'] })
+    done = []
+    for (let s = 1; s <= 20; s++) {
+      clock += 1_000
+      findings.look()
+      await findings.close()
+    }
+    // After 1, 2, 4 and 8 seconds.
+    expect(done).toEqual(Array<string>(4).fill(`end ${ID}`))
+    ends = 'ended'
+    clock += 60_000
+    findings.look()
+    await findings.close()
+    findings.look()
+    await findings.close()
+    expect(done).toEqual(Array<string>(5).fill(`end ${ID}`))
+  })
+
+  it('what is owed is owed for each finding, and for none of a workspace that was let out', async () => {
+    const findings = make(react('quarantine'))
+    refuse = () => agentFault('AGENT_BACKEND_LOST', { backend: 'nftables' })
+    findings.telling([burst(), rolledBack(clock)])
+    await findings.close()
+    done = []
+    findings.look()
+    await findings.close()
+    expect(done.sort()).toEqual([`fence ${ID}`, `fence ${ID}`, `fence ${OTHER}`])
+    findings.telling([FACTS['quarantine-lifted']])
+    done = []
+    findings.look()
+    await findings.close()
+    expect(done).toEqual([`fence ${OTHER}`])
+  })
+
+  it('an end that is under way when the workspace is let out is not asked for again', async () => {
+    const findings = make(react('kill'))
+    ends = agentFault('AGENT_KILL', { group: 'x' })
+    findings.telling([burst()])
+    await Promise.resolve()
+    findings.telling([FACTS['quarantine-lifted']])
+    await findings.close()
+    done = []
+    clock += 60_000
+    findings.look()
+    await findings.close()
+    expect(done).toEqual([])
+  })
+
+  it('who was let out is not fenced again for what was before, and at once for what is new', async () => {
+    const findings = make(react('quarantine'))
+    findings.telling([burst(), burst()])
+    findings.telling([FACTS['quarantine-lifted'], burst({ count: 100 })])
+    await findings.close()
+    clock = NOW + FINDING_TERMS.cooldownMs
+    findings.look()
+    await findings.close()
+    expect(told.map(({ news }) => news)).toEqual(['created'])
+    findings.telling([burst()])
+    findings.telling([FACTS['quarantine-lifted']])
+    clock += 1_000
+    findings.telling([burst({ count: 5_000 })])
+    await findings.close()
+    expect(told.map(({ news }) => news)).toEqual(['created', 'created', 'created'])
+    expect(done.filter((what) => what.startsWith('fence'))).toHaveLength(3)
   })
 
   it('one that nobody can ever carry out is not tried again', async () => {
@@ -208,7 +279,12 @@ describe('ending what runs in a workspace', () => {
   it.each(['veth', 'tap', 'representor', 'bridge-port'] as const)('a %s is not for this node to end', async (kind) => {
     expect(await endWorkspace({ ...slot, kind, interface: 'ws0' })).toBe('elsewhere')
   })
-  it('nothing is left to end where there is no cgroup', async () => {
+  it('nobody can say that nothing runs where no hierarchy is to be seen', async () => {
+    const ended = endWorkspace({ ...slot, kind: 'cgroup', interface: 'x' }, ['/nonexistent'])
+    await expect(ended).rejects.toMatchObject({ code: 'AGENT_KILL' })
+  })
+  it('nothing is left to end where there is no cgroup', async (context) => {
+    if (root === undefined) return context.skip('needs a unified cgroup hierarchy')
     expect(await endWorkspace({ ...slot, kind: 'cgroup', interface: `${group}-none` })).toBe('ended')
   })
   it('every process of a cgroup, at once', async (context) => {
