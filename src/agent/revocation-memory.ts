@@ -22,6 +22,8 @@ export const EVENT_FORMAT = 'sluice-security-event/1'
 export const STREAMS_FORMAT = 'sluice-streams/1'
 /** Done events; the oldest go first. */
 export const DONE_KEPT = 10_000
+/** Events that are to be done: they are read again every second. What does not fit is not acknowledged, so its transmitter has it. */
+export const INBOX_KEPT = 1_000
 
 const INBOX = 'inbox'
 const DONE = 'done'
@@ -32,6 +34,8 @@ export class RevocationMemory implements EventMemory {
   private readonly directory: string
   /** Keys of what was done, by the name of their file. */
   private readonly done = new Map<string, string>()
+  /** Likewise of what is to be done. One event may come again with another issue time, and is one file all the same. */
+  private readonly inbox = new Map<string, string>()
   private streams: ReadonlyMap<string, StreamRecord>
 
   /** Throws AGENT_STORE_DAMAGED, AGENT_STORE_FORMAT, AGENT_STORE_WRITE. */
@@ -50,6 +54,12 @@ export class RevocationMemory implements EventMemory {
       const [, , key] = NAME.exec(name) ?? []
       if (key !== undefined) this.done.set(key, name)
     }
+    for (const name of [...files.list(join(this.directory, INBOX))].sort()) {
+      const [, , key] = NAME.exec(name) ?? []
+      if (key === undefined) continue
+      if (this.done.has(key) || this.inbox.has(key)) this.drop(INBOX, name)
+      else this.inbox.set(key, name)
+    }
     this.streams = readStreams(stateDirectory, files)
   }
 
@@ -58,10 +68,13 @@ export class RevocationMemory implements EventMemory {
   }
 
   pend(key: string, event: SecurityEvent): void {
-    const path = join(this.directory, INBOX, nameOf(key, event))
+    const name = this.inbox.get(key) ?? nameOf(key, event)
+    const path = join(this.directory, INBOX, name)
     this.write(path, () => {
+      if (!this.inbox.has(key) && this.inbox.size >= INBOX_KEPT) throw new RangeError('too many events wait to be done')
       replaceFile(this.files, path, utf8(seal(EVENT_FORMAT, bodyOf(event))))
     })
+    this.inbox.set(key, name)
   }
 
   /** A file that cannot be read back was never acknowledged: its transmitter still has it. */
@@ -76,10 +89,12 @@ export class RevocationMemory implements EventMemory {
 
   settle(key: string, event: SecurityEvent): void {
     const name = nameOf(key, event)
+    const kept = this.inbox.get(key) ?? name
     this.write(name, () => {
-      this.files.rename(join(this.directory, INBOX, name), join(this.directory, DONE, name))
+      this.files.rename(join(this.directory, INBOX, kept), join(this.directory, DONE, name))
       for (const folder of [DONE, INBOX]) this.files.syncDirectory(join(this.directory, folder))
     })
+    this.inbox.delete(key)
     this.done.set(key, name)
     this.forget()
   }
@@ -122,11 +137,15 @@ export class RevocationMemory implements EventMemory {
       const [, at] = NAME.exec(name) ?? []
       if (this.done.size <= this.most && Number(at) >= oldest) return
       this.done.delete(key)
-      try {
-        this.files.remove(join(this.directory, DONE, name))
-      } catch {
-        // It is in nobody's way, and goes after the next start.
-      }
+      this.drop(DONE, name)
+    }
+  }
+
+  private drop(folder: string, name: string): void {
+    try {
+      this.files.remove(join(this.directory, folder, name))
+    } catch {
+      // It is in nobody's way, and goes after the next start.
     }
   }
 

@@ -110,6 +110,7 @@ export class RevocationService {
       mapped: () => this.mapped(),
       fence: (workspace, event, key) =>
         host.quarantine(workspace, `stream:${event.stream}`, reasonOf(event), `set-${key}`),
+      fencedBy: (key) => fencedBy(host.store, `set-${key}`),
       revoke: (deeds) => {
         this.revoked.add(deeds)
       },
@@ -346,6 +347,16 @@ export const termsOf = (stream: StreamConfig): StreamTerms => {
 /** Stands in the quarantine, its events and its receipt: which event it was, and when it was received. */
 const reasonOf = ({ name, type, issuer, jti, receivedAtMs }: SecurityEvent): string =>
   `${name ?? type} by ${issuer}, jti ${jti}, received ${new Date(receivedAtMs).toISOString()}`
+
+/** Whom that command has fenced, as the record says. */
+function fencedBy(store: Store, command: string): readonly WorkspaceId[] {
+  try {
+    return store.quarantines().flatMap(({ workspace, commandId }) => (commandId === command ? [workspace] : []))
+  } catch {
+    // Fencing somebody twice is the lesser evil.
+    return []
+  }
+}
 
 function liveOf(store: Store): Activation | null {
   try {

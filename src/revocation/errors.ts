@@ -20,6 +20,12 @@ export const REVOCATION_FAULTS = {
     say: (d: { stream: string; why: string }) => `the stream ${d.stream} cannot be asked: ${d.why}`,
     remedy: 'Look at the transmitter. It is asked again by itself; until it answers its stream counts as silent.',
   },
+  REVOCATION_UNMAPPED: {
+    reaction: 'retry',
+    say: () => 'an event is kept and not done: this node holds no inventory that says whose its workspaces are',
+    remedy:
+      'Apply a bundle with its inventory. What is kept is done then by itself; until then it is not acknowledged.',
+  },
 } as const satisfies FaultTable
 
 export const revocationFault = faultsOf(REVOCATION_FAULTS)

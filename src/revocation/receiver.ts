@@ -10,6 +10,7 @@ import { Fault } from '../base/fault.js'
 import type { JwsKey } from '../bundle/jwk.js'
 import type { WorkspaceId } from '../plan/model.js'
 import { readSubject } from '../plan/subject.js'
+import { revocationFault } from './errors.js'
 import { meaningOf, type StreamWord } from './events.js'
 import { isOfStream, judge } from './match.js'
 import type { Deeds, Mapped, Outcome, Refusal, SecurityEvent, StreamTerms } from './model.js'
@@ -39,6 +40,8 @@ export interface ReceiverHost {
   readonly mapped: () => readonly Mapped[] | undefined
   /** Resolves when the durable fence was read back; `key` identifies the command. */
   readonly fence: (workspace: WorkspaceId, event: SecurityEvent, key: string) => Promise<void>
+  /** Whom this command fenced, and nobody has let out: for an event that an earlier run began. Never throws. */
+  readonly fencedBy: (key: string) => readonly WorkspaceId[]
   /** On return it is on stable storage. */
   readonly revoke: (deeds: Pick<Deeds, 'agents' | 'delegations'>) => void
   /** Was this word sent to the transmitter for it to say again? */
@@ -73,6 +76,20 @@ export type Reply =
 
 /** Fences that are asked for at once: a whole tenant must not fill the queue of other quarantines. */
 const ABREAST = 16
+/** An event that could not be done is tried again after a second, then after twice as long each time, and never later than this. */
+const LONGEST_WAIT_MS = 10_000
+/** Events whose progress is remembered; the oldest go first, and are begun from the start. */
+const PROGRESS_KEPT = 4_096
+
+/** How far an event has come that could not be done at once. */
+interface Progress {
+  /** They are not fenced by it again, whatever becomes of the others: an operator may have let them out meanwhile. */
+  readonly fenced: Set<WorkspaceId>
+  failures: number
+  failedAtMs: number
+  /** It waits for an inventory, and the host was told. */
+  isWaiting: boolean
+}
 
 /**
  * Names the event in the memory, in commands and in receipts. What it says is part of it: a transmitter that gives one `jti` to two
@@ -84,6 +101,7 @@ export const keyOf = ({ issuer, jti, type, subId, payload }: SecurityEvent): str
 export class Receiver {
   /** One event may come twice at once; the second waits for the first. */
   private readonly running = new Map<string, Promise<Reply>>()
+  private readonly progress = new Map<string, Progress>()
 
   constructor(private readonly host: ReceiverHost) {}
 
@@ -105,8 +123,12 @@ export class Receiver {
     let left = 0
     for (const { key, event } of this.host.memory.pending()) {
       const stream = streams.find(({ name }) => name === event.stream)
+      if (this.rests(key)) {
+        left++
+        continue
+      }
       // A stream that is no longer configured was trusted when the event came: what it took away stays taken.
-      const reply = this.running.has(key) ? undefined : await this.once(key, stream ?? lastTerms(event), event)
+      const reply = this.running.has(key) ? undefined : await this.once(key, stream ?? lastTerms(event), event, true)
       if (reply === undefined || reply.kind === 'unavailable') left++
     }
     return left
@@ -116,10 +138,11 @@ export class Receiver {
     return this.once(keyOf(event), stream, event)
   }
 
-  private once(key: string, stream: StreamTerms, event: SecurityEvent): Promise<Reply> {
+  /** `isKept`: it comes from the memory. */
+  private once(key: string, stream: StreamTerms, event: SecurityEvent, isKept = false): Promise<Reply> {
     const before = this.running.get(key)
     if (before) return before
-    const reply = this.act(key, stream, event)
+    const reply = this.act(key, stream, event, isKept)
       .catch((error: unknown) => this.fail(stream.name, error))
       .finally(() => {
         this.running.delete(key)
@@ -128,7 +151,7 @@ export class Receiver {
     return reply
   }
 
-  private async act(key: string, stream: StreamTerms, event: SecurityEvent): Promise<Reply> {
+  private async act(key: string, stream: StreamTerms, event: SecurityEvent, isKept: boolean): Promise<Reply> {
     const { host } = this
     const { memory } = host
     const { jti } = event
@@ -136,33 +159,67 @@ export class Receiver {
     const subject = readSubject(event.subId)
     if (typeof subject === 'string') throw new TypeError(`a SET was taken whose subject is wrong: ${subject}`)
     if (isOfStream(event.type)) return this.actOnStream(stream, event)
-    const mapped = host.mapped()
-    // Acknowledged now it would be lost for a workspace that is not here yet.
-    if (!mapped) return { kind: 'unavailable' }
-    const { outcome, deeds } = judge(event, subject, mapped, stream)
     // A disk that refuses must not keep a workspace open: the fence comes all the same, and the acknowledgement does not.
-    const kept = attempt(() => {
-      memory.pend(key, event)
-    })
+    const unkept = isKept ? undefined : attempt(() => memory.pend(key, event))
+    const mapped = host.mapped()
+    const { outcome, deeds } = judge(event, subject, mapped ?? [], stream)
     await this.carry(key, event, deeds)
+    if (unkept !== undefined) throw unkept
+    // Acknowledged now it would be lost for a workspace that is not here yet.
+    if (!mapped && (outcome === 'unmapped' || deeds.agents.length > 0)) return this.wait(key, stream)
     const elapsedMs = Math.max(0, host.nowMs() - event.receivedAtMs)
-    if (kept !== undefined) throw kept
     memory.heard(stream.name, event.iatMs)
     memory.settle(key, event)
+    this.progress.delete(key)
     host.tell({ kind: 'taken', event, outcome, deeds, elapsedMs })
     return { kind: 'taken', jti, again: false }
   }
 
-  /** Every workspace is tried, whatever becomes of the others. */
+  /** Every workspace is tried that this event has not fenced yet, whatever becomes of the others. */
   private async carry(key: string, event: SecurityEvent, deeds: Deeds): Promise<void> {
-    const failures: unknown[] = []
+    const { host } = this
     const { fence, agents, delegations } = deeds
-    for (let at = 0; at < fence.length; at += ABREAST) {
-      const some = fence.slice(at, at + ABREAST).map((workspace) => this.host.fence(workspace, event, key))
+    const progress = this.progressOf(key)
+    const failures: unknown[] = []
+    const open = fence.filter((workspace) => !progress.fenced.has(workspace))
+    for (let at = 0; at < open.length; at += ABREAST) {
+      const some = open.slice(at, at + ABREAST).map(async (workspace) => {
+        await host.fence(workspace, event, key)
+        progress.fenced.add(workspace)
+      })
       for (const one of await Promise.allSettled(some)) if (one.status === 'rejected') failures.push(one.reason)
     }
-    if (agents.length > 0 || delegations.length > 0) this.host.revoke(deeds)
-    if (failures.length > 0) throw failures[0]
+    if (agents.length > 0 || delegations.length > 0) host.revoke(deeds)
+    if (failures.length === 0) return
+    progress.failures++
+    progress.failedAtMs = host.nowMs()
+    throw failures[0]
+  }
+
+  private progressOf(key: string): Progress {
+    const known = this.progress.get(key)
+    if (known) return known
+    const made = { fenced: new Set(this.host.fencedBy(key)), failures: 0, failedAtMs: 0, isWaiting: false }
+    if (this.progress.size >= PROGRESS_KEPT)
+      for (const oldest of [...this.progress.keys()].slice(0, 64)) this.progress.delete(oldest)
+    this.progress.set(key, made)
+    return made
+  }
+
+  /** It failed a moment ago. A clock that was set back ends the pause. */
+  private rests(key: string): boolean {
+    const { failures = 0, failedAtMs = 0 } = this.progress.get(key) ?? {}
+    if (failures === 0) return false
+    const passedMs = this.host.nowMs() - failedAtMs
+    return passedMs >= 0 && passedMs < Math.min(LONGEST_WAIT_MS, 1_000 * 2 ** Math.min(failures - 1, 16))
+  }
+
+  private wait(key: string, stream: StreamTerms): Reply {
+    const progress = this.progressOf(key)
+    // It is looked at every second, and is one trouble all the same.
+    if (progress.isWaiting) return { kind: 'unavailable' }
+    progress.isWaiting = true
+    return this.fail(stream.name, revocationFault('REVOCATION_UNMAPPED', undefined))
   }
 
   /** SSF 1.0 section 8.1.4: a state comes back only if it was sent; one without it may come at any time. */
