@@ -25,7 +25,7 @@ const FIRST = 1
 export const STORE_FORMAT = FIRST + STEPS.length
 
 /**
- * What is converted. Beside it, with formats of their own that every release since reads: what backends and sinks keep, the
+ * What is converted; a folder below a folder stands for itself. Beside it, with formats of their own that every release since reads: what backends and sinks keep, the
  * journal and its mark, receipts, the agent's key, the floor.
  */
 export const STORE_FILES = [
@@ -37,7 +37,14 @@ export const STORE_FILES = [
   'registrations.json',
   'names.json',
 ] as const
-export const STORE_FOLDERS = ['plans', 'policies', 'revocation'] as const
+export const STORE_FOLDERS = [
+  'plans',
+  'policies',
+  'inventories',
+  'revocation',
+  'revocation/inbox',
+  'revocation/done',
+] as const
 
 export interface Standing {
   readonly format: number

@@ -46,7 +46,7 @@ import { decideHere } from './decisions.js'
 export const APPLY_LOCK = 'apply.lock'
 const EVENTS_LOCK = 'events.lock'
 /** Everything that a state directory of ours holds. */
-const STATE_NAMES = [
+export const STATE_NAMES = [
   STORE,
   COPIES,
   'state.json',

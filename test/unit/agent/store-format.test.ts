@@ -1,14 +1,19 @@
 // The format of a store: what this release brings forward, what it refuses, the way back, and a crash at every file operation
 // on the way. The next release is this one with one more step, which writes the state in a form that this one cannot read.
 
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { NODE_FILES, type StateFiles } from '../../../src/agent/files.js'
+import { FLOOR } from '../../../src/agent/floor.js'
+import { RECEIPTS } from '../../../src/agent/receipt.js'
 import { STATE_FORMAT, seal, unseal } from '../../../src/agent/record.js'
+import { RevocationMemory } from '../../../src/agent/revocation-memory.js'
+import { SINKS_DIRECTORY } from '../../../src/agent/sinks.js'
 import { Store } from '../../../src/agent/store.js'
 import {
   admitStore,
+  COPIES,
   migrateStore,
   STORE,
   STORE_FILES,
@@ -17,8 +22,10 @@ import {
   storeStanding,
 } from '../../../src/agent/store-format.js'
 import { STEPS, type Step } from '../../../src/agent/store-steps.js'
+import { TRAIL_STATE } from '../../../src/agent/trail.js'
 import { utf8 } from '../../../src/base/bytes.js'
 import { Fault } from '../../../src/base/fault.js'
+import { STATE_NAMES } from '../../../src/bin/node.js'
 import { ALPHA, scratchDirectory } from './fixture.js'
 
 const NEXT_STATE = 'sluice-state/next'
@@ -46,6 +53,11 @@ function contents(directory: string, below = ''): Record<string, string> {
   }
   return found
 }
+const foldersIn = (directory: string, below = ''): readonly string[] =>
+  readdirSync(join(directory, below), { withFileTypes: true }).flatMap((entry) => {
+    const path = join(below, entry.name)
+    return entry.isDirectory() ? [path, ...foldersIn(directory, path)] : []
+  })
 const said = (action: () => unknown): string => {
   try {
     action()
@@ -56,12 +68,22 @@ const said = (action: () => unknown): string => {
   return 'no fault'
 }
 
+/** What a state directory holds beside the records of the store: formats of their own, and locks. */
+const BESIDE: ReadonlySet<string> = new Set([
+  ...[STORE, COPIES, FLOOR, SINKS_DIRECTORY, RECEIPTS, ...TRAIL_STATE, 'backends'],
+  ...['agent.sock', 'apply.lock', 'events.lock', 'mediate.lock', 'quarantine.lock'],
+])
+
 let directory: string
 beforeEach(() => {
   directory = scratchDirectory()
   new Store(directory).create([QUARANTINE])
-  mkdirSync(join(directory, 'plans'), { recursive: true })
-  writeFileSync(join(directory, 'plans', 'a.json'), '{"plan":1}')
+  // One of each, and the folders that their owners make.
+  new RevocationMemory(directory, () => 1).record('idp')
+  for (const name of STATE_NAMES.filter((one) => !BESIDE.has(one)))
+    if (!name.endsWith('.json')) mkdirSync(join(directory, name), { recursive: true })
+    else if (!existsSync(join(directory, name))) writeFileSync(join(directory, name), '{"one":1}')
+  for (const folder of foldersIn(directory)) writeFileSync(join(directory, folder, 'a.json'), '{"of":1}')
   writeFileSync(join(directory, 'agent.key'), 'not a record')
 })
 
@@ -123,6 +145,20 @@ describe('a store', () => {
   })
 })
 
+it('every record of a state directory is converted, or is said to have a format of its own', () => {
+  const records: readonly string[] = [...STORE_FILES, ...STORE_FOLDERS]
+  expect(STATE_NAMES.filter((name) => !BESIDE.has(name) && !records.includes(name))).toEqual([])
+  expect(foldersIn(directory).filter((folder) => !records.includes(folder))).toEqual([])
+  const seen = new Set<string>()
+  const next = (name: string, bytes: Uint8Array) => {
+    seen.add(name)
+    return bytes
+  }
+  migrateStore(directory, NEWEST, [...STEPS, { say: 'looks', forward: next, back: next }])
+  const { 'agent.key': _key, [STORE]: _store, ...rest } = contents(directory)
+  expect([...seen].sort()).toEqual(Object.keys(rest).sort())
+})
+
 describe('back', () => {
   it('loses nothing that was decided meanwhile, and an older release reads it', () => {
     migrateStore(directory, NEWEST, NEXT)
@@ -181,15 +217,8 @@ describe('a crash', () => {
     ['forward', STORE_FORMAT, NEWEST],
     ['back', NEWEST, STORE_FORMAT],
   ] as const)('at any file operation on the way %s is made good by the next try', (_way, from, to) => {
-    const records = [...STORE_FILES, ...STORE_FOLDERS]
-    const snapshot = (): Record<string, string> => {
-      const all = contents(directory)
-      return Object.fromEntries(
-        Object.entries(all).filter(
-          ([name]) => name === STORE || records.some((one) => name === one || name.startsWith(`${one}/`)),
-        ),
-      )
-    }
+    const snapshot = (): Record<string, string> =>
+      Object.fromEntries(Object.entries(contents(directory)).filter(([name]) => !name.endsWith('.new')))
     const settle = (format: number) => {
       migrateStore(directory, format, NEXT, FAST)
       for (const name of readdirSync(directory)) if (name.endsWith('.new')) rmSync(join(directory, name))
