@@ -2,14 +2,15 @@
 // token, by its certificate, or by both, before anything of the body is looked at. 202 says that the event was kept and done; 400 with
 // an error code that it never will be; 503 that it should come again.
 //
-// Everything is bounded: connections, octets, time, and attempts to be let in. What was let in is never throttled, because it is
-// somebody's authority that is being taken away.
+// Everything is bounded: connections, in all and of one address, octets, time from the first octet of the handshake on, and attempts to
+// be let in. Whoever is let in is never throttled, not even behind an address whose others fail, because it is somebody's authority that
+// is being taken away.
 
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { revocationFault } from './errors.js'
 import type { Refusal, StreamTerms } from './model.js'
@@ -47,9 +48,13 @@ export interface PushServer {
 }
 
 const LIMITS = {
-  connections: 128,
+  connections: 256,
+  /** Of one address: whoever holds idle sockets keeps out nobody but the neighbours behind it. */
+  connectionsFrom: 32,
   headerBytes: 8 << 10,
   requestMs: 10_000,
+  /** How often it is looked for requests that took too long. */
+  lookMs: 2_000,
   failuresPerMinute: 60,
   peers: 4_096,
 } as const
@@ -85,7 +90,13 @@ export async function startPush(terms: PushTerms, host: PushHost): Promise<PushS
       rejectUnauthorized: false,
     }
     server = createServer(
-      { ...tls, maxHeaderSize: LIMITS.headerBytes, requestTimeout: LIMITS.requestMs },
+      {
+        ...tls,
+        maxHeaderSize: LIMITS.headerBytes,
+        handshakeTimeout: LIMITS.requestMs,
+        requestTimeout: LIMITS.requestMs,
+        connectionsCheckingInterval: LIMITS.lookMs,
+      },
       (request, response) => {
         void answer({ streams, gate, host }, request, response)
       },
@@ -95,6 +106,7 @@ export async function startPush(terms: PushTerms, host: PushHost): Promise<PushS
   }
   server.maxConnections = LIMITS.connections
   server.headersTimeout = LIMITS.requestMs
+  boundByAddress(server, LIMITS.connectionsFrom)
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => {
       reject(no('it cannot be listened on', cause))
@@ -124,6 +136,25 @@ export async function startPush(terms: PushTerms, host: PushHost): Promise<PushS
         }, 1_000).unref()
       }),
   }
+}
+
+/** Before the handshake, which costs more than being turned away. */
+function boundByAddress(server: Server, most: number): void {
+  const open = new Map<string, number>()
+  server.on('connection', (socket: Socket) => {
+    const from = socket.remoteAddress ?? 'unknown'
+    const count = open.get(from) ?? 0
+    if (count >= most) {
+      socket.destroy()
+      return
+    }
+    open.set(from, count + 1)
+    socket.once('close', () => {
+      const left = (open.get(from) ?? 1) - 1
+      if (left > 0) open.set(from, left)
+      else open.delete(from)
+    })
+  })
 }
 
 interface Loaded {
@@ -164,15 +195,13 @@ async function answer(
     const headers = { 'content-type': 'application/json', 'content-language': 'en' }
     end(400, headers, JSON.stringify({ err, description }))
   }
-  if (!gate.open(from)) return end(429, { 'retry-after': '60' })
   const stream = streams.get(request.url ?? '')
-  if (!stream) {
+  const stranger = stream && unknownTo(stream, request)
+  if (!stream || stranger) {
+    // Nothing is told of what is more than that: nobody fills the trail.
+    if (!gate.open(from)) return end(429, { 'retry-after': '60' })
     gate.failed(from)
-    return end(404)
-  }
-  const stranger = unknownTo(stream, request)
-  if (stranger) {
-    gate.failed(from)
+    if (!stream || !stranger) return end(404)
     host.refused(stream.terms.name, from, stranger)
     return refuse(stranger)
   }

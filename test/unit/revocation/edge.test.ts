@@ -3,6 +3,7 @@
 
 import { writeFileSync } from 'node:fs'
 import { request } from 'node:https'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleepFor } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -86,6 +87,7 @@ describe('the push endpoint', () => {
     readonly type?: string
     readonly body?: string
     readonly headers?: Record<string, string>
+    readonly localAddress?: string
   }
   const send = ({
     path = '/token',
@@ -95,6 +97,7 @@ describe('the push endpoint', () => {
     type = TYPE,
     body = 'e30.e30.e30',
     headers = {},
+    localAddress,
   }: Sent) =>
     new Promise<{ readonly status: number; readonly body: string; readonly headers: Record<string, unknown> }>(
       (resolve, reject) => {
@@ -109,6 +112,7 @@ describe('the push endpoint', () => {
               agent: false,
               servername: 'localhost',
             },
+            ...(localAddress === undefined ? {} : { localAddress }),
             ...(pair ? { cert: pair.certificate, key: pair.key } : {}),
             headers: {
               'content-type': type,
@@ -180,12 +184,27 @@ describe('the push endpoint', () => {
     expect([later.status, later.headers['retry-after']]).toEqual([503, '2'])
   })
 
-  it('bounds guesses by address, and lets nobody who is known wait behind them for long', async () => {
+  it('bounds guesses by address, and lets in whoever is known behind it', async () => {
     for (let i = 0; i < 60; i++) expect((await send({ token: `guess-${i}` })).status).toBe(400)
-    expect((await send({ token: 'secret' })).status).toBe(429)
-    clockMs += 60_001
+    expect((await send({ token: 'guess' })).status).toBe(429)
+    expect((await send({ path: '/nobody' })).status).toBe(429)
+    expect(strangers).toHaveLength(60)
     expect((await send({ token: 'secret' })).status).toBe(202)
+    clockMs += 60_001
+    expect((await send({ token: 'guess' })).status).toBe(400)
   })
+
+  it('lets one address hold no more than its share of connections, and nobody hold one that says nothing', async () => {
+    const idle = Array.from({ length: 200 }, () => connect(server.port, '127.0.0.1').on('error', () => undefined))
+    const closed = new Set<number>()
+    for (const [i, socket] of idle.entries()) socket.resume().once('close', () => closed.add(i))
+    await expect.poll(() => closed.size, { timeout: 5_000 }).toBe(200 - 32)
+    await expect(send({ token: 'secret' })).rejects.toThrow()
+    // From another address there is room.
+    expect((await send({ token: 'secret', localAddress: '127.0.0.2' })).status).toBe(202)
+    await expect.poll(() => closed.size, { timeout: 15_000 }).toBe(200)
+    expect((await send({ token: 'secret' })).status).toBe(202)
+  }, 30_000)
 
   it('takes up a new certificate, keeps the old one when the new is none, and says so', async () => {
     mtls.server()
