@@ -78,6 +78,11 @@ const PROVOKED: { readonly [rule: string]: readonly Fact[] } = {
   sluice_trail_tampered: [FACTS['journal-damaged'], lost('removed')],
   sluice_audit_events_lost: (['torn-tail', 'unwritten', 'unreported', 'undelivered'] as const).map(lost),
   sluice_audit_sink_failing: [FACTS['sink-failing']],
+  sluice_stream_silent: (['silent', 'paused', 'disabled'] as const).map((standing) => ({
+    ...FACTS['stream-silent'],
+    standing,
+  })),
+  sluice_security_event_refused: [FACTS['signal-refused'], { ...FACTS['signal-refused'], code: 'invalid_request' }],
   sluice_breakglass_used: [FACTS['breakglass-used']],
   sluice_node_recovered: [FACTS['node-recovered']],
   sluice_quarantine_released: [FACTS['quarantine-lifted']],
