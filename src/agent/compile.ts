@@ -1,6 +1,7 @@
 // From a verified bundle to its plan, as data in and data out, so that a large one can be compiled on a thread of its own
-// (bin/compiler.ts): for as long as that takes, quarantines, sweeps and answers would wait for it here. Refusals are values,
-// because an error loses its class between threads; enforce.ts makes them faults.
+// (bin/compiler.ts): for as long as that takes, quarantines and answers would wait for it here. What the loop does by its clock waits
+// for the bundle all the same: it shares a lane with it. Refusals are values, because an error loses its class between threads;
+// enforce.ts makes them faults.
 
 import { hasErrors, type Note } from '../base/note.js'
 import { quote } from '../base/quote.js'
