@@ -84,6 +84,8 @@ export class RevocationService {
   private readonly streams: readonly { readonly config: StreamConfig; readonly terms: StreamTerms }[]
   private running: Promise<unknown> = Promise.resolve()
   private push: PushServer | undefined
+  /** What the receiver as a whole could not do, and why, as it was said last. */
+  private readonly trouble = new Map<string, string>()
   private map: { readonly plan: Digest; readonly mapped: readonly Mapped[] } | undefined
 
   /** Throws AGENT_STORE_*. */
@@ -121,11 +123,11 @@ export class RevocationService {
     })
   }
 
-  /** Does first what an earlier run left undone. Throws REVOCATION_LISTEN. */
+  /** Does first what an earlier run left undone. What fails of it is told, and tried again by `watch`. Throws AGENT_STORE_WRITE. */
   async start(): Promise<void> {
     for (const { config } of this.streams) this.memory.record(config.name)
-    await this.resume()
-    await this.listen()
+    await this.attempt('resume', () => this.resume())
+    await this.attempt('listen', () => this.listen())
     const { signal } = this.ending
     this.running = Promise.all([
       this.watch(),
@@ -148,14 +150,15 @@ export class RevocationService {
   /** On return nothing runs any more. */
   async stop(): Promise<void> {
     this.ending.abort()
-    await this.push?.close()
+    // It may be about to listen.
     await this.running
+    await this.push?.close()
     this.unfold(Number.POSITIVE_INFINITY)
   }
 
   private async listen(): Promise<void> {
     const { listen, certificate, key, clientCa } = this.config
-    if (listen === undefined || certificate === undefined || key === undefined) return
+    if (this.push || listen === undefined || certificate === undefined || key === undefined) return
     const at = listen.lastIndexOf(':')
     const streams = this.streams.flatMap(({ config, terms }) => {
       if (config.kind !== 'push') return []
@@ -209,15 +212,26 @@ export class RevocationService {
     for (let tick = 1; !signal.aborted; tick++) {
       await this.host.sleep(TICK_MS, signal)
       if (signal.aborted) return
-      try {
+      // None of these waits for another to succeed.
+      await this.attempt('look', () => {
         this.lookForSilence()
         this.unfold(this.host.monotonicMs())
-        await this.resume()
-        if (tick % REFRESH_TICKS === 0) this.push?.refresh()
-      } catch (error) {
-        // A disk that refuses, or a certificate that is being written: told, and tried again.
-        this.host.say({ kind: 'failed', stream: '', why: causeChain(error).join(': ') })
-      }
+      })
+      await this.attempt('resume', () => this.resume())
+      await this.attempt('listen', () => this.listen())
+      if (tick % REFRESH_TICKS === 0) await this.attempt('refresh', () => this.push?.refresh())
+    }
+  }
+
+  /** A disk that refuses, an address that is taken, a certificate that is being written: told once, and tried again. */
+  private async attempt(what: string, act: () => Promise<void> | void): Promise<void> {
+    try {
+      await act()
+      this.trouble.delete(what)
+    } catch (error) {
+      const why = causeChain(error).join(': ')
+      if (why !== this.trouble.get(what)) this.host.say({ kind: 'failed', stream: '', why })
+      this.trouble.set(what, why)
     }
   }
 

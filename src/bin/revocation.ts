@@ -1,12 +1,14 @@
 // The receiver of security events of a running agent: its quarantines go through the loop like everybody's, in the lane that waits for
-// nothing; what it tells goes to the trail, the log and the metrics.
+// nothing; what it tells goes to the trail, the log and the metrics. Trouble with it keeps no agent from starting: the fence stands
+// without it, and it is begun as soon as it can be.
 
 import type { Loop } from '../agent/loop.js'
 import type { RevocationMetrics } from '../agent/metrics-revocation.js'
 import type { AgentNode } from '../agent/node.js'
-import { type RevocationLine, RevocationService, type StreamStatus } from '../agent/revocation.js'
+import { type RevocationHost, type RevocationLine, RevocationService, type StreamStatus } from '../agent/revocation.js'
 import type { Fact } from '../audit/fact.js'
 import { hex } from '../base/bytes.js'
+import { causeChain } from '../base/fault.js'
 import type { Configured } from '../cli/host.js'
 import type { Spoken } from './agent-lines.js'
 import type { Surroundings } from './node.js'
@@ -27,13 +29,15 @@ export interface HostedRevocation {
   readonly stop: () => Promise<void>
 }
 
-/** Listens from then on. Throws AGENT_STORE_*, REVOCATION_LISTEN. */
+const AGAIN_MS = 1_000
+
+/** Listens from then on, or as soon as it can. Never throws. */
 export async function hostRevocation(
   config: NonNullable<Configured['revocation']>,
   { around, store, loop, monotonicMs, sleep, emit, say, metrics }: RevocationPlace,
 ): Promise<HostedRevocation> {
   const { nowMs, random } = around
-  const service = new RevocationService(config, {
+  const host: RevocationHost = {
     ...{ store, nowMs, monotonicMs, sleep },
     chance: Math.random,
     random: () => hex(random(16)),
@@ -49,11 +53,44 @@ export async function hostRevocation(
     say: (line) => {
       say(spoken(line))
     },
-  })
-  metrics.show(() => service.status(), nowMs)
-  await service.start()
-  return service
+  }
+  const ending = new AbortController()
+  let service: RevocationService | undefined
+  let trouble: string | undefined
+  const begin = async (): Promise<void> => {
+    try {
+      const made = new RevocationService(config, host)
+      await made.start()
+      service = made
+    } catch (error) {
+      const why = causeChain(error).join(': ')
+      if (why !== trouble) host.say({ kind: 'failed', stream: '', why })
+      trouble = why
+    }
+  }
+  const keepTrying = async (): Promise<void> => {
+    while (!service && !ending.signal.aborted) {
+      await sleep(AGAIN_MS, ending.signal)
+      if (!ending.signal.aborted) await begin()
+    }
+  }
+  const status = (): readonly StreamStatus[] => service?.status() ?? unbegun(config, trouble ?? '')
+  metrics.show(status, nowMs)
+  await begin()
+  const trying = keepTrying()
+  return {
+    status,
+    stop: async () => {
+      ending.abort()
+      await trying
+      await service?.stop()
+    },
+  }
 }
+
+/** Nobody listens to them. */
+const unbegun = ({ streams }: NonNullable<Configured['revocation']>, error: string): readonly StreamStatus[] =>
+  streams.map(({ name, kind }) => ({ name, kind, standing: 'silent', heardAtMs: 0, taken: 0, refused: 0, error }))
 
 function spoken(line: RevocationLine): Spoken {
   const { kind, ...detail } = line
