@@ -101,6 +101,7 @@ describe('exec-sensor', () => {
     const { record, workspace } = await find((one) => one.process?.arguments?.includes('marker-one') ?? false)
     expect(record).toMatchObject({ activity: 'process-started', process: { path: SHELL, uid: 1000 } })
     expect(workspace).toBe(slice(1).workspaces[0]?.workspace)
+    expect(Math.abs((record.atMs ?? 0) - Date.now())).toBeLessThan(10_000)
     expect(suspicion(record)).toBeUndefined()
     const child = await find((one) => one.process?.path?.endsWith('/sleep') ?? false)
     expect(child.record.process?.parentPid).toBe(record.process?.pid)

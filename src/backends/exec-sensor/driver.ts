@@ -45,6 +45,7 @@ interface Held {
 }
 const NOTHING: Held = { seats: [], flags: { quarantined: [], suspended: [] } }
 const FILE = 'sensor.json'
+const TOLD_FILE = 'told-lost'
 const LOG_OCTETS = 65_536
 const BATCH = 128
 /** A drain that waits longer would hold up the end of the process. */
@@ -177,14 +178,18 @@ export class SensorDriver implements Driver<SensorProgram> {
     const [records, opened]: [Buffer, unknown[]] = [Buffer.alloc(BATCH * size), [null]]
     this.on('sensor_events', (_, map) => native.call('opening the ring buffer', 'eventsOpen', map, size, opened))
     const reader = opened[0] as object
-    let lostBefore = this.count(LOST)
+    // What was lost while nobody looked is told too. A count that went back was begun anew with the maps.
+    const [told, counted] = [this.told(), this.count(LOST)]
+    let lostBefore = told <= counted ? told : 0n
     try {
       while (!isOver()) {
         const got = await native.askAsync('eventsDrain', reader, records, BATCH, POLL_MS)
         if (got < 0) throw sensorFault('SENSOR_KERNEL', { what: 'draining events', errno: String(got) })
         const lost = this.count(LOST)
-        if (got > 0 || lost !== lostBefore)
-          await deliver({ activities: this.read(records, got), lost: Number(lost - lostBefore) })
+        if (got === 0 && lost === lostBefore) continue
+        const { activities, unnamed } = this.read(records, got)
+        await deliver({ activities, lost: Number(lost - lostBefore) + unnamed })
+        if (lost !== lostBefore) this.put(TOLD_FILE, String(lost))
         lostBefore = lost
       }
     } finally {
@@ -192,13 +197,20 @@ export class SensorDriver implements Driver<SensorProgram> {
     }
   }
 
-  private read(records: Buffer, count: number): ActivityBatch['activities'] {
+  /** `unnamed` counts the events of cgroups that no plan on record names any more. */
+  private read(
+    records: Buffer,
+    count: number,
+  ): { readonly activities: ActivityBatch['activities']; readonly unnamed: number } {
     const { size, fields } = STRUCTS.sensor_event
     const seats = new Map(this.held().seats.map((seat) => [seat.cgroupId, seat]))
-    return Array.from({ length: count }, (_, i) => records.subarray(i * size, (i + 1) * size)).flatMap((event) => {
+    const now = { ms: Date.now(), ns: this.library().bootNs() }
+    const events = Array.from({ length: count }, (_, i) => records.subarray(i * size, (i + 1) * size))
+    const activities = events.flatMap((event) => {
       const seat = seats.get(String(event.readBigUInt64LE(fields.cgroup)))
-      return seat ? [{ workspace: seat.workspace, record: recordOf(event, new Set(seat.pinned)) }] : []
+      return seat ? [{ workspace: seat.workspace, record: recordOf(event, new Set(seat.pinned), now) }] : []
     })
+    return { activities, unnamed: count - activities.length }
   }
 
   private library(): Native {
@@ -258,6 +270,13 @@ export class SensorDriver implements Driver<SensorProgram> {
     }
   }
 
+  private told(): bigint {
+    try {
+      return BigInt(readFileSync(join(this.options.stateDirectory, TOLD_FILE), 'utf8'))
+    } catch {
+      return 0n // nothing was ever told, or a crash tore it: then losses are told once more, and none is hidden
+    }
+  }
   private held(): Held {
     try {
       return JSON.parse(readFileSync(join(this.options.stateDirectory, FILE), 'utf8')) as Held
@@ -266,10 +285,13 @@ export class SensorDriver implements Driver<SensorProgram> {
     }
   }
   private keep(held: Held): void {
+    this.put(FILE, JSON.stringify(held))
+  }
+  private put(file: string, text: string): void {
     const { stateDirectory } = this.options
     mkdirSync(stateDirectory, { recursive: true, mode: 0o700 })
-    const path = join(stateDirectory, FILE)
-    writeFileSync(`${path}.new`, JSON.stringify(held), { mode: 0o600 })
+    const path = join(stateDirectory, file)
+    writeFileSync(`${path}.new`, text, { mode: 0o600 })
     renameSync(`${path}.new`, path)
   }
 }

@@ -1,4 +1,5 @@
-// What ran, out of the kernel's ring buffer, as records of activity shaped like those of Argus.
+// What ran, out of the kernel's ring buffer, as records of activity shaped like those of Argus. The time of an event is now minus its age by
+// the clock that counts sleep.
 
 import { formatIp } from '../../base/ip.js'
 import type { ActivityRecord, ConnectionDetails } from '../../process/activity.js'
@@ -7,8 +8,12 @@ import { COMM_OCTETS, PATH_OCTETS, STRUCTS } from './layout.js'
 
 const [INET, INET6] = [2, 10]
 
-/** One event; `pinned` are the paths whose content is asked for. */
-export function recordOf(event: Buffer, pinned: ReadonlySet<string>): ActivityRecord {
+/** One event; `pinned` are the paths whose content is asked for, `now` is by both clocks. */
+export function recordOf(
+  event: Buffer,
+  pinned: ReadonlySet<string>,
+  now: { readonly ms: number; readonly ns: bigint },
+): ActivityRecord {
   const { fields } = STRUCTS.sensor_event
   const pid = event.readUInt32LE(fields.pid)
   const inode = event.readBigUInt64LE(fields.inode)
@@ -25,6 +30,7 @@ export function recordOf(event: Buffer, pinned: ReadonlySet<string>): ActivityRe
   return {
     activity: 'process-started',
     said: 'process created',
+    atMs: now.ms - Number((now.ns - event.readBigUInt64LE(fields.at_ns)) / 1_000_000n),
     workload: { macs: [], addresses: [] },
     process: {
       pid,

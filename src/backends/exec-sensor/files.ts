@@ -31,7 +31,8 @@ export function fileThatRan(pid: number, calledBy: string, inode: bigint, links:
     const path = linkOf(own)
     if (path !== undefined) return { path, readable: own }
   }
-  if (links > 0 && isThat(calledBy, inode)) return { path: realpathSync(calledBy), readable: calledBy }
+  const real = links > 0 && isThat(calledBy, inode) ? realOf(calledBy) : undefined
+  if (real !== undefined) return { path: real, readable: calledBy }
   return { path: links === 0 && !calledBy.endsWith(' (deleted)') ? `${calledBy} (deleted)` : calledBy }
 }
 
@@ -40,6 +41,14 @@ const isThat = (path: string, inode: bigint): boolean => {
     return path.startsWith('/') && statSync(path, { bigint: true }).ino === inode
   } catch {
     return false // it is over, or gone
+  }
+}
+
+const realOf = (path: string): string | undefined => {
+  try {
+    return realpathSync(path)
+  } catch {
+    return undefined // it is gone since
   }
 }
 
