@@ -1,6 +1,7 @@
 // The files that Argus writes, followed through rotation: each is known by its number on the disk, so that one that is renamed is read
 // to its end, and one that takes its name is read from its beginning. Gives whole lines, oldest file first, at most a few
 // megabytes a look; keeps how far it came. A file that shrank is begun anew. Lines that are too long are passed over and counted.
+// A file that is not seen may be between two names, or in a folder that could not be listed: its position is kept for some looks.
 
 import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -14,6 +15,8 @@ const MOST_FILES = 1_024
 /** Of one look. */
 export const MOST_OCTETS = 4 << 20
 const HEAD = 256
+/** Looks in a row without a file, before it counts as gone. */
+const ABSENT_LOOKS = 8
 const NEWLINE = 0x0a
 
 export interface Lines {
@@ -28,6 +31,8 @@ export class ArgusFiles {
   private readonly positions: Map<string, Position>
   /** Octets of a line that is too long, up to its end, are passed over. */
   private readonly skipping = new Set<string>()
+  /** How many looks did not see it. */
+  private readonly absent = new Map<string, number>()
 
   /** Without positions, what is in the files already is not looked at: it was written before anybody asked. */
   constructor(
@@ -49,7 +54,7 @@ export class ArgusFiles {
     const lines: string[] = []
     let [long, left, more] = [0, MOST_OCTETS, false]
     const found = this.list()
-    for (const gone of this.positions.keys()) if (!found.some(({ file }) => file === gone)) this.positions.delete(gone)
+    this.forget(new Set(found.map(({ file }) => file)))
     for (const { path, file } of found) {
       if (left <= 0) {
         more = true
@@ -61,6 +66,17 @@ export class ArgusFiles {
       more ||= read.more
     }
     return { lines, long, more }
+  }
+
+  private forget(there: ReadonlySet<string>): void {
+    for (const file of this.positions.keys()) {
+      const looks = there.has(file) ? 0 : (this.absent.get(file) ?? 0) + 1
+      if (looks === 0 || looks >= ABSENT_LOOKS) this.absent.delete(file)
+      else this.absent.set(file, looks)
+      if (looks < ABSENT_LOOKS) continue
+      this.positions.delete(file)
+      this.skipping.delete(file)
+    }
   }
 
   private readFile(path: string, file: string, most: number, lines: string[]) {
@@ -77,6 +93,7 @@ export class ArgusFiles {
       const before = this.positions.get(file)
       const same = before && before.offset <= status.size && before.head === headIn(open, Math.min(HEAD, before.offset))
       const offset = same ? before.offset : 0
+      if (offset === 0) this.skipping.delete(file)
       const octets = Buffer.alloc(Math.min(most, status.size - offset))
       const got = readSync(open, octets, 0, octets.length, offset)
       const { used, long } = this.split(octets.subarray(0, got), file, lines)
