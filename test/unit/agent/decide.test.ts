@@ -173,7 +173,7 @@ describe('refusals', () => {
     const attacks = [...Object.keys(BUNDLE_FAULTS), ...Object.keys(AGENT_FAULTS)].filter(isAttack)
     expect(attacks).toContain('BUNDLE_COUNTER_REGRESSION')
     expect(attacks).not.toContain('BUNDLE_EXPIRED')
-    expect(attacks).toHaveLength(20)
+    expect(attacks).toHaveLength(21)
   })
 })
 
