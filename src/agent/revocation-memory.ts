@@ -23,7 +23,7 @@ export const STREAMS_FORMAT = 'sluice-streams/1'
 /** Done events; the oldest go first. */
 export const DONE_KEPT = 10_000
 /** Events that are to be done: they are read again every second. What does not fit is not acknowledged, so its transmitter has it. */
-export const INBOX_KEPT = 1_000
+const INBOX_KEPT = 1_000
 
 const INBOX = 'inbox'
 const DONE = 'done'

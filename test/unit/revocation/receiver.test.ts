@@ -188,6 +188,12 @@ describe('an event', () => {
     expect([await rig.resume(), rig.fenced, rig.words()]).toEqual([0, ['one', 'two'], ['failed', 'revoked', 'fenced']])
   })
 
+  it('that is one too many to be kept still fences, and is not acknowledged', async () => {
+    const full = Array.from({ length: 1_000 }, (_, i) => `${'1'.padStart(15, '0')}-${String(i).padStart(32, '0')}.json`)
+    const rig = new Rig({ ...NODE_FILES, list: (path) => (path.endsWith('inbox') ? full : NODE_FILES.list(path)) })
+    expect([await rig.send(), rig.fenced, inFolder('inbox')]).toEqual(['unavailable', ['one', 'two'], 0])
+  })
+
   it('that comes again with another issue time while it waits is one event', async () => {
     const rig = new Rig()
     rig.mapped = undefined
