@@ -1,7 +1,10 @@
 // Watching a node: refused packets as the backends report them, folded so that a flood is one event a second with an exact
 // count, and the counters of grants that moved. Both become facts in the trail, and go to whoever looks on. It changes
-// nothing and takes no lock, so that applying and quarantining go on beside it.
+// nothing and takes no lock, so that applying and quarantining go on beside it. Which ends of observing were told is kept in a file, so
+// that one that came while nobody watched is told by the next who does, and once.
 
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Fact, FlowEnds, PolicyContext } from '../audit/fact.js'
 import { EMPTY_FOLD, type FoldContext, type FoldState, foldDenials } from '../audit/fold.js'
@@ -40,7 +43,13 @@ export async function watch(
     await node.emit(facts)
   }
   for (const eye of eyes) await eye.open()
-  let lookedMs = node.nowMs()
+  let lookedMs = live ? Math.max(live.decidedAtMs, endsToldMs(node)) : 0
+  const sayEnds = async (nowMs: number): Promise<void> => {
+    const ends = live && nowMs > lookedMs ? observeEnds(plan, live, lookedMs, nowMs) : []
+    await say(ends)
+    lookedMs = Math.max(lookedMs, nowMs)
+    if (ends.length > 0) keepEndsTold(node, nowMs)
+  }
   try {
     for (let tick = 1; !signal.aborted && generationNow() === live?.generation; tick++) {
       await sleep(TICK_MS, undefined, { signal }).catch(() => undefined) // aborted: the loop's own condition ends it
@@ -49,9 +58,9 @@ export async function watch(
         await say(eye.deniedFiles(node.nowMs()))
         if (live && tick % TICKS_PER_COUNT === 0) await say(await eye.allowed(policyContext(live)))
       }
-      const nowMs = node.nowMs()
-      if (live) await say(observeEnds(plan, live, lookedMs, nowMs))
-      lookedMs = nowMs
+      // What goes on until the next plan takes over is told by its activation.
+      const next = node.store.load().live
+      await sayEnds(next?.generation === live?.generation ? node.nowMs() : (next?.decidedAtMs ?? 0))
     }
     for (const eye of eyes) {
       if (live) await say(await eye.allowed(policyContext(live)))
@@ -63,6 +72,24 @@ export async function watch(
     for (const eye of eyes) await eye.close()
   }
   return signal.aborted ? 'stopped' : 'generation-changed'
+}
+
+const ENDS_FILE = 'observe-ends-told'
+
+/** Ends up to there were told. */
+function endsToldMs({ config }: AgentNode): number {
+  try {
+    const told = Number(readFileSync(join(config.stateDirectory, ENDS_FILE), 'utf8'))
+    return Number.isFinite(told) ? told : 0
+  } catch {
+    return 0 // none was ever told: those of this plan are told from its activation on
+  }
+}
+
+function keepEndsTold({ config }: AgentNode, nowMs: number): void {
+  const path = join(config.stateDirectory, ENDS_FILE)
+  writeFileSync(`${path}.new`, String(nowMs), { mode: 0o600 })
+  renameSync(`${path}.new`, path)
 }
 
 /** One backend, looked at. */

@@ -2,10 +2,13 @@
 
 import { describe, expect, it } from 'vitest'
 import { apply } from '../../../src/agent/enforce.js'
+import type { AgentNode } from '../../../src/agent/node.js'
 import { watch } from '../../../src/agent/watch.js'
 import type { Fact } from '../../../src/audit/fact.js'
 import type { Denial, DenialBatch, GrantCounter, Observed } from '../../../src/backends/backend.js'
 import { MemoryDriver } from '../../../src/backends/memory/driver.js'
+import { digestOfText } from '../../../src/base/digest.js'
+import type { Plan } from '../../../src/plan/model.js'
 import { ALPHA, MAIL, makeNode, memoryAs, NOW, offer, WEB } from './fixture.js'
 
 class Reporting extends MemoryDriver {
@@ -81,6 +84,28 @@ describe('watching', () => {
     ])
     expect(told).toHaveLength(1)
     expect(told[0]).toMatchObject({ clauseName: expect.stringMatching(/^rule-\d$/) as string })
+  })
+
+  it('tells once of an observation that ended while nobody watched', async () => {
+    const node = makeNode([memoryAs('memory', ['veth'], new Reporting())])
+    const { plan } = await apply(node, await offer())
+    const observe = { clause: digestOfText('observe'), untilMs: NOW + 5_000, names: [] }
+    const workspaces = plan.workspaces.map((entry) => ({ ...entry, network: { ...entry.network, observe } }))
+    const observing = { ...plan, workspaces } as Plan
+    const store = Object.create(node.store, { loadPlan: { value: () => observing } }) as AgentNode['store']
+    const watchOnce = async (): Promise<string[]> => {
+      const told: Fact[] = []
+      const stop = new AbortController()
+      const watching = watch({ ...node, store }, stop.signal, (facts) => told.push(...facts))
+      await later()
+      stop.abort()
+      await watching
+      return told.map(({ kind }) => kind)
+    }
+    expect(await watchOnce()).toEqual([])
+    node.now += 60_000
+    expect(await watchOnce()).toEqual(['observe-ended'])
+    expect(await watchOnce()).toEqual([])
   })
 
   it('ends when another generation is on record', async () => {
