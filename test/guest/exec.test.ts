@@ -75,6 +75,7 @@ describe('what may run in a cgroup, on a kernel with BPF LSM', () => {
   it('judges nobody before a plan, and reads back what is live', () => {
     expect(said.capabilities).toMatchObject({ usable: true, process: { exec: 'blocks', slots: ['cgroup'] } })
     expect(said.before).toEqual({ live: null, ran: true })
+    expect(said.firstStage).toEqual({ live: null, ran: true })
     expect(said.observed).toMatchObject({
       live: { generation: 1, planDigest: `sha256:${'d'.repeat(64)}`, workspaces: [expect.any(String)] },
       drift: [],

@@ -1,6 +1,7 @@
 // The live half of bpf-lsm. What is live is what the kernel's maps say; beside them stands a file with the names of the cgroups, since
-// a map has no room for them. Staging writes to the side that is not live; the commit is one write. Every look at what is live also looks
-// at the listed files: one that was replaced by another under its path may run again when a look has seen it.
+// a map has no room for them. Staging clears and writes the side that is not live; the commit is one write, and clears nothing, since a
+// program may be judged by the side that it leaves (guard.h). Every look at what is live also looks at the listed files: one that
+// was replaced by another under its path may run again when a look has seen it.
 
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,10 +19,10 @@ import type {
   Staged,
 } from '../backend.js'
 import { guardFault } from './errors.js'
-import { drainRefusals } from './events.js'
+import { drainRefusals, type Told } from './events.js'
 import { cgroupId, identityOf } from './files.js'
 import { Guard } from './guard.js'
-import { COUNTS, FLAG, type Identity } from './layout.js'
+import { COUNTS, FLAG, type Identity, programKey, sameIdentity } from './layout.js'
 import { Native } from './native.js'
 import { probeGuard } from './probe.js'
 import type { GuardedWorkspace, GuardProgram } from './program.js'
@@ -39,6 +40,7 @@ interface Held {
 }
 const NOTHING: Held = { seats: [], flags: {} }
 const FILE = 'guard.json'
+const TOLD_FILE = 'told-lost'
 const NO_OBSERVED: Observed = { live: null, drift: [], counters: [], drops: {} }
 
 interface Prepared {
@@ -90,8 +92,9 @@ export class GuardDriver implements Driver<GuardProgram> {
   /** Throws LSM_UNAVAILABLE, LSM_KERNEL, LSM_SLOT_ABSENT. */
   stage(program: GuardProgram): Promise<Staged> {
     const guard = this.raise()
-    const side = guard.state()?.side === 0 ? 1 : 0
-    guard.clear(side)
+    // Before the first commit the state is all zeros: side 0 is live, with an end that has passed, and must stay empty.
+    const side = guard.state()?.side === 1 ? 0 : 1
+    this.clear(guard, side)
     const seats = program.workspaces.map((one, i): Seat => {
       const id = cgroupId(one.cgroup)
       if (id === undefined) throw guardFault('LSM_SLOT_ABSENT', one)
@@ -124,13 +127,13 @@ export class GuardDriver implements Driver<GuardProgram> {
       deadlineNs: deadlineOf(program.deadlineMs, guard.native.bootNs()),
       side,
     })
-    guard.clear(1 - side)
     this.prepared = undefined
     return Promise.resolve()
   }
 
   discard(_staged: Staged): Promise<void> {
-    if (this.prepared) this.stands()?.clear(this.prepared.side)
+    const guard = this.prepared && this.stands()
+    if (guard && this.prepared) this.clear(guard, this.prepared.side)
     this.prepared = undefined
     return Promise.resolve()
   }
@@ -159,8 +162,8 @@ export class GuardDriver implements Driver<GuardProgram> {
   ): Promise<() => Promise<void>> {
     const guard = this.stands()
     if (!guard) return Promise.resolve(() => Promise.resolve())
-    const named = (number: number) => this.held().seats.find((seat) => seat.number === number)?.workspace
-    return Promise.resolve(drainRefusals(guard, named, deliver, failed))
+    const named = () => new Map(this.held().seats.map(({ cgroupId: id, workspace }) => [BigInt(id), workspace]))
+    return Promise.resolve(drainRefusals(guard, named, this.told(), deliver, failed))
   }
 
   inspect(): Promise<readonly Anchor[]> {
@@ -198,6 +201,11 @@ export class GuardDriver implements Driver<GuardProgram> {
     return this.guard
   }
 
+  private clear(guard: Guard, side: number): void {
+    guard.clear(side)
+    for (const key of this.known.keys()) if (key.startsWith(`${side} `)) this.known.delete(key)
+  }
+
   private allow(guard: Guard, side: number, number: number, one: Executable): void {
     const identity = identityOf(one, Date.now())
     if (!identity) return
@@ -207,17 +215,35 @@ export class GuardDriver implements Driver<GuardProgram> {
 
   /** Files that were replaced since: what the clause lists is what lies there now. */
   private refresh(guard: Guard, side: number, seats: readonly Seat[]): void {
+    const [gone, kept] = [new Map<string, () => void>(), new Set<string>()]
     for (const { number, allow } of seats)
       for (const one of allow ?? []) {
         const key = knownKey(side, number, one)
-        const [was, is] = [this.known.get(key), identityOf(one, Date.now())]
-        if (was && is && same(was, is)) continue
-        if (was) guard.removeProgram(side, number, was)
-        this.known.delete(key)
-        if (!is) continue
-        guard.putProgram(side, number, is)
-        this.known.set(key, is)
+        const was = this.known.get(key)
+        const is = identityOf(one, Date.now(), was)
+        const moved = was && !(is && sameIdentity(was, is))
+        if (moved) gone.set(rowKey(side, number, was), () => guard.removeProgram(side, number, was))
+        if (is) kept.add(rowKey(side, number, is))
+        if (is && (!was || moved)) guard.putProgram(side, number, is)
+        if (is) this.known.set(key, is)
+        else this.known.delete(key)
       }
+    // One file may be listed under several names: it is taken away when the last of them stands for something else.
+    for (const [row, remove] of gone) if (!kept.has(row)) remove()
+  }
+
+  private told(): Told {
+    const path = join(this.options.stateDirectory, TOLD_FILE)
+    return {
+      read: () => {
+        try {
+          return BigInt(readFileSync(path, 'utf8'))
+        } catch {
+          return 0n // nothing was ever told, or a crash tore it: then losses are told once more, and none is hidden
+        }
+      },
+      keep: (lost) => this.put(TOLD_FILE, String(lost)),
+    }
   }
 
   private held(): Held {
@@ -229,19 +255,21 @@ export class GuardDriver implements Driver<GuardProgram> {
     }
   }
   private keep(held: Held): void {
+    this.put(FILE, JSON.stringify(held))
+  }
+  private put(file: string, text: string): void {
     const { stateDirectory } = this.options
     if (!existsSync(stateDirectory)) mkdirSync(stateDirectory, { recursive: true, mode: 0o700 })
-    const path = join(stateDirectory, FILE)
-    writeFileSync(`${path}.new`, JSON.stringify(held), { mode: 0o600 })
+    const path = join(stateDirectory, file)
+    writeFileSync(`${path}.new`, text, { mode: 0o600 })
     renameSync(`${path}.new`, path)
   }
 }
 
+const rowKey = (side: number, number: number, of: Identity): string => programKey(side, number, of).toString('hex')
+
 const knownKey = (side: number, number: number, { path, digest }: Executable): string =>
   `${side} ${number} ${path} ${digest ?? ''}`
-
-const same = (a: Identity, b: Identity): boolean =>
-  a.device === b.device && a.inode === b.inode && a.size === b.size && a.changedNs === b.changedNs
 
 /** The same moment by the clock that counts sleep. */
 const deadlineOf = (deadlineMs: number, bootNs: bigint): bigint =>

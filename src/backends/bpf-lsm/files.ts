@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto'
 import { closeSync, constants, existsSync, fstatSync, openSync, readSync, realpathSync, statSync } from 'node:fs'
 import type { Executable } from '../../plan/model.js'
-import { type Identity, kernelDevice } from './layout.js'
+import { type Identity, kernelDevice, sameIdentity } from './layout.js'
 
 const ROOTS: readonly string[] = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified']
 const CHUNK = 1 << 20
@@ -22,8 +22,11 @@ export function cgroupId(path: string): bigint | undefined {
   return statSync(folder, { bigint: true }).ino
 }
 
-/** undefined: nothing there may run. `nowMs` is the clock that stamps files. */
-export function identityOf({ path, digest }: Executable, nowMs: number): Identity | undefined {
+/**
+ * undefined: nothing there may run. `nowMs` is the clock that stamps files; `known` is what was found before, whose content is not
+ * read again as long as it is the same file and only those who rule this node may write to it.
+ */
+export function identityOf({ path, digest }: Executable, nowMs: number, known?: Identity): Identity | undefined {
   let file: number
   try {
     if (realpathSync(path) !== path) return undefined
@@ -34,18 +37,27 @@ export function identityOf({ path, digest }: Executable, nowMs: number): Identit
   try {
     const before = fstatSync(file, { bigint: true })
     if (!before.isFile()) return undefined
+    const { dev, ino, size, ctimeNs } = before
+    const found: Identity = { device: kernelDevice(dev), inode: ino, size, changedNs: ctimeNs }
+    if (known && sameIdentity(known, found) && (digest === undefined || heldStill(before))) return found
     if (digest !== undefined) {
       if (Number(before.ctimeMs) > nowMs - SETTLED_MS) return undefined
       if (`sha256:${contentOf(file)}` !== digest) return undefined
       const after = fstatSync(file, { bigint: true })
       if (after.ctimeNs !== before.ctimeNs || after.size !== before.size) return undefined
     }
-    const { dev, ino, size, ctimeNs } = before
-    return { device: kernelDevice(dev), inode: ino, size, changedNs: ctimeNs }
+    return found
   } finally {
     closeSync(file)
   }
 }
+
+/**
+ * Nobody writes to it who does not rule this node. Whoever may write can keep a writable mapping, and change what is in there without a
+ * new change time: such a file is read at every look.
+ */
+const heldStill = ({ uid, mode }: { readonly uid: bigint; readonly mode: bigint }): boolean =>
+  (uid === 0n || uid === BigInt(process.getuid?.() ?? 0)) && (mode & 0o022n) === 0n
 
 function contentOf(file: number): string {
   const [hash, chunk] = [createHash('sha256'), Buffer.alloc(CHUNK)]

@@ -6,7 +6,7 @@ export const MAX_TENANTS = 1_024
 export const MAX_PROGRAMS = 65_536
 
 export const STRUCTS = {
-  guard_state: { size: 56, fields: { generation: 0, digest: 8, deadline_ns: 40, side: 48 } },
+  guard_state: { size: 56, fields: { generation: 0, digest: 8, deadline_ns: 40, side: 48, turn: 52 } },
   guard_tenant_key: { size: 16, fields: { cgroup: 0, side: 8 } },
   guard_tenant: { size: 16, fields: { number: 0, restricted: 4, hold: 8 } },
   guard_program: {
@@ -15,7 +15,7 @@ export const STRUCTS = {
   },
   guard_event: {
     size: 304,
-    fields: { at_ns: 0, generation: 8, pid: 16, uid: 20, tenant: 24, reason: 28, comm: 32, path: 48 },
+    fields: { at_ns: 0, cgroup: 8, pid: 16, uid: 20, tenant: 24, reason: 28, comm: 32, path: 48 },
   },
 } as const
 export const COMM_OCTETS = 16
@@ -30,6 +30,9 @@ export interface Identity {
   readonly size: bigint
   readonly changedNs: bigint
 }
+
+export const sameIdentity = (a: Identity, b: Identity): boolean =>
+  a.device === b.device && a.inode === b.inode && a.size === b.size && a.changedNs === b.changedNs
 
 const SECOND = 1_000_000_000n
 

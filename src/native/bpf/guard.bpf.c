@@ -1,7 +1,9 @@
 /*
  * What may run in a workspace that is a cgroup, judged before it runs (BPF LSM, bprm_check_security). A program is the file that is
- * mapped, known by device, inode, change time and size: another name for it is the same program, and another file under its name,
- * or other content in it, is not. The kernel asks once for a script and again for its interpreter, and both must be allowed.
+ * mapped, known by device, inode, change time and size: another name for it is the same program, and another file under its name, or
+ * one that was written since, is not. What is written through a mapping need not change the time: other content is kept out for
+ * certain only of a file that nobody in the workspace may write to. The kernel asks once for a script and again for its
+ * interpreter, and both must be allowed.
  *
  * Gives -EPERM and an event for whatever is not in the map: an empty map, a map that was never filled and a file that changed since
  * all deny. Only cgroups that the map of tenants names are judged, with everything below them.
@@ -17,6 +19,8 @@
 
 #define EPERM 1
 #define LEVELS 16
+/* Looks at one program, when plans are switched under it. */
+#define LOOKS 4
 
 /* Of the kernel's own, the fields that are read; libbpf finds where they are on the kernel that runs. */
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -104,8 +108,8 @@ static __always_inline void count(__u32 what)
         __sync_fetch_and_add(counter, 1);
 }
 
-/* The nearest cgroup above the task that is a workspace. */
-static __always_inline struct guard_tenant *tenant_of(__u32 side, __u64 *cgroup)
+/* The nearest cgroup above the task that is a workspace, and its row. */
+static __always_inline int tenant_of(__u32 side, __u64 *cgroup, struct guard_tenant *tenant)
 {
     struct guard_tenant_key key = {.side = side};
 
@@ -118,7 +122,8 @@ static __always_inline struct guard_tenant *tenant_of(__u32 side, __u64 *cgroup)
         found = bpf_map_lookup_elem(&guard_tenants, &key);
         if (found) {
             *cgroup = key.cgroup;
-            return found;
+            *tenant = *found;
+            return 1;
         }
     }
     return 0;
@@ -141,45 +146,63 @@ static __always_inline void identify(struct inode *inode, struct guard_program *
     }
 }
 
+/* Which side is live, and the number of the commit that made it so: one read. */
+static __always_inline __u64 turn_of(struct guard_state *state)
+{
+    return *(volatile __u64 *)&state->side;
+}
+
+/* Why it may not run by this side: 0 where it may, or where nobody asked. */
+static __always_inline __u32 judge(struct guard_state *state, __u32 side, struct inode *inode,
+                                   struct guard_tenant *tenant, __u64 *cgroup)
+{
+    struct guard_program program = {.side = side};
+    __u32 *flags;
+
+    tenant->number = 0;
+    if (!tenant_of(side, cgroup, tenant))
+        return 0;
+    flags = bpf_map_lookup_elem(&guard_flags, cgroup);
+    if (flags && *flags & GUARD_QUARANTINED)
+        return GUARD_QUARANTINED;
+    if (flags && *flags & GUARD_SUSPENDED)
+        return GUARD_SUSPENDED;
+    if (!tenant->hold && bpf_ktime_get_boot_ns() >= state->deadline_ns)
+        return GUARD_SUSPENDED;
+    if (!tenant->restricted)
+        return 0;
+    program.tenant = tenant->number;
+    identify(inode, &program);
+    return bpf_map_lookup_elem(&guard_programs, &program) ? 0 : GUARD_UNLISTED;
+}
+
 /* The macro hands over the raw context too. */
 #pragma clang diagnostic ignored "-Wunused-parameter"
 SEC("lsm.s/bprm_check_security")
 int BPF_PROG(guard_exec, struct linux_binprm *bprm, int before)
 {
-    struct guard_program program = {};
-    struct guard_tenant *tenant;
+    struct guard_tenant tenant = {};
     struct guard_state *state;
     struct guard_event *event;
-    __u64 cgroup = 0;
-    __u32 zero = 0, reason, *flags, *allowed;
+    __u64 turn, cgroup = 0;
+    __u32 zero = 0, reason = 0;
 
     if (before)
         return before;
     state = bpf_map_lookup_elem(&guard_state, &zero);
     if (!state)
         return 0;
-    tenant = tenant_of(state->side, &cgroup);
-    if (!tenant)
-        return 0;
-    flags = bpf_map_lookup_elem(&guard_flags, &cgroup);
-    if (flags && *flags & GUARD_QUARANTINED) {
-        reason = GUARD_QUARANTINED;
-    } else if (flags && *flags & GUARD_SUSPENDED) {
-        reason = GUARD_SUSPENDED;
-    } else if (!tenant->hold && bpf_ktime_get_boot_ns() >= state->deadline_ns) {
-        reason = GUARD_SUSPENDED;
-    } else {
-        if (!tenant->restricted)
-            return 0;
-        program.side = state->side;
-        program.tenant = tenant->number;
-        identify(bprm->file->f_inode, &program);
-        allowed = bpf_map_lookup_elem(&guard_programs, &program);
-        if (allowed) {
+    for (int look = 0; look < LOOKS; look++) {
+        turn = turn_of(state);
+        reason = judge(state, (__u32)turn & 1, bprm->file->f_inode, &tenant, &cgroup);
+        /* Side and turn are the same as before: what was read is of one plan (guard.h). */
+        if (turn == turn_of(state))
+            break;
+    }
+    if (!reason) {
+        if (tenant.number && tenant.restricted)
             count(GUARD_ALLOWED);
-            return 0;
-        }
-        reason = GUARD_UNLISTED;
+        return 0;
     }
     count(GUARD_REFUSED);
     event = bpf_ringbuf_reserve(&guard_events, sizeof(*event), 0);
@@ -188,10 +211,10 @@ int BPF_PROG(guard_exec, struct linux_binprm *bprm, int before)
         return -EPERM;
     }
     event->at_ns = bpf_ktime_get_boot_ns();
-    event->generation = state->generation;
+    event->cgroup = cgroup;
     event->pid = bpf_get_current_pid_tgid() >> 32;
     event->uid = (__u32)bpf_get_current_uid_gid();
-    event->tenant = tenant->number;
+    event->tenant = tenant.number;
     event->reason = reason;
     bpf_get_current_comm(event->comm, sizeof(event->comm));
     event->path[0] = 0;

@@ -92,7 +92,10 @@ function runThere(path) {
 said.capabilities = guardCapabilities(await driver.probe())
 said.before = { live: (await driver.observe()).live, ran: runThere(at('evil')) }
 const list = allow([at('ok'), at('script')], PINNED.map(at))
-await live(1, list)
+// The first stage of all: nothing is in force before its commit.
+const first = await driver.stage(lower(slice(1, list)))
+said.firstStage = { live: (await driver.observe()).live, ran: runThere(at('evil')) }
+await driver.commit(first)
 said.observed = await driver.observe()
 const heard = []
 let failure
@@ -178,6 +181,8 @@ for (let round = 0; round < rounds; round++) {
     said.list = allow(paths, pinned)
     await live(10 + round, said.list)
   }
+  // Pinned content counts when the tick of the clock that stamped the file has passed.
+  await sleep(60)
   await driver.observe()
   const chosen = names.filter((name) => existsSync(name))
   const run = chosen[random(chosen.length)]

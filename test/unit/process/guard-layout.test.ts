@@ -4,6 +4,7 @@
 import { execFileSync } from 'node:child_process'
 import {
   appendFileSync,
+  chmodSync,
   linkSync,
   mkdtempSync,
   rmSync,
@@ -16,6 +17,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { guardCapabilities } from '../../../src/backends/bpf-lsm/capabilities.js'
+import { activitiesOf } from '../../../src/backends/bpf-lsm/events.js'
 import { identityOf } from '../../../src/backends/bpf-lsm/files.js'
 import { kernelDevice, programKey, STRUCTS, tenantKey } from '../../../src/backends/bpf-lsm/layout.js'
 import { lower } from '../../../src/backends/bpf-lsm/lower.js'
@@ -90,6 +92,17 @@ describe('what a path stands for', () => {
     // The tick of the clock has not passed: it may change again and look the same.
     expect(identityOf({ path: file, digest: digestOfText('abc') }, Number(ctimeNs / 1_000_000n))).toBeUndefined()
   })
+  it('is not read again where only who rules this node may write, and always elsewhere', () => {
+    const file = join(scratch(), 'a')
+    writeFileSync(file, 'abc', { mode: 0o644 })
+    const known = identityOf({ path: file }, LATER)
+    // The content that was looked for is another: who reads it finds out.
+    const other = { path: file, digest: digestOfText('abd') }
+    expect(identityOf(other, LATER, known)).toEqual(known)
+    expect(identityOf(other, LATER)).toBeUndefined()
+    chmodSync(file, 0o666)
+    expect(identityOf(other, LATER, identityOf({ path: file }, LATER))).toBeUndefined()
+  })
   it('is another after it was changed, whatever its times are put back to', () => {
     const file = join(scratch(), 'a')
     writeFileSync(file, 'abc')
@@ -108,6 +121,33 @@ describe('what a path stands for', () => {
     expect(identityOf({ path: folder }, LATER)).toBeUndefined()
     expect(identityOf({ path: join(folder, 'none') }, LATER)).toBeUndefined()
     expect(identityOf({ path: join(folder, 'hard') }, LATER)).toEqual(identityOf({ path: join(folder, 'a') }, LATER))
+  })
+})
+
+describe('what a refusal says', () => {
+  it('is of the workspace of its cgroup, at the time it was, and what nobody owns is counted', () => {
+    const { size, fields } = STRUCTS.guard_event
+    const records = Buffer.alloc(3 * size)
+    const put = (i: number, cgroup: bigint, tenant: number): void => {
+      records.writeBigUInt64LE(5_000_000_000n, i * size + fields.at_ns)
+      records.writeBigUInt64LE(cgroup, i * size + fields.cgroup)
+      records.writeUInt32LE(tenant, i * size + fields.tenant)
+      records.write('/bin/x', i * size + fields.path)
+    }
+    // The numbers of an older plan: they say nothing.
+    put(0, 70n, 2)
+    put(1, 80n, 1)
+    put(2, 90n, 1)
+    const named = new Map([
+      [70n, 'spiffe://example.org/a'],
+      [80n, 'spiffe://example.org/b'],
+    ])
+    const { activities, unnamed } = activitiesOf(records, 3, named, { ms: 1_000_000, ns: 7_000_000_000n })
+    expect(activities.map(({ workspace, record }) => [workspace, record.atMs])).toEqual([
+      ['spiffe://example.org/a', 998_000],
+      ['spiffe://example.org/b', 998_000],
+    ])
+    expect(unnamed).toBe(1)
   })
 })
 
