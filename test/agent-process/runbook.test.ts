@@ -10,10 +10,22 @@ import { OUT } from '../support/lab/addresses.js'
 import { type Lab, openLab } from '../support/lab/lab.js'
 import { repositoryPath } from '../support/lab/repository.js'
 import { labSuite } from '../support/lab/suite.js'
+import { jwksOf, makeDesk } from '../support/revocation/transmitter.js'
 import { ID, ID2, reach, SLOTS } from './nodes.js'
 
 const BOTH = [ID, ID2]
 const PATIENT = 180_000
+
+const STREAM = `revocation:
+  streams:
+    - name: idp
+      kind: poll
+      url: https://127.0.0.1:9/poll
+      issuer: https://idp.example.com/
+      audience: ["https://sluice.example/ssf"]
+      keys: idp.jwks.json
+      silence_seconds: 2
+`
 
 interface Block {
   readonly part: string
@@ -141,6 +153,13 @@ case "$1" in stop) stop ;; start) start ;; restart) stop; start ;; esac
       shell("sed -i '$d' next/fence.yaml")
     },
     'The bundle runs out, or the channel is silent': () => shell('mv pub gone && mkdir pub'),
+    // Nobody answers there.
+    'A stream of security events is silent': async () => {
+      agent.write('idp.jwks.json', jwksOf(await makeDesk()))
+      appendFileSync(agent.path('agent.yaml'), STREAM)
+      await run('systemctl restart sluice-agent')
+      await until('the workspace to be suspended', async () => (await reach(lab)) === 'timeout')
+    },
     'The journal does not verify': async () => {
       await run('systemctl stop sluice-agent')
       shell('sed -i \'2s/"severity_id":[0-9]/"severity_id":9/\' log/events.ndjson')
@@ -155,6 +174,19 @@ case "$1" in stop) stop ;; start) start ;; restart) stop; start ;; esac
   const after: Readonly<Record<string, Readonly<Record<number, () => unknown>>>> = {
     'A backend or the DPU does not answer': { 3: () => nftables.mend() },
     'The bundle runs out, or the channel is silent': { 4: () => shell('rm -r pub && mv gone pub') },
+    'A stream of security events is silent': {
+      4: async () => {
+        expect(await reach(lab)).toBe('connected')
+        shell("sed -i 's/silence_seconds: 2/silence_seconds: 86400/' agent.yaml")
+        await run('systemctl restart sluice-agent')
+      },
+      7: async () => {
+        expect(await reach(lab)).toBe('connected')
+        shell("sed -i '/^revocation:/,$d' agent.yaml")
+        await run('systemctl restart sluice-agent')
+        await until('the agent', async () => (await run('curl -s $HEALTH/metrics')).said.includes('sluice_journal'))
+      },
+    },
     'A workspace is compromised': {
       1: async () => expect(await reach(lab)).toBe('timeout'),
       7: () => until('the workspace to be let in', async () => (await reach(lab)) === 'connected'),
