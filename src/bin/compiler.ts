@@ -15,7 +15,7 @@ const LARGE = 512 << 10
 export async function compileAside(given: Compiling): Promise<Compiled> {
   const octets = [...given.members.values()].reduce((sum, { length }) => sum + length, 0)
   if (octets < LARGE) return compileBundle(given, await needsOf(given.needing))
-  const worker = new Worker(new URL('./compiler-thread.js', import.meta.url), { workerData: given })
+  const worker = begin(given)
   try {
     return await new Promise<Answered>((done, failed) => {
       const lost = (why: string, cause?: unknown): void => {
@@ -31,6 +31,14 @@ export async function compileAside(given: Compiling): Promise<Compiled> {
     })
   } finally {
     await worker.terminate()
+  }
+}
+
+function begin(given: Compiling): Worker {
+  try {
+    return new Worker(new URL('./compiler-thread.js', import.meta.url), { workerData: given })
+  } catch (cause) {
+    throw agentFault('AGENT_COMPILE_LOST', { why: String(cause) }, { cause })
   }
 }
 

@@ -66,6 +66,12 @@ it.each([
     expect(Buffer.from(there.encoded).equals(Buffer.from(here.encoded))).toBe(true)
 })
 
+it('a thread that cannot begin is a refusal that is tried again', async () => {
+  // What cannot be copied to a thread.
+  const odd = { ...given(GRANTS), order: [() => undefined] } as unknown as Compiling
+  await expect(compileAside(odd)).rejects.toMatchObject({ code: 'AGENT_COMPILE_LOST', reaction: 'retry' })
+})
+
 it('the loop turns while a large one is compiled', { timeout: 120_000 }, async () => {
   let done = false
   const compiling = compileAside(given(GRANTS)).finally(() => {

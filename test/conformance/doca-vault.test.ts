@@ -347,14 +347,13 @@ describe.skipIf(!isRoot)('virtio-fs of an emulated card', () => {
     expect((await guest.ask('getattr', ROOT, { arg: words(0, 0, 0n) })).status).not.toBe(0)
   })
 
-  it('is the same on the processor of a DPU', async () => {
+  it('is the same on the processor of a DPU', async (context) => {
     try {
       execFileSync('sh', ['-c', 'command -v aarch64-linux-gnu-gcc && command -v qemu-aarch64-static'], {
         stdio: 'ignore',
       })
     } catch {
-      console.warn('no cross compiler or no qemu-user here: scripts/setup.sh tests')
-      return
+      return context.skip('no cross compiler or no qemu-user here: scripts/setup.sh tests')
     }
     const make = ['-s', '-f', 'doca-shims/vault/Makefile', repositoryPath('build/doca/arm64/vault')]
     execFileSync('make', make, { cwd: repositoryPath('.'), stdio: ['ignore', 'ignore', 'inherit'] })
