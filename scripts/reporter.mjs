@@ -1,9 +1,9 @@
-// A reporter for vitest: one line a file, failures in full by vitest's own default reporter beside it, and a summary as JSON
-// in build/test-summary.json for scripts/test.mjs. A skip without a reason is a failure:
-// skips are suspects.
+// A reporter for vitest beside its own default one: a summary as JSON in build/test-summary.json for scripts/test.mjs, each failure
+// with the first line of its error. A skip without a reason is a failure: skips are suspects.
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 
 export const SUMMARY = 'build/test-summary.json'
 
@@ -30,10 +30,15 @@ export default class Summary {
     if (state === 'passed') summary.passed++
     else if (state === 'skipped' && reason) summary.skipped.push({ name: `${file} > ${test.fullName}`, reason })
     else {
-      summary.failed.push(`${file} > ${test.fullName}${state === 'failed' ? '' : `: ${state} without a reason`}`)
+      const why = state === 'failed' ? firstLineOf(test.result().errors) : `${state} without a reason`
+      summary.failed.push(`${file} > ${test.fullName}: ${why}`)
     }
   }
 }
+
+/** What a look at the end of a log alone must show; vitest's own report above it has the whole. */
+const firstLineOf = (errors) =>
+  /^.{0,300}/.exec(stripVTControlCharacters(errors?.[0]?.message ?? 'no error was given'))[0]
 
 /** A test that is declared as skipped has its reason in its name: `... (skipped unless X)`, or after the last colon. */
 const reasonIn = (name) => /\((skipped [^()]+)\)/.exec(name)?.[1] ?? /^.*: (\S.*)$/.exec(name)?.[1]

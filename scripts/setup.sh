@@ -27,6 +27,7 @@ PACKAGES=(
   docker-registry openssl               # registries and TLS servers
   nats-server                           # a sink of the trail
   python3                               # calls on files that Node does not have
+  curl jq                               # commands of the runbook
   fio                                   # data written through a volume, read back and verified
   openssh-server                        # Git over ssh
   unbound ldnsutils bind9-dnsutils      # a real resolver, signed zones, dig
