@@ -72,7 +72,8 @@ describe('after a crash', () => {
   const fill = async (): Promise<string> => {
     await spooled.write(30)
     const { status, end } = deliver()
-    await until('thirty', () => status().sequence === 30)
+    // Not the number 30: where there is more, a batch later it is passed, and a look may come too late to see it.
+    await until('all', () => status().lag === 0)
     await end()
     return readFileSync(cursorFile(spooled.directory, 'siem'), 'utf8')
   }
@@ -86,7 +87,7 @@ describe('after a crash', () => {
   it('between the file and the cursor: nothing is there twice, and the counts agree', async () => {
     await spooled.write(10)
     const { status, end } = deliver()
-    await until('ten', () => status().sequence === 10)
+    await until('ten', () => status().lag === 0)
     await end()
     const older = readFileSync(cursorFile(spooled.directory, 'siem'), 'utf8')
     await fill()
