@@ -1,7 +1,7 @@
 # Random operations on one file through several descriptors that take different ways into the kernel, beside what the file has to
 # be: argv[1] the file, argv[2] where what it has to be is kept when it ends, argv[3] how many operations, argv[4] the seed.
-# Says the number of each operation that was answered, `torn ...` for what is not as it has to be, `refused ERRNO` when it may not
-# go on. Kept are two files: before the operation that was under way, and after it.
+# Says the number of each operation that was answered, `torn ...` for what is not as it has to be, `refused ERRNO OPERATION` when it
+# may not go on. Kept are two files: before the operation that was under way, and after it.
 import ctypes, mmap, os, random, sys
 
 path, kept, count, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
@@ -14,6 +14,7 @@ both = os.open(path, os.O_RDWR)
 only = os.open(path, os.O_WRONLY)
 read = os.open(path, os.O_RDONLY)
 more = os.open(path, os.O_WRONLY | os.O_APPEND)
+aside = os.memfd_create('aside')
 
 
 def torn(what, found):
@@ -62,17 +63,26 @@ def look_at_all():
 
 
 def store():
-    # Within one page, and told to the file: what is only in memory may be lost.
+    # Within one page, and told to the file: what is only in memory may be lost. The kernel copies from and to the mapping, so that a
+    # page that nobody gives is EFAULT and not SIGBUS.
     if len(model) == 0:
         return
     at = rng.randrange(len(model))
     end = min(len(model), (at // 4096 + 1) * 4096, at + rng.randrange(1, 4096))
     what = rng.randbytes(end - at)
     put(at, what)
-    with mmap.mmap(both, 0) as seen:
-        if rng.random() < 0.5 and seen[:] != bytes(model):
-            torn('mapped', seen[:])
-        seen[at:end] = what
+    with mmap.mmap(both, 0) as seen, memoryview(seen) as view:
+        if rng.random() < 0.5:
+            done = 0
+            while done < len(view):
+                with view[done:] as rest:
+                    done += os.pwrite(aside, rest, done)
+            found = os.pread(aside, len(model), 0)
+            if found != bytes(model):
+                torn('mapped', found)
+        os.pwrite(aside, what, 0)
+        with view[at:end] as place:
+            os.preadv(aside, [place], 0)
         seen.flush(at // 4096 * 4096, min(4096, len(model) - at // 4096 * 4096))
 
 
@@ -109,18 +119,25 @@ def copy():
         torn('short copy', b'')
 
 
+def sync():
+    os.fsync(both)
+
+
 STEPS = [(write, 8), (append, 2), (look, 8), (look_at_all, 1), (store, 4), (cut, 2), (punch, 1), (copy, 1)]
 steps = [step for step, weight in STEPS for _ in range(weight)]
 try:
     for number in range(count):
-        rng.choice(steps)()
-        if rng.random() < 0.02:
-            os.fsync(both)
+        step = rng.choice(steps)
+        step()
         model = bytearray(after)
         print(number, flush=True)
+        if rng.random() < 0.02:
+            step = sync
+            step()
+    step = look_at_all
     look_at_all()
 except OSError as error:
-    print('refused', error.errno, flush=True)
+    print('refused', error.errno, step.__name__, flush=True)
 for name, content in (('before', model), ('after', after)):
     with open(kept + '.' + name, 'wb') as file:
         file.write(content)
