@@ -1,6 +1,7 @@
 // The sections of `agent.yaml` about the trail: how long the journal keeps what it has, and where else its events go. A sink is
 // a mapping whose `kind` says which keys it may have; what it leaves out is an error or a bound, never "without end".
 
+import type { SinkConfig } from '../audit/sinks/open.js'
 import type { Keys } from './config.js'
 import {
   hostAndPort,
@@ -12,6 +13,8 @@ import {
   sinkName,
 } from './config-addresses.js'
 import { flag, listOf, oneOf, path, seconds, whole } from './config-values.js'
+
+export type { SinkConfig }
 
 /** How long segments of the journal grow, and how long closed ones are kept. What is left out is as KEEP (trail.ts) says. */
 export interface RetentionConfig {
@@ -28,17 +31,6 @@ export const RETENTION_KEYS = {
   keep_seconds: { field: 'keepMs', read: seconds(60, 315_360_000), otherwise: undefined },
 } as const satisfies Keys
 
-interface AnySink {
-  readonly name: string
-  /** Which events it gets; absent: all of them. */
-  readonly select?: SelectConfig
-  /** Members whose values it does not get: `src_endpoint.ip`. */
-  readonly redact?: readonly string[]
-}
-export interface SelectConfig {
-  readonly classes?: readonly number[]
-  readonly minSeverity?: number
-}
 export const SELECT_KEYS = {
   classes: {
     field: 'classes',
@@ -47,45 +39,6 @@ export const SELECT_KEYS = {
   },
   min_severity: { field: 'minSeverity', read: whole(1, 6), otherwise: undefined },
 } as const satisfies Keys
-
-export interface FileSinkConfig extends AnySink {
-  readonly kind: 'file'
-  readonly path: string
-  readonly rotateBytes: number
-  readonly rotateMs: number
-  readonly keepFiles: number
-  readonly sync: 'batch' | 'never'
-}
-export interface HttpSinkConfig extends AnySink {
-  readonly kind: 'http'
-  readonly url: string
-  readonly format: 'ndjson' | 'splunk-hec' | 'otlp'
-  readonly gzip: boolean
-  readonly tokenFile?: string
-  readonly caFile?: string
-  readonly certificateFile?: string
-  readonly keyFile?: string
-}
-export interface SyslogSinkConfig extends AnySink {
-  readonly kind: 'syslog'
-  readonly server: { readonly host: string; readonly port: number }
-  readonly facility: number
-  readonly caFile?: string
-  readonly certificateFile?: string
-  readonly keyFile?: string
-}
-export interface NatsSinkConfig extends AnySink {
-  readonly kind: 'nats'
-  readonly servers: readonly string[]
-  readonly stream: string
-  readonly subject: string
-  readonly credentialsFile?: string
-  readonly tokenFile?: string
-  readonly caFile?: string
-  readonly certificateFile?: string
-  readonly keyFile?: string
-}
-export type SinkConfig = FileSinkConfig | HttpSinkConfig | SyslogSinkConfig | NatsSinkConfig
 
 const OPTIONAL_PATH = { read: path, otherwise: undefined }
 /** Instead of the system's authorities, and this node's own where the receiver asks for one. */

@@ -9,15 +9,9 @@ import type { Mark } from '../audit/head.js'
 import type { JournalStatus } from '../audit/journal.js'
 import { type Cursor, FIRST_CURSOR, readCursor } from '../audit/sinks/cursor.js'
 import { Delivery } from '../audit/sinks/delivery.js'
-import { openFileSink } from '../audit/sinks/file-sink.js'
-import { openHttpSink } from '../audit/sinks/http-sink.js'
-import { openNatsSink } from '../audit/sinks/nats-sink.js'
-import { selection } from '../audit/sinks/select.js'
-import type { Sink } from '../audit/sinks/sink.js'
-import { openSyslogSink } from '../audit/sinks/syslog-sink.js'
+import { openSink, type SinkConfig, selectionOf } from '../audit/sinks/open.js'
 import { cursorFile, type DeliveryEffects, type DeliveryTerms, type SinkStatus } from '../audit/sinks/terms.js'
 import { causeChain } from '../base/fault.js'
-import type { SinkConfig } from './config-sinks.js'
 import { policyContext } from './context.js'
 import type { Activation } from './record.js'
 
@@ -64,7 +58,7 @@ export function startSinks(place: SinksPlace, host: SinksHost): Sinks {
           kind: sink.kind,
           eventsFile: place.eventsFile,
           directory,
-          open: () => openSink(sink, place.node, nowMs),
+          open: () => openSink(sink, { node: place.node, hostname: hostname(), nowMs }),
           ...selectOf(sink),
           terms,
         },
@@ -94,23 +88,6 @@ const durableOf =
 function selectOf(sink: SinkConfig) {
   const select = selectionOf(sink)
   return select ? { select } : {}
-}
-
-/** What a sink gets of an event; undefined when it gets all of every event. */
-export const selectionOf = ({ select, redact }: SinkConfig): ((text: string) => string | undefined) | undefined =>
-  select === undefined && redact === undefined ? undefined : selection({ ...select, redact: redact ?? [] })
-
-function openSink(sink: SinkConfig, node: string, nowMs: () => number): Promise<Sink> {
-  switch (sink.kind) {
-    case 'file':
-      return openFileSink({ ...sink, nowMs })
-    case 'http':
-      return openHttpSink({ ...sink, node })
-    case 'syslog':
-      return openSyslogSink({ ...sink, ...sink.server, hostname: hostname() })
-    case 'nats':
-      return openNatsSink(sink)
-  }
 }
 
 /** As the cursors on the disk say it; one that cannot be read is an error of its sink. */

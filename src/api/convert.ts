@@ -70,6 +70,11 @@ export function readSequence(value: number): number {
   return value
 }
 
+export function readChain(value: string): string {
+  if (value === '' || /^[0-9a-f-]{36}$/.test(value)) return value
+  throw wrong('chain_uid', 'a UUID, or nothing')
+}
+
 const PROTOCOLS: Readonly<Record<number, Flow['protocol'] | undefined>> = {
   [v1.Protocol.PROTOCOL_TCP]: 'tcp',
   [v1.Protocol.PROTOCOL_UDP]: 'udp',

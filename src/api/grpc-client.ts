@@ -53,10 +53,14 @@ export class AgentClient {
     })
   }
 
-  /** Events after a number, until the signal. */
-  async *events(afterSequence: number, signal: AbortSignal): AsyncIterable<ResponseOf<'Audit/StreamEvents'>> {
+  /** Events after a number of a chain ('': of whatever chain), until the signal. */
+  async *events(
+    afterSequence: number,
+    signal: AbortSignal,
+    chainUid = '',
+  ): AsyncIterable<ResponseOf<'Audit/StreamEvents'>> {
     const { path, requestSerialize, responseDeserialize } = definitionOf('Audit/StreamEvents')
-    const request = { afterSequence } as RequestOf<'Audit/StreamEvents'>
+    const request = { afterSequence, chainUid } as RequestOf<'Audit/StreamEvents'>
     const call = this.client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request)
     const stop = (): void => {
       call.cancel()

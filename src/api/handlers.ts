@@ -5,6 +5,7 @@ import {
   obligationMessage,
   readAttach,
   readAudience,
+  readChain,
   readFlow,
   readLease,
   readNonce,
@@ -84,9 +85,15 @@ export function handlersOf(agent: AgentPorts): Handlers {
       const evidence = await agent.evidence(asker, readNonce(nonce), readAudience(audience))
       return v1.MakeEvidenceResponse.create({ evidence })
     },
-    'Audit/StreamEvents': async function* ({ afterSequence }, { signal }) {
+    'Audit/GetTrail': async () => {
+      if (!agent.trail) throw apiFault('API_UNIMPLEMENTED', { method: 'Audit/GetTrail' })
+      const { chain, first, last, fingerprint, lost } = await agent.trail()
+      const place = { chainUid: chain, firstSequence: first, lastSequence: last }
+      return v1.GetTrailResponse.create({ ...place, fingerprint, lost })
+    },
+    'Audit/StreamEvents': async function* ({ afterSequence, chainUid }, { signal }) {
       if (!agent.events) throw apiFault('API_UNIMPLEMENTED', { method: 'Audit/StreamEvents' })
-      for await (const { sequence, line } of agent.events(readSequence(afterSequence), signal))
+      for await (const { sequence, line } of agent.events(readSequence(afterSequence), readChain(chainUid), signal))
         yield v1.StreamEventsResponse.create({ sequence, event: line })
     },
   }

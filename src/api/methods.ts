@@ -30,6 +30,7 @@ export const METHODS = {
   'Decision/CheckFlow': method(v1.CheckFlowRequest, v1.CheckFlowResponse),
   'Decision/CheckAction': method(v1.CheckActionRequest, v1.CheckActionResponse),
   'Evidence/MakeEvidence': method(v1.MakeEvidenceRequest, v1.MakeEvidenceResponse),
+  'Audit/GetTrail': method(v1.GetTrailRequest, v1.GetTrailResponse),
   'Audit/StreamEvents': method(v1.StreamEventsRequest, v1.StreamEventsResponse, true),
 } as const
 

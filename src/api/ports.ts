@@ -116,6 +116,17 @@ export interface ActionAnswered {
   }
 }
 
+export interface TrailView {
+  /** '' while there is no event. */
+  readonly chain: string
+  /** The oldest event that is kept, and the newest that is on stable storage. */
+  readonly first: number
+  readonly last: number
+  /** Of the newest. */
+  readonly fingerprint: string
+  readonly lost: number
+}
+
 export interface AgentPorts {
   /** SPIFFE URI. */
   readonly node: string
@@ -147,6 +158,12 @@ export interface AgentPorts {
   attachments(): Promise<readonly TenureView[]>
   /** Absent where the node makes none. */
   readonly evidence?: (asker: Asker, nonce: Uint8Array, audience: string) => Promise<Uint8Array>
-  /** Events after a number, then new ones, until the signal; absent where there is no journal to read. */
-  readonly events?: (after: number, signal: AbortSignal) => AsyncIterable<{ sequence: number; line: Uint8Array }>
+  /** How far the journal goes; absent where there is none to read. */
+  readonly trail?: () => Promise<TrailView>
+  /** Events after a number of a chain ('': of whatever chain), then new ones, until the signal; absent like `trail`. */
+  readonly events?: (
+    after: number,
+    chain: string,
+    signal: AbortSignal,
+  ) => AsyncIterable<{ sequence: number; line: Uint8Array }>
 }

@@ -21,7 +21,9 @@ export const ACCESS: { readonly [M in MethodName]: readonly Role[] } = {
   'Decision/CheckFlow': ['operator', 'companion', 'runtime'],
   'Decision/CheckAction': ['operator', 'companion', 'runtime'],
   'Evidence/MakeEvidence': ['operator', 'companion', 'auditor'],
-  'Audit/StreamEvents': ['operator', 'auditor'],
+  // A companion takes the trail out of the machine.
+  'Audit/GetTrail': ['operator', 'companion', 'auditor'],
+  'Audit/StreamEvents': ['operator', 'companion', 'auditor'],
 }
 
 /** Identities by role: SPIFFE URIs, or `URI/*` for every identity below that path. */

@@ -176,10 +176,12 @@ export async function runAgent(around: Surroundings, config: Configured, request
     }
     if (config.api) {
       const { node: name, eventsFile } = config
+      const mark = markAt(join(config.stateDirectory, TRAIL_STATE[0]))
+      const journal = { eventsFile, mark, status: trail.status, sleep }
       const canary = canaryOf(around)
       const { noted: decider } = decisions
       const behind = {
-        ...{ loop, node: reading, commandId, name, eventsFile, release: around.version, canary, decider },
+        ...{ loop, node: reading, commandId, name, journal, release: around.version, canary, decider },
         sinks: statusOfSinks,
       }
       const failed = (error: unknown): void => {

@@ -9,7 +9,6 @@ import { look } from '../agent/loop-repair.js'
 import { type AgentNode, lookUp } from '../agent/node.js'
 import { livePlan, status } from '../agent/status.js'
 import type { AgentPorts, Explained, Flow } from '../api/ports.js'
-import { followEvents } from '../audit/query.js'
 import type { SinkStatus } from '../audit/sinks/terms.js'
 import { hex, utf8 } from '../base/bytes.js'
 import { parseIp } from '../base/ip.js'
@@ -17,13 +16,14 @@ import { encodePlan } from '../plan/codec.js'
 import { explain, parsePacketQuestion } from '../plan/explain.js'
 import { EMPTY_STATE, EXACT_ENV } from '../plan/state.js'
 import { shownAuthority } from './decisions.js'
+import { type JournalPorts, trailPorts } from './trail-ports.js'
 
 export interface Behind {
   readonly loop: Loop
   readonly node: () => Promise<AgentNode>
   readonly commandId: () => string
   readonly name: string
-  readonly eventsFile: string
+  readonly journal: JournalPorts
   /** undefined: there are none. */
   readonly sinks: () => readonly SinkStatus[] | undefined
   /** Of this program. */
@@ -32,17 +32,7 @@ export interface Behind {
   readonly decider: Pick<Decider, 'answer'>
 }
 
-export function portsOf({
-  loop,
-  node,
-  commandId,
-  name,
-  eventsFile,
-  release,
-  canary,
-  decider,
-  sinks,
-}: Behind): AgentPorts {
+export function portsOf({ loop, node, commandId, name, journal, release, canary, decider, sinks }: Behind): AgentPorts {
   const made = (id: string) => ({ by: id, commandId: commandId() })
   return {
     node: name,
@@ -93,10 +83,7 @@ export function portsOf({
     evidence: async (_asker, nonce, audience) =>
       utf8(await makeEvidence(await node(), { nonce: hex(nonce), audience, release, canary })),
     attachments: async () => (await node()).store.tenures(),
-    events: async function* (after, signal) {
-      for await (const { sequence, text } of followEvents(eventsFile, { after }, signal))
-        yield { sequence, line: utf8(text) }
-    },
+    ...trailPorts(journal),
   }
 }
 

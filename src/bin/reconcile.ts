@@ -3,11 +3,12 @@
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { SINKS_DIRECTORY, selectionOf } from '../agent/sinks.js'
+import { SINKS_DIRECTORY } from '../agent/sinks.js'
 import { markAt, TRAIL_STATE } from '../agent/trail.js'
 import { events } from '../audit/query.js'
 import { FIRST_CURSOR, readCursor } from '../audit/sinks/cursor.js'
 import { rotatedFiles } from '../audit/sinks/file-sink.js'
+import { selectionOf } from '../audit/sinks/open.js'
 import { eventsIn, reconcile } from '../audit/sinks/reconcile.js'
 import { cursorFile, deadFile } from '../audit/sinks/terms.js'
 import { cliFault } from '../cli/errors.js'

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { METHOD_NAMES } from '../../src/api/methods.js'
 import { repositoryPath } from '../support/lab/repository.js'
 import { HealthClient } from './health-client.js'
-import { IDS, Scene, WS } from './scene.js'
+import { CHAIN, IDS, Scene, WS } from './scene.js'
 
 const run = (program: string, ...words: string[]) => {
   const { status, stdout, stderr } = spawnSync(program, words, { cwd: repositoryPath('.'), encoding: 'utf8' })
@@ -72,6 +72,18 @@ describe('what is served', () => {
       if (seen.length === 2) ending.abort()
     }
     expect(seen.slice(0, 2)).toEqual(['41 {"n":41}', '42 {"n":42}'])
+    expect(scene.asked.at(-1)).toBe('events 40')
+  })
+
+  it('says how far the journal goes, and reads on in the chain that the reader names', async () => {
+    const client = scene.client(IDS.companion)
+    const place = { chainUid: CHAIN, firstSequence: 2, lastSequence: 44, fingerprint: '0a', lost: 1 }
+    expect(await client.call('Audit/GetTrail', {})).toMatchObject(place)
+    const ending = new AbortController()
+    for await (const { sequence } of client.events(44, ending.signal, CHAIN)) if (sequence === 45) ending.abort()
+    expect(scene.asked.at(-1)).toBe(`events 44${CHAIN}`)
+    const wrong = client.events(44, new AbortController().signal, 'chain-7')[Symbol.asyncIterator]()
+    await expect(wrong.next()).rejects.toMatchObject({ details: expect.stringContaining('chain_uid') })
   })
 
   it('says by the health protocol whether the fence is read back', async () => {

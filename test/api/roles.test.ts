@@ -20,6 +20,7 @@ const REQUESTS: { readonly [M in MethodName]: object } = {
   'Decision/CheckFlow': { workspace: WS, protocol: 1, destination: '93.184.216.34', destinationPort: 443 },
   'Decision/CheckAction': { workspace: WS, question: Buffer.from('{}') },
   'Evidence/MakeEvidence': { nonce: new Uint8Array(16), audience: 'fleet.example/dev' },
+  'Audit/GetTrail': {},
   'Audit/StreamEvents': { afterSequence: 4 },
 }
 
@@ -63,12 +64,11 @@ describe.each([...ROLES, 'nobody'] as const)('%s', (role) => {
 it('the least that each role needs, and no more', () => {
   const of = (role: Role) => METHOD_NAMES.filter((name) => ACCESS[name].includes(role))
   expect(of('runtime')).toEqual(['Decision/CheckFlow', 'Decision/CheckAction'])
-  // A companion narrows: it never lifts, and sees no plan and no trail.
+  // A companion narrows: it never lifts, and sees no plan.
   expect(METHOD_NAMES.filter((name) => !of('companion').includes(name))).toEqual([
     'Enforcement/GetPlan',
     'Enforcement/Lift',
     'Enforcement/CheckDrift',
-    'Audit/StreamEvents',
   ])
   expect(of('auditor').filter((name) => /Quarantine|Lift|Attach$|Detach$/.test(name))).toEqual([])
 })

@@ -14,6 +14,7 @@ export const IDS = {
   runtime: `${WS}/runtime`,
   auditor: 'spiffe://fleet.example/auditor/a1',
 } as const satisfies Record<Role, string>
+export const CHAIN = '01900000-0000-7000-8000-000000000001'
 export const STRANGER = 'spiffe://fleet.example/nobody'
 
 export class Scene {
@@ -137,8 +138,9 @@ function answers(asked: string[]): AgentPorts {
       say(`detach ${workspace} ${leaseGeneration} by ${id}`, { generation: 7, elapsedMs: 2 }),
     attachments: () => say('attachments', [tenure]),
     evidence: (_asker, nonce, audience) => say(`evidence ${nonce.length} ${audience}`, Uint8Array.of(1)),
-    events: async function* (after, signal) {
-      asked.push(`events ${after}`)
+    trail: () => say('trail', { chain: CHAIN, first: 2, last: 44, fingerprint: '0a', lost: 1 }),
+    events: async function* (after, chain, signal) {
+      asked.push(`events ${after}${chain}`)
       for (let sequence = after + 1; !signal.aborted && sequence <= after + 3; sequence++)
         yield await Promise.resolve({ sequence, line: Buffer.from(`{"n":${sequence}}`) })
     },

@@ -852,6 +852,54 @@ export namespace sluice {
             type $Shape = sluice.v1alpha1.MakeEvidenceResponse.$Properties;
         }
 
+        interface IGetTrailRequest extends sluice.v1alpha1.GetTrailRequest.$Properties {
+        }
+
+        class GetTrailRequest {
+            constructor(properties?: sluice.v1alpha1.GetTrailRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            static create(properties: sluice.v1alpha1.GetTrailRequest.$Shape): sluice.v1alpha1.GetTrailRequest & sluice.v1alpha1.GetTrailRequest.$Shape;
+            static create(properties?: sluice.v1alpha1.GetTrailRequest.$Properties): sluice.v1alpha1.GetTrailRequest;
+            static encode(message: sluice.v1alpha1.GetTrailRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.GetTrailRequest & sluice.v1alpha1.GetTrailRequest.$Shape;
+        }
+
+        namespace GetTrailRequest {
+            interface $Properties {
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.GetTrailRequest.$Properties;
+        }
+
+        interface IGetTrailResponse extends sluice.v1alpha1.GetTrailResponse.$Properties {
+        }
+
+        class GetTrailResponse {
+            constructor(properties?: sluice.v1alpha1.GetTrailResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            chainUid: string;
+            firstSequence: number;
+            lastSequence: number;
+            fingerprint: string;
+            lost: number;
+            static create(properties: sluice.v1alpha1.GetTrailResponse.$Shape): sluice.v1alpha1.GetTrailResponse & sluice.v1alpha1.GetTrailResponse.$Shape;
+            static create(properties?: sluice.v1alpha1.GetTrailResponse.$Properties): sluice.v1alpha1.GetTrailResponse;
+            static encode(message: sluice.v1alpha1.GetTrailResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.GetTrailResponse & sluice.v1alpha1.GetTrailResponse.$Shape;
+        }
+
+        namespace GetTrailResponse {
+            interface $Properties {
+                chainUid?: (string|null);
+                firstSequence?: (number|null);
+                lastSequence?: (number|null);
+                fingerprint?: (string|null);
+                lost?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.GetTrailResponse.$Properties;
+        }
+
         interface IStreamEventsRequest extends sluice.v1alpha1.StreamEventsRequest.$Properties {
         }
 
@@ -859,6 +907,7 @@ export namespace sluice {
             constructor(properties?: sluice.v1alpha1.StreamEventsRequest.$Properties);
             $unknowns?: Uint8Array[];
             afterSequence: number;
+            chainUid: string;
             static create(properties: sluice.v1alpha1.StreamEventsRequest.$Shape): sluice.v1alpha1.StreamEventsRequest & sluice.v1alpha1.StreamEventsRequest.$Shape;
             static create(properties?: sluice.v1alpha1.StreamEventsRequest.$Properties): sluice.v1alpha1.StreamEventsRequest;
             static encode(message: sluice.v1alpha1.StreamEventsRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
@@ -868,6 +917,7 @@ export namespace sluice {
         namespace StreamEventsRequest {
             interface $Properties {
                 afterSequence?: (number|null);
+                chainUid?: (string|null);
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sluice.v1alpha1.StreamEventsRequest.$Properties;
