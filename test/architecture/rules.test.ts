@@ -214,6 +214,7 @@ test('rows of the import table do not hide one another: each has a sample of its
     'findings/x',
     'revocation/x',
     'agent/x',
+    'bench/x',
     'companion/x',
     'api/x',
     'cli/x',

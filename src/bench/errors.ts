@@ -1,0 +1,15 @@
+// Why a run of the bench, or a comparison, did not happen. Codes are API: they stand in src/ERRORS.md with their remedies.
+
+import { type FaultTable, faultsOf } from '../base/fault.js'
+import { quote } from '../base/quote.js'
+
+export const BENCH_FAULTS = {
+  BENCH_RESULTS: {
+    reaction: 'reject',
+    say: (d: { file: string; where: string; why: string }) =>
+      `${d.file} holds no results of a bench${d.where === '' ? '' : ` (${quote(d.where)})`}: ${d.why}`,
+    remedy: 'Give a results.json that `sluice bench` of this release wrote.',
+  },
+} as const satisfies FaultTable
+
+export const benchFault = faultsOf(BENCH_FAULTS)
