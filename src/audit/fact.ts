@@ -3,6 +3,7 @@
 
 import type { Digest } from '../base/digest.js'
 import type { ActionDenied } from './fact-actions.js'
+import type { TrailBroken } from './fact-export.js'
 import type { ObserveFact } from './fact-observe.js'
 import type { ProcessFact } from './fact-process.js'
 import type { RevocationFact } from './fact-revocation.js'
@@ -110,6 +111,7 @@ export type Fact =
   | ObserveFact
   | ProcessFact
   | RevocationFact
+  | TrailBroken
   | (FactBase & {
       readonly kind: 'bundle-verified'
       readonly policy: Omit<PolicyContext, 'generation'>

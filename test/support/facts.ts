@@ -338,6 +338,11 @@ export const FACTS: { readonly [K in Fact['kind']]: FactOf<K> } = {
   },
   'stream-silent': { kind: 'stream-silent', atMs: NOW, ...STREAM, standing: 'silent', denies: true },
   'stream-heard': { kind: 'stream-heard', atMs: NOW, ...STREAM, standing: 'heard', denies: false },
+  'trail-broken': {
+    ...{ kind: 'trail-broken', atMs: NOW, node: 'spiffe://acme.example/node/7', found: 'forked' },
+    ...{ chain: '01900000-0000-7000-8000-000000000001', fromSequence: 12, toSequence: 14 },
+    ...{ expected: 'a'.repeat(64), came: 'b'.repeat(64) },
+  },
   'audit-lost': { kind: 'audit-lost', atMs: NOW, cause: 'unwritten', lost: 17 },
   'journal-closed': {
     kind: 'journal-closed',
@@ -672,6 +677,14 @@ export const anyFact: fc.Arbitrary<Fact> = fc.oneof(
     reason: fc.constantFrom('activated', 'time', 'replaced'),
   }),
   fc.record({ kind: fc.constant('node-recovered'), ...at, what: text, by: text, reason: text }),
+  fc.record(
+    {
+      kind: fc.constant('trail-broken'),
+      ...{ ...at, node: text, chain: text, fromSequence: number, toSequence: number, expected: text, came: text },
+      found: fc.constantFrom('events-missing', 'edited', 'forked', 'cut', 'replaced', 'unreadable', 'copy-damaged'),
+    },
+    { requiredKeys: ['kind', 'atMs', 'node', 'found', 'chain', 'fromSequence', 'toSequence'] },
+  ),
   fc.record({
     kind: fc.constant('audit-lost'),
     ...at,

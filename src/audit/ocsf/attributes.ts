@@ -91,3 +91,15 @@ export function unmapped(members: Members): Members | undefined {
 /** A list of words without the empty ones. */
 export const wordList = (list: readonly string[]): Json =>
   list.map((item) => words(item)).filter((item) => item !== undefined)
+
+export const endsOf = (flow: FlowEnds): Members => ({
+  src_endpoint: endpoint(flow.source, flow.sourcePort),
+  dst_endpoint: endpoint(flow.destination, flow.destinationPort),
+  connection_info: connection(flow),
+})
+
+export function flowWords(flow: FlowEnds): string {
+  const port = whole(flow.destinationPort)
+  const to = words(flow.destination) ?? 'unknown'
+  return `${flow.direction} ${words(flow.source) ?? 'unknown'} > ${to}${port === undefined ? '' : ` port ${port}`}`
+}

@@ -2,15 +2,15 @@
 // people who watch findings or device states gives two: the attack behind a refusal, the state behind a quarantine, the
 // generation behind an activation.
 
-import type { Fact, FactOf, FlowEnds } from '../fact.js'
+import type { Fact, FactOf } from '../fact.js'
 import { deniedActionDraft } from './actions.js'
 import {
   agentActor,
   bundleEntity,
   bundleNumbers,
   bundlePolicy,
-  connection,
-  endpoint,
+  endsOf,
+  flowWords,
   nodeDevice,
   unmapped,
   wordList,
@@ -28,6 +28,7 @@ import {
   whole,
   words,
 } from './event.js'
+import { brokenTrailDraft } from './exported.js'
 import { deniedFileDraft } from './files.js'
 import { detectionDraft } from './finding.js'
 import { evictedNameDraft, grantedNameDraft, refusedNameDraft } from './names.js'
@@ -273,6 +274,7 @@ const DRAFTS: { readonly [K in Fact['kind']]: Mapper<K> } = {
   'stream-heard': (fact, context) => [streamDraft(fact, context)],
 
   'audit-lost': (fact, context) => [lostDraft(fact, context)],
+  'trail-broken': (fact, context) => [brokenTrailDraft(fact, context)],
   'journal-closed': (fact, context) => [closedDraft(fact, context)],
   'journal-damaged': (fact, context) => [damagedDraft(fact, context)],
   'journal-retired': (fact, context) => [retiredDraft(fact, context)],
@@ -385,16 +387,4 @@ function quarantineDrafts(fact: FactOf<'quarantine-set' | 'quarantine-lifted'>, 
       },
     },
   ]
-}
-
-const endsOf = (flow: FlowEnds): Members => ({
-  src_endpoint: endpoint(flow.source, flow.sourcePort),
-  dst_endpoint: endpoint(flow.destination, flow.destinationPort),
-  connection_info: connection(flow),
-})
-
-function flowWords(flow: FlowEnds): string {
-  const port = whole(flow.destinationPort)
-  const to = words(flow.destination) ?? 'unknown'
-  return `${flow.direction} ${words(flow.source) ?? 'unknown'} > ${to}${port === undefined ? '' : ` port ${port}`}`
 }

@@ -47,6 +47,7 @@ describe('what each fact becomes', () => {
     'signal-refused': [600301],
     'stream-silent': [200401],
     'stream-heard': [200403],
+    'trail-broken': [200401],
     'audit-lost': [100899],
     'journal-closed': [100805],
     'journal-damaged': [200401],
