@@ -22,6 +22,7 @@ native: setup ## Compile the C and BPF parts into build/native/
 	@$(MAKE) -f src/native/ebpf/Makefile
 	@$(MAKE) -f src/native/rtnl/Makefile
 	@$(MAKE) -f src/native/vault/Makefile
+	@$(MAKE) -f src/native/bench/Makefile
 
 shims: setup ## Build the DOCA shim: on the emulator, or SDK=/opt/mellanox/doca
 	@$(MAKE) -f doca-shims/Makefile
