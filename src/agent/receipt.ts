@@ -69,9 +69,12 @@ export interface VolumeFenced {
   readonly name: string
   /** As the kernel numbers it. */
   readonly mountId: number
-  /** True: every operation is refused, those of files that are open too; what the kernel had cached was taken back before. */
+  /** True: every operation is refused, those of files that are open too but for what lasts; what the kernel had cached was taken back
+   * before. */
   readonly denied: boolean
   readonly openFiles: number
+  /** Of these, what the policy leaves alone until it is closed (`open_files: until-closed`): it is refused nothing. Absent: none. */
+  readonly lasting?: number
 }
 
 /** What the command knows when the fence stands. */
@@ -145,8 +148,9 @@ async function volumesOf(carriers: readonly OpenBackend[], workspace: WorkspaceI
     const flagged = [...(seen.live?.quarantined ?? []), ...(seen.live?.suspended ?? [])].includes(workspace)
     for (const at of seen.volumes ?? [])
       if (at.workspace === workspace) {
-        const { name, mountId, openFiles, state } = at
-        volumes.push({ name, mountId, denied: flagged || state !== 'serving', openFiles })
+        const { name, mountId, openFiles, lasting, state } = at
+        const denied = flagged || state !== 'serving'
+        volumes.push({ name, mountId, denied, openFiles, ...(lasting > 0 ? { lasting } : {}) })
       }
   }
   return volumes.length > 0 ? { volumes } : {}
@@ -243,5 +247,7 @@ const SHAPE = {
   planDigest: orNull(text),
   bundleDigest: orNull(text),
   backends: list(text),
-  volumes: optional(list(object({ name: text, mountId: count, denied: flag, openFiles: count }))),
+  volumes: optional(
+    list(object({ name: text, mountId: count, denied: flag, openFiles: count, lasting: optional(count) })),
+  ),
 } as const satisfies Record<keyof Receipt, Is>

@@ -52,8 +52,10 @@ export interface VolumeSeen {
   /** The kernel's number of the mount, and the device of what is mounted: another mount has others. */
   readonly mountId: number
   readonly device: string
-  /** What somebody holds open; it is judged again before it gives or takes another octet. */
+  /** What somebody holds open; it is judged again before it gives or takes another octet, except for what lasts. */
   readonly openFiles: number
+  /** Of these, what the policy leaves alone until it is closed (`open_files: until-closed`). */
+  readonly lasting: number
 }
 
 /** Why a packet was not let through; the closed list of `evaluate`. */

@@ -67,7 +67,12 @@ export interface ReceiptView {
   readonly unknown: { readonly flowsCut?: string; readonly lastByteAtMs?: string }
   readonly generation: number
   readonly backends: readonly string[]
-  readonly volumes?: readonly { readonly name: string; readonly denied: boolean; readonly openFiles: number }[]
+  readonly volumes?: readonly {
+    readonly name: string
+    readonly denied: boolean
+    readonly openFiles: number
+    readonly lasting?: number
+  }[]
 }
 
 /** Where a fence hangs, and who judges there. */

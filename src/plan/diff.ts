@@ -149,9 +149,10 @@ export function renderDiff(diff: PlanDiff): string {
 
 /** `read-write work:/out (vaultfs)`, `exec /usr/bin/git (bpf-lsm blocks)`: a line a rule of files and processes. */
 const insideOf = (entry: Pick<WorkspacePlan, 'storage' | 'process'> | undefined): string[] => [
-  ...(entry?.storage?.volumes ?? []).flatMap((volume) =>
-    volume.rules.map((rule) => `${printFileRule(volume.name, rule)} (${entry?.storage?.backend})`),
-  ),
+  ...(entry?.storage?.volumes ?? []).flatMap((volume) => [
+    ...volume.rules.map((rule) => `${printFileRule(volume.name, rule)} (${entry?.storage?.backend})`),
+    ...(volume.openFiles ? [`open files of ${volume.name} until they are closed (${entry?.storage?.backend})`] : []),
+  ]),
   ...(entry?.process ? [entry.process] : []).flatMap((slice) =>
     printProcess(slice).map((line) => `${line} (${printCarriers(slice)})`),
   ),

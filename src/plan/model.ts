@@ -109,6 +109,8 @@ export interface FileRule {
 export interface VolumePlan extends Volume {
   /** Sorted by path, then access. Without rules everything is denied. */
   readonly rules: readonly FileRule[]
+  /** The policy leaves what is open alone until it is closed, whatever happens after. Absent: every octet is judged. */
+  readonly openFiles?: 'until-closed'
 }
 
 export interface StorageSlice {

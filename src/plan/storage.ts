@@ -37,17 +37,25 @@ export const supportsStorage = (
 ): readonly StorageSupport[] =>
   clause.volume === undefined
     ? supportsOwnFiles(clause, entry, offer, policy)
-    : [supportsVolume(clause.volume, entry, offer)]
+    : [supportsVolume(clause.volume, clause.openFiles, entry, offer)]
 
-function supportsVolume(volume: string, entry: InventoryEntry, offer: Capabilities | undefined): Support {
+function supportsVolume(
+  volume: string,
+  openFiles: StorageClause['openFiles'],
+  entry: InventoryEntry,
+  offer: Capabilities | undefined,
+): Support {
   const no = (why: string): Support => ({ level: 'refused', why })
   if (!offer) return no('no backend here fences files; remove the clause or use a node that has one')
   if (!entry.volumes?.some(({ name }) => name === volume))
     return no(
       `the inventory gives the workspace no volume ${JSON.stringify(volume)}; add it there, or remove the clause`,
     )
-  return { level: 'enforced', why: offer.backend }
+  return { level: 'enforced', why: openFiles ? `${offer.backend}: ${OPEN_LASTS}` : offer.backend }
 }
+
+/** What `until-closed` gives up, in the words of `sluice plan`. */
+export const OPEN_LASTS = 'when a file is opened; what is open stays open until it is closed, also in quarantine'
 
 /** Of the workspace's own paths, those on a volume are held from outside, and the rest is the runtime's to hold or nobody's. */
 function supportsOwnFiles(
@@ -82,7 +90,12 @@ export function storageSlice(
 ): StorageSlice | undefined {
   if (!offer || !entry.volumes) return undefined
   const clauses = policy?.clauses ?? []
-  const volumes = entry.volumes.map((volume) => ({ ...volume, rules: rulesOf(volume, clauses) }))
+  const volumes = entry.volumes.map((volume) => ({
+    ...{ ...volume, rules: rulesOf(volume, clauses) },
+    ...(clauses.some((clause) => clause.kind === 'storage' && clause.volume === volume.name && clause.openFiles)
+      ? { openFiles: 'until-closed' as const }
+      : {}),
+  }))
   return { backend: offer.backend, domain: offer.trustDomain, volumes }
 }
 

@@ -31,7 +31,10 @@ function content(draft: Draft): { readonly [key: string]: Json } {
     case 'quota':
       return { limit: draft.limit, value: draft.value }
     case 'storage':
-      return { access: draft.access, paths: draft.paths, volume: draft.volume ?? null }
+      return {
+        ...{ access: draft.access, paths: draft.paths, volume: draft.volume ?? null },
+        ...(draft.openFiles === undefined ? {} : { openFiles: draft.openFiles }),
+      }
     case 'process':
       return { rule: draft.rule, values: draft.values, reaction: draft.reaction }
     case 'runtime':

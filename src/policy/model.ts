@@ -121,6 +121,8 @@ export interface StorageClause extends ClauseBase {
   /** Absolute paths; a volume's are relative to its root. */
   readonly paths: readonly string[]
   readonly volume?: string
+  /** What is open on the volume stays as it was opened until it is closed. */
+  readonly openFiles?: 'until-closed'
 }
 export interface ProcessClause extends ClauseBase {
   readonly kind: 'process'

@@ -47,7 +47,13 @@ const fio = (directory: string, words: readonly string[]) =>
     maxBuffer: 1 << 26,
   })
 
-describe.skipIf(cannotServe)('data through a volume', () => {
+/** Open files are judged, or handed to the kernel. */
+const WAYS = [
+  ['until-revoked', {}],
+  ['until-closed', { openFiles: 'until-closed' }],
+] as const
+
+describe.skipIf(cannotServe).each(WAYS)('data through a volume (%s)', (_, terms) => {
   it.each([
     ['written in order', ['--rw=write', '--bs=128k', '--ioengine=psync']],
     ['written anywhere', ['--rw=randwrite', '--bs=4k', '--ioengine=psync']],
@@ -61,7 +67,7 @@ describe.skipIf(cannotServe)('data through a volume', () => {
     '%s is what is read',
     async (_, words) => {
       expect(existsSync('/usr/bin/fio'), 'fio is missing; run scripts/setup.sh tests').toBe(true)
-      at = await serve(['read-write /'])
+      at = await serve(['read-write /'], terms)
       const verified = ['--verify=crc32c', '--verify_state_save=0', '--verify_fatal=1', '--randseed=7']
       await fio(at.mount, [...words, ...verified, '--do_verify=1'])
       await fio(at.source, [...words, ...verified, '--verify_only=1'])
@@ -73,7 +79,7 @@ describe.skipIf(cannotServe)('data through a volume', () => {
   it.each(SEEDS)(
     'is what several descriptors made of it together, through cache, past it and mapped (seed %i)',
     async (seed) => {
-      at = await serve(['read-write /'])
+      at = await serve(['read-write /'], terms)
       const [file, kept] = [join(at.mount, 'fsx'), join(at.directory, 'kept')]
       const said = await promisify(execFile)('python3', [FSX, file, kept, String(OPERATIONS), String(seed)])
       const lines = said.stdout.trim().split('\n')
@@ -87,7 +93,7 @@ describe.skipIf(cannotServe)('data through a volume', () => {
   it.each(KILLS)(
     'is before or after the operation that was under way when the daemon was killed (seed %i)',
     async (seed) => {
-      at = await serve(['read-write /'])
+      at = await serve(['read-write /'], terms)
       const { mount, source, directory, pid } = at
       const kept = join(directory, 'kept')
       const child = spawn('python3', [FSX, join(mount, 'fsx'), kept, '1000000', String(seed)], {
@@ -109,7 +115,7 @@ describe.skipIf(cannotServe)('data through a volume', () => {
   )
 
   it('takes setuid away that was set while the file was open to be written', async () => {
-    at = await serve(['read-write /'])
+    at = await serve(['read-write /'], terms)
     const file = join(at.mount, 'tool')
     const written = openSync(file, constants.O_CREAT | constants.O_WRONLY, 0o755)
     chmodSync(file, 0o6755)
@@ -122,7 +128,7 @@ describe.skipIf(cannotServe)('data through a volume', () => {
   it.each([1, 2, 3])(
     'that was answered before the daemon was killed is there, whole (%i)',
     async () => {
-      at = await serve(['read-write /'])
+      at = await serve(['read-write /'], terms)
       const { mount, source, pid } = at
       const program = repositoryPath('test/support/vault/writer.py')
       const child = spawn('python3', [program, join(mount, 'blocks')], { stdio: ['ignore', 'pipe', 'inherit'] })

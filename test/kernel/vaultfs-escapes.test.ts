@@ -39,13 +39,17 @@ umount -l /old
 exec /usr/bin/python3 /tmp/attempts.py
 `
 
-describe.skipIf(cannotServe)('a workspace that wants out', () => {
+describe.skipIf(cannotServe).each([
+  ['until-revoked', {}],
+  ['until-closed', { openFiles: 'until-closed' }],
+] as const)('a workspace that wants out (%s)', (_, terms) => {
   let at: Served
   let before: string
   const attempts: Attempt[] = []
 
   beforeAll(async () => {
-    at = await serve(['read-only /project', 'read-write /project/out', 'deny /secret', 'deny /project/out/cache/keys'])
+    const rules = ['read-only /project', 'read-write /project/out', 'deny /secret', 'deny /project/out/cache/keys']
+    at = await serve(rules, terms)
     const { source, directory } = at
     for (const path of ['project/out/cache/keys', 'project/mounted', 'project-private', 'secret', 'outside'])
       mkdirSync(join(source, path), { recursive: true })

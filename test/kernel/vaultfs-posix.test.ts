@@ -39,12 +39,15 @@ const carryOut = (root: string): string[][] => {
   ) as string[][]
 }
 
-describe.skipIf(cannotServe)(`${all.length} cases through a volume`, () => {
+describe.skipIf(cannotServe).each([
+  ['until-revoked', {}],
+  ['until-closed', { openFiles: 'until-closed' }],
+] as const)(`${all.length} cases through a volume (%s)`, (_, terms) => {
   let at: Served
   let bare: string[][] = []
   let served: string[][] = []
   beforeAll(async () => {
-    at = await serve(['read-write /'])
+    at = await serve(['read-write /'], terms)
     bare = carryOut(join(at.directory, 'bare'))
     served = carryOut(join(at.mount, 'served'))
   }, 120_000)

@@ -20,10 +20,13 @@ export const STRUCTS = {
       size: 68,
     },
   },
-  vault_volume: { size: 40, fields: { workspace: 0, name: 8, source: 16, mount: 24, root: 32, hold: 36 } },
+  vault_volume: { size: 40, fields: { workspace: 0, name: 8, source: 16, mount: 24, root: 32, terms: 36 } },
   vault_node: { size: 48, fields: { name: 0, child: 8, children: 12, rights: 16, leads: 20, clause: 24 } },
 } as const
 
 /** The bits of `rights`, and the places in `clause`. */
 export const RIGHT = { deny: 1, 'read-only': 2, 'read-write': 4 } as const
 export const CLAUSE_AT = { deny: 0, 'read-only': 1, 'read-write': 2 } as const
+
+/** The bits of `terms`. */
+export const TERM = { holds: 1, lasts: 2 } as const

@@ -4,7 +4,7 @@
 import { concat, utf8 } from '../../base/bytes.js'
 import type { FileRule, PlanSlice, VolumePlan } from '../../plan/model.js'
 import { segmentsOf } from '../../plan/volume-path.js'
-import { CLAUSE_AT, RIGHT, STRUCTS, VAULT_ABI, VAULT_MAGIC } from './layout.js'
+import { CLAUSE_AT, RIGHT, STRUCTS, TERM, VAULT_ABI, VAULT_MAGIC } from './layout.js'
 import type { ServedVolume, VaultProgram } from './program.js'
 
 export function lower(slice: PlanSlice): VaultProgram {
@@ -49,7 +49,7 @@ class Table {
     const rows = this.volumes.map(({ workspace, volume, onExpiry }, i) => ({
       texts: [workspace, volume.name, volume.source, volume.mount].map((text) => this.text(utf8(text))),
       root: this.roots[i] ?? 0,
-      hold: onExpiry === 'hold' ? 1 : 0,
+      terms: (onExpiry === 'hold' ? TERM.holds : 0) | (volume.openFiles === 'until-closed' ? TERM.lasts : 0),
     }))
     const clauses = this.nodes.map(({ segment }) => {
       const at: Text[] = [this.text(utf8('')), this.text(utf8('')), this.text(utf8(''))]
@@ -78,10 +78,10 @@ class Table {
     put(header.fields.text, this.textSize)
     put(header.fields.size, size)
     let at: number = header.size
-    for (const { texts, root, hold } of rows) {
+    for (const { texts, root, terms } of rows) {
       for (const [i, text] of texts.entries()) putText(at + 8 * i, text)
       put(at + row.fields.root, root)
-      put(at + row.fields.hold, hold)
+      put(at + row.fields.terms, terms)
       at += row.size
     }
     for (const [i, { name, child, segment, leads }] of this.nodes.entries()) {

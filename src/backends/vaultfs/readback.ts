@@ -48,12 +48,13 @@ export function readObserved(text: string): Observed {
   }
 }
 
-/** `volume WORKSPACE NAME STATE SOURCE MOUNT MOUNT-ID DEVICE OPEN`, sorted by workspace and name. */
+/** `volume WORKSPACE NAME STATE SOURCE MOUNT MOUNT-ID DEVICE OPEN LASTING`, sorted by workspace and name. */
 function readVolumes(text: string): readonly VolumeSeen[] {
   return text
     .split('\n')
     .flatMap((line): VolumeSeen[] => {
-      const [kind, workspace = '', name = '', state, , mount = '', mountId, device = '', open] = line.split(' ')
+      const [kind, workspace = '', name = '', state, , mount = '', mountId, device = '', open, lasting] =
+        line.split(' ')
       if (kind !== 'volume') return []
       return [
         {
@@ -62,6 +63,7 @@ function readVolumes(text: string): readonly VolumeSeen[] {
           mount: unescapePath(mount),
           mountId: Number(mountId),
           openFiles: Number(open),
+          lasting: Number(lasting ?? 0),
         },
       ]
     })

@@ -6,7 +6,7 @@ import { encodePlan, planDigest } from '../../plan/codec.js'
 import { printGrant } from '../../plan/diff.js'
 import type { BackendName, Plan } from '../../plan/model.js'
 import { printCarriers, printProcess } from '../../plan/process.js'
-import { printFileRule } from '../../plan/storage.js'
+import { OPEN_LASTS, printFileRule } from '../../plan/storage.js'
 import { compileOffline } from '../compile.js'
 import { writeFile } from '../files.js'
 import { collectBackends, type Declared } from '../frame.js'
@@ -75,6 +75,7 @@ function describe(plan: Plan): string {
       const files = (entry.storage?.volumes ?? []).flatMap((volume) => [
         `  volume ${volume.name} at ${volume.mount} (${entry.storage?.backend})${volume.at === undefined ? '' : `, seen inside at ${volume.at}`}\n`,
         ...volume.rules.map((rule) => `    ${printFileRule(volume.name, rule)}\n`),
+        ...(volume.openFiles ? [`    ${OPEN_LASTS}\n`] : []),
       ])
       const processes = (entry.process ? [entry.process] : []).flatMap((slice) => [
         `  processes (${printCarriers(slice)})\n`,

@@ -37,8 +37,11 @@ export const receiptVerify: Declared = {
         ],
         ['generation', String(receipt.generation)],
         ...(receipt.volumes ?? []).map(
-          ({ name, denied, openFiles }) =>
-            [`volume ${name}`, `${denied ? 'refuses everything' : 'serves'}, ${openFiles} files open`] as const,
+          ({ name, denied, openFiles, lasting = 0 }) =>
+            [
+              `volume ${name}`,
+              `${denied ? 'refuses everything' : 'serves'}, ${openFiles} files open${lasting > 0 ? `, ${lasting} of them until they are closed` : ''}`,
+            ] as const,
         ),
         ['backends', receipt.backends.join(', ') || 'none: on record only'],
       ]),

@@ -21,7 +21,7 @@ int sluice_vault_layout(char *text, uint32_t capacity)
         FIELD(vault_header, digest), FIELD(vault_header, deadline_ms), FIELD(vault_header, volumes),
         FIELD(vault_header, nodes), FIELD(vault_header, text), FIELD(vault_header, size), sizeof(struct vault_volume),
         FIELD(vault_volume, workspace), FIELD(vault_volume, name), FIELD(vault_volume, source), FIELD(vault_volume, mount),
-        FIELD(vault_volume, root), FIELD(vault_volume, hold), sizeof(struct vault_node), FIELD(vault_node, name),
+        FIELD(vault_volume, root), FIELD(vault_volume, terms), sizeof(struct vault_node), FIELD(vault_node, name),
         FIELD(vault_node, child), FIELD(vault_node, children), FIELD(vault_node, rights), FIELD(vault_node, leads),
         FIELD(vault_node, clause), VAULT_OPS, VAULT_VERDICTS - 1);
 

@@ -96,7 +96,7 @@ int sluice_vault_open(const void *block, uint64_t size, const struct vault_table
 
         if (!text_is_whole(table, volume->workspace) || !text_is_whole(table, volume->name) ||
             !text_is_whole(table, volume->source) || !text_is_whole(table, volume->mount) ||
-            volume->root >= header->nodes || volume->hold > 1)
+            volume->root >= header->nodes || volume->terms > (VAULT_HOLDS | VAULT_LASTS))
             return -EINVAL;
     }
     *out = table;

@@ -72,6 +72,12 @@ enum vault_verdict {
 /* Standing of a volume's workspace, beside and above every table. */
 enum vault_standing { VAULT_IS_QUARANTINED = 1, VAULT_IS_SUSPENDED = 2 };
 
+/* What a policy says of a volume as a whole. */
+enum vault_term {
+    VAULT_HOLDS = 1, /* the deadline is not for it (on_expiry: hold) */
+    VAULT_LASTS = 2, /* what is open may stay open, whatever happens after (open_files: until-closed) */
+};
+
 struct vault_header {
     uint32_t magic;
     uint32_t abi;
@@ -96,7 +102,7 @@ struct vault_volume {
     struct vault_text source;
     struct vault_text mount;
     uint32_t root; /* its node */
-    uint32_t hold; /* 1: the deadline is not for it (on_expiry: hold) */
+    uint32_t terms; /* bits of enum vault_term */
 };
 
 /* One segment of a path that rules speak of. Children stand together, sorted by octets. */

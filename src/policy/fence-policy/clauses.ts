@@ -23,13 +23,12 @@ export function fenceClauses(policy: FencePolicy): Clause[] {
 }
 
 function storage(volume: FencePolicy['volumes'][number]): Draft[] {
-  const { name, origin } = volume
+  const { name, origin, openFiles } = volume
+  const same = { kind: 'storage', name, origin, losses: [], volume: name, ...(openFiles && { openFiles }) } as const
   const rows = [
     ['deny', volume.deny],
     ['read-only', volume.readOnly],
     ['read-write', volume.readWrite],
   ] as const
-  return rows.flatMap(([access, paths]): Draft[] =>
-    paths.length === 0 ? [] : [{ kind: 'storage', name, origin, losses: [], access, paths, volume: name }],
-  )
+  return rows.flatMap(([access, paths]): Draft[] => (paths.length === 0 ? [] : [{ ...same, access, paths }]))
 }

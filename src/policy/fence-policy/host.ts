@@ -44,6 +44,7 @@ export function readVolumes(volumes: readonly VolumeFound[], findings: Findings)
       deny: paths(volume.of.deny).sort(),
       readOnly: paths(volume.of.read_only).sort(),
       readWrite: paths(volume.of.read_write).sort(),
+      ...(volume.of.open_files === 'until-closed' ? { openFiles: 'until-closed' as const } : {}),
     }
   })
 }

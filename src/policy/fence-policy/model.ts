@@ -51,6 +51,7 @@ export interface FenceVolume {
   readonly readOnly: readonly string[]
   readonly readWrite: readonly string[]
   readonly deny: readonly string[]
+  readonly openFiles?: 'until-closed'
 }
 export interface FencePin {
   readonly name: string

@@ -30,7 +30,7 @@ const ingress = object(
   { what: 'ingress' },
 )
 const volume = object(
-  { name: text, read_only: listOf(located), read_write: listOf(located), deny: listOf(located) },
+  { name: text, read_only: listOf(located), read_write: listOf(located), deny: listOf(located), open_files: text },
   { what: 'a volume' },
 )
 const process = object({ allow_exec: listOf(located), detect: listOf(located), reaction: text }, { what: 'process' })

@@ -9,7 +9,7 @@ import type { FileDenied } from '../../../src/backends/backend.js'
 import { daemonPath } from '../../../src/backends/vaultfs/daemon.js'
 import { VaultfsDriver } from '../../../src/backends/vaultfs/driver.js'
 import { lower } from '../../../src/backends/vaultfs/lower.js'
-import type { PlanSlice } from '../../../src/plan/model.js'
+import type { PlanSlice, VolumePlan } from '../../../src/plan/model.js'
 import { WS } from '../plans.js'
 import { sliceOf, volume } from './slices.js'
 
@@ -38,7 +38,7 @@ export interface Served {
   readonly close: () => Promise<void>
 }
 
-export async function serve(rules: readonly string[]): Promise<Served> {
+export async function serve(rules: readonly string[], terms: Partial<VolumePlan> = {}): Promise<Served> {
   const directory = await mkdtemp(join(tmpdir(), 'sv-'))
   const [source, mount, state] = ['source', 'mount', 'state'].map((name) => join(directory, name)) as [
     string,
@@ -50,7 +50,7 @@ export async function serve(rules: readonly string[]): Promise<Served> {
   let generation = 0
   const apply = async (lines: readonly string[], more: Partial<PlanSlice> = {}): Promise<number> => {
     generation++
-    const slice = sliceOf([volume(lines, { source, mount })], generation, more)
+    const slice = sliceOf([volume(lines, { source, mount, ...terms })], generation, more)
     await driver.commit(await driver.stage(lower(slice)))
     return generation
   }

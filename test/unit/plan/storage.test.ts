@@ -3,12 +3,13 @@
 import { describe, expect, it } from 'vitest'
 import { vaultfsCapabilities } from '../../../src/backends/vaultfs/capabilities.js'
 import { compilePlan } from '../../../src/plan/compile.js'
+import { diffPlans, renderDiff } from '../../../src/plan/diff.js'
 import { evaluateFile } from '../../../src/plan/evaluate-file.js'
 import type { FileOperation } from '../../../src/plan/file-operations.js'
 import type { InventoryEntry } from '../../../src/plan/inventory.js'
 import { parseInventory } from '../../../src/plan/parse-inventory.js'
 import { identify } from '../../../src/policy/clause-id.js'
-import type { Clause, Policy } from '../../../src/policy/model.js'
+import type { Clause, Policy, StorageClause } from '../../../src/policy/model.js'
 import { ENTRY, MEMORY, policy, SOURCE } from '../../support/plans.js'
 import { volume } from '../../support/vault/slices.js'
 
@@ -28,8 +29,14 @@ const WITH_VOLUME: InventoryEntry = {
   volumes: [{ name: 'work', source: '/srv/ws0/work', mount: '/run/sluice/ws0/work' }],
 }
 
-const storage = (access: 'read-only' | 'read-write' | 'deny', paths: readonly string[], name = 'work'): Clause =>
+const storage = (
+  access: 'read-only' | 'read-write' | 'deny',
+  paths: readonly string[],
+  name = 'work',
+  more: Pick<StorageClause, 'openFiles'> = {},
+): Clause =>
   identify({
+    ...more,
     kind: 'storage',
     name,
     origin: { file: 'fence.yaml', path: 'storage.volumes[0]', line: 9 },
@@ -164,6 +171,33 @@ describe('what a rule allows', () => {
     expect(evaluateFile(slice, { quarantined: false, suspended: false }, { ...at, volume: 'other' })).toMatchObject({
       reason: 'no-volume',
     })
+  })
+})
+
+describe('open files that stay open', () => {
+  const lasting = storage('read-only', ['/'], 'work', { openFiles: 'until-closed' })
+
+  it('are another clause, say so in their guarantee, and are a word of the plan', () => {
+    expect(lasting.id).not.toBe(storage('read-only', ['/']).id)
+    const { plan, guarantees } = compile([lasting])
+    expect(plan?.workspaces[0]?.storage?.volumes[0]?.openFiles).toBe('until-closed')
+    expect(guarantees).toMatchObject([
+      {
+        level: 'enforced',
+        why: 'vaultfs: when a file is opened; what is open stays open until it is closed, also in quarantine',
+      },
+    ])
+    expect(compile([storage('read-only', ['/'])]).plan?.workspaces[0]?.storage?.volumes[0]).not.toHaveProperty(
+      'openFiles',
+    )
+  })
+
+  it('are seen by a diff in both directions', () => {
+    const [judged, lasts] = [compile([storage('read-only', ['/'])]).plan, compile([lasting]).plan]
+    if (!judged || !lasts) throw new TypeError('both compile')
+    const line = 'open files of work until they are closed (vaultfs)'
+    expect(renderDiff(diffPlans(judged, lasts))).toContain(`+ ${line}`)
+    expect(renderDiff(diffPlans(lasts, judged))).toContain(`- ${line}`)
   })
 })
 

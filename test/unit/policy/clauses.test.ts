@@ -138,7 +138,7 @@ describe('FencePolicy clauses', () => {
 ingress:
   - { name: ssh, from: [10.0.0.0/8], protocol: tcp, ports: [22] }
 quotas: { bytes_per_second: 1000, live_connections: 5 }
-storage: { volumes: [{ name: data, read_only: [/], read_write: [/out], deny: [/secret] }] }
+storage: { volumes: [{ name: data, read_only: [/], read_write: [/out], deny: [/secret] }, { name: models, read_only: [/], open_files: until-closed }] }
 process: { allow_exec: [/usr/bin/git], reaction: kill }
 `,
     })
@@ -171,6 +171,8 @@ process: { allow_exec: [/usr/bin/git], reaction: kill }
         .map((clause) => clause.kind === 'storage' && `${clause.access} ${clause.paths}`)
         .sort(),
     ).toEqual(['deny /secret', 'read-only /', 'read-write /out'])
+    expect(named('data').some((clause) => 'openFiles' in clause)).toBe(false)
+    expect(named('models')).toMatchObject([{ access: 'read-only', paths: ['/'], openFiles: 'until-closed' }])
     expect(named('bytes-per-second')).toMatchObject([{ kind: 'quota', value: 1000 }])
     expect(named('process')).toMatchObject([{ rule: 'exec', values: ['/usr/bin/git'], reaction: 'kill' }])
   })

@@ -117,7 +117,7 @@ static void do_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
         info->noflush = 1;
         info->direct_io = may_be_direct(volume, info, &attr);
         handle->direct = info->direct_io != 0;
-        if (fuse_reply_create(req, &entry, info) == -ENOENT) {
+        if (answer_create(req, &entry, info, handle) == -ENOENT) {
             handle_end(volume, handle);
             tree_forget(volume, tree_node(volume, entry.ino), 1);
         }

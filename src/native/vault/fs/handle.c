@@ -37,6 +37,7 @@ struct handle *handle_make(struct volume *volume, struct node *node, int fd)
 
 void handle_end(struct volume *volume, struct handle *handle)
 {
+    answer_release(volume, handle);
     close(handle->fd);
     pthread_mutex_lock(&volume->tree);
     *handle->link = handle->next;
@@ -62,7 +63,7 @@ void handle_reply(fuse_req_t req, struct node *node, int fd, struct fuse_file_in
     }
     handle->direct = info->direct_io;
     info->fh = (uint64_t)(uintptr_t)handle;
-    if (fuse_reply_open(req, info) == -ENOENT)
+    if (answer_open(req, info, handle) == -ENOENT)
         handle_end(volume, handle);
 }
 

@@ -49,6 +49,7 @@ struct volume *volume_make(const struct vault_table *table, uint32_t index, char
     volume->mount = strdup(vault_text_at(table, row->mount));
     volume->judge = table;
     volume->index = index;
+    volume->lasts = (row->terms & VAULT_LASTS) != 0;
     volume->pending = true;
     volume->epoch = 1;
     pthread_rwlockattr_init(&kind);

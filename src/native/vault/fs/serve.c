@@ -30,7 +30,7 @@ static const char *text_at(const struct vault_table *table, struct vault_text te
     return vault_text_at(table, text);
 }
 
-/* The row that a volume serves, or VAULT_NONE: name, source and mount all the same. */
+/* The row that a volume serves, or VAULT_NONE: name, source, mount, and whether what is open lasts, all the same. */
 static uint32_t row_of(const struct vault_table *table, const struct volume *volume)
 {
     uint32_t index = sluice_vault_find(table, volume->workspace, volume->name);
@@ -39,7 +39,8 @@ static uint32_t row_of(const struct vault_table *table, const struct volume *vol
     if (index == VAULT_NONE)
         return VAULT_NONE;
     row = vault_volume_at(table, index);
-    return strcmp(text_at(table, row->source), volume->source) == 0 && strcmp(text_at(table, row->mount), volume->mount) == 0
+    return strcmp(text_at(table, row->source), volume->source) == 0 && strcmp(text_at(table, row->mount), volume->mount) == 0 &&
+                   volume->lasts == ((row->terms & VAULT_LASTS) != 0)
                ? index
                : VAULT_NONE;
 }
@@ -157,7 +158,7 @@ static void switch_all(const struct vault_table *next)
 
         volume->judge = next;
         volume->index = index;
-        volume->expired = past && index != VAULT_NONE && vault_volume_at(next, index)->hold == 0;
+        volume->expired = past && index != VAULT_NONE && (vault_volume_at(next, index)->terms & VAULT_HOLDS) == 0;
         volume->pending = false;
         atomic_fetch_add(&volume->epoch, 1);
     }
@@ -265,7 +266,7 @@ int serve_deadline(void)
     left = live == NULL ? -1 : vault_header_of(live)->deadline_ms - now_ms();
     if (live != NULL && left <= 0) {
         for (struct volume *volume = volumes; volume != NULL; volume = volume->next) {
-            if (volume->expired || volume->index == VAULT_NONE || vault_volume_at(live, volume->index)->hold != 0)
+            if (volume->expired || volume->index == VAULT_NONE || (vault_volume_at(live, volume->index)->terms & VAULT_HOLDS) != 0)
                 continue;
             pthread_rwlock_wrlock(&volume->gate);
             volume->expired = true;
@@ -304,7 +305,8 @@ size_t serve_observe(char *text, size_t room)
         used += put_escaped(text + used, volume->source);
         text[used++] = ' ';
         used += put_escaped(text + used, volume->mount);
-        used += (size_t)sprintf(text + used, " %u %s %u\n", volume->mounted, volume->device, atomic_load(&volume->open));
+        used += (size_t)sprintf(text + used, " %u %s %u %u\n", volume->mounted, volume->device, atomic_load(&volume->open),
+                                atomic_load(&volume->lent));
     }
     for (int i = 1; i < VAULT_VERDICTS; i++)
         used += (size_t)sprintf(text + used, "count %d %llu\n", i, (unsigned long long)counts[i]);

@@ -42,6 +42,7 @@ struct node {
     uint64_t lookups;   /* the kernel's */
     uint32_t children;  /* names whose parent this is */
     uint32_t handles;
+    int32_t lent; /* the kernel's number of the file below while it is handed over, or 0 */
     dev_t dev;
     ino_t ino;
     mode_t type;
@@ -67,6 +68,8 @@ struct volume {
     dev_t dev;
     bool folds; /* its file system can have directories that fold case */
     bool direct; /* what is only written need not pass through the kernel's cache */
+    bool lasts;  /* files may be handed to the kernel */
+    _Atomic bool greeted; /* INIT was answered */
     struct fuse_session *session;
     pthread_t thread;
     pthread_rwlock_t gate;
@@ -85,6 +88,7 @@ struct volume {
     char device[24];        /* of its mount, as mountinfo has it */
     uint32_t mounted;       /* the kernel's number of its mount */
     _Atomic uint32_t open;  /* handles */
+    _Atomic uint32_t lent;  /* of these, what nobody judges any more */
     struct handle *handles; /* all of them, under `tree` */
     _Atomic bool over;      /* its session has ended */
     /* Of the bucket of events, under the ring's lock. */
@@ -99,6 +103,7 @@ struct handle {
     pthread_mutex_t lock; /* of a directory's position */
     off_t position;
     bool direct; /* written past the kernel's cache */
+    bool lent;   /* handed to the kernel */
     _Atomic uint32_t judged_read, judged_write; /* the epochs in which they were allowed */
 };
 
@@ -176,6 +181,16 @@ struct handle *handle_of(const struct fuse_file_info *info);
 void handle_reply(fuse_req_t req, struct node *node, int fd, struct fuse_file_info *info);
 void handle_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info);
 void handle_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *info);
+
+/* ---- lend.c, and what stands for it where there is no kernel to hand files to ----------------------------------------- */
+
+/* Before a session is served: what is open in it may be handed over. -errno. */
+int lend_begin(struct volume *volume);
+/* Answer with a handle, as fuse_reply_open and fuse_reply_create do: -ENOENT when nobody took it. */
+int answer_open(fuse_req_t req, struct fuse_file_info *info, struct handle *handle);
+int answer_create(fuse_req_t req, const struct fuse_entry_param *entry, struct fuse_file_info *info, struct handle *handle);
+/* Takes back what was handed over with it, if nobody else has the file open. Before the handle lets go of its node. */
+void answer_release(struct volume *volume, struct handle *handle);
 
 /* ---- events.c ------------------------------------------------------------------------------------------------------ */
 

@@ -179,7 +179,7 @@ static int attach(struct volume *volume)
         return EIO;
     }
     read_ahead(volume->device);
-    if (pthread_create(&volume->thread, NULL, serve, volume) != 0) {
+    if ((volume->lasts && lend_begin(volume) != 0) || pthread_create(&volume->thread, NULL, serve, volume) != 0) {
         fuse_session_unmount(volume->session);
         fuse_session_destroy(volume->session);
         return EAGAIN;

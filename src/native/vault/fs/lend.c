@@ -1,0 +1,178 @@
+/*
+ * Files that are handed to the kernel (FUSE passthrough, Linux 6.9): it reads, writes and maps the file below by itself and asks nobody,
+ * at the speed of the bare directory, until the file is closed. So nothing that happens later reaches what is open: not a quarantine,
+ * not another plan, not the end of this daemon. Only volumes whose policy says so (`open_files: until-closed`) are served like that.
+ *
+ * libfuse 3.14 knows nothing of it, so that its words of the protocol (linux/fuse.h from 7.40 on) stand here. An inode is either
+ * handed over or goes through the kernel's cache, for all who have it open; what cannot be handed over goes through the cache.
+ */
+#include <errno.h>
+#include <linux/fuse.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "vaultfs.h"
+
+#define INIT_EXT (1u << 30)
+#define INIT_PASSTHROUGH_HIGH (1u << (37 - 32))
+#define OPEN_NOFLUSH (1u << 5)
+#define OPEN_PASSTHROUGH (1u << 7)
+/* No file system that lies on others may be below one that hands over; overlays may still lie on this one. */
+#define STACK_DEPTH 1u
+
+struct backing_map {
+    int32_t fd;
+    uint32_t flags;
+    uint64_t padding;
+};
+#define BACKING_OPEN _IOW(229, 1, struct backing_map)
+#define BACKING_CLOSE _IOW(229, 2, uint32_t)
+
+struct init_out {
+    uint32_t major, minor, max_readahead, flags;
+    uint16_t max_background, congestion_threshold;
+    uint32_t max_write, time_gran;
+    uint16_t max_pages, map_alignment;
+    uint32_t flags_high, max_stack_depth, unused[6];
+};
+
+struct open_out {
+    uint64_t fh;
+    uint32_t flags;
+    int32_t backing;
+};
+
+/* The first answer of a session is the one to INIT: there the kernel learns that files may be handed over. One that does not know it
+ * passes over it. */
+static ssize_t send_answer(int fd, struct iovec *iov, int count, void *data)
+{
+    struct volume *volume = data;
+    struct iovec parts[2];
+    struct init_out init;
+
+    if (atomic_exchange(&volume->greeted, true) || count != 2 || iov[1].iov_len != sizeof(init))
+        return writev(fd, iov, count);
+    memcpy(&init, iov[1].iov_base, sizeof(init));
+    init.flags |= INIT_EXT;
+    init.flags_high |= INIT_PASSTHROUGH_HIGH;
+    init.max_stack_depth = STACK_DEPTH;
+    parts[0] = iov[0];
+    parts[1] = (struct iovec){&init, sizeof(init)};
+    return writev(fd, parts, 2);
+}
+
+static ssize_t take_request(int fd, void *buffer, size_t room, void *data)
+{
+    (void)data;
+    return read(fd, buffer, room);
+}
+
+static ssize_t send_pipe(int from, off_t *from_at, int to, off_t *to_at, size_t size, unsigned int flags, void *data)
+{
+    (void)data;
+    return splice(from, from_at, to, to_at, size, flags);
+}
+
+int lend_begin(struct volume *volume)
+{
+    static const struct fuse_custom_io io = {.writev = send_answer, .read = take_request, .splice_send = send_pipe};
+
+    return fuse_session_custom_io(volume->session, &io, fuse_session_fd(volume->session));
+}
+
+/* The kernel's number of the file below, for all who have it open; 0 when it goes through the cache. */
+static int32_t lend(struct volume *volume, struct handle *handle)
+{
+    struct node *node = handle->node;
+    struct backing_map map = {.fd = handle->fd};
+    int32_t lent;
+
+    if (!volume->lasts || node->type == S_IFDIR)
+        return 0;
+    pthread_mutex_lock(&volume->tree);
+    if (node->lent == 0 && node->handles == 1) {
+        int number = ioctl(fuse_session_fd(volume->session), BACKING_OPEN, &map);
+
+        if (number > 0)
+            node->lent = number;
+    }
+    lent = node->lent;
+    handle->lent = lent > 0;
+    volume->lent += handle->lent;
+    pthread_mutex_unlock(&volume->tree);
+    return lent;
+}
+
+void answer_release(struct volume *volume, struct handle *handle)
+{
+    struct node *node = handle->node;
+
+    pthread_mutex_lock(&volume->tree);
+    volume->lent -= handle->lent;
+    /* The kernel has let go of it before it said so, and whoever opens the file next hands over another number. */
+    if (handle->lent && node->handles == 1) {
+        uint32_t number = (uint32_t)node->lent;
+
+        node->lent = 0;
+        if (!atomic_load(&volume->over) && ioctl(fuse_session_fd(volume->session), BACKING_CLOSE, &number) != 0)
+            fprintf(stderr, "sluice-vaultfs: a file that was handed over stays open: %s\n", strerror(errno));
+    }
+    pthread_mutex_unlock(&volume->tree);
+}
+
+static struct open_out opened(const struct handle *handle, int32_t lent)
+{
+    return (struct open_out){(uint64_t)(uintptr_t)handle, OPEN_PASSTHROUGH | OPEN_NOFLUSH, lent};
+}
+
+int answer_open(fuse_req_t req, struct fuse_file_info *info, struct handle *handle)
+{
+    int32_t lent = lend(volume_of(req), handle);
+    struct open_out out = opened(handle, lent);
+
+    return lent > 0 ? fuse_reply_buf(req, (const char *)&out, sizeof(out)) : fuse_reply_open(req, info);
+}
+
+static void put_time(double seconds, uint64_t *whole, uint32_t *rest)
+{
+    *whole = (uint64_t)seconds;
+    *rest = (uint32_t)((seconds - (double)*whole) * 1e9);
+}
+
+int answer_create(fuse_req_t req, const struct fuse_entry_param *entry, struct fuse_file_info *info, struct handle *handle)
+{
+    int32_t lent = lend(volume_of(req), handle);
+    const struct stat *attr = &entry->attr;
+    struct {
+        struct fuse_entry_out entry;
+        struct open_out open;
+    } out = {.open = opened(handle, lent)};
+
+    if (lent == 0)
+        return fuse_reply_create(req, entry, info);
+    out.entry.nodeid = entry->ino;
+    out.entry.generation = entry->generation;
+    put_time(entry->entry_timeout, &out.entry.entry_valid, &out.entry.entry_valid_nsec);
+    put_time(entry->attr_timeout, &out.entry.attr_valid, &out.entry.attr_valid_nsec);
+    out.entry.attr = (struct fuse_attr){
+        .ino = attr->st_ino,
+        .size = (uint64_t)attr->st_size,
+        .blocks = (uint64_t)attr->st_blocks,
+        .atime = (uint64_t)attr->st_atim.tv_sec,
+        .mtime = (uint64_t)attr->st_mtim.tv_sec,
+        .ctime = (uint64_t)attr->st_ctim.tv_sec,
+        .atimensec = (uint32_t)attr->st_atim.tv_nsec,
+        .mtimensec = (uint32_t)attr->st_mtim.tv_nsec,
+        .ctimensec = (uint32_t)attr->st_ctim.tv_nsec,
+        .mode = attr->st_mode,
+        .nlink = (uint32_t)attr->st_nlink,
+        .uid = attr->st_uid,
+        .gid = attr->st_gid,
+        .rdev = (uint32_t)attr->st_rdev,
+        .blksize = (uint32_t)attr->st_blksize,
+    };
+    return fuse_reply_buf(req, (const char *)&out, sizeof(out));
+}
