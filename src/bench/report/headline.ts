@@ -1,0 +1,92 @@
+// The first screen of a report: what the run was, what a reader must not miss, and each promise with its verdict. A promise whose
+// interval has the target inside is neither met nor missed: it is within noise, and the report says so instead of choosing.
+
+import type { PromiseJudged, Results } from '../results.js'
+import { labelOf } from './figures.js'
+import type { Against, PromiseRow, Report, VerdictWord } from './model.js'
+import { amount, duration, percent, whole } from './number.js'
+
+/** Divided by the target, so that above 1 is better whichever way the unit goes. */
+export function againstTarget({ value, target, better }: NonNullable<PromiseJudged['against']>): Against | null {
+  if (value.kind === 'none' || !(target > 0)) return null
+  const towards = (number: number) => (better === 'higher' ? number / target : target / Math.max(number, target * 1e-6))
+  const [low, high] = [towards(value.low), towards(value.high)]
+  return { low: Math.min(low, high), mid: towards(value.middle), high: Math.max(low, high) }
+}
+
+const WORDS = {
+  met: 'met',
+  'not-met': 'missed',
+  'too-noisy': 'noisy',
+  'not-measured': 'absent',
+} as const satisfies Record<PromiseJudged['verdict'], VerdictWord>
+
+export function promiseRow(judged: PromiseJudged): PromiseRow {
+  const { against: behind } = judged
+  const against = behind === undefined || behind.value.kind !== 'value' ? null : againstTarget(behind)
+  const decided = judged.verdict === 'met' || judged.verdict === 'not-met'
+  const open = decided && against !== null && against.low < 1 && against.high > 1
+  const said = decided ? judged.figure : WORDS[judged.verdict] === 'noisy' ? 'too noisy' : '–'
+  return {
+    promise: judged.say,
+    target: judged.target,
+    measured: said,
+    against,
+    verdict: open ? 'open' : WORDS[judged.verdict],
+    remark: [decided ? '' : judged.figure, open ? 'the interval has the target inside' : '']
+      .filter((part) => part !== '')
+      .join('; '),
+    emulated: judged.emulated,
+  }
+}
+
+const KINDS = {
+  full: 'full run',
+  quick: 'quick run',
+  only: 'part of a run',
+  hosts: 'run between two machines',
+} as const satisfies Record<Results['run']['kind'], string>
+
+export function subtitle({ run, machine }: Results): string {
+  const commit =
+    run.commit === null ? 'no commit' : `commit ${run.commit.slice(0, 12)}${run.dirty ? ' with changes' : ''}`
+  return [
+    machine.name,
+    `${machine.cpus} x ${machine.cpu}`,
+    `Linux ${machine.kernel}`,
+    `Sluice ${run.version}, ${commit}`,
+    `${KINDS[run.kind]} of ${duration(run.tookSeconds)}, ${run.startedAt.replace('T', ' ')}`,
+  ].join(' · ')
+}
+
+function noisy({ measurements }: Results): string[] {
+  const cells = measurements.flatMap(({ cells }) => cells)
+  const loud = cells.filter(({ figure }) => figure.kind === 'noisy').length
+  return loud === 0
+    ? []
+    : [`${whole(loud)} of ${whole(cells.length)} figures are too noisy to be given: the tables say which, and why.`]
+}
+
+export function warnings(results: Results): Report['warnings'] {
+  const { run, machine, variants } = results
+  const emulated = variants
+    .filter(({ emulated, state }) => emulated && state === 'measured')
+    .map(({ name }) => labelOf(name))
+  return [
+    ...(run.complete ? [] : [`This run is not complete: ${run.why ?? 'it was interrupted'}.`]),
+    ...(run.dirty ? ['The tree had changes that are in no commit.'] : []),
+    ...(machine.loadBefore > machine.cpus / 2
+      ? [`The machine was busy before it began: a load of ${amount(machine.loadBefore)} on ${machine.cpus} processors.`]
+      : []),
+    ...(machine.stolen > 0.01
+      ? [`The hypervisor gave ${percent(machine.stolen)} of the processors' time to others.`]
+      : []),
+    ...variants
+      .filter(({ state }) => state === 'refused')
+      .map(({ name, why }) => `${labelOf(name)} is left out: ${why ?? 'it does not mean what the policy says'}.`),
+    ...(emulated.length === 0
+      ? []
+      : [`${emulated.join(', ')}: emulated, a program in the place of a card. Its speed says nothing about a card.`]),
+    ...noisy(results),
+  ]
+}

@@ -1,0 +1,159 @@
+// Results as text for a terminal, and the one line that says how far a run is. Pure: colour comes in as a painter that may do
+// nothing, the width of the terminal as a number. The same words as the report, since both read report/figures.ts.
+
+import { labelOf } from './report/figures.js'
+import { promiseRow, warnings } from './report/headline.js'
+import type { VerdictWord } from './report/model.js'
+import { amount, duration, ratio, whole } from './report/number.js'
+import type { Cell, Measurement, Results, Role } from './results.js'
+
+type Ink = 'red' | 'green' | 'yellow' | 'dim' | 'bold'
+export type Paint = (ink: Ink, text: string) => string
+
+interface Column {
+  readonly head: string
+  readonly right: boolean
+}
+
+interface Shown {
+  readonly text: string
+  readonly ink?: Ink
+}
+
+/** What a terminal would obey, and what turns the direction of writing, is shown as its code: names come from outside. */
+const plain = (text: string): string =>
+  text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`)
+
+/** Columns two spaces apart; colour is put on after they were aligned. */
+function aligned(columns: readonly Column[], rows: readonly (readonly Shown[])[], paint: Paint): string {
+  const safe = rows.map((row) => row.map(({ text, ...rest }) => ({ text: plain(text), ...rest })))
+  const widths = columns.map(({ head }, i) => Math.max(head.length, ...safe.map((row) => row[i]?.text.length ?? 0)))
+  const pad = (text: string, i: number): string => {
+    const width = widths[i] ?? 0
+    return columns[i]?.right ? text.padStart(width) : text.padEnd(width)
+  }
+  const line = (row: readonly Shown[]): string =>
+    row
+      .map(({ text, ink }, i) =>
+        ink === undefined ? pad(text, i) : pad(text, i).replace(text, () => paint(ink, text)),
+      )
+      .join('  ')
+      .trimEnd()
+  const head = columns.map(({ head }, i) => pad(head, i)).join('  ')
+  return [paint('dim', head.trimEnd()), ...safe.map(line)].map((text) => `${text}\n`).join('')
+}
+
+const COLUMNS = [
+  { head: '', right: false },
+  { head: 'median', right: true },
+  { head: 'interval', right: true },
+  { head: 'of nothing attached', right: true },
+  { head: 'of an empty hook', right: true },
+  { head: 'CPU', right: true },
+] as const satisfies readonly Column[]
+
+/** The share of the first variant of that role that the cell was compared with. */
+function share(results: Results, cell: Cell, role: Role): string {
+  const found = cell.ratios.find(
+    ({ to }) => to !== cell.variant && results.variants.find(({ name }) => name === to)?.role === role,
+  )
+  if (found === undefined || found.figure.kind === 'none') return ''
+  const { figure } = found
+  return figure.kind === 'noisy'
+    ? 'too noisy'
+    : `${ratio(figure.middle)} (${ratio(figure.low)} to ${ratio(figure.high)})`
+}
+
+const COSTS = [
+  ['cpuSecondsPerGbit', 's/Gbit'],
+  ['cpuSecondsPerMillionPackets', 's/Mpackets'],
+  ['cpuSecondsPerThousandTransactions', 's/1000'],
+] as const
+
+function cost({ cost }: Cell): string {
+  for (const [name, unit] of COSTS) {
+    const figure = cost?.[name]
+    if (figure?.kind === 'value') return `${amount(figure.middle)} ${unit}`
+  }
+  return ''
+}
+
+function row(results: Results, cell: Cell): readonly Shown[] {
+  const emulated = results.variants.some(({ name, emulated }) => name === cell.variant && emulated)
+  const name = { text: `  ${labelOf(cell.variant)}${emulated ? ' (emulated)' : ''}` }
+  const { figure } = cell
+  if (figure.kind === 'none') return [name, { text: '–' }, { text: figure.why, ink: 'dim' }]
+  const interval = { text: `${amount(figure.low)} to ${amount(figure.high)}`, ink: 'dim' as const }
+  if (figure.kind === 'noisy') return [name, { text: 'too noisy', ink: 'yellow' }, interval]
+  const failed = cell.gates.filter(({ passed }) => !passed).map((gate) => gate.name)
+  return [
+    name,
+    { text: amount(figure.middle), ...(failed.length > 0 ? { ink: 'red' as const } : {}) },
+    interval,
+    { text: share(results, cell, 'baseline') },
+    { text: share(results, cell, 'reference') },
+    { text: failed.length > 0 ? `failed: ${failed.join(', ')}` : cost(cell) },
+  ]
+}
+
+function measured(results: Results, measurement: Measurement, paint: Paint): string {
+  const { say, grants, workspaces, unit, cells } = measurement
+  const where = workspaces === 1 ? '' : `, ${whole(workspaces)} workspaces`
+  const title = `${plain(say)}, ${whole(grants)} grants${where} [${unit}]`
+  return `${paint('bold', title)}\n${aligned(
+    COLUMNS,
+    cells.map((cell) => row(results, cell)),
+    paint,
+  )}`
+}
+
+const VERDICTS = {
+  met: { word: 'met', ink: 'green' },
+  missed: { word: 'MISSED', ink: 'red' },
+  open: { word: 'within noise', ink: 'yellow' },
+  noisy: { word: 'too noisy', ink: 'yellow' },
+  absent: { word: 'not measured', ink: 'dim' },
+} as const satisfies Record<VerdictWord, { word: string; ink: Ink }>
+
+function promises(results: Results, paint: Paint): string {
+  const rows = results.promises.map((judged): readonly Shown[] => {
+    const { verdict, promise, measured: seen, remark, target, emulated } = promiseRow(judged)
+    const { word, ink } = VERDICTS[verdict]
+    return [
+      { text: word, ink },
+      { text: `${promise}${emulated ? ' (emulated)' : ''}` },
+      { text: target },
+      { text: [seen === word ? '' : seen, remark].filter((part) => part !== '' && part !== '–').join('; ') },
+    ]
+  })
+  const columns = ['', 'promise', 'target', 'measured'].map((head) => ({ head, right: false }))
+  return `${paint('bold', 'Promises')}\n${aligned(columns, rows, paint)}`
+}
+
+/** Everything that a run found, promises last so that they are what remains on the screen. */
+export function printResults(results: Results, paint: Paint): string {
+  const noted = warnings(results).map((line) => `${paint('yellow', 'note')}: ${plain(line)}\n`)
+  return [
+    ...results.measurements.map((measurement) => measured(results, measurement, paint)),
+    ...(noted.length > 0 ? [noted.join('')] : []),
+    promises(results, paint),
+  ].join('\n')
+}
+
+export interface Progress {
+  /** What is being measured: `TCP stream, 8 flows, 1,000 grants`. */
+  readonly say: string
+  readonly variant: string
+  /** Of the work of the run, by the time that it is expected to take, 0 to 1. */
+  readonly done: number
+  readonly leftSeconds: number
+}
+
+/** One line of at most `columns` characters, without its end: the bar, the share, the time left, and what is measured. */
+export function progressLine({ say, variant, done, leftSeconds }: Progress, columns: number): string {
+  const share = Math.max(0, Math.min(1, done))
+  const width = columns < 60 ? 10 : 24
+  const bar = '#'.repeat(Math.floor(share * width)).padEnd(width, '.')
+  const text = `[${bar}] ${String(Math.floor(share * 100)).padStart(3)} %  ${duration(Math.max(0, leftSeconds))} left  ${plain(say)}, ${labelOf(variant)}`
+  return text.length <= columns ? text : `${text.slice(0, Math.max(0, columns - 3))}...`
+}
