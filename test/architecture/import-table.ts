@@ -21,6 +21,7 @@ const policy = /^policy\//
 const plan = /^plan\//
 const decide = /^decide\//
 const process = /^process\//
+const vault = /^vault\//
 const contract = /^backends\/backend$/
 
 /** The pure half of a folder is what the configuration without Node's types compiles: it is listed once, there. */
@@ -85,6 +86,15 @@ export const IMPORT_TABLE: readonly Layer[] = [
     pure: true,
   },
   {
+    folder: 'vault',
+    mayText: 'base, plan, backends/backend (types)',
+    pureText: 'yes',
+    files: vault,
+    may: [base, plan, contract],
+    packages: [],
+    pure: true,
+  },
+  {
     folder: 'backends: backend, capabilities, program, lower, render, errors and their parts',
     mayText: 'base, policy, plan, process',
     pureText: 'yes',
@@ -104,10 +114,10 @@ export const IMPORT_TABLE: readonly Layer[] = [
   },
   {
     folder: 'backends: everything else of a backend',
-    mayText: 'base, policy, plan, process, own folder',
+    mayText: 'base, policy, plan, process, vault, own folder',
     pureText: 'no',
     files: /^backends\/[a-z-]+\//,
-    may: [base, policy, plan, process, contract],
+    may: [base, policy, plan, process, vault, contract],
     packages: ['koffi'],
     pure: false,
   },

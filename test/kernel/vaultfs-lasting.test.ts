@@ -6,7 +6,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, readSync, unlinkSync, wri
 import { release } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { lower } from '../../src/backends/vaultfs/lower.js'
+import { lower } from '../../src/vault/lower.js'
 import { cannotServe, type Served, serve, until } from '../support/vault/served.js'
 import { sliceOf, volume } from '../support/vault/slices.js'
 

@@ -22,7 +22,7 @@ import {
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { FileDenied } from '../../src/backends/backend.js'
-import { lower } from '../../src/backends/vaultfs/lower.js'
+import { lower } from '../../src/vault/lower.js'
 import { SOURCE, WS } from '../support/plans.js'
 import { cannotServe, type Served, serve, until } from '../support/vault/served.js'
 import { sliceOf, volume } from '../support/vault/slices.js'

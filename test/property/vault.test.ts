@@ -3,11 +3,11 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { NONE, STRUCTS } from '../../src/backends/vaultfs/layout.js'
-import { lower } from '../../src/backends/vaultfs/lower.js'
 import { evaluateFile, FILE_DENIALS, type FileVerdict } from '../../src/plan/evaluate-file.js'
 import { FILE_OPERATION_NAMES } from '../../src/plan/file-operations.js'
 import type { FileAccess } from '../../src/plan/model.js'
+import { NONE, STRUCTS } from '../../src/vault/layout.js'
+import { lower } from '../../src/vault/lower.js'
 import { WS } from '../support/plans.js'
 import { type Answer, isBuilt, openLibrary } from '../support/vault/library.js'
 import { clauseOf, sliceOf, volume } from '../support/vault/slices.js'

@@ -3,6 +3,8 @@
 
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import type { LearnedGrant, WorkspaceId } from '../../plan/model.js'
+import type { VaultProgram } from '../../vault/program.js'
+import { isFlagged, readAnchors, readEvents, readObserved, type Serving } from '../../vault/readback.js'
 import type {
   Anchor,
   Cut,
@@ -18,9 +20,9 @@ import type {
 import { Daemon } from './daemon.js'
 import { vaultfsFault } from './errors.js'
 import { probeVaultfs } from './probe.js'
-import type { VaultProgram } from './program.js'
-import { isFlagged, readAnchors, readEvents, readObserved } from './readback.js'
 
+/** Every volume hangs in the kernel's tree of mounts, by the number of its mount. */
+const MOUNTED: Serving = { hook: 'fuse', emulated: false, on: ({ mount, mountId }) => `${mount}#${mountId}` }
 const NOTHING: Observed = { live: null, drift: [], counters: [], drops: {} }
 /** Between two looks at the daemon's ring, which holds some seconds of what a volume may report. */
 const EVENTS_MS = 250
@@ -136,7 +138,7 @@ export class VaultfsDriver implements Driver<VaultProgram> {
   async inspect(): Promise<readonly Anchor[]> {
     const table = await this.daemon.octets('reading the table back', 'table')
     const text = await this.daemon.ask('observing', 'observe')
-    return table === undefined || table.length === 0 || text === undefined ? [] : readAnchors(text, table)
+    return table === undefined || table.length === 0 || text === undefined ? [] : readAnchors(text, table, MOUNTED)
   }
 
   /** No packet passes a volume. */

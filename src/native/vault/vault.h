@@ -3,7 +3,7 @@
  * whatever serves files outside the workspace: vaultfs on a node, virtio-fs handlers on a DPU. The meaning is
  * src/plan/evaluate-file.ts, and a test compares the two.
  *
- * A table is one block of octets made by src/backends/vaultfs/lower.ts, little-endian, every place in it a number counted from
+ * A table is one block of octets made by src/vault/lower.ts, little-endian, every place in it a number counted from
  * its beginning. It is checked in full before it is used; deciding then reads it and allocates nothing.
  */
 #ifndef SLUICE_VAULT_H

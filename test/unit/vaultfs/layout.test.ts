@@ -2,9 +2,9 @@
 
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import * as layout from '../../../src/backends/vaultfs/layout.js'
 import { FILE_DENIALS } from '../../../src/plan/evaluate-file.js'
 import { FILE_OPERATION_NAMES, FILE_OPERATIONS } from '../../../src/plan/file-operations.js'
+import * as layout from '../../../src/vault/layout.js'
 import { repositoryPath } from '../../support/lab/repository.js'
 import { isBuilt, openLibrary } from '../../support/vault/library.js'
 

@@ -1,6 +1,6 @@
 // What a program serves and allows, for people, golden files and audit: a volume and its rules, a line each.
 
-import { printFileRule } from '../../plan/storage.js'
+import { printFileRule } from '../plan/storage.js'
 import type { VaultProgram } from './program.js'
 
 export function render(program: VaultProgram): string {

@@ -1,9 +1,9 @@
 // From the storage slices of a plan to one table: a tree of path segments for each volume, children sorted by octets and laid
 // out behind their parents, so that the authorizer can check it in one pass and walk it without asking.
 
-import { concat, utf8 } from '../../base/bytes.js'
-import type { FileRule, PlanSlice, VolumePlan } from '../../plan/model.js'
-import { segmentsOf } from '../../plan/volume-path.js'
+import { concat, utf8 } from '../base/bytes.js'
+import type { FileRule, PlanSlice, VolumePlan } from '../plan/model.js'
+import { segmentsOf } from '../plan/volume-path.js'
 import { CLAUSE_AT, RIGHT, STRUCTS, TERM, VAULT_ABI, VAULT_MAGIC } from './layout.js'
 import type { ServedVolume, VaultProgram } from './program.js'
 

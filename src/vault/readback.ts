@@ -1,11 +1,11 @@
-// What the daemon says of itself, as lines, into the agent's words. Pure: lines in, values out; a line of another kind is
+// What the authorizer's servers say of themselves, as lines, into the agent's words. Pure: lines in, values out; a line of another kind is
 // passed over, so that a newer daemon can say more.
 
-import { decodeUtf8 } from '../../base/bytes.js'
-import { digestOf, isDigest } from '../../base/digest.js'
-import { FILE_DENIALS } from '../../plan/evaluate-file.js'
-import { FILE_OPERATION_NAMES } from '../../plan/file-operations.js'
-import type { Anchor, FileDenied, Observed, VolumeSeen } from '../backend.js'
+import type { Anchor, FileDenied, Observed, VolumeSeen } from '../backends/backend.js'
+import { decodeUtf8 } from '../base/bytes.js'
+import { digestOf, isDigest } from '../base/digest.js'
+import { FILE_DENIALS } from '../plan/evaluate-file.js'
+import { FILE_OPERATION_NAMES } from '../plan/file-operations.js'
 import { STRUCTS } from './layout.js'
 
 const QUARANTINED = 1
@@ -70,8 +70,15 @@ function readVolumes(text: string): readonly VolumeSeen[] {
     .sort((a, b) => (`${a.workspace} ${a.name}` < `${b.workspace} ${b.name}` ? -1 : 1))
 }
 
-/** Where the fence of each workspace hangs, from what the daemon says of its mounts and the octets that it judges by. */
-export function readAnchors(text: string, table: Uint8Array): readonly Anchor[] {
+/** What serves: `hook` in the kernel's or the card's words, and where, for each volume. */
+export interface Serving {
+  readonly hook: string
+  readonly emulated: boolean
+  readonly on: (volume: VolumeSeen) => string
+}
+
+/** Where the fence of each workspace hangs, from what is said to be served and the octets that are judged by. */
+export function readAnchors(text: string, table: Uint8Array, serving: Serving): readonly Anchor[] {
   const view = new DataView(table.buffer, table.byteOffset, table.byteLength)
   const generation = Number(view.getBigUint64(STRUCTS.vault_header.fields.generation, true))
   const digest = digestOf(table)
@@ -79,10 +86,10 @@ export function readAnchors(text: string, table: Uint8Array): readonly Anchor[] 
   return [...new Set(volumes.map(({ workspace }) => workspace))].map((workspace) => {
     const own = volumes.filter((volume) => volume.workspace === workspace)
     return {
-      ...{ workspace, emulated: false, generation },
-      hooks: own.map(({ mount, mountId }) => ({
-        hook: 'fuse',
-        on: `${mount}#${mountId}`,
+      ...{ workspace, emulated: serving.emulated, generation },
+      hooks: own.map((volume) => ({
+        hook: serving.hook,
+        on: serving.on(volume),
         owner: { kind: 'rules' as const, digest },
       })),
       objects: own.map(({ name, device }) => ({ kind: 'mount' as const, name, id: device })),

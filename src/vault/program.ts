@@ -1,7 +1,7 @@
-// What vaultfs is given: the compiled table, the numbers that it carries, and the volumes that it serves, for reading back.
+// What whoever serves volumes is given (vaultfs, doca-vault): the compiled table, the numbers that it carries, and the volumes that it serves, for reading back.
 
-import type { Digest } from '../../base/digest.js'
-import type { VolumePlan, WorkspaceId } from '../../plan/model.js'
+import type { Digest } from '../base/digest.js'
+import type { VolumePlan, WorkspaceId } from '../plan/model.js'
 
 export interface ServedVolume {
   readonly workspace: WorkspaceId
