@@ -23,6 +23,8 @@ const decide = /^decide\//
 const process = /^process\//
 const vault = /^vault\//
 const contract = /^backends\/backend$/
+/** What programs that trace and guard have in common. */
+const tracing = /^backends\/tracing\//
 
 /** The pure half of a folder is what the configuration without Node's types compiles: it is listed once, there. */
 const pureOf = (folder: string): RegExp =>
@@ -113,11 +115,20 @@ export const IMPORT_TABLE: readonly Layer[] = [
     pure: false,
   },
   {
+    folder: 'backends/tracing',
+    mayText: 'base, backends/backend',
+    pureText: 'no',
+    files: tracing,
+    may: [base, contract],
+    packages: ['koffi'],
+    pure: false,
+  },
+  {
     folder: 'backends: everything else of a backend',
-    mayText: 'base, policy, plan, process, vault, own folder',
+    mayText: 'base, policy, plan, process, vault, backends/tracing, own folder',
     pureText: 'no',
     files: /^backends\/[a-z-]+\//,
-    may: [base, policy, plan, process, vault, contract],
+    may: [base, policy, plan, process, vault, contract, tracing],
     packages: ['koffi'],
     pure: false,
   },
@@ -186,12 +197,12 @@ export const IMPORT_TABLE: readonly Layer[] = [
   },
   {
     folder: 'companion',
-    mayText: 'base, bundle, audit, revocation, api/client',
-    pureText: 'no',
+    mayText: 'base, bundle, audit, revocation, api/client, api/grpc-client, agent/config and its values',
+    pureText: 'table, records, reconciling yes, rest no',
     files: /^companion\//,
-    may: [base, bundle, /^audit\//, /^revocation\//, /^api\/client$/],
+    may: [base, bundle, /^audit\//, /^revocation\//, /^api\/(grpc-)?client$/, /^agent\/config(-[a-z]+)?$/],
     packages: [],
-    pure: false,
+    pure: pureOf('companion'),
   },
   {
     folder: 'api',
@@ -233,8 +244,9 @@ export const IMPORT_TABLE: readonly Layer[] = [
   },
 ]
 
-/** A backend is one folder each: within the rows for backends, only its own. */
-export const backendFolder = (path: string): string | undefined => /^backends\/([a-z-]+)\//.exec(path)?.[1]
+/** A backend is one folder each: within the rows for backends, only its own. What they share is none. */
+export const backendFolder = (path: string): string | undefined =>
+  tracing.test(path) ? undefined : /^backends\/([a-z-]+)\//.exec(path)?.[1]
 
 /** The table as src/README.md has it between its two markers. */
 export const printTable = (): string =>

@@ -1,0 +1,272 @@
+// One operation on one workspace, from its record to its answer: carries out the steps, bounds each in time, takes back or owes what
+// failed, and stops at once when a kill or a revoke takes its place. What it had under way then is waited for by whoever took over,
+// and cleaned up behind it, so that nothing comes up after a kill.
+
+import { causeChain, Fault } from '../../base/fault.js'
+import { LIFECYCLE_FAULTS, lifecycleFault } from './errors.js'
+import type { LifecycleHost } from './lifecycle.js'
+import { type Change, type Step, TAKE_DOWN, type Way } from './operations.js'
+import { type Answer, type Failure, type Request, type StepDone, type WorkspaceRecord, withAnswer } from './record.js'
+import { CARRY, type StepGave, type StepRun } from './steps.js'
+
+/**
+ * How long a step may take before it counts as failed. Those of a kill are short, since what fails is owed and tried again; a bake
+ * reads a whole image.
+ */
+const LIMIT_MS: { readonly [S in Step]: number } = {
+  ...{ layer: 900_000, renew: 900_000, sweep: 60_000, released: 15_000, prepare: 120_000 },
+  ...{ attach: 660_000, policy: 660_000, evidence: 150_000, run: 30_000 },
+  ...{ halt: 180_000, end: 20_000, detach: 10_000, unplug: 10_000, fence: 5_000, sessions: 20_000, erase: 60_000 },
+}
+/** How long whoever takes over waits for what was under way. */
+const SETTLE_MS = 15_000
+/** The trail is written beside an operation; one that does not come back holds up no answer for longer. */
+const TELL_MS = 2_000
+
+export class Run implements StepRun {
+  readonly signal: AbortSignal
+  readonly change: Change
+  readonly reason: string
+  readonly requestId: string
+  attachmentId = ''
+  /** Why it is not on record, where it is not. */
+  unrecorded: unknown
+  readonly answer: Promise<Answer>
+  /** Nothing of it is under way any more. */
+  readonly settled: Promise<void>
+  readonly steps: StepDone[] = []
+  private readonly failed = new Set<Step>()
+  private readonly ending = new AbortController()
+  private readonly startMs: number
+  private preemptedBy: Change | undefined
+  private before: Run | undefined
+  private giveAnswer: (answer: Answer) => void = () => undefined
+  private refuse: (error: unknown) => void = () => undefined
+  private settle: () => void = () => undefined
+
+  constructor(
+    private readonly host: LifecycleHost,
+    public record: WorkspaceRecord,
+    readonly request: Request,
+    readonly way: Way,
+    private readonly over: () => void,
+  ) {
+    this.signal = this.ending.signal
+    this.change = request.change
+    this.reason = request.reason
+    this.requestId = request.requestId
+    this.startMs = host.ports.clock.monotonicMs()
+    this.answer = new Promise((resolve, reject) => {
+      this.giveAnswer = resolve
+      this.refuse = reject
+    })
+    // Whoever waits for the answer hears of it.
+    this.answer.catch(() => undefined)
+    this.settled = new Promise((resolve) => {
+      this.settle = resolve
+    })
+  }
+
+  /** Takes the place of a run that is under way. */
+  follow(before: Run): void {
+    this.before = before
+    this.record = withAnswer(this.record, before.preempt(this.change))
+  }
+
+  async patch(change: Partial<WorkspaceRecord>): Promise<void> {
+    this.goingOn()
+    this.record = { ...this.record, ...change }
+    await this.host.store.put(this.record)
+  }
+
+  fail(error: unknown): void {
+    this.refuse(error)
+    this.settle()
+  }
+
+  /** `again`: a crash ended it; `failure`: and it was being taken back. `isQuiet`: nobody asked for it. Never throws. */
+  async perform({
+    again = false,
+    isQuiet = false,
+    failure,
+  }: {
+    readonly again?: boolean
+    readonly isQuiet?: boolean
+    readonly failure?: Failure
+  } = {}): Promise<void> {
+    const { undo, steps } = this.way
+    try {
+      let failing = failure
+      if (again && undo && !failing) await this.takeBack(undo.steps)
+      for (const step of failing ? [] : steps) {
+        failing = await this.carry(step)
+        if (failing && undo) break
+        failing = undefined
+      }
+      if (failing && undo) {
+        const { doing } = this.record
+        if (doing && !doing.failure) await this.keep({ doing: { ...doing, failure: failing } })
+        await this.takeBack(undo.steps)
+      }
+      await this.finish(failing, isQuiet)
+    } catch (error) {
+      // Whoever took over has its record, and its answer was given then.
+      if (this.preemptedBy === undefined) this.refuse(error)
+    } finally {
+      this.settle()
+      this.over()
+    }
+  }
+
+  /** Carries one step out and keeps what became of it. Gives why it failed. Throws WORKSPACE_PREEMPTED. */
+  async carry(step: Step): Promise<Failure | undefined> {
+    const { clock } = this.host.ports
+    const [atMs, fromMs] = [clock.nowMs(), clock.monotonicMs()]
+    const done = (more: Omit<StepDone, 'step' | 'atMs' | 'elapsedMs'>): void => {
+      this.steps.push({ step, atMs, elapsedMs: Math.max(0, clock.monotonicMs() - fromMs), ...more })
+      const { outcome, why = '' } = more
+      const { workspace } = this.record
+      void this.host.tell({ kind: 'step', workspace, change: this.change, step, outcome, why })
+    }
+    try {
+      await this.begins(step)
+      const gave = (await this.within(step, CARRY[step](this, this.host.ports, this.host.terms))) as
+        | StepGave
+        | undefined
+      this.goingOn()
+      this.failed.delete(step)
+      done({ outcome: 'done', ...(gave ?? {}) })
+      return undefined
+    } catch (error) {
+      if (this.preemptedBy !== undefined) throw error
+      this.failed.add(step)
+      const late = error instanceof Fault && error.code === 'WORKSPACE_STEP_LATE'
+      done({ outcome: late ? 'late' : 'failed', why: causeChain(error).join(': ') })
+      return this.failureOf(step, error)
+    }
+  }
+
+  /** What is on record from now on, and the answer. Never throws but WORKSPACE_PREEMPTED. */
+  async finish(failure?: Failure, isQuiet = false): Promise<Answer> {
+    if (this.before) await this.cleanUp(this.before)
+    const { way, request, host, steps } = this
+    const state = failure && way.undo ? way.undo.to : way.to
+    const owed = this.owed()
+    const { requestId, digest, change, by, reason } = request
+    const elapsedMs = Math.max(0, host.ports.clock.monotonicMs() - this.startMs)
+    const answer = { requestId, digest, change, state, steps, owed, elapsedMs, ...(failure ? { failure } : {}) }
+    const gone = state === 'absent' ? { profile: null, image: '' } : {}
+    const told = isQuiet
+      ? Promise.resolve()
+      : host.tell({ kind: 'changed', answer, by, reason, record: { ...this.record, state } })
+    // Told before it is settled: what a crash ends between the two is told again, and never not at all.
+    await Promise.race([told, host.ports.clock.sleep(TELL_MS)])
+    const kept = isQuiet || requestId === '' ? this.record : withAnswer(this.record, answer)
+    await this.keep({ answers: kept.answers, state, owed, doing: null, ...gone })
+    this.giveAnswer(answer)
+    this.settle()
+    this.over()
+    return answer
+  }
+
+  /** What failed of steps that are not given up, and what was owed before and is not done. A machine that was not shut down is ended. */
+  private owed(): readonly Step[] {
+    const done = new Set(this.steps.filter(({ outcome }) => outcome === 'done').map(({ step }) => step))
+    const before = this.record.owed.filter((step) => !done.has(step))
+    const failed = [...this.failed].filter((step) => !this.way.undo || this.way.undo.steps.includes(step))
+    return [...new Set([...before, ...failed].map((step) => (step === 'halt' ? 'end' : step)))]
+  }
+
+  private async takeBack(steps: readonly Step[]): Promise<void> {
+    for (const step of steps) await this.carry(step)
+  }
+
+  /** What was under way may have come to its end after ours: it is taken down once more, and for as long as it goes on, later too. */
+  private async cleanUp(before: Run): Promise<void> {
+    const { clock } = this.host.ports
+    const isSettled = await Promise.race([
+      before.settled.then(() => true),
+      clock.sleep(SETTLE_MS, this.signal).then(() => false),
+    ])
+    await this.takeBack(TAKE_DOWN)
+    if (!isSettled) for (const step of TAKE_DOWN) this.failed.add(step)
+  }
+
+  private preempt(by: Change): Answer {
+    this.preemptedBy = by
+    const { requestId, digest, change } = this.request
+    const failure = this.failureAs(this.preempted(), 'what it had begun is taken down')
+    const { state, owed } = this.record
+    const answer = { requestId, digest, change, state, steps: [...this.steps], owed, elapsedMs: 0, failure }
+    this.giveAnswer(answer)
+    this.ending.abort()
+    return answer
+  }
+
+  private goingOn(): void {
+    if (this.preemptedBy !== undefined) throw this.preempted()
+  }
+
+  private readonly preempted = (): Fault =>
+    lifecycleFault('WORKSPACE_PREEMPTED', {
+      workspace: this.record.workspace,
+      operation: this.change,
+      by: this.preemptedBy ?? '',
+    })
+
+  /** On record before it is begun. A disk that refuses ends what can be taken back; what narrows goes on. */
+  private async begins(step: Step): Promise<void> {
+    const { doing } = this.record
+    if (!doing || this.change === 'kill') return
+    if (this.way.undo && !doing.failure) await this.patch({ doing: { ...doing, step } })
+    else await this.keep({ doing: { ...doing, step } })
+  }
+
+  /** As `patch`, where a disk that refuses changes nothing of what is done. */
+  private async keep(change: Partial<WorkspaceRecord>): Promise<void> {
+    try {
+      await this.patch(change)
+    } catch (error) {
+      if (this.preemptedBy !== undefined) throw error
+      this.unrecorded = error
+      const why = causeChain(error).join(': ')
+      const { workspace } = this.record
+      void this.host.tell({ kind: 'step', workspace, change: this.change, step: 'sweep', outcome: 'unrecorded', why })
+    }
+  }
+
+  private async within(step: Step, effect: Promise<unknown>): Promise<unknown> {
+    // What comes after its time is nobody's any more.
+    effect.catch(() => undefined)
+    const { clock } = this.host.ports
+    const ms = LIMIT_MS[step]
+    const over = new AbortController()
+    const late = clock.sleep(ms, over.signal).then(() => {
+      throw lifecycleFault('WORKSPACE_STEP_LATE', { step, ms, why: '' })
+    })
+    late.catch(() => undefined)
+    try {
+      return await Promise.race([effect, late])
+    } finally {
+      over.abort()
+    }
+  }
+
+  private failureOf(step: Step, error: unknown): Failure {
+    const { workspace } = this.record
+    const after = this.way.undo ? `it is ${this.way.undo.to} again` : 'the other steps were done'
+    const row = LIFECYCLE_FAULTS.WORKSPACE_STEP
+    const reaction = error instanceof Fault ? error.reaction : 'bug'
+    const detail = { workspace, operation: this.change, step, after }
+    return this.failureAs(new Fault('WORKSPACE_STEP', { ...row, reaction }, detail, { cause: error }))
+  }
+
+  private failureAs(fault: Fault, why?: string): Failure {
+    const { code, reaction, message, remedy, cause } = fault
+    const inner =
+      cause instanceof Fault
+        ? [`${cause.code}: ${cause.message}`, ...causeChain(cause).slice(1)]
+        : causeChain(fault).slice(1)
+    return { code, reaction, message, remedy, causes: why === undefined ? inner : [...inner, why] }
+  }
+}
