@@ -32,6 +32,7 @@ PACKAGES=(
   openssh-server                        # Git over ssh
   unbound ldnsutils bind9-dnsutils      # a real resolver, signed zones, dig
   iodine dns2tcp                        # tunnels that must not get through
+  chromium                              # the bench's report, looked at in a browser
 )
 
 node_ok() { node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)'; }
