@@ -77,6 +77,21 @@ labSuite('observe, suggest, enforce', () => {
       }
       const DONE = [...WORKLOAD.map((name) => `${name}: allowed`), 'no name: connected']
 
+      const seen = () =>
+        new Set(
+          agent
+            .events()
+            .filter(({ status_code: code }) => code === REASON)
+            .map(({ message = '' }) => / > (.*):/.exec(message)?.[1] ?? ''),
+        )
+      const expected = [
+        `${OUT.git} port 443`,
+        `${OUT.git} port 22`,
+        `${OUT.registry} port 443`,
+        `${OUT.unlisted} port 8080`,
+      ]
+      const recorded = () => until('the trail to have it', () => expected.every((one) => seen().has(one)))
+
       it('observe mode: relaxes the last refusal alone, until its end, and says so everywhere', {
         timeout: PATIENT,
       }, async () => {
@@ -102,6 +117,8 @@ labSuite('observe, suggest, enforce', () => {
         ])
         expect(await get('/readyz')).toBe('active\nobserved, not denied by default: 1 of 2 workspaces\n')
         expect(await get('/metrics')).toContain(`sluice_observe_until_seconds{workspace="${ID}"} ${untilMs / 1000}`)
+        // What a killed agent had not written yet, nobody tells again.
+        await recorded()
         // A restarted agent says it again, and changes nothing.
         await agent.kill()
         expect(await lab.ws.tcp({ host: OUT.unlisted, port: 8080, timeoutMs: 2_000 })).toMatchObject({
@@ -112,20 +129,6 @@ labSuite('observe, suggest, enforce', () => {
       })
 
       it('what was seen becomes a policy that allows it and nothing else', { timeout: PATIENT }, async () => {
-        const seen = () =>
-          new Set(
-            agent
-              .events()
-              .filter(({ status_code: code }) => code === REASON)
-              .map(({ message = '' }) => / > (.*):/.exec(message)?.[1] ?? ''),
-          )
-        const expected = [
-          `${OUT.git} port 443`,
-          `${OUT.git} port 22`,
-          `${OUT.registry} port 443`,
-          `${OUT.unlisted} port 8080`,
-        ]
-        await until('the trail to have it', () => expected.every((one) => seen().has(one)))
         const suggested = await agent.ask('policy', 'suggest', '--workspace', ID, '--config', 'agent.yaml')
         expect(suggested.exit, suggested.stderr).toBe(0)
         expect(suggested.json.rules.map((rule: { host: string; ports: number[] }) => [rule.host, rule.ports])).toEqual([
