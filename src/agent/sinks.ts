@@ -8,6 +8,7 @@ import type { Fact, FactOf } from '../audit/fact.js'
 import type { Mark } from '../audit/head.js'
 import type { JournalStatus } from '../audit/journal.js'
 import { type Cursor, FIRST_CURSOR, readCursor } from '../audit/sinks/cursor.js'
+import { type Deliveries, runDeliveries } from '../audit/sinks/deliveries.js'
 import { Delivery } from '../audit/sinks/delivery.js'
 import { openSink, type SinkConfig, selectionOf } from '../audit/sinks/open.js'
 import { cursorFile, type DeliveryEffects, type DeliveryTerms, type SinkStatus } from '../audit/sinks/terms.js'
@@ -17,8 +18,6 @@ import type { Activation } from './record.js'
 
 /** In the state directory: cursors and dead letters. */
 export const SINKS_DIRECTORY = 'sinks'
-/** For what is under way when the agent stops. */
-const GRACE_MS = 5_000
 
 export interface SinksPlace {
   readonly node: string
@@ -34,49 +33,34 @@ export interface SinksHost extends Pick<DeliveryEffects, 'nowMs' | 'chance' | 's
   readonly terms?: Partial<DeliveryTerms>
 }
 
-export interface Sinks {
-  readonly status: () => readonly SinkStatus[]
-  /** Delivers what the journal has by then, as far as it gets through at once; on return nothing runs any more. */
-  readonly stop: () => Promise<void>
-}
+export type Sinks = Pick<Deliveries, 'status' | 'stop'>
 
 /** Begins to deliver. Never throws: what cannot be opened is tried again, and shows in the status. */
 export function startSinks(place: SinksPlace, host: SinksHost): Sinks {
   const { nowMs, chance, sleep, terms = {} } = host
   const durable = durableOf(host)
-  const [ending, ended] = [new AbortController(), new AbortController()]
-  const tell = (fact: Fact): void => {
-    // The trail counts what it cannot write; when the agent stops it is closed already.
-    if (!ending.signal.aborted) void host.emit([fact])
-  }
   const directory = join(place.stateDirectory, SINKS_DIRECTORY)
-  const deliveries = place.sinks.map(
-    (sink) =>
-      new Delivery(
-        {
-          name: sink.name,
-          kind: sink.kind,
-          eventsFile: place.eventsFile,
-          directory,
-          open: () => openSink(sink, { node: place.node, hostname: hostname(), nowMs }),
-          ...selectOf(sink),
-          terms,
-        },
-        { nowMs, chance, sleep, durable, tell },
-      ),
-  )
-  const running = deliveries.map((delivery) => delivery.run(ending.signal, ended.signal))
-  return {
-    status: () => deliveries.map((delivery) => delivery.status()),
-    stop: async () => {
-      ending.abort()
-      const late = setTimeout(() => {
-        ended.abort()
-      }, GRACE_MS)
-      await Promise.all(running)
-      clearTimeout(late)
-    },
-  }
+  return runDeliveries((ending) => {
+    const tell = (fact: Fact): void => {
+      // The trail counts what it cannot write; when the agent stops it is closed already.
+      if (!ending.aborted) void host.emit([fact])
+    }
+    return place.sinks.map(
+      (sink) =>
+        new Delivery(
+          {
+            name: sink.name,
+            kind: sink.kind,
+            eventsFile: place.eventsFile,
+            directory,
+            open: () => openSink(sink, { node: place.node, hostname: hostname(), nowMs }),
+            ...selectOf(sink),
+            terms,
+          },
+          { nowMs, chance, sleep, durable, tell },
+        ),
+    )
+  })
 }
 
 /** What the mark names was synced, by whichever process; the writer of this one knows its own without the disk. */

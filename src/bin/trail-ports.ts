@@ -29,8 +29,10 @@ export function trailPorts({
   return {
     trail: async () => {
       const [oldest, newest] = [await oldestIn(eventsFile), mark.read()]
-      const { chain = '', sequence: last = 0, fingerprint = '' } = newest ?? {}
-      return { chain, first: oldest?.sequence ?? 0, last, fingerprint, lost: status()?.lost ?? 0 }
+      const { chain = '', sequence = 0, fingerprint = '' } = newest ?? {}
+      const [first, last] = [oldest?.sequence ?? 0, durable()]
+      // A mark that could not be written lags behind, and then nothing is said of the newest but its number.
+      return { chain, first, last, fingerprint: last === sequence ? fingerprint : '', lost: status()?.lost ?? 0 }
     },
     events: async function* (after, chain, signal) {
       const counted = chain === '' ? ((await oldestIn(eventsFile))?.chain ?? '') : chain

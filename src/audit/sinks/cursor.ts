@@ -4,6 +4,7 @@
 
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
+import type { Json } from '../../base/canonical.js'
 import { isObject, parseJson } from '../../base/json.js'
 import { syncDirectory } from '../file.js'
 import { sinkFault } from './errors.js'
@@ -29,6 +30,30 @@ export interface Cursor extends Settled {
   readonly sequence: number
   /** Of an outage that the trail was told of and that has not ended; milliseconds since 1970. */
   readonly failingSinceMs?: number
+  /** How it stood with the chains before this one when they ended, newest last; the last sixteen. */
+  readonly earlier?: readonly Stretch[]
+}
+
+/** What became of one chain. */
+export interface Stretch extends Settled {
+  readonly chain: string
+  readonly from: number
+  readonly sequence: number
+}
+
+const MAX_EARLIER = 16
+
+/** The cursor at the beginning of another chain. */
+export function onChain({ chain: ended, from, sequence, earlier = [], ...cursor }: Cursor, chain: string): Cursor {
+  const { delivered, dead, leftOut, discarded, failingSinceMs } = cursor
+  const last = { chain: ended, from, sequence, delivered, dead, leftOut, discarded }
+  const kept = ended === '' ? earlier : [...earlier, last].slice(-MAX_EARLIER)
+  return {
+    ...FIRST_CURSOR,
+    chain,
+    ...(kept.length > 0 ? { earlier: kept } : {}),
+    ...(failingSinceMs === undefined ? {} : { failingSinceMs }),
+  }
 }
 
 export const NOTHING_SETTLED: Settled = { delivered: 0, dead: 0, leftOut: 0, discarded: 0 }
@@ -54,21 +79,33 @@ export function readCursor(file: string): Cursor | undefined {
 function parsed(text: string): Cursor | undefined {
   try {
     const value = parseJson(text)
-    if (!isObject(value) || value.format !== CURSOR_FORMAT || typeof value.chain !== 'string') return undefined
-    const { chain } = value
-    const [from, sequence, delivered, dead, leftOut, discarded] = NUMBERS.map((name) => Number(value[name]))
-    const all = { chain, from, sequence, delivered, dead, leftOut, discarded } as Cursor
-    const since = value.failingSinceMs
-    if (!NUMBERS.every((name) => Number.isSafeInteger(all[name]) && all[name] >= 0)) return undefined
-    return typeof since === 'number' ? { ...all, failingSinceMs: since } : all
+    if (!isObject(value) || value.format !== CURSOR_FORMAT) return undefined
+    const stretch = stretchOf(value)
+    const { failingSinceMs: since, earlier } = value
+    if (!stretch) return undefined
+    const before = Array.isArray(earlier) ? earlier.map(stretchOf) : []
+    if (before.some((one) => one === undefined || !addsUp(one))) return undefined
+    return {
+      ...stretch,
+      ...(typeof since === 'number' ? { failingSinceMs: since } : {}),
+      ...(before.length > 0 ? { earlier: before as Stretch[] } : {}),
+    }
   } catch {
     // No JSON is no cursor either; the caller says so.
     return undefined
   }
 }
 
+function stretchOf(value: Json): Stretch | undefined {
+  if (!isObject(value) || typeof value.chain !== 'string') return undefined
+  const { chain } = value
+  const [from, sequence, delivered, dead, leftOut, discarded] = NUMBERS.map((name) => Number(value[name]))
+  const all = { chain, from, sequence, delivered, dead, leftOut, discarded } as Stretch
+  return NUMBERS.every((name) => Number.isSafeInteger(all[name]) && all[name] >= 0) ? all : undefined
+}
+
 /** Whether every event between `from` and `sequence` is accounted for. */
-export const addsUp = ({ from, sequence, delivered, dead, leftOut, discarded }: Cursor): boolean =>
+export const addsUp = ({ from, sequence, delivered, dead, leftOut, discarded }: Stretch): boolean =>
   sequence - from === delivered + dead + leftOut + discarded
 
 /** On return it is on stable storage. Throws what the system says; the old one then stands. */

@@ -3,9 +3,10 @@
 // is found by halving the batch, and set aside. Nobody waits for any of this.
 
 import { causeChain, Fault } from '../../base/fault.js'
-import { type Cursor, FIRST_CURSOR, readCursor, type Settled, writeCursor } from './cursor.js'
+import { type Cursor, FIRST_CURSOR, onChain, readCursor, type Settled, writeCursor } from './cursor.js'
 import { DeadLetters } from './dead.js'
 import { sinkFault } from './errors.js'
+import { timeOf } from './http-body.js'
 import { failed, STANDING, type Standing, worked } from './outage.js'
 import type { Sink, SinkLine } from './sink.js'
 import { oldestIn, Spool, type SpoolLine } from './spool.js'
@@ -73,14 +74,31 @@ export class Delivery {
     const lag = Math.max(0, this.effects.durable() - sequence)
     const { state, failures, error = this.unkept } = this
     const counts = { delivered, dead, leftOut, discarded: this.cursor.discarded + this.unsettled }
-    return { name, kind, state, sequence, lag, ...counts, failures, ...(error === undefined ? {} : { error }) }
+    const { chain, earlier } = this.cursor
+    const waiting = this.pending[0]
+    const place = {
+      chain,
+      ...(earlier ? { earlier } : {}),
+      ...(waiting ? { waitingSinceMs: timeOf(waiting.text) } : {}),
+    }
+    return {
+      name,
+      kind,
+      state,
+      sequence,
+      ...place,
+      lag,
+      ...counts,
+      failures,
+      ...(error === undefined ? {} : { error }),
+    }
   }
 
   /** One step; gives how long there is nothing to do. Never rejects. */
   private async turn(signal: AbortSignal): Promise<number> {
     try {
       const spool = await this.ready()
-      if (this.pending.length === 0) this.pending = await spool.next(this.terms.maxEvents, this.terms.maxBytes)
+      if (spool && this.pending.length === 0) this.pending = await spool.next(this.terms.maxEvents, this.terms.maxBytes)
       if (this.pending.length === 0) {
         this.succeed('waiting')
         return this.terms.pollMs
@@ -94,9 +112,9 @@ export class Delivery {
   }
 
   /** Cursor and spool, opened once, and the sink, opened again after a failure. */
-  private async ready(): Promise<Spool> {
+  private async ready(): Promise<Spool | undefined> {
     this.spool ??= await this.begin()
-    if (!this.sink) {
+    if (this.spool && !this.sink) {
       this.sink = await this.setting.open()
       this.has = await this.sink.last?.()
     }
@@ -104,18 +122,21 @@ export class Delivery {
   }
 
   /** A sink that never was here begins with the oldest event that the journal has, and from then on every event counts. */
-  private async begin(): Promise<Spool> {
-    const { eventsFile, directory, name } = this.setting
+  private async begin(): Promise<Spool | undefined> {
+    const { eventsFile, directory, name, everything } = this.setting
     const file = cursorFile(directory, name)
     const held = readCursor(file)
     const oldest = held ? undefined : await oldestIn(eventsFile)
+    // A copy begins with whatever could be had: nothing is counted before its first event is there.
+    if (!held && !oldest && everything) return undefined
     const before = oldest ? oldest.sequence - 1 : 0
     this.cursor = held ?? { ...FIRST_CURSOR, chain: oldest?.chain ?? '', from: before, sequence: before }
     if (!held) writeCursor(file, this.cursor)
     const { failingSinceMs: sinceMs } = this.cursor
     // An outage that outlived the agent ends with one word like any other.
     if (sinceMs !== undefined) this.standing = { failures: 1, sinceMs, told: true }
-    return new Spool(eventsFile, this.cursor, this.effects.durable, (lost) => {
+    const durable = everything ? () => Number.POSITIVE_INFINITY : this.effects.durable
+    return new Spool(eventsFile, this.cursor, durable, (lost) => {
       this.unsettled += lost
       const atMs = this.effects.nowMs()
       this.effects.tell({ kind: 'audit-lost', cause: 'undelivered', lost, sink: name, atMs })
@@ -181,7 +202,7 @@ export class Delivery {
   private settle(lines: readonly SpoolLine[], outcome: (line: SpoolLine) => keyof Settled): void {
     for (const line of lines) {
       const { chain, sequence, gap } = line
-      if (chain !== this.cursor.chain) this.cursor = { ...this.cursor, ...FIRST_CURSOR, chain }
+      if (chain !== this.cursor.chain) this.cursor = onChain(this.cursor, chain)
       const kind = outcome(line)
       const discarded = this.cursor.discarded + gap
       this.unsettled -= gap
@@ -189,6 +210,7 @@ export class Delivery {
     }
     this.pending = this.pending.slice(lines.length)
     this.keep()
+    this.setting.settled?.(lines)
   }
 
   private keep(): void {

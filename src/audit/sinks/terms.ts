@@ -3,9 +3,9 @@
 
 import { join } from 'node:path'
 import type { Fact } from '../fact.js'
-import type { Settled } from './cursor.js'
+import type { Settled, Stretch } from './cursor.js'
 import type { OutageTerms } from './outage.js'
-import type { Sink } from './sink.js'
+import type { Sink, SinkLine } from './sink.js'
 
 export interface DeliveryTerms extends OutageTerms {
   readonly maxEvents: number
@@ -38,6 +38,10 @@ export interface DeliverySetting {
   /** An event as this sink gets it; undefined: it does not want it. */
   readonly select?: (text: string) => string | undefined
   readonly terms?: Partial<DeliveryTerms>
+  /** The file is a copy: every whole line of it may be handed out, since nobody gives its number to another event. */
+  readonly everything?: true
+  /** Hears of what the cursor moved over. */
+  readonly settled?: (lines: readonly SinkLine[]) => void
 }
 
 export interface DeliveryEffects {
@@ -61,6 +65,12 @@ export interface SinkStatus extends Settled {
   /** The last event that is settled, and how many of the journal are not. */
   readonly sequence: number
   readonly lag: number
+  /** In which the sequence number counts; '' before the first event. */
+  readonly chain?: string
+  /** What became of the chains before it. */
+  readonly earlier?: readonly Stretch[]
+  /** When the oldest event that is on its way was made; milliseconds since 1970. */
+  readonly waitingSinceMs?: number
   /** Deliveries that failed, since the agent started. */
   readonly failures: number
   /** What it failed with last, until it works again. */
