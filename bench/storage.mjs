@@ -1,6 +1,7 @@
-// What a volume costs beside the bare directory that it serves: fio's sequential reads and writes, 4 KiB random reads, and
-// metadata. Rounds alternate between the two, so that a busy machine is busy for both; the ratio is of the medians. Before a cold
-// round both caches of the file are dropped, the volume's and the directory's. Without fio or root nothing is measured.
+// What a volume costs beside the bare directory that it serves: fio's sequential reads and writes, 4 KiB random reads, and metadata;
+// once with open files judged, once handed to the kernel (`open_files: until-closed`). Rounds take turns, so that a busy machine is
+// busy for all; the ratio is of the medians, with the least and the greatest of single rounds. Before a cold round every cache of the
+// file is dropped. Without fio or root nothing is measured.
 
 import { execFileSync } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs'
@@ -9,7 +10,7 @@ import { join } from 'node:path'
 import { vaultfsBackend } from '../dist/backends/vaultfs/index.js'
 
 export const promise = 'a volume beside the bare directory (median of rounds that alternate)'
-export const target = 'sequential >= 0.9, 4 KiB random reads >= 0.7, metadata >= 0.4'
+export const target = 'handed to the kernel: sequential >= 0.9, 4 KiB random reads >= 0.7, metadata >= 0.4'
 
 const ROUNDS = Number(process.env.ROUNDS ?? 5)
 const SIZE = '192M'
@@ -50,53 +51,58 @@ const WORKLOADS = {
 
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? 0
 
+/** One directory, served twice: open files judged, and handed to the kernel. */
 async function serve(directory) {
-  const [source, mount] = [join(directory, 'source'), join(directory, 'mount')]
+  const source = join(directory, 'source')
   mkdirSync(source)
+  const [judged, handed] = ['judged', 'handed'].map((name) => join(directory, name))
   const rules = [{ path: '/', access: 'read-write', clauses: [`sha256:${'0'.repeat(64)}`] }]
   const driver = await vaultfsBackend.open({ attachInterfaces: [], stateDirectory: join(directory, 'state') })
+  const volumes = [
+    { name: 'handed', source, mount: handed, rules, openFiles: 'until-closed' },
+    { name: 'judged', source, mount: judged, rules },
+  ]
   const workspace = {
     workspace: WORKSPACE,
     onExpiry: 'hold',
-    storage: { backend: 'vaultfs', domain: 'host', volumes: [{ name: 'bench', source, mount, rules }] },
+    storage: { backend: 'vaultfs', domain: 'host', volumes },
   }
   const source0 = { expiresAtMs: Date.now() + 86_400_000 }
   const slice = { generation: 1, planDigest: `sha256:${'1'.repeat(64)}`, source: source0, workspaces: [workspace] }
   await driver.commit(await driver.stage(vaultfsBackend.lower(slice)))
-  return { source, mount, driver }
+  return { places: { bare: source, judged, handed }, driver }
 }
+
+/** Each round in another order, so that nobody is always first. */
+const turned = (list, by) => [...list.slice(by % list.length), ...list.slice(0, by % list.length)]
 
 export async function measure() {
   if (process.getuid?.() !== 0 || !existsSync('/usr/bin/fio')) return { figure: 'needs root and fio', met: false }
   const directory = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), 'sluice-storage-'))
-  const { source, mount, driver } = await serve(directory)
+  const { places, driver } = await serve(directory)
   try {
-    closeSync(openSync(join(source, 'data'), 'w'))
-    fio(source, 'write', ['--bs=1M', '--end_fsync=1'])
+    closeSync(openSync(join(places.bare, 'data'), 'w'))
+    fio(places.bare, 'write', ['--bs=1M', '--end_fsync=1'])
     const lines = []
     let met = true
     for (const [name, { run, cold, floor }] of Object.entries(WORKLOADS)) {
-      const rates = { bare: [], served: [] }
+      const rates = { bare: [], judged: [], handed: [] }
       for (let round = 0; round < ROUNDS; round++)
-        for (const [who, at] of round % 2 === 0
-          ? [
-              ['bare', source],
-              ['served', mount],
-            ]
-          : [
-              ['served', mount],
-              ['bare', source],
-            ]) {
-          if (cold) for (const place of [mount, source]) drop(join(place, 'data'))
+        for (const [who, at] of turned(Object.entries(places), round)) {
+          if (cold) for (const place of Object.values(places)) drop(join(place, 'data'))
           else if (name !== 'metadata') fio(at, 'read', ['--bs=1M'])
           rates[who].push(run(at))
         }
-      const ratio = median(rates.served) / median(rates.bare)
-      met &&= ratio >= floor
       const unit = name === 'metadata' ? ['ops/s', 1] : ['MB/s', 1e6]
-      lines.push(
-        `${name} ${ratio.toFixed(2)} (${Math.round(median(rates.served) / unit[1])} of ${Math.round(median(rates.bare) / unit[1])} ${unit[0]})`,
-      )
+      const say = (who) => {
+        const each = rates[who].map((rate, i) => rate / rates.bare[i]).sort((a, b) => a - b)
+        const shown = `${Math.round(median(rates[who]) / unit[1])} ${unit[0]}`
+        return `${who} ${ratio(who).toFixed(2)} [${each[0].toFixed(2)} to ${each.at(-1).toFixed(2)}] (${shown})`
+      }
+      const ratio = (who) => median(rates[who]) / median(rates.bare)
+      met &&= ratio('handed') >= floor
+      const bare = `bare ${Math.round(median(rates.bare) / unit[1])} ${unit[0]}`
+      lines.push(`${name}: ${say('judged')}, ${say('handed')}, ${bare}`)
     }
     return { figure: lines.join('; '), met }
   } finally {

@@ -12,6 +12,7 @@ import {
   listenAddress,
   listOf,
   path,
+  pciAddress,
   pin,
   seconds,
   sourceAddress,
@@ -75,6 +76,9 @@ export const FLOWER_KEYS = {
 } as const satisfies Keys
 
 /** Where DOCA Argus writes its records: without it that backend cannot be used. */
+/** The card that serves volumes, by its PCI address. */
+export const VAULT_KEYS = { card: { field: 'card', read: pciAddress } } as const satisfies Keys
+
 export const ARGUS_KEYS = { records: { field: 'records', read: path } } as const satisfies Keys
 
 /** The DNS mediator: whom it asks, and how freely. */

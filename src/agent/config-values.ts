@@ -41,6 +41,13 @@ export const word: Read<string> = (node) => {
     ? value
     : new Wrong('a name of letters, digits and . _ : @ / + -')
 }
+/** As `lspci -D` and DOCA write it; without a domain it is the first. */
+export const pciAddress: Read<string> = (node) => {
+  const value = text(node)
+  return value !== undefined && /^([0-9a-f]{4}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/.test(value)
+    ? value
+    : new Wrong('a PCI address such as 0000:03:00.0')
+}
 export const path: Read<string> = (node, { directory }) => {
   const value = text(node)
   return value === undefined || value.includes('\0')

@@ -2,7 +2,7 @@
 // everything else is an error with line and column and the nearest right word. Nothing has a silent default that could
 // widen anything: what is left out is either an error or the narrow choice.
 
-import type { ArgusOptions, FlowerOptions } from '../backends/backend.js'
+import type { ArgusOptions, FlowerOptions, VaultOptions } from '../backends/backend.js'
 import { LIMITS } from '../base/limits.js'
 import { compareNotes, hasErrors, type Note } from '../base/note.js'
 import { quote } from '../base/quote.js'
@@ -23,6 +23,7 @@ import {
   FLOWER_KEYS,
   SOURCE_KEYS,
   type SourceConfig,
+  VAULT_KEYS,
 } from './config-sections.js'
 import { RETENTION_KEYS, type RetentionConfig, SINK_KEYS, type SinkConfig } from './config-sinks.js'
 import {
@@ -63,6 +64,8 @@ export interface AgentConfig {
   readonly api?: ApiConfig
   /** For `doca-argus`. */
   readonly argus?: ArgusOptions
+  /** For `doca-vault`. */
+  readonly vault?: VaultOptions
   /** For `tc-flower`. */
   readonly flower?: FlowerOptions
   /** The DNS mediator of this node; absent: there is none, and a name needs a pin. */
@@ -129,6 +132,7 @@ const KEYS = {
   dns: { field: 'dns', section: DNS_KEYS, otherwise: undefined },
   decisions: { field: 'decisions', section: DECISION_KEYS, otherwise: undefined },
   doca_argus: { field: 'argus', section: ARGUS_KEYS, otherwise: undefined },
+  doca_vault: { field: 'vault', section: VAULT_KEYS, otherwise: undefined },
   tc_flower: { field: 'flower', section: FLOWER_KEYS, otherwise: undefined },
   socket: { field: 'socket', read: path, otherwise: undefined },
   retention: { field: 'retention', section: RETENTION_KEYS, otherwise: undefined },
@@ -160,6 +164,19 @@ export function parseConfig(
   reader.notes.sort(compareNotes)
   if (hasErrors(reader.notes)) return { ...trailOf(found), notes: reader.notes }
   return { config: found as unknown as AgentConfig, notes: reader.notes }
+}
+
+/** Reads a document of these keys: all findings at once, the fields as far as they could be read; never throws. */
+export function readKeys(
+  bytes: Uint8Array,
+  file: string,
+  directory: string,
+  keys: Keys,
+): { readonly found: Readonly<Record<string, unknown>>; readonly notes: readonly Note[] } {
+  const { root, notes } = readYaml(bytes, file, { bytes: LIMITS.manifestBytes, nodes: LIMITS.smallDocumentNodes })
+  if (!root) return { found: {}, notes: [...notes] }
+  const reader = new Reader(file, { directory, known: [] }, [...notes])
+  return { found: reader.section(root, keys, ''), notes: reader.notes.sort(compareNotes) }
 }
 
 function trailOf({ node, eventsFile, stateDirectory }: Partial<AgentConfig>): Pick<ConfigResult, 'trail'> {

@@ -268,6 +268,14 @@ export interface OpenOptions {
   readonly flower?: FlowerOptions
   /** For `doca-argus`; without it that backend cannot be used. */
   readonly argus?: ArgusOptions
+  /** For `doca-vault`; without it that backend cannot be used. */
+  readonly vault?: VaultOptions
+}
+
+/** The card whose virtio-fs functions serve volumes. */
+export interface VaultOptions {
+  /** Its PCI address. */
+  readonly card: string
 }
 
 /** Where DOCA Argus writes. */

@@ -9,6 +9,7 @@ const LOADERS = {
   'tc-flower': async (): Promise<Backend> => (await import('./tc-flower/index.js')).tcFlowerBackend,
   nftables: async (): Promise<Backend> => (await import('./nftables/index.js')).nftablesBackend,
   ebpf: async (): Promise<Backend> => (await import('./ebpf/index.js')).ebpfBackend,
+  'doca-vault': async (): Promise<Backend> => (await import('./doca-vault/index.js')).docaVaultBackend,
   vaultfs: async (): Promise<Backend> => (await import('./vaultfs/index.js')).vaultfsBackend,
   'bpf-lsm': async (): Promise<Backend> => (await import('./bpf-lsm/index.js')).bpfLsmBackend,
   'exec-sensor': async (): Promise<Backend> => (await import('./exec-sensor/index.js')).execSensorBackend,

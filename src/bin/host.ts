@@ -106,7 +106,7 @@ function readOperatorFile(absolute: string, named: { what: string; path: string 
 /** Asks every backend on a scratch state directory; one that cannot even open could not tell. */
 async function survey(
   backends: readonly BackendName[],
-  config?: Pick<Configured, 'flower' | 'argus'>,
+  config?: Pick<Configured, 'flower' | 'argus' | 'vault'>,
 ): Promise<readonly Surveyed[]> {
   const stateDirectory = mkdtempSync(join(tmpdir(), 'sluice-survey-'))
   try {
@@ -121,7 +121,7 @@ async function survey(
 async function surveyOne(
   name: RegisteredBackend,
   stateDirectory: string,
-  config: Pick<Configured, 'flower' | 'argus'> | undefined,
+  config: Pick<Configured, 'flower' | 'argus' | 'vault'> | undefined,
 ): Promise<Surveyed> {
   try {
     const open = await openBackend(name, { ...config, attachInterfaces: [], stateDirectory })

@@ -234,13 +234,13 @@ export function trailOf(
 /** Opens one backend and asks it what it can do here. */
 export async function openBackend(
   name: BackendName,
-  config: Pick<Configured, 'attachInterfaces' | 'stateDirectory' | 'flower' | 'argus'>,
+  config: Pick<Configured, 'attachInterfaces' | 'stateDirectory' | 'flower' | 'argus' | 'vault'>,
 ): Promise<OpenBackend & { readonly probed: Awaited<ReturnType<OpenBackend['driver']['probe']>> }> {
   if (!isRegistered(name)) throw agentFault('AGENT_BACKEND_UNKNOWN', { backend: name })
   const backend = await loadBackend(name)
   const stateDirectory = join(config.stateDirectory, 'backends', name)
-  const { attachInterfaces, flower, argus } = config
-  const given = { ...(flower ? { flower } : {}), ...(argus ? { argus } : {}) }
+  const { attachInterfaces, flower, argus, vault } = config
+  const given = { ...(flower ? { flower } : {}), ...(argus ? { argus } : {}), ...(vault ? { vault } : {}) }
   const driver = await backend.open({ attachInterfaces, stateDirectory, ...given })
   try {
     const probed = await driver.probe()

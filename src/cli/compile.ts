@@ -25,7 +25,7 @@ export interface Wanted {
   readonly inventory: string
   readonly backends: readonly BackendName[]
   /** What the node's configuration says of backends. */
-  readonly node?: Pick<Configured, 'flower' | 'argus'>
+  readonly node?: Pick<Configured, 'flower' | 'argus' | 'vault'>
   /** A DNS mediator runs on the node, so that names need no pins. */
   readonly mediated?: boolean
   /** Verify against this trust root, as a node with this audience and channel would. */

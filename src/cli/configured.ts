@@ -21,6 +21,8 @@ export interface Configured {
   readonly decisions?: { readonly registrations?: string; readonly required: boolean }
   /** For `doca-argus`. */
   readonly argus?: { readonly records: string }
+  /** For `doca-vault`. */
+  readonly vault?: { readonly card: string }
   /** For `tc-flower`. */
   readonly flower?: { readonly uplink?: string; readonly software: boolean }
   /** Absent: no DNS mediator. */

@@ -51,7 +51,7 @@ export interface Host {
   /** Opens each backend, asks it what this machine can enforce, and closes it. Never throws for a backend that cannot open. */
   readonly survey: (
     of: readonly BackendName[],
-    by?: Pick<Configured, 'flower' | 'argus'>,
+    by?: Pick<Configured, 'flower' | 'argus' | 'vault'>,
   ) => Promise<readonly Surveyed[]>
   /** Looks at this machine for a BlueField. */
   readonly lookForCard: () => CardFound

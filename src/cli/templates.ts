@@ -51,6 +51,9 @@ attach_interfaces: ${list(values.interfaces)}
 # For the backend doca-argus: the folder into which DOCA Argus writes its records (deploy/argus/README.md).
 # doca_argus: {records: /var/log/doca_argus_activity_report}
 
+# For the backend doca-vault: the PCI address of the card whose virtio-fs functions serve volumes (\`function\` in the inventory).
+# doca_vault: {card: "0000:03:00.0"}
+
 # For \`sluice agent\`, which stays: where releases come from, and the signed list of workspaces, read again at every pass.
 # source:
 #   from: https://policy.example/published

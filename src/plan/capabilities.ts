@@ -49,6 +49,10 @@ export interface Capabilities {
   readonly names: boolean
   readonly quotas: boolean
   readonly storage: boolean
+  /** A volume reaches its workspace by a function of a card, which the inventory has to name. Absent: by a mount. */
+  readonly volumes?: 'functions'
+  /** Judges files only for workspaces in these slots, where the files lie. Absent: serves volumes to whatever has the mount. */
+  readonly storageSlots?: readonly SlotKind[]
   /** False: knows nothing of processes. */
   readonly process: false | ProcessOffer
   readonly maxGrantsPerWorkspace: number

@@ -34,6 +34,15 @@ export interface Volume {
   readonly mount: string
   /** Absolute path at which the workspace itself sees it, where the inventory says so. No two of a workspace lie in one another. */
   readonly at?: string
+  /** By which it reaches a machine behind a card, where a card serves it (`doca-vault`). No two volumes share one. */
+  readonly function?: VolumeFunction
+}
+
+/** A virtio-fs function of the card, by the number that the card gives it, and the tag that the guest mounts. */
+export interface VolumeFunction {
+  readonly vuid: string
+  /** 1 to 20 octets. */
+  readonly tag: string
 }
 
 export interface InventoryEntry {

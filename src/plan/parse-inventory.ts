@@ -8,7 +8,7 @@ import { hasErrors, type Note } from '../base/note.js'
 import { quote } from '../base/quote.js'
 import { nearest } from '../base/suggest.js'
 import { joinPath, type Place, readYaml, type YamlNode } from '../base/yaml.js'
-import type { Inventory, InventoryEntry, Slot, SlotKind, Volume } from './inventory.js'
+import type { Inventory, InventoryEntry, Slot, SlotKind, Volume, VolumeFunction } from './inventory.js'
 import { parseSubjects } from './parse-subjects.js'
 import { isVolumePath, overlapping } from './volume-path.js'
 
@@ -134,7 +134,7 @@ class Reader {
     else
       for (const [i, item] of node.items.entries()) {
         const here = `${path}[${i}]`
-        const map = this.map(item, here, ['name', 'source', 'mount', 'at'])
+        const map = this.map(item, here, ['name', 'source', 'mount', 'at', 'function'])
         const [name, source, mount] = ['name', 'source', 'mount'].map((key) => this.text(map, item, here, key)) as [
           string,
           string,
@@ -171,9 +171,21 @@ class Reader {
             `${here}.at`,
             `${seen} and ${inside.at} of the volume ${quote(inside.name)} lie in one another; a path lies on one volume`,
           )
-        out.push({ name, source, mount, ...(seen === undefined ? {} : { at: seen }) })
+        const held = map.get('function')
+        const by = held && this.volumeFunction(held, `${here}.function`)
+        out.push({ name, source, mount, ...(seen === undefined ? {} : { at: seen }), ...(by ? { function: by } : {}) })
       }
     return out.sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  private volumeFunction(node: YamlNode, path: string): VolumeFunction {
+    const map = this.map(node, path, ['vuid', 'tag'])
+    const [vuid, tag] = ['vuid', 'tag'].map((key) => this.text(map, node, path, key)) as [string, string]
+    const bad = (key: string, say: string) => this.error(map.get(key) ?? node, 'bad-value', `${path}.${key}`, say)
+    if (vuid !== '' && !/^[A-Za-z0-9]{1,127}$/.test(vuid)) bad('vuid', 'a VUID is 1 to 127 letters and digits')
+    if (tag !== '' && !/^[A-Za-z0-9._-]{1,20}$/.test(tag))
+      bad('tag', 'a tag is 1 to 20 letters, digits, ".", "_" and "-"')
+    return { vuid, tag }
   }
 
   private addresses(node: YamlNode | undefined, parent: Place, path: string): string[] {
@@ -207,7 +219,19 @@ class Reader {
     const owner = new Map<string, number>()
     for (const [i, entry] of entries.entries()) {
       const { slot } = entry
-      const own = [...slot.addresses, ...(slot.mac === '' ? [] : [`MAC ${slot.mac}`, formatIp(linkLocalOf(slot.mac))])]
+      const functions = (entry.volumes ?? []).flatMap((volume) => (volume.function ? [volume.function.vuid] : []))
+      if (new Set(functions).size < functions.length && nodes[i])
+        this.error(
+          nodes[i],
+          'not-distinct',
+          `workspaces[${i}].volumes`,
+          'two volumes have one function; each has its own',
+        )
+      const own = [
+        ...functions.map((vuid) => `function ${vuid}`),
+        ...slot.addresses,
+        ...(slot.mac === '' ? [] : [`MAC ${slot.mac}`, formatIp(linkLocalOf(slot.mac))]),
+      ]
       for (const key of [`workspace ${entry.workspace}`, `slot ${slot.interface}`, ...own]) {
         const other = owner.get(key)
         const at = nodes[i]

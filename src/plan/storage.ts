@@ -10,8 +10,9 @@ import type { BackendName, FileRule, StorageSlice, VolumePlan } from './model.js
 import { type Support, supportsLoss } from './place.js'
 import { coveredBy } from './workspace-paths.js'
 
-/** The first backend of the configured order that serves files, is usable, and stands in a strong enough domain. */
+/** The first backend of the configured order that fences files of this slot, is usable, and stands in a strong enough domain. */
 export function placeStorage(
+  { slot }: InventoryEntry,
   policy: Policy | undefined,
   capabilities: readonly Capabilities[],
   order: readonly BackendName[],
@@ -21,7 +22,10 @@ export function placeStorage(
     .map((name) => capabilities.find((offer) => offer.backend === name))
     .find(
       (offer) =>
-        offer?.storage && offer.usable && strength(offer.trustDomain) >= strength(policy?.requireDomain ?? 'host'),
+        offer?.storage &&
+        offer.usable &&
+        (offer.storageSlots?.includes(slot.kind) ?? true) &&
+        strength(offer.trustDomain) >= strength(policy?.requireDomain ?? 'host'),
     )
 }
 
@@ -47,15 +51,35 @@ function supportsVolume(
 ): Support {
   const no = (why: string): Support => ({ level: 'refused', why })
   if (!offer) return no('no backend here fences files; remove the clause or use a node that has one')
-  if (!entry.volumes?.some(({ name }) => name === volume))
+  const held = entry.volumes?.find(({ name }) => name === volume)
+  if (!held)
     return no(
       `the inventory gives the workspace no volume ${JSON.stringify(volume)}; add it there, or remove the clause`,
     )
-  return { level: 'enforced', why: openFiles ? `${offer.backend}: ${OPEN_LASTS}` : offer.backend }
+  if (offer.volumes === 'functions' && !held.function)
+    return no(
+      `${offer.backend} serves by functions of a card, and the inventory names none for the volume ${JSON.stringify(volume)}; add \`function\` there`,
+    )
+  // What is open is judged again there, whatever the clause leaves alone.
+  if (offer.storageSlots) return { level: 'enforced', why: `${offer.backend}: ${WHERE_IT_LIES}` }
+  // A card reads and writes for its guest, so that there every octet is judged whatever the policy leaves alone.
+  const lasts = openFiles !== undefined && offer.volumes !== 'functions'
+  return { level: 'enforced', why: lasts ? `${offer.backend}: ${OPEN_LASTS}` : heldBy(offer) }
 }
+
+/** What judging files where they lie gives up, in the words of `sluice plan`. */
+export const WHERE_IT_LIES = 'where its files lie; that a name is there can be learnt'
+
+/** A card is no product that somebody else stands for, and the report says what it is. */
+const heldBy = (offer: Capabilities): string =>
+  offer.volumes === 'functions' ? `${offer.backend}: ${offer.why}` : offer.backend
 
 /** What `until-closed` gives up, in the words of `sluice plan`. */
 export const OPEN_LASTS = 'when a file is opened; what is open stays open until it is closed, also in quarantine'
+
+/** The volumes that a backend can bring to the workspace: a card only those that have a function. */
+const servedBy = (offer: Capabilities | undefined, { volumes = [] }: InventoryEntry): readonly Volume[] =>
+  offer === undefined ? [] : offer.volumes === 'functions' ? volumes.filter((one) => one.function) : volumes
 
 /** Of the workspace's own paths, those on a volume are held from outside, and the rest is the runtime's to hold or nobody's. */
 function supportsOwnFiles(
@@ -64,7 +88,7 @@ function supportsOwnFiles(
   offer: Capabilities | undefined,
   policy: Policy,
 ): readonly StorageSupport[] {
-  const covered = clause.paths.map((path) => ({ path, ...coveredBy(path, offer ? (entry.volumes ?? []) : []) }))
+  const covered = clause.paths.map((path) => ({ path, ...coveredBy(path, servedBy(offer, entry)) }))
   const held = covered.flatMap(({ path, on }) => on.map((at) => `${path} is ${at.volume.name}:${at.path}`))
   const outside = covered.flatMap((one) => (one.outside ? [one.path] : []))
   return [
@@ -90,9 +114,10 @@ export function storageSlice(
 ): StorageSlice | undefined {
   if (!offer || !entry.volumes) return undefined
   const clauses = policy?.clauses ?? []
-  const volumes = entry.volumes.map((volume) => ({
+  const volumes = servedBy(offer, entry).map((volume) => ({
     ...{ ...volume, rules: rulesOf(volume, clauses) },
-    ...(clauses.some((clause) => clause.kind === 'storage' && clause.volume === volume.name && clause.openFiles)
+    ...(offer.volumes !== 'functions' &&
+    clauses.some((clause) => clause.kind === 'storage' && clause.volume === volume.name && clause.openFiles)
       ? { openFiles: 'until-closed' as const }
       : {}),
   }))

@@ -24,6 +24,7 @@ static struct doca_dev *card; /* of all functions: one process serves one card *
 static char card_pci[DOCA_DEVINFO_PCI_ADDR_SIZE];
 static uint32_t functions;
 
+/* `out` may be NULL: then it is only looked at. */
 static doca_error_t open_card(const char *pci, struct doca_dev **out)
 {
     struct doca_devinfo **list;
@@ -39,11 +40,18 @@ static doca_error_t open_card(const char *pci, struct doca_dev **out)
         error = doca_devemu_vfs_is_default_vfs_type_supported(list[i], &usable);
         if (error == DOCA_SUCCESS && usable == 0)
             error = DOCA_ERROR_NOT_SUPPORTED;
-        if (error == DOCA_SUCCESS)
+        if (error == DOCA_SUCCESS && out != NULL)
             error = doca_dev_open(list[i], out);
     }
     doca_devinfo_destroy_list(list);
     return error;
+}
+
+int device_card(const char *pci)
+{
+    doca_error_t error = open_card(pci, NULL);
+
+    return error == DOCA_SUCCESS ? 0 : error == DOCA_ERROR_NOT_FOUND ? -ENODEV : -EOPNOTSUPP;
 }
 
 /* The card, and the library initialised for it. */

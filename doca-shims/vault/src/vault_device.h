@@ -130,5 +130,7 @@ void requests_run(struct fuse_req *req);
 /* Brings a function up and serves it until `device_end`. NULL, and `why` says what is in the way. */
 struct device *device_begin(struct volume *volume, const char *pci, const char *vuid, const char *tag, char *why, size_t room);
 void device_end(struct device *device);
+/* Whether there is such a card, and it emulates virtio-fs: 0, -ENODEV, -EOPNOTSUPP. */
+int device_card(const char *pci);
 
 #endif

@@ -20,6 +20,36 @@ struct place {
 static pthread_mutex_t placing = PTHREAD_MUTEX_INITIALIZER;
 static struct place *places;
 
+static pthread_mutex_t timing = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t timed = PTHREAD_COND_INITIALIZER;
+static pthread_t timer;
+static bool runs, ends;
+
+/* The deadline has to hold whatever becomes of whoever set it, as long as the volumes are served. */
+static void *keep_deadline(void *data)
+{
+    struct timespec until;
+
+    (void)data;
+    pthread_mutex_lock(&timing);
+    while (!ends) {
+        int left;
+
+        pthread_mutex_unlock(&timing);
+        left = serve_deadline();
+        clock_gettime(CLOCK_REALTIME, &until);
+        /* A commit wakes nobody: a look once a quarter of a second finds its deadline. */
+        until.tv_nsec += (left < 0 || left > 250 ? 250 : left) * 1000000l;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_mutex_lock(&timing);
+        if (!ends)
+            pthread_cond_timedwait(&timed, &timing, &until);
+    }
+    pthread_mutex_unlock(&timing);
+    return NULL;
+}
+
 static struct place *place_of(const char *workspace, const char *volume)
 {
     for (struct place *at = places; at != NULL; at = at->next)
@@ -103,12 +133,36 @@ uint32_t sluice_doca_vault_abi(void)
     return SLUICE_DOCA_VAULT_ABI;
 }
 
+/* Of the emulator, where it is linked in. */
+extern void emulated_card(const char *pci, const char *vuids) __attribute__((weak));
+
+uint32_t sluice_doca_vault_emulated(void)
+{
+    return emulated_card != NULL;
+}
+
+int32_t sluice_doca_vault_card(const char *pci)
+{
+    return device_card(pci);
+}
+
 int32_t sluice_doca_vault_open(const char *directory, char *why, uint32_t room)
 {
     int error = flags_open(directory);
 
-    if (error != 0)
+    if (error != 0) {
         snprintf(why, room, "the flags of workspaces: %s", strerror(-error));
+        return error;
+    }
+    pthread_mutex_lock(&timing);
+    ends = false;
+    if (!runs) {
+        error = -pthread_create(&timer, NULL, keep_deadline, NULL);
+        runs = error == 0;
+    }
+    pthread_mutex_unlock(&timing);
+    if (error != 0)
+        snprintf(why, room, "nobody keeps the deadline: %s", strerror(-error));
     return error;
 }
 
@@ -164,11 +218,6 @@ int32_t sluice_doca_vault_flag(const char *workspace, const char *flag, uint32_t
     return serve_flag(workspace, quarantined ? VAULT_IS_QUARANTINED : VAULT_IS_SUSPENDED, on != 0);
 }
 
-int32_t sluice_doca_vault_deadline(void)
-{
-    return serve_deadline();
-}
-
 uint32_t sluice_doca_vault_observe(char *text, uint32_t room)
 {
     return (uint32_t)serve_observe(text, room);
@@ -179,8 +228,30 @@ uint32_t sluice_doca_vault_events(char *text, uint32_t room, uint64_t *lost)
     return (uint32_t)event_take(text, room, lost);
 }
 
+uint64_t sluice_doca_vault_table(uint8_t *table, uint64_t room)
+{
+    size_t size;
+    void *live = serve_table(&size);
+
+    if (live != NULL && size <= room)
+        memcpy(table, live, size);
+    free(live);
+    return size;
+}
+
 void sluice_doca_vault_close(void)
 {
+    pthread_t mine = timer;
+    bool ran;
+
+    pthread_mutex_lock(&timing);
+    ran = runs;
+    runs = false;
+    ends = true;
+    pthread_cond_signal(&timed);
+    pthread_mutex_unlock(&timing);
+    if (ran)
+        pthread_join(mine, NULL);
     serve_stop();
     pthread_mutex_lock(&placing);
     while (places != NULL) {

@@ -71,7 +71,9 @@ def store():
     end = min(len(model), (at // 4096 + 1) * 4096, at + rng.randrange(1, 4096))
     what = rng.randbytes(end - at)
     put(at, what)
-    with mmap.mmap(both, 0) as seen, memoryview(seen) as view:
+    if os.fstat(both).st_size != len(model):
+        torn('size', b'')
+    with mmap.mmap(both, len(model)) as seen, memoryview(seen) as view:
         if rng.random() < 0.5:
             done = 0
             while done < len(view):

@@ -3,7 +3,9 @@
 import type { FileOperation } from '../../../src/plan/file-operations.js'
 import { type Answered, type Guest, names, words } from './guest.js'
 
-export type Play = (guest: Guest, node: bigint, parent: bigint, name: string) => Promise<Answered>
+/** Whoever plays requests at a card. */
+export type Asking = Pick<Guest, 'ask'>
+export type Play = (guest: Asking, node: bigint, parent: bigint, name: string) => Promise<Answered>
 /** `valid` as in struct fuse_setattr_in. */
 export const setattr = (valid: number, mode = 0o700): Buffer =>
   Buffer.concat([words(valid, 0, 0n, 0n, 0n, 0n, 0n, 0n, 0, 0, 0, mode, 0, 0, 0, 0)])

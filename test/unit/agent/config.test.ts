@@ -86,6 +86,14 @@ socket: run/sluice.sock
     })
   })
 
+  it('reads the card of doca-vault, and refuses what is no address of one', () => {
+    expect(read(`${GOOD}doca_vault: {card: "0000:03:00.0"}\n`).config?.vault).toEqual({ card: '0000:03:00.0' })
+    expect(read(`${GOOD}doca_vault: {card: "03:00.0"}\n`).config?.vault).toEqual({ card: '03:00.0' })
+    expect(problems(`${GOOD}doca_vault: {card: mlx5_0}\n`)).toEqual([
+      '9:20 bad-value doca_vault.card: expected a PCI address such as 0000:03:00.0',
+    ])
+  })
+
   it('reads sinks by their kind, with bounds for what they leave out', () => {
     const sinks = `sinks:
   - {name: archive, kind: file, path: out/events.ndjson}

@@ -1,12 +1,15 @@
 // The storage half of a plan: volumes of the inventory, clauses about them with a guarantee each, and what a rule allows.
 
 import { describe, expect, it } from 'vitest'
+import { docaVaultCapabilities } from '../../../src/backends/doca-vault/capabilities.js'
 import { vaultfsCapabilities } from '../../../src/backends/vaultfs/capabilities.js'
+import type { Probe } from '../../../src/plan/capabilities.js'
 import { compilePlan } from '../../../src/plan/compile.js'
 import { diffPlans, renderDiff } from '../../../src/plan/diff.js'
 import { evaluateFile } from '../../../src/plan/evaluate-file.js'
 import type { FileOperation } from '../../../src/plan/file-operations.js'
 import type { InventoryEntry } from '../../../src/plan/inventory.js'
+import type { BackendName } from '../../../src/plan/model.js'
 import { parseInventory } from '../../../src/plan/parse-inventory.js'
 import { identify } from '../../../src/policy/clause-id.js'
 import type { Clause, Policy, StorageClause } from '../../../src/policy/model.js'
@@ -46,13 +49,19 @@ const storage = (
     volume: name,
   })
 
-const compile = (clauses: readonly Clause[], entry = WITH_VOLUME, more: Partial<Policy> = {}, files = FILES) =>
+const compile = (
+  clauses: readonly Clause[],
+  entry = WITH_VOLUME,
+  more: Partial<Policy> = {},
+  files = FILES,
+  order: readonly BackendName[] = ['memory', 'vaultfs'],
+) =>
   compilePlan({
     source: SOURCE,
     policies: [policy(clauses, more)],
     inventory: { audience: 'test', revision: '1', entries: [entry] },
     capabilities: [MEMORY, files],
-    order: ['memory', 'vaultfs'],
+    order,
   })
 
 describe('compiling clauses about files', () => {
@@ -198,6 +207,96 @@ describe('open files that stay open', () => {
     const line = 'open files of work until they are closed (vaultfs)'
     expect(renderDiff(diffPlans(judged, lasts))).toContain(`+ ${line}`)
     expect(renderDiff(diffPlans(lasts, judged))).toContain(`- ${line}`)
+  })
+})
+
+describe('volumes that a card serves', () => {
+  const probes = [
+    { feature: 'library', answer: 'yes', why: 'built' },
+    { feature: 'card', answer: 'yes', why: 'emulates virtio-fs' },
+  ] as const
+  const card = (more: readonly Probe[] = []) =>
+    docaVaultCapabilities({ backend: 'doca-vault', trustDomain: 'host', probes: [...probes, ...more] })
+  const [volume] = WITH_VOLUME.volumes ?? []
+  if (!volume) throw new TypeError('it has one')
+  const placed = { ...WITH_VOLUME, volumes: [{ ...volume, function: { vuid: 'MT1VFS0', tag: 'work' } }] }
+  const order = ['memory', 'doca-vault'] as const
+
+  it('need a function in the inventory', () => {
+    const clauses = [storage('read-only', ['/'], 'work', { openFiles: 'until-closed' })]
+    const refused = compile(clauses, WITH_VOLUME, {}, card(), order)
+    expect(refused.plan).toBeUndefined()
+    expect(refused.guarantees).toMatchObject([
+      {
+        level: 'refused',
+        why: 'doca-vault serves by functions of a card, and the inventory names none for the volume "work"; add `function` there',
+      },
+    ])
+    const { plan, guarantees } = compile(clauses, placed, {}, card(), order)
+    expect(plan?.workspaces[0]?.storage).toMatchObject({ backend: 'doca-vault', volumes: [placed.volumes[0]] })
+    // A card judges every octet, also of what the policy would leave alone.
+    expect(plan?.workspaces[0]?.storage?.volumes[0]).not.toHaveProperty('openFiles')
+    expect(guarantees).toMatchObject([
+      {
+        level: 'enforced',
+        why: "doca-vault: our authorizer behind DevEmu virtio-fs, not NVIDIA's DOCA Vault, which has no published interface",
+      },
+    ])
+  })
+
+  it('say so when the card is emulated', () => {
+    const emulated = { feature: 'hardware', answer: 'no', why: 'the software card' } as const
+    const { guarantees } = compile([storage('read-only', ['/'])], placed, {}, card([emulated]), order)
+    expect(guarantees[0]?.why).toMatch(/no published interface; emulated$/)
+  })
+
+  it('hold no path of the workspace that lies on a volume without a function', () => {
+    const own = identify({
+      ...{ kind: 'storage', name: 'filesystem_policy', access: 'read-only', paths: ['/work'] },
+      origin: { file: 'sandbox.yaml', path: 'filesystem_policy', line: 2 },
+      losses: [{ dimension: 'filesystem', what: 'paths', widenedTo: 'every path' }],
+    })
+    const at = (entry: InventoryEntry) => ({
+      ...entry,
+      volumes: (entry.volumes ?? []).map((one) => ({ ...one, at: '/work' })),
+    })
+    expect(compile([own], at(WITH_VOLUME), {}, card(), order).guarantees).toMatchObject([{ level: 'refused' }])
+    expect(compile([own], at(placed), {}, card(), order).guarantees).toMatchObject([
+      { level: 'enforced', why: 'doca-vault: /work is work:/' },
+    ])
+  })
+
+  it('have functions of their own in the inventory', () => {
+    const read = (first: string, second: string) =>
+      parseInventory(
+        Buffer.from(
+          [
+            'apiVersion: sluice.dev/v1alpha1\nkind: Inventory\naudience: a\nrevision: 1\nworkspaces:',
+            ...['  - id: spiffe://example.org/ws/a', '    slot: { kind: cgroup, interface: ws/a }'],
+            ...[
+              '    addresses: ["10.9.0.2"]\n    volumes:',
+              `      - { name: one, source: /srv/1, mount: /run/1, ${first} }`,
+            ],
+            `      - { name: two, source: /srv/2, mount: /run/2, ${second} }`,
+          ].join('\n'),
+        ),
+        'inventory.yaml',
+      )
+    const good = read('function: { vuid: MT1VFS0, tag: one }', 'function: { vuid: MT1VFS1, tag: two }')
+    expect(good.inventory?.entries[0]?.volumes?.map((one) => one.function)).toEqual([
+      { vuid: 'MT1VFS0', tag: 'one' },
+      { vuid: 'MT1VFS1', tag: 'two' },
+    ])
+    const said = (...of: readonly [string, string]) =>
+      read(...of).notes.map(({ line, column, path, code, say }) => `${line}:${column} ${path} [${code}] ${say}`)
+    expect(said('function: { vuid: MT1, tag: one }', 'function: { vuid: MT1, tag: two }')).toEqual([
+      '6:5 workspaces[0].volumes [not-distinct] two volumes have one function; each has its own',
+    ])
+    expect(said(`function: { vuid: "a b", tag: ${'t'.repeat(21)} }`, 'function: { vuid: MT1 }')).toEqual([
+      '10:71 workspaces[0].volumes[0].function.vuid [bad-value] a VUID is 1 to 127 letters and digits',
+      '10:83 workspaces[0].volumes[0].function.tag [bad-value] a tag is 1 to 20 letters, digits, ".", "_" and "-"',
+      '11:63 workspaces[0].volumes[1].function.tag [missing-key] tag is missing',
+    ])
   })
 })
 
