@@ -7,10 +7,11 @@ import { SINKS_DIRECTORY } from '../agent/sinks.js'
 import { markAt, TRAIL_STATE } from '../agent/trail.js'
 import { events } from '../audit/query.js'
 import { FIRST_CURSOR, readCursor } from '../audit/sinks/cursor.js'
-import { rotatedFiles } from '../audit/sinks/file-sink.js'
 import { selectionOf } from '../audit/sinks/open.js'
+import { arrivalsOf } from '../audit/sinks/received.js'
 import { eventsIn, reconcile } from '../audit/sinks/reconcile.js'
 import { cursorFile, deadFile } from '../audit/sinks/terms.js'
+import { causeChain, Fault } from '../base/fault.js'
 import { cliFault } from '../cli/errors.js'
 import type { Configured } from '../cli/host.js'
 import type { ConfiguredSink, SinkReconciled } from '../cli/host-sinks.js'
@@ -46,21 +47,24 @@ async function reconcileOne(
   const counts = { sequence, delivered, dead, leftOut, discarded, failures: 0 }
   const lag = Math.max(0, journalled - sequence)
   const view = { name: sink.name, kind: sink.kind, state: 'stopped' as const, lag, ...counts }
-  const paths = brought.length > 0 ? brought : filesOf(sink)
-  if (paths.length === 0) return { sink: view, from, journalled }
+  const arrivals = arrivalsOf(sink, brought)
+  if (!arrivals) return { sink: view, from, journalled }
   const set = new Set<number>()
   const letters = deadFile(directory, sink.name)
   if (existsSync(letters)) for await (const letter of eventsIn([letters], () => undefined)) set.add(letter.sequence)
   let unreadable = 0
-  const found = await reconcile(
-    journalledFor(eventsFile, sink),
-    eventsIn(paths, () => {
-      unreadable++
-    }),
-    sequence,
-    set,
-  )
-  return { sink: view, from, journalled, held: { files: paths.length, ...found, unreadable } }
+  const count = (): void => {
+    unreadable++
+  }
+  try {
+    const found = await reconcile(journalledFor(eventsFile, sink), arrivals.events(count), sequence, set)
+    const { files, place } = arrivals
+    return { sink: view, from, journalled, held: { files, place, ...found, unreadable } }
+  } catch (error) {
+    // A receiver that does not answer says nothing for or against the trail; a file that cannot be read is ours to mend.
+    if (!(error instanceof Fault && error.code === 'AUDIT_SINK_UNAVAILABLE')) throw error
+    return { sink: view, from, journalled, unseen: causeChain(error).join(': ') }
+  }
 }
 
 async function* journalledFor(eventsFile: string, sink: ConfiguredSink) {
@@ -70,6 +74,3 @@ async function* journalledFor(eventsFile: string, sink: ConfiguredSink) {
     yield { sequence, uid, wanted: select === undefined || select(text) !== undefined }
   }
 }
-
-const filesOf = (sink: ConfiguredSink): readonly string[] =>
-  sink.kind === 'file' && existsSync(sink.path) ? [...rotatedFiles(sink.path).map(({ path }) => path), sink.path] : []

@@ -83,6 +83,8 @@ export interface SinkReconciled {
   readonly journalled: number
   /** What was held against the journal; absent when there was nothing to look at. */
   readonly held?: {
+    /** Where: `2 files`, `stream SLUICE`. */
+    readonly place: string
     readonly files: number
     /** The events that the journal still has, against which it was held. */
     readonly first: number
@@ -96,4 +98,6 @@ export interface SinkReconciled {
     readonly outOfOrder: number
     readonly unreadable: number
   }
+  /** Why a receiver that could be looked at was not. */
+  readonly unseen?: string
 }

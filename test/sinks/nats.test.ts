@@ -2,8 +2,12 @@
 
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { jetstreamManager } from '@nats-io/jetstream'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { events } from '../../src/audit/query.js'
 import { type NatsSinkTerms, openNatsSink } from '../../src/audit/sinks/nats-sink.js'
+import { arrivalsOf } from '../../src/audit/sinks/received.js'
+import { type Journalled, reconcile } from '../../src/audit/sinks/reconcile.js'
 import { deadFile } from '../../src/audit/sinks/terms.js'
 import { makeTls, type Tls } from '../support/tls.js'
 import { linesIn } from '../unit/audit/rig.js'
@@ -23,6 +27,10 @@ async function patiently<T>(what: string, act: () => Promise<T> | undefined): Pr
       if (tries === 100) throw new Error(`waited in vain for ${what}`, { cause: error })
       await new Promise((resolve) => setTimeout(resolve, 250))
     }
+}
+
+async function* listed<T>(all: readonly T[]): AsyncGenerator<T> {
+  for (const one of all) yield await Promise.resolve(one)
 }
 
 describe('a real nats-server', () => {
@@ -102,6 +110,26 @@ describe('a real nats-server', () => {
       for (const server of servers) await server.close()
     }
   }, 180_000)
+
+  it('what the stream has can be held against the journal: an event that somebody took out of it is named', async () => {
+    await server.makeStream(STREAM, SUBJECT)
+    await spooled.write(30)
+    const { status } = deliver()
+    await until('all', () => status().lag === 0)
+    const arrivals = arrivalsOf({ ...terms(), kind: 'nats' }, [])
+    const held = async () => {
+      const found: Journalled[] = []
+      for await (const { event, sequence } of events(spooled.path))
+        found.push({ sequence, uid: String(event.metadata.uid), wanted: true })
+      return reconcile(listed(found), arrivals?.events(() => undefined) ?? listed([]), 30)
+    }
+    expect(arrivals?.place).toBe('stream SLUICE')
+    expect(await held()).toMatchObject({ matched: 30, missing: 0, foreign: 0, outOfOrder: 0 })
+    await server.within(async (connection) => (await jetstreamManager(connection)).streams.deleteMessage(STREAM, 12))
+    expect(await held()).toMatchObject({ matched: 29, missing: 1, missingRanges: [[12, 12]] })
+    await server.kill()
+    await expect(held()).rejects.toMatchObject({ code: 'AUDIT_SINK_UNAVAILABLE' })
+  })
 
   it('a cursor that is lost: the stream says how far it is, and nothing comes again', async () => {
     await server.makeStream(STREAM, SUBJECT)

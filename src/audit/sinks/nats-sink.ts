@@ -62,7 +62,8 @@ export async function openNatsSink(terms: NatsSinkTerms): Promise<Sink> {
   }
 }
 
-async function connectTo(terms: NatsSinkTerms): Promise<NatsConnection> {
+/** Throws AUDIT_SINK_UNAVAILABLE, and the system's error when a file cannot be read. */
+export async function connectTo(terms: NatsSinkTerms): Promise<NatsConnection> {
   const { name: sink, servers, credentialsFile, tokenFile, caFile, certificateFile, keyFile } = terms
   const { connect, credsAuthenticator, tokenAuthenticator } = await import('@nats-io/transport-node')
   const clear = servers.every((server) => server.startsWith('nats://'))

@@ -14,6 +14,7 @@ export interface Journalled {
   readonly wanted: boolean
 }
 export interface Received {
+  readonly chain: string
   readonly sequence: number
   readonly uid: string
 }

@@ -5,7 +5,7 @@ import { type Context, collect, type Declared } from '../frame.js'
 import type { SinkReconciled } from '../host-sinks.js'
 import { configure } from '../node.js'
 import type { Outcome } from '../outcome.js'
-import { facts } from '../print.js'
+import { facts, shown } from '../print.js'
 
 /** As for input that is refused. */
 const EXIT_MISSING = 2
@@ -55,8 +55,8 @@ function describe({ paint }: Context, one: SinkReconciled): string {
   const more = (held?.missingRanges.length ?? 0) > SHOWN ? ', ...' : ''
   const looked =
     held === undefined
-      ? 'not looked at: name files of it with --received'
-      : `${held.matched} of the events ${held.first} to ${held.last} that the journal still has, in ${held.files} file(s)`
+      ? `not looked at: ${one.unseen === undefined ? 'name files of it with --received' : shown(one.unseen)}`
+      : `${held.matched} of the events ${held.first} to ${held.last} that the journal still has, in ${held.place}`
   const counted = (count: number, what: string) => (count > 0 ? ([[what, String(count)]] as const) : [])
   return `${word}: ${sink.name}\n${facts([
     ['journalled', `${journalled}, of them ${Math.max(0, journalled - from)} for this sink`],
