@@ -8,6 +8,7 @@ import { Fault } from '../base/fault.js'
 import type { BundleBytes } from '../bundle/model.js'
 import type { InventoryBytes } from './command.js'
 import type { SourceConfig } from './config-sections.js'
+import { Ears } from './ears.js'
 import { agentFault } from './errors.js'
 import { type Followed, follow } from './follow.js'
 import { endWorkspace } from './kill.js'
@@ -81,9 +82,14 @@ async function again(
   }
 }
 
-/** Watching ends with each generation, because the next one names other clauses. */
+/** Watching ends with each generation, because the next one names other clauses; listening does not. */
 async function watchAll({ node, seen }: Served, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) await watch(await node(), signal, seen)
+  const ears = new Ears()
+  try {
+    while (!signal.aborted) await watch(await node(), ears, signal, seen)
+  } finally {
+    await ears.close()
+  }
 }
 
 /** As watchAll, for what programs did; reactions are commands like any other. */

@@ -9,12 +9,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Fact, FlowEnds, PolicyContext } from '../audit/fact.js'
 import { EMPTY_FOLD, type FoldContext, type FoldState, foldDenials } from '../audit/fold.js'
 import { foldObserved, type SeenState } from '../audit/fold-observed.js'
-import type { DenialBatch, FileDenialBatch, Observed } from '../backends/backend.js'
-import type { Grant, GrantId, Plan, WorkspaceId, WorkspacePlan } from '../plan/model.js'
+import type { Observed } from '../backends/backend.js'
+import type { BackendName, Grant, GrantId, Plan, WorkspaceId, WorkspacePlan } from '../plan/model.js'
 import { policyContext, workspaceContext } from './context.js'
+import type { Ear, Ears } from './ears.js'
 import type { AgentNode } from './node.js'
 import { observeEnds } from './observing.js'
-import type { OpenBackend } from './transaction.js'
 
 const TICK_MS = 1_000
 /** Reading the counters of many grants costs; allowed traffic may wait a little. */
@@ -22,27 +22,34 @@ const TICKS_PER_COUNT = 5
 const PROTOCOLS = { tcp: 6, udp: 17, 'icmp-echo': 1 } as const
 const ICMPV6 = 58
 
-/** Why watching ended: it was asked to, or another generation is on record and the backends must be asked anew. */
+/** Why watching ended: it was asked to, or another generation is on record, with other clauses. */
 export type WatchEnd = 'stopped' | 'generation-changed'
 
-/** Runs until `signal` is aborted or the generation on record changes. Throws what a backend throws when it cannot report. */
+/**
+ * Runs until `signal` is aborted or the generation on record changes; after the latter the ears go on listening. Throws what a
+ * backend throws that cannot report. The caller closes the ears.
+ */
 export async function watch(
   node: AgentNode,
+  ears: Ears,
   signal: AbortSignal,
   tell: (facts: readonly Fact[]) => void,
 ): Promise<WatchEnd> {
   const { live } = node.store.load()
   const plan = live ? node.store.loadPlan(live.planDigest) : undefined
-  const eyes = [...node.backends.values()]
-    .filter((open) => open.capabilities.usable)
-    .map((open) => new Eye(node, open, plan))
+  const usable = [...node.backends.values()].filter((open) => open.capabilities.usable)
+  const heard = await ears.open(usable.map(({ driver }) => driver))
+  const policies = ears.know(live?.generation ?? 0, live ? policyContext(live) : undefined)
+  const eyes = usable.flatMap((open, i) => {
+    const ear = heard[i]
+    return ear ? [new Eye(node, open.backend.name, plan, ear, policies)] : []
+  })
   const generationNow = (): number | undefined => node.store.load().live?.generation
   const say = async (facts: readonly Fact[]): Promise<void> => {
     if (facts.length === 0) return
     tell(facts)
     await node.emit(facts)
   }
-  for (const eye of eyes) await eye.open()
   let lookedMs = live ? Math.max(live.decidedAtMs, endsToldMs(node)) : 0
   const sayEnds = async (nowMs: number): Promise<void> => {
     const ends = live && nowMs > lookedMs ? observeEnds(plan, live, lookedMs, nowMs) : []
@@ -50,26 +57,22 @@ export async function watch(
     lookedMs = Math.max(lookedMs, nowMs)
     if (ends.length > 0) keepEndsTold(node, nowMs)
   }
-  try {
-    for (let tick = 1; !signal.aborted && generationNow() === live?.generation; tick++) {
-      await sleep(TICK_MS, undefined, { signal }).catch(() => undefined) // aborted: the loop's own condition ends it
-      for (const eye of eyes) {
-        await say(eye.denied(node.nowMs()))
-        await say(eye.deniedFiles(node.nowMs()))
-        if (live && tick % TICKS_PER_COUNT === 0) await say(await eye.allowed(policyContext(live)))
-      }
-      // What goes on until the next plan takes over is told by its activation.
-      const next = node.store.load().live
-      await sayEnds(next?.generation === live?.generation ? node.nowMs() : (next?.decidedAtMs ?? 0))
-    }
+  for (let tick = 1; !signal.aborted && generationNow() === live?.generation; tick++) {
+    await sleep(TICK_MS, undefined, { signal }).catch(() => undefined) // aborted: the loop's own condition ends it
     for (const eye of eyes) {
-      if (live) await say(await eye.allowed(policyContext(live)))
-      await eye.close()
-      await say(eye.denied(Number.POSITIVE_INFINITY))
+      await say(eye.denied(node.nowMs()))
       await say(eye.deniedFiles(node.nowMs()))
+      if (live && tick % TICKS_PER_COUNT === 0) await say(await eye.allowed(policyContext(live)))
     }
-  } finally {
-    for (const eye of eyes) await eye.close()
+    // What goes on until the next plan takes over is told by its activation.
+    const next = node.store.load().live
+    await sayEnds(next?.generation === live?.generation ? node.nowMs() : (next?.decidedAtMs ?? 0))
+  }
+  for (const eye of eyes) if (live) await say(await eye.allowed(policyContext(live)))
+  if (signal.aborted) await ears.close()
+  for (const eye of eyes) {
+    await say(eye.denied(Number.POSITIVE_INFINITY))
+    await say(eye.deniedFiles(node.nowMs()))
   }
   return signal.aborted ? 'stopped' : 'generation-changed'
 }
@@ -92,56 +95,27 @@ function keepEndsTold({ config }: AgentNode, nowMs: number): void {
   renameSync(`${path}.new`, path)
 }
 
-/** One backend, looked at. */
+/** One backend under one plan, looked at. */
 class Eye {
-  private batch: DenialBatch = { denials: [], lost: 0 }
   private fold: FoldState = EMPTY_FOLD
   private seen: SeenState = new Map()
-  private counted: Totals | undefined
-  private files: FileDenialBatch = { denials: [], lost: 0 }
-  private unsubscribe: (() => Promise<void>)[] = []
   private readonly context: FoldContext
   private readonly clauseNames: ReadonlyMap<string, string>
 
   constructor(
     private readonly node: AgentNode,
-    private readonly backend: OpenBackend,
+    private readonly backend: BackendName,
     private readonly plan: Plan | undefined,
+    private readonly ear: Ear,
+    policies: ReadonlyMap<number, PolicyContext>,
   ) {
-    const { live } = node.store.load()
-    this.context = {
-      backend: backend.backend.name,
-      policies: new Map(live ? [[live.generation, policyContext(live)]] : []),
-      workspaces: new Map(plan?.workspaces.map(({ workspace }) => [workspace, workspaceContext(plan, workspace)])),
-    }
+    const workspaces = plan?.workspaces.map(({ workspace }) => [workspace, workspaceContext(plan, workspace)] as const)
+    this.context = { backend, policies, workspaces: new Map(workspaces) }
     this.clauseNames = new Map(plan?.guarantees.map(({ clause, name }) => [clause, name]))
   }
 
-  async open(): Promise<void> {
-    this.counted = totals((await this.backend.driver.observe()).counters)
-    const { driver } = this.backend
-    this.unsubscribe.push(
-      await driver.denials(({ denials, observed = [], lost }) => {
-        this.batch = {
-          denials: [...this.batch.denials, ...denials],
-          observed: [...(this.batch.observed ?? []), ...observed],
-          lost: this.batch.lost + lost,
-        }
-      }),
-    )
-    const files = await driver.fileDenials?.(({ denials, lost }) => {
-      this.files = { denials: [...this.files.denials, ...denials], lost: this.files.lost + lost }
-    })
-    if (files) this.unsubscribe.push(files)
-  }
-
-  async close(): Promise<void> {
-    for (const stop of this.unsubscribe.splice(0)) await stop()
-  }
-
   denied(nowMs: number): readonly Fact[] {
-    const { batch } = this
-    this.batch = { denials: [], lost: 0 }
+    const batch = this.ear.takeDenials()
     const { state, facts } = foldDenials(this.fold, batch, nowMs, this.context)
     this.fold = state
     const seen = foldObserved(this.seen, batch.observed ?? [], nowMs, this.context)
@@ -151,22 +125,24 @@ class Eye {
 
   /** The daemon has folded and limited them already: each becomes a fact. */
   deniedFiles(nowMs: number): readonly Fact[] {
-    const { denials, lost } = this.files
-    this.files = { denials: [], lost: 0 }
+    const { denials, lost } = this.ear.takeFiles()
     const facts = denials.map(({ generation, workspace, ...denial }): Fact => {
       const policy = this.context.policies.get(generation)
       const where = this.context.workspaces.get(workspace) ?? { workspace, attachmentId: '', interface: '' }
-      const backend = this.backend.backend.name
-      return { kind: 'file-denied', ...denial, ...(policy ? { policy } : {}), workspace: where, backend }
+      return {
+        kind: 'file-denied',
+        ...denial,
+        ...(policy ? { policy } : {}),
+        workspace: where,
+        backend: this.backend,
+      }
     })
     return lost === 0 ? facts : [...facts, { kind: 'audit-lost', atMs: nowMs, cause: 'unreported', lost }]
   }
 
   /** A fact for each grant whose counters moved since the last look. */
   async allowed(policy: PolicyContext): Promise<readonly Fact[]> {
-    const now = totals((await this.backend.driver.observe()).counters)
-    const news = newsOf(this.counted, now)
-    this.counted = now
+    const news = newsOf(totals(this.ear.counters), totals(await this.ear.count()))
     const facts: Fact[] = []
     for (const entry of this.plan?.workspaces ?? []) {
       const traffic = news.get(entry.workspace)
@@ -199,7 +175,7 @@ class Eye {
       clause,
       clauseName,
       grant: grant.id,
-      backend: this.backend.backend.name,
+      backend: this.backend,
       traffic,
     }
   }
@@ -226,11 +202,11 @@ function totals(counters: Observed['counters']): Totals {
 }
 
 /** What was counted between two looks. A counter that went back was made anew: all of it is news. */
-function newsOf(before: Totals | undefined, now: Totals) {
+function newsOf(before: Totals, now: Totals) {
   const news = new Map<WorkspaceId, Map<GrantId, Moved>>()
   for (const [workspace, grants] of now)
     for (const [grant, is] of grants) {
-      const held = before?.get(workspace)?.get(grant)
+      const held = before.get(workspace)?.get(grant)
       const was = held && is.packets >= held.packets ? held : { packets: 0n, bytes: 0n }
       if (is.packets === was.packets) continue
       const mine = news.get(workspace) ?? new Map<GrantId, Moved>()

@@ -8,6 +8,7 @@ import { admit } from '../agent/admit.js'
 import { attach, detach } from '../agent/attach.js'
 import { breakGlass, relock } from '../agent/breakglass.js'
 import { isAttack } from '../agent/decide.js'
+import { Ears } from '../agent/ears.js'
 import { agentFault } from '../agent/errors.js'
 import { FLOOR } from '../agent/floor.js'
 import { confirm, tellRefused, tend } from '../agent/freshness.js'
@@ -171,10 +172,13 @@ export async function openNode(around: Surroundings, config: Configured, options
     status: async () => ({ ...(await status(node)), ...sinksOf(config), ...streamsOf(config, around.nowMs()) }),
     live: () => livePlan(node),
     decide: decideHere(node),
-    watch: (signal, tell) =>
-      watch(node, signal, (facts) => {
+    watch: async (signal, tell) => {
+      const ears = new Ears()
+      const tellWatched = (facts: readonly Fact[]): void => {
         tell(facts.filter(isWatched))
-      }),
+      }
+      return watch(node, ears, signal, tellWatched).finally(() => ears.close())
+    },
     uninstall: () => uninstall(node),
     unwritten: trail.unwritten,
     close,

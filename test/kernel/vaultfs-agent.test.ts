@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { CanarySeen } from '../../src/agent/canary.js'
+import { Ears } from '../../src/agent/ears.js'
 import { apply } from '../../src/agent/enforce.js'
 import { lacking, makeEvidence, type StorageSeen, verifyEvidence } from '../../src/agent/evidence.js'
 import { AGENT_PUBLIC_KEY, agentSigner } from '../../src/agent/key.js'
@@ -278,7 +279,8 @@ describe.skipIf(cannotServe)('one policy over traffic and files', () => {
     const { plan } = await apply(node, await bundle(1n, READ))
     const ended = new AbortController()
     const seen: Fact[] = []
-    const watching = watch(node, ended.signal, (facts) => seen.push(...facts))
+    const ears = new Ears()
+    const watching = watch(node, ears, ended.signal, (facts) => seen.push(...facts))
     outcome(() => writeFileSync(join(mount, 'project/main.c'), 'x'))
     const told = () => seen.find((fact) => fact.kind === 'file-denied')
     await until('the fact', () => told() !== undefined)

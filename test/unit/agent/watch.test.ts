@@ -1,6 +1,7 @@
 // Watching: refusals folded into facts with their policy and workspace, counters that moved, and an end when asked.
 
 import { describe, expect, it } from 'vitest'
+import { Ears } from '../../../src/agent/ears.js'
 import { apply } from '../../../src/agent/enforce.js'
 import type { AgentNode } from '../../../src/agent/node.js'
 import { watch } from '../../../src/agent/watch.js'
@@ -50,7 +51,7 @@ describe('watching', () => {
     node.facts.length = 0
     const told: Fact[] = []
     const stop = new AbortController()
-    const watching = watch(node, stop.signal, (facts) => told.push(...facts))
+    const watching = watch(node, new Ears(), stop.signal, (facts) => told.push(...facts))
     await later()
     driver.deliver?.({ denials: [denial('1.1.1.1'), denial('1.1.1.1'), denial('2.2.2.2')], lost: 7 })
     stop.abort()
@@ -74,7 +75,7 @@ describe('watching', () => {
     driver.counters = count(3n)
     const told: Fact[] = []
     const stop = new AbortController()
-    const watching = watch(node, stop.signal, (facts) => told.push(...facts))
+    const watching = watch(node, new Ears(), stop.signal, (facts) => told.push(...facts))
     await later()
     driver.counters = count(10n)
     stop.abort()
@@ -96,7 +97,7 @@ describe('watching', () => {
     const watchOnce = async (): Promise<string[]> => {
       const told: Fact[] = []
       const stop = new AbortController()
-      const watching = watch({ ...node, store }, stop.signal, (facts) => told.push(...facts))
+      const watching = watch({ ...node, store }, new Ears(), stop.signal, (facts) => told.push(...facts))
       await later()
       stop.abort()
       await watching
@@ -111,9 +112,45 @@ describe('watching', () => {
   it('ends when another generation is on record', async () => {
     const node = makeNode([memoryAs('memory', ['veth'], new Reporting())])
     await apply(node, await offer())
-    const watching = watch(node, new AbortController().signal, () => undefined)
+    const watching = watch(node, new Ears(), new AbortController().signal, () => undefined)
     await later()
     await apply(node, await offer({ revision: 2n, egress: [MAIL] }))
     expect(await watching).toBe('generation-changed')
+  })
+
+  it('listens on from one generation to the next, and knows whose policy refused what is told late', async () => {
+    const driver = new Reporting()
+    const node = makeNode([memoryAs('memory', ['veth'], driver)])
+    await apply(node, await offer())
+    const ears = new Ears()
+    const told: Fact[] = []
+    const stop = new AbortController()
+    const watchOn = () => watch(node, ears, stop.signal, (facts) => told.push(...facts))
+    const first = watchOn()
+    await later()
+    await apply(node, await offer({ revision: 2n, egress: [MAIL] }))
+    expect(await first).toBe('generation-changed')
+    expect(driver.unsubscribed).toBe(0)
+    // Between two watches, when nobody looks.
+    driver.deliver?.({ denials: [denial('3.3.3.3')], lost: 0 })
+    const second = watchOn()
+    await later()
+    stop.abort()
+    expect(await second).toBe('stopped')
+    expect(told).toMatchObject([{ kind: 'flow-denied', policy: { generation: 1 }, flow: { destination: '3.3.3.3' } }])
+    expect(driver.unsubscribed).toBe(1)
+  })
+
+  it('lets go of a backend that is no longer there, and of a half that could not be heard', async () => {
+    const [gone, stays] = [new Reporting(), new Reporting()]
+    const ears = new Ears()
+    await ears.open([gone, stays])
+    await ears.open([stays])
+    expect([gone.unsubscribed, stays.unsubscribed]).toEqual([1, 0])
+    const deaf = Object.assign(new Reporting(), { fileDenials: () => Promise.reject(new Error('no daemon')) })
+    await expect(ears.open([stays, deaf])).rejects.toThrow('no daemon')
+    expect([deaf.unsubscribed, stays.unsubscribed]).toEqual([1, 0])
+    await ears.close()
+    expect(stays.unsubscribed).toBe(1)
   })
 })
