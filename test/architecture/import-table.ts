@@ -201,7 +201,7 @@ export const IMPORT_TABLE: readonly Layer[] = [
     pureText: 'table, records, reconciling yes, rest no',
     files: /^companion\//,
     may: [base, bundle, /^audit\//, /^revocation\//, /^api\/(grpc-)?client$/, /^agent\/config(-[a-z]+)?$/],
-    packages: [],
+    packages: ['koffi'],
     pure: pureOf('companion'),
   },
   {

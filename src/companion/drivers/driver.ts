@@ -75,7 +75,8 @@ export interface MachineSeen {
   /** The spec that it was prepared with, as `specDigest` says it. */
   readonly spec: Digest
   readonly image: string
-  readonly nic: Nic
+  /** Absent when nothing but processes is known of it: then `workspace` and `image` are empty too. */
+  readonly nic?: Nic
   /** Absent when `gone`. */
   readonly pid?: number
 }

@@ -20,6 +20,10 @@ export interface ImageContents {
   readonly modules: readonly string[]
   /** A shell command line. */
   readonly command: string
+  /** Where its output goes; ttyS1 when absent. */
+  readonly terminal?: 'ttyS0' | 'ttyS1'
+  /** More of busybox than every guest has. */
+  readonly applets?: readonly string[]
 }
 
 const BUSYBOX = '/bin/busybox'
@@ -47,7 +51,7 @@ export function makeImage(directory: string, contents: ImageContents): string {
   for (const path of ['bin', 'sbin', 'proc', 'sys', 'dev', 'tmp', 'run', 'root', 'etc', 'modules'])
     mkdirSync(at(path), { recursive: true })
   copyFileSync(BUSYBOX, at(BUSYBOX))
-  for (const applet of APPLETS) symlinkSync('busybox', at(join('bin', applet)))
+  for (const applet of [...APPLETS, ...(contents.applets ?? [])]) symlinkSync('busybox', at(join('bin', applet)))
   for (const program of contents.programs) addProgram(root, program)
   for (const { from, to } of contents.files) {
     mkdirSync(dirname(at(to)), { recursive: true })
@@ -85,7 +89,7 @@ export function librariesOf(file: string): readonly string[] {
 }
 
 /** ttyS0 is the console; ttyS1 carries the output of the command and, as the last line, how it ended. */
-const initScript = ({ modules, command }: ImageContents): string => `#!/bin/sh
+const initScript = ({ modules, command, terminal = 'ttyS1' }: ImageContents): string => `#!/bin/sh
 export PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin HOME=/root
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
@@ -99,7 +103,7 @@ mount -t bpf bpf /sys/fs/bpf
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t securityfs securityfs /sys/kernel/security
 ip link set lo up
-${modules.map((path) => `insmod /modules/${basename(path)} || echo "module ${basename(path)} does not load"\n`).join('')}exec >/dev/ttyS1 2>&1
+${modules.map((path) => `insmod /modules/${basename(path)} || echo "module ${basename(path)} does not load"\n`).join('')}exec >/dev/${terminal} 2>&1
 sh -c '${command.replaceAll("'", "'\\''")}'
 echo "guest-ended:$?"
 sleep 1

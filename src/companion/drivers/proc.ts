@@ -1,0 +1,43 @@
+// What the kernel says about a process of a machine (proc(5)): is it there, which taps and VFIO groups its descriptors hold, and which
+// interfaces its network namespace has. The kernel cannot be talked round by a QEMU that was taken over.
+
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { basename } from 'node:path'
+import type { WaysOut } from './qemu-readback.js'
+
+/** The process went in the middle: it has nothing then. */
+const orNothing = <T>(look: () => T, nothing: T): T => {
+  try {
+    return look()
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return nothing
+    throw error
+  }
+}
+
+/** Not for a zombie: nothing of it runs, and whoever started it has only not looked yet. */
+export function isAlive(pid: number): boolean {
+  const stat = orNothing(() => readFileSync(`/proc/${pid}/stat`, 'latin1'), '')
+  const state = stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3)
+  return stat !== '' && state !== 'Z' && state !== 'X'
+}
+
+/** The program that it runs, without its folder; '' when it went. */
+export const programOf = (pid: number): string => basename(orNothing(() => readlinkSync(`/proc/${pid}/exe`), ''))
+
+export function waysOutOf(pid: number): WaysOut {
+  const taps: string[] = []
+  const groups: string[] = []
+  for (const name of orNothing(() => readdirSync(`/proc/${pid}/fd`), [])) {
+    const target = orNothing(() => readlinkSync(`/proc/${pid}/fd/${name}`), '')
+    const group = /^\/dev\/vfio\/(\d+)$/.exec(target)?.[1]
+    if (group !== undefined) groups.push(group)
+    // A tun device's own words about itself; whatever the file is called where it was opened.
+    const info = orNothing(() => readFileSync(`/proc/${pid}/fdinfo/${name}`, 'utf8'), '')
+    const tap = /^iff:\t(.*)$/m.exec(info)?.[1]
+    if (tap !== undefined) taps.push(tap)
+  }
+  const table = orNothing(() => readFileSync(`/proc/${pid}/net/dev`, 'utf8'), '')
+  const interfaces = [...table.matchAll(/^\s*([^\s:]+):/gm)].map(([, name]) => name ?? '')
+  return { taps: taps.sort(), groups: groups.sort(), interfaces: interfaces.sort() }
+}

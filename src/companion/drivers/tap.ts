@@ -1,0 +1,126 @@
+// The tap of a workspace: the node's end of its only link, with the name, MAC and gateway addresses of the signed inventory. It exists
+// before the agent attaches it and before any machine has it, and belongs to root alone: QEMU gets a descriptor and never the right to
+// open one. It carries a mark (its alias), so that nothing that others made is changed or taken away.
+//
+// Making and removing are idempotent: what a crash left half done is finished by the same call.
+
+import { execFile } from 'node:child_process'
+import { closeSync, constants, openSync } from 'node:fs'
+import { promisify } from 'node:util'
+import koffi from 'koffi'
+import { companionFault } from '../errors.js'
+
+export interface TapSpec {
+  readonly interface: string
+  /** SPIFFE URI; part of the mark. */
+  readonly workspace: string
+  readonly gateway: { readonly mac: string; readonly addresses: readonly string[] }
+  /** The machine's own; each gets a route. */
+  readonly addresses: readonly string[]
+}
+
+const RUN_MS = 10_000
+const MARK = 'sluice: tap of '
+// linux/if_tun.h
+const TUNSETIFF = 0x400454ca
+const IFF_TAP = 0x0002
+const IFF_NO_PI = 0x1000
+const IFF_VNET_HDR = 0x4000
+const IFREQ_BYTES = 40
+
+const run = promisify(execFile)
+const host = (address: string): string => `${address}/${address.includes(':') ? 128 : 32}`
+
+/** What the kernel says of an interface, by netlink: sysfs would show those of the namespace that mounted it. */
+interface Link {
+  readonly ifindex: number
+  readonly ifname: string
+  readonly ifalias?: string
+  readonly linkinfo?: { readonly info_kind?: string; readonly info_data?: { readonly type?: string } }
+}
+
+async function links(...words: readonly string[]): Promise<readonly Link[]> {
+  const { stdout } = await run('ip', ['-json', '-details', 'link', 'show', ...words], { timeout: RUN_MS })
+  return JSON.parse(stdout) as readonly Link[]
+}
+async function linkOf(name: string): Promise<Link | undefined> {
+  return (await links()).find(({ ifname }) => ifname === name)
+}
+
+/** Up, with its addresses and routes when this resolves. Throws TAP_TAKEN, TAP_FAILED. */
+export async function ensureTap({ interface: name, workspace, gateway, addresses }: TapSpec): Promise<void> {
+  const mark = `${MARK}${workspace}`.slice(0, 255)
+  const there = await linkOf(name)
+  if (there) {
+    const why = notOurs(there, mark)
+    if (why !== undefined) throw companionFault('TAP_TAKEN', { name, why })
+  } else {
+    await ip(name, 'tuntap', 'add', 'dev', name, 'mode', 'tap', 'vnet_hdr')
+    await ip(name, 'link', 'set', name, 'alias', mark)
+  }
+  await ip(name, 'link', 'set', name, 'address', gateway.mac, 'addrgenmode', 'none')
+  for (const address of gateway.addresses)
+    await ip(name, 'address', 'replace', host(address), 'dev', name, ...(address.includes(':') ? ['nodad'] : []))
+  await ip(name, 'link', 'set', name, 'up')
+  for (const address of addresses) await ip(name, 'route', 'replace', host(address), 'dev', name)
+}
+
+/** Nothing there is no fault. Throws TAP_TAKEN for what others made, TAP_FAILED. */
+export async function removeTap(name: string): Promise<void> {
+  const there = await linkOf(name)
+  if (!there) return
+  const why = notOurs(there, MARK)
+  if (why !== undefined) throw companionFault('TAP_TAKEN', { name, why })
+  await ip(name, 'link', 'delete', name)
+}
+
+/** Names of all taps that `ensureTap` made, sorted, with whose they are. */
+export async function listTaps(): Promise<readonly { readonly interface: string; readonly workspace: string }[]> {
+  return (await links())
+    .flatMap(({ ifname, ifalias = '' }) =>
+      ifalias.startsWith(MARK) ? [{ interface: ifname, workspace: ifalias.slice(MARK.length) }] : [],
+    )
+    .sort((a, b) => (a.interface < b.interface ? -1 : 1))
+}
+
+/**
+ * A descriptor bound to the tap, in the network namespace of this thread; whoever gets it is on the link. One at a time: MACHINE_NIC while
+ * somebody has it, and for what is no tap. The caller closes it.
+ */
+export async function openTap(name: string): Promise<number> {
+  const no = (why: string) => companionFault('MACHINE_NIC', { nic: name, why })
+  // TUNSETIFF would make an interface of that name, and nobody has fenced it.
+  const there = await linkOf(name)
+  if (!there) throw no('there is none of that name')
+  const why = notOurs(there, MARK)
+  if (why !== undefined) throw no(why)
+  const file = openSync('/dev/net/tun', constants.O_RDWR | constants.O_NONBLOCK)
+  try {
+    const request = Buffer.alloc(IFREQ_BYTES)
+    request.write(name, 0, 15, 'latin1')
+    request.writeUInt16LE(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, 16)
+    const ioctl = koffi.load('libc.so.6').func('int ioctl(int fd, unsigned long request, void *argument)')
+    if (ioctl(file, TUNSETIFF, request) !== 0)
+      throw no(`the kernel refuses (errno ${koffi.errno()}); does somebody hold it?`)
+    if ((await linkOf(name))?.ifindex !== there.ifindex) throw no('it was replaced meanwhile')
+    return file
+  } catch (error) {
+    closeSync(file)
+    throw error
+  }
+}
+
+/** Why the interface is not one of `ensureTap`; `mark` is what its alias has to begin with. */
+function notOurs({ linkinfo, ifalias = '' }: Link, mark: string): string | undefined {
+  if (linkinfo?.info_kind !== 'tun' || linkinfo.info_data?.type !== 'tap') return 'it is no tap'
+  return ifalias.startsWith(mark) ? undefined : ifalias === '' ? 'somebody else made it' : `it is marked ${ifalias}`
+}
+
+async function ip(name: string, ...words: readonly string[]): Promise<void> {
+  try {
+    await run('ip', words, { timeout: RUN_MS })
+  } catch (cause) {
+    const said = (cause as { stderr?: string }).stderr?.trim() ?? ''
+    throw companionFault('TAP_FAILED', { name, step: `ip ${words.join(' ')}: ${said}` }, { cause })
+  }
+}
