@@ -69,7 +69,7 @@ export function compilePlan(input: CompileInput): CompileResult {
     // Without a list of services the caller only asks what could be held; with one, the mediator must be in it.
     const reachable = input.services === undefined || services.some(({ name }) => name === 'dns')
     const mediation = input.mediated !== true ? 'none' : reachable ? 'mediated' : 'unreachable'
-    const files = placeStorage(policy, input.capabilities, input.order)
+    const files = placeStorage(entry, policy, input.capabilities, input.order)
     const processes = placeProcess(entry, policy, input.capabilities, input.order)
     const compiled = compileWorkspace(entry, policy, { network: offer, files, processes }, mediation, notes)
     const process = processSlice(policy, processes)
