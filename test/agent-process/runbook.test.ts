@@ -95,7 +95,8 @@ labSuite('the commands of the runbook', () => {
   const run = async (script: string) => {
     const { status, stdout, stderr } = await lab.exec(
       'node',
-      ['bash', '-uc', placed(`set -e -o pipefail\n${vars}${script}`)],
+      // Its input is a socket: a bash that nothing but a daemon began would take that for a login and read the machine's bashrc.
+      ['bash', '--norc', '-uc', placed(`set -e -o pipefail\n${vars}${script}`)],
       {
         env: { ...process.env, PATH: `${agent.path('bin')}:${process.env.PATH}` },
       },
