@@ -1,7 +1,7 @@
 // Results as text for a terminal, and the one line that says how far a run is. Pure: colour comes in as a painter that may do
 // nothing, the width of the terminal as a number. The same words as the report, since both read report/figures.ts.
 
-import { labelOf } from './report/figures.js'
+import { labelOf, shareOf } from './report/figures.js'
 import { promiseRow, warnings } from './report/headline.js'
 import type { VerdictWord } from './report/model.js'
 import { amount, duration, ratio, whole } from './report/number.js'
@@ -47,21 +47,17 @@ const COLUMNS = [
   { head: '', right: false },
   { head: 'median', right: true },
   { head: 'interval', right: true },
-  { head: 'of nothing attached', right: true },
-  { head: 'of an empty hook', right: true },
+  { head: 'of nothing', right: true },
+  { head: 'of empty hook', right: true },
   { head: 'CPU', right: true },
 ] as const satisfies readonly Column[]
 
-/** The share of the first variant of that role that the cell was compared with. */
 function share(results: Results, cell: Cell, role: Role): string {
-  const found = cell.ratios.find(
-    ({ to }) => to !== cell.variant && results.variants.find(({ name }) => name === to)?.role === role,
-  )
+  const found = shareOf(results, cell, role)
   if (found === undefined || found.figure.kind === 'none') return ''
   const { figure } = found
-  return figure.kind === 'noisy'
-    ? 'too noisy'
-    : `${ratio(figure.middle)} (${ratio(figure.low)} to ${ratio(figure.high)})`
+  const { middle, low, high } = figure
+  return figure.kind === 'noisy' ? 'too noisy' : `${ratio(middle)} ±${ratio(Math.max(high - middle, middle - low))}`
 }
 
 const COSTS = [
@@ -143,7 +139,8 @@ export function printResults(results: Results, paint: Paint): string {
 export interface Progress {
   /** What is being measured: `TCP stream, 8 flows, 1,000 grants`. */
   readonly say: string
-  readonly variant: string
+  /** Absent where no variant is in place. */
+  readonly variant?: string
   /** Of the work of the run, by the time that it is expected to take, 0 to 1. */
   readonly done: number
   readonly leftSeconds: number
@@ -154,6 +151,6 @@ export function progressLine({ say, variant, done, leftSeconds }: Progress, colu
   const share = Math.max(0, Math.min(1, done))
   const width = columns < 60 ? 10 : 24
   const bar = '#'.repeat(Math.floor(share * width)).padEnd(width, '.')
-  const text = `[${bar}] ${String(Math.floor(share * 100)).padStart(3)} %  ${duration(Math.max(0, leftSeconds))} left  ${plain(say)}, ${labelOf(variant)}`
+  const text = `[${bar}] ${String(Math.floor(share * 100)).padStart(3)} %  ${duration(Math.max(0, leftSeconds))} left  ${plain(say)}${variant === undefined ? '' : `, ${labelOf(variant)}`}`
   return text.length <= columns ? text : `${text.slice(0, Math.max(0, columns - 3))}...`
 }

@@ -33,6 +33,8 @@ export interface Element {
   readonly offsetTop: number
   readonly style: { left: string; top: string }
   append(child: Element): void
+  before(sibling: Element): void
+  querySelectorAll(selector: string): Iterable<Element>
   getAttribute(name: string): string | null
   setAttribute(name: string, value: string): void
   removeAttribute(name: string): void

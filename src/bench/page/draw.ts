@@ -172,8 +172,35 @@ function drawLines(chart: Chart, plot: Plot): void {
   ctx.restore()
 }
 
-function mount(figure: Element, plot: Plot): void {
-  const key = make('div', figure, 'key')
+/** Names that a reader switched off, for all plots of one section. */
+interface Key {
+  readonly hidden: Set<string>
+  readonly draw: (() => void)[]
+}
+
+/** One key for the plots of a section: what is pressed off goes from all of them. */
+function makeKey(grid: Element, plots: readonly Plot[]): Key {
+  const all = [...new Map(plots.flatMap(({ series }) => series.map((one) => [one.name, one] as const))).values()]
+  // What is emulated is far below everything else and says nothing about a card: it is there when asked for.
+  const key: Key = { hidden: new Set(all.filter(({ emulated }) => emulated).map(({ name }) => name)), draw: [] }
+  const place = document.createElement('div')
+  place.className = 'key'
+  grid.before(place)
+  for (const { name, look, emulated } of all) {
+    const button = make('button', place, `look look-${look}`, name)
+    button.setAttribute('type', 'button')
+    button.setAttribute('aria-pressed', String(!key.hidden.has(name)))
+    if (emulated) make('span', button, 'emulated', 'emulated')
+    button.addEventListener('click', () => {
+      if (!key.hidden.delete(name)) key.hidden.add(name)
+      button.setAttribute('aria-pressed', String(!key.hidden.has(name)))
+      for (const draw of key.draw) draw()
+    })
+  }
+  return key
+}
+
+function mount(figure: Element, plot: Plot, key: Key): void {
   const area = make('div', figure, 'area')
   const tip = make('div', figure, 'tip')
   tip.hidden = true
@@ -183,22 +210,9 @@ function mount(figure: Element, plot: Plot): void {
     'aria-label',
     `${figure.getAttribute('data-title') ?? ''}. Arrow keys read the values; the table below has them all.`,
   )
-  const hidden = new Set<PlotSeries>()
-  const shown = (series: PlotSeries) => !hidden.has(series)
+  const shown = (series: PlotSeries) => !key.hidden.has(series.name)
   let chart: Chart | null = null
   let at = -1
-
-  for (const series of plot.series) {
-    const button = make('button', key, `look look-${series.look}`, series.name)
-    button.setAttribute('type', 'button')
-    button.setAttribute('aria-pressed', 'true')
-    if (series.emulated) make('span', button, 'emulated', 'emulated')
-    button.addEventListener('click', () => {
-      if (!hidden.delete(series)) hidden.add(series)
-      button.setAttribute('aria-pressed', String(shown(series)))
-      draw()
-    })
-  }
 
   function tell(index: number): void {
     at = index
@@ -235,7 +249,7 @@ function mount(figure: Element, plot: Plot): void {
     if (width === 0) return
     const narrow = width < 520
     const [first, last] = [plot.x.at[0] ?? 0, plot.x.at.at(-1) ?? 1]
-    const pad = (plot.joined ? 0.04 : 0.12) * (last - first || 8)
+    const pad = (plot.joined ? 0.06 : 0.15) * (last - first || 8)
     const axis = {
       stroke: colour('--quiet'),
       font: '12px system-ui, sans-serif',
@@ -307,12 +321,21 @@ function mount(figure: Element, plot: Plot): void {
       if (query === 'print') printing = event.matches
       draw()
     })
+  key.draw.push(draw)
   draw()
 }
 
-for (const plot of JSON.parse(document.getElementById('plots')?.textContent ?? '[]') as Plot[]) {
-  const figure = document.getElementById(plot.id)
-  if (figure !== null) mount(figure, plot)
+const plots = JSON.parse(document.getElementById('plots')?.textContent ?? '[]') as Plot[]
+for (const grid of document.querySelectorAll('.plots')) {
+  const figures = [...grid.querySelectorAll('figure')].flatMap((figure) => {
+    const plot = plots.find(({ id }) => id === figure.getAttribute('id'))
+    return plot === undefined ? [] : [{ figure, plot }]
+  })
+  const key = makeKey(
+    grid,
+    figures.map(({ plot }) => plot),
+  )
+  for (const { figure, plot } of figures) mount(figure, plot, key)
 }
 
 // A closed table does not print: all are opened for it, and closed again afterwards.

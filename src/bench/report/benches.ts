@@ -110,6 +110,7 @@ export function benchSections({ benches }: Results): readonly Section[] {
             id,
             question,
             answer: null,
+            note: '',
             plots: [],
             ranges: rangesOf(members),
             tables: [words(members), ...(spread === null ? [] : [spread])],

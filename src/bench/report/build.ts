@@ -6,7 +6,7 @@ import { benchSections } from './benches.js'
 import { promiseRow, subtitle, warnings } from './headline.js'
 import type { Report } from './model.js'
 import { duration, percent, whole } from './number.js'
-import { QUESTIONS, sectionOf } from './questions.js'
+import { measuredSections } from './questions.js'
 
 const machineFacts = (machine: Machine): (readonly [string, string])[] => [
   ['name', machine.name],
@@ -38,7 +38,7 @@ export function buildReport(results: Results): Report {
     subtitle: subtitle(results),
     warnings: warnings(results),
     promises: promises.map(promiseRow),
-    sections: [...QUESTIONS.flatMap((asked) => sectionOf(results, asked) ?? []), ...benchSections(results)],
+    sections: [...measuredSections(results), ...benchSections(results)],
     facts: [
       { title: 'Machine', rows: machineFacts(machine) },
       { title: 'Run', rows: runFacts(run) },

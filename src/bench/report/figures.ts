@@ -2,7 +2,7 @@
 // of a cell is meant, so that throughput, cost and percentiles are drawn by the same few lines. A figure that is too noisy has no
 // number here either: its place says so.
 
-import type { Figure, Cell as Measured, Measurement, Results, VariantSeen } from '../results.js'
+import type { Figure, Cell as Measured, Measurement, Results, Role, VariantSeen } from '../results.js'
 import type { Cell, Look, Plot, PlotSeries, TableView } from './model.js'
 import { amount, percent, ratio } from './number.js'
 
@@ -71,6 +71,21 @@ export interface Axes {
   readonly unit: string
   readonly log: boolean
   readonly joined: boolean
+}
+
+/**
+ * The ratio of a cell to the variant of that role that it is to be compared with: of two empty hooks nftables is measured against
+ * the one with chains, everything else against the one with programs.
+ */
+export function shareOf(results: Results, cell: Measured, role: Role): Measured['ratios'][number] | undefined {
+  const of = (name: string) => results.variants.find((variant) => variant.name === name)
+  const candidates = cell.ratios.filter(({ to }) => to !== cell.variant && of(to)?.role === role)
+  const chains = cell.variant.includes('nft')
+  const own = candidates.find(({ to }) => {
+    const variant = of(to)
+    return variant !== undefined && (lookOf(variant) === 'limit-nft') === chains
+  })
+  return own ?? candidates[0]
 }
 
 export function plotOf(results: Results, columns: readonly Column[], pick: PickFigure, axes: Axes): Plot {

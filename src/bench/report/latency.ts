@@ -14,6 +14,9 @@ function position(percent: number, all: readonly number[]): number {
   return percent >= 100 ? -Math.log10(1 - below / 100) + 0.7 : -Math.log10(1 - percent / 100)
 }
 
+/** Those far enough apart to be named on the axis. */
+const TICKS: ReadonlySet<number> = new Set([50, 90, 99, 99.9, 99.99, 99.999, 100])
+
 const nameOf = (percent: number): string => (percent >= 100 ? 'max' : `${percent} %`)
 
 const at = ({ percentiles }: Latency, percent: number): number | null =>
@@ -90,7 +93,9 @@ export function latencyPlots(
               label: 'share of requests',
               at: positions,
               names: percents.map((percent) => (percent >= 100 ? 'slowest' : `${percent} % of requests within`)),
-              ticks: percents.map((percent, i) => ({ at: positions[i] ?? 0, name: nameOf(percent) })),
+              ticks: percents.flatMap((percent, i) =>
+                TICKS.has(percent) ? [{ at: positions[i] ?? 0, name: nameOf(percent) }] : [],
+              ),
             },
             y: { label: 'us', log: true },
             joined: true,

@@ -106,6 +106,8 @@ export interface Section {
   readonly question: string
   /** The answer in short, as far as the figures give one: where it was measured, and what each fence leaves. */
   readonly answer: { readonly lead: string; readonly lines: readonly string[] } | null
+  /** How to read its plots. */
+  readonly note: string
   readonly plots: readonly { readonly title: string; readonly note: string; readonly plot: Plot }[]
   readonly ranges: readonly Ranges[]
   readonly tables: readonly TableView[]

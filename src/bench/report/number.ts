@@ -6,7 +6,7 @@ const grouped = (digits: string): string => digits.replace(/\B(?=(\d{3})+$)/g, '
 /** 14.12, 6,722, 0.00123, 1,234,000. */
 export function amount(value: number, digits = 3): string {
   if (value === 0) return '0'
-  if (Math.abs(value) >= 1000) {
+  if (Math.abs(value) >= 999.5) {
     const rounded = Number(value.toPrecision(Math.max(4, digits)))
     return `${rounded < 0 ? '-' : ''}${grouped(Math.abs(Math.round(rounded)).toString())}`
   }
@@ -29,7 +29,7 @@ export function tick(value: number): string {
     [1e3, 'k'],
   ] as const)
     if (value >= size && value % (size / 10) === 0) return `${value / size}${name}`
-  return amount(value)
+  return value === Math.round(value) ? whole(value) : amount(value)
 }
 
 export const percent = (share: number): string => `${amount(share * 100)} %`

@@ -49,7 +49,7 @@ function promises(rows: readonly PromiseRow[]): Html {
 `
   }
   return html`<div class="scroll"><table class="promises">
-<caption>The mark is the measured value with its interval, divided by the target (the upright line): right of it is better than promised, the ends are half and double.</caption>
+<caption>The mark is the measured value with its interval, divided by the target (the upright line): right of it is better than promised; the ends are a fifth worse and a quarter better, an arrow is beyond them.</caption>
 <thead><tr><th scope="col">Promise</th><th scope="col">Verdict</th><th scope="col">Measured</th><th scope="col">Against the target</th><th scope="col">Target</th></tr></thead>
 <tbody>${rows.map(line)}</tbody></table></div>`
 }
@@ -70,14 +70,14 @@ function table({ caption, head, rows }: TableView): Html {
   })}</tbody></table></div>`
 }
 
-function section({ id, question, answer, plots, ranges, tables }: Section): Html {
+function section({ id, question, answer, note, plots, ranges, tables }: Section): Html {
   const figures = plots.map(
     ({ title, note, plot }) =>
       html`<figure id="${plot.id}" data-title="${title}"><figcaption><h3>${title}</h3><p class="note">${note}</p></figcaption></figure>`,
   )
   return html`<section aria-labelledby="${id}"><h2 id="${id}">${question}</h2>
 ${answer === null ? null : html`<p class="lead">${answer.lead}</p><ul class="answer">${answer.lines.map((line) => html`<li>${line}</li>`)}</ul>`}
-${figures.length === 0 ? null : html`<div class="plots">${figures}</div>`}
+${figures.length === 0 ? null : html`<p class="note">${note}</p><div class="plots">${figures}</div>`}
 ${ranges.map(rangesFigure)}
 ${tables.length === 0 ? null : html`<details${figures.length + ranges.length === 0 ? verbatim(' open') : null}><summary>Figures as a table</summary>${tables.map(table)}</details>`}
 </section>

@@ -1,9 +1,9 @@
 // The questions of a report, as a table: which measurements answer each, how its axis runs, and what its note says. A question
 // that a run did not measure has no section.
 
-import type { Cell, Figure, Measurement, Question, Results, VariantSeen } from '../results.js'
+import type { Cell, Measurement, Question, Results } from '../results.js'
 import { type Group, groupsOf } from './columns.js'
-import { labelOf, lookOf, main, type PickFigure, plotOf, tableOf, variantsIn } from './figures.js'
+import { labelOf, lookOf, main, type PickFigure, plotOf, shareOf, tableOf, variantsIn } from './figures.js'
 import { latencyPlots } from './latency.js'
 import type { Section } from './model.js'
 import { amount, ratio, whole } from './number.js'
@@ -18,47 +18,21 @@ interface Asked {
   readonly unit?: string
 }
 
-const PART = 'Points are medians, bars their intervals. The axis need not begin at zero.'
+const PART =
+  'Points are medians, bars their intervals; a cross on the axis was too noisy for a number. The axis need not begin at zero.'
 
 const cost =
   (name: keyof NonNullable<Cell['cost']>): PickFigure =>
   (cell) =>
     cell.cost?.[name]
 
-export const QUESTIONS: readonly Asked[] = [
+const QUESTIONS: readonly Asked[] = [
   { id: 'stream', question: 'How much of a TCP stream is left?', of: ['tcp-stream'], log: false, note: PART },
   { id: 'udp', question: 'How much of a UDP stream is left?', of: ['udp-stream'], log: false, note: PART },
   { id: 'packets', question: 'How many small packets a second?', of: ['packets'], log: false, note: PART },
   { id: 'crr', question: 'How many connections a second?', of: ['tcp-crr'], log: false, note: PART },
   { id: 'rr', question: 'How long does a request wait?', of: ['tcp-rr', 'http'], log: false, note: PART },
   { id: 'flows', question: 'How many flows at once?', of: ['flows'], log: true, note: PART },
-  {
-    id: 'cost-gbit',
-    question: 'What does a gigabit cost the processors?',
-    of: ['tcp-stream', 'udp-stream'],
-    log: false,
-    note: 'Processor time of the whole machine, both ends of the link included.',
-    pick: cost('cpuSecondsPerGbit'),
-    unit: 'CPU s/Gbit',
-  },
-  {
-    id: 'cost-packets',
-    question: 'What do a million packets cost the processors?',
-    of: ['packets', 'udp-stream'],
-    log: false,
-    note: 'Processor time of the whole machine, both ends of the link included.',
-    pick: cost('cpuSecondsPerMillionPackets'),
-    unit: 'CPU s/million packets',
-  },
-  {
-    id: 'cost-transactions',
-    question: 'What do a thousand transactions cost the processors?',
-    of: ['tcp-crr', 'tcp-rr', 'http'],
-    log: false,
-    note: 'Processor time of the whole machine, both ends of the link included.',
-    pick: cost('cpuSecondsPerThousandTransactions'),
-    unit: 'CPU s/1000',
-  },
   {
     id: 'memory',
     question: 'How much kernel memory does it take?',
@@ -75,12 +49,36 @@ export const QUESTIONS: readonly Asked[] = [
   },
 ]
 
-/** The figure of the first ratio to a variant of that role. */
-function share(results: Results, cell: Cell, role: VariantSeen['role']): { to: string; figure: Figure } | undefined {
-  return cell.ratios.find(
-    ({ to }) => to !== cell.variant && results.variants.find(({ name }) => name === to)?.role === role,
-  )
-}
+const MACHINE = 'Processor time of the whole machine, both ends of the link included.'
+const COSTS: readonly Asked[] = [
+  {
+    id: 'cost-gbit',
+    question: 'A gigabit',
+    of: ['tcp-stream', 'udp-stream'],
+    log: false,
+    note: MACHINE,
+    pick: cost('cpuSecondsPerGbit'),
+    unit: 'CPU s/Gbit',
+  },
+  {
+    id: 'cost-packets',
+    question: 'A million packets',
+    of: ['packets', 'udp-stream'],
+    log: false,
+    note: MACHINE,
+    pick: cost('cpuSecondsPerMillionPackets'),
+    unit: 'CPU s/million packets',
+  },
+  {
+    id: 'cost-transactions',
+    question: 'A thousand transactions',
+    of: ['tcp-crr', 'tcp-rr', 'http'],
+    log: false,
+    note: MACHINE,
+    pick: cost('cpuSecondsPerThousandTransactions'),
+    unit: 'CPU s/1000',
+  },
+]
 
 /** With as many grants as were measured: what each fence leaves, and of what. Only figures that the run stands behind. */
 function answerOf(results: Results, measurement: Measurement): Section['answer'] {
@@ -88,7 +86,7 @@ function answerOf(results: Results, measurement: Measurement): Section['answer']
     const variant = results.variants.find(({ name }) => name === cell.variant)
     if (variant?.role !== 'fence' || variant.emulated || cell.figure.kind !== 'value') return []
     const parts = (['reference', 'baseline', 'peer'] as const).flatMap((role) => {
-      const found = share(results, cell, role)
+      const found = shareOf(results, cell, role)
       if (found?.figure.kind !== 'value') return []
       const { middle, low, high } = found.figure
       return [`${ratio(middle)} (${ratio(low)} to ${ratio(high)}) of ${labelOf(found.to)}`]
@@ -103,7 +101,7 @@ const most = (group: Group | undefined): Measurement | undefined =>
   group?.x === 'grants' ? group.columns.at(-1)?.measurement : group?.columns[0]?.measurement
 
 /** The section of one question, or null where the run has no figure for it. */
-export function sectionOf(results: Results, asked: Asked): Section | null {
+function sectionOf(results: Results, asked: Asked): Section | null {
   const pick = asked.pick ?? main
   const measured = results.measurements.filter(({ question }) => asked.of.includes(question))
   const groups = groupsOf(measured.filter((one) => one.cells.some((cell) => (pick(cell)?.kind ?? 'none') !== 'none')))
@@ -113,7 +111,7 @@ export function sectionOf(results: Results, asked: Asked): Section | null {
     several ? `${columns[0]?.measurement.say.split(',')[0] ?? ''}: ${title}` : title
   const views = groups.map((group) => {
     const unit = asked.unit ?? group.columns[0]?.measurement.unit ?? ''
-    return { group, unit, title: `${named(group)}, ${unit}` }
+    return { group, unit, title: `${asked.pick === undefined ? '' : `${asked.question}: `}${named(group)}, ${unit}` }
   })
   const reference = variantsIn(results, groups[0]?.columns ?? [], pick).some((variant) =>
     lookOf(variant).startsWith('limit'),
@@ -124,12 +122,11 @@ export function sectionOf(results: Results, asked: Asked): Section | null {
     id: asked.id,
     question: asked.question,
     answer: top === undefined || asked.pick !== undefined ? null : answerOf(results, top),
+    note: reference ? `${asked.note} Dashed grey: the physical limit, an empty program or empty chains.` : asked.note,
     plots: [
       ...views.map(({ group, unit, title }) => ({
         title,
-        note: reference
-          ? `${asked.note} Dashed grey: the physical limit, an empty program or empty chains.`
-          : asked.note,
+        note: '',
         plot: plotOf(results, group.columns, pick, {
           id: `plot-${asked.id}-${group.key}`,
           x: group.x,
@@ -143,4 +140,23 @@ export function sectionOf(results: Results, asked: Asked): Section | null {
     ranges: [],
     tables: [...views.map(({ group, title }) => tableOf(results, group.columns, pick, title)), ...latency.tables],
   }
+}
+
+/** All questions that the run measured; what they cost the processors is one of them. */
+export function measuredSections(results: Results): readonly Section[] {
+  const of = (list: readonly Asked[]) => list.flatMap((asked) => sectionOf(results, asked) ?? [])
+  const costs = of(COSTS)
+  const cost: Section = {
+    id: 'cost',
+    question: 'What does it cost the processors?',
+    answer: null,
+    note: MACHINE,
+    plots: costs.flatMap(({ plots }) => plots),
+    ranges: [],
+    tables: costs.flatMap(({ tables }) => tables),
+  }
+  const sections = of(QUESTIONS)
+  const at = sections.findIndex(({ id }) => id === 'memory' || id === 'stage')
+  const before = at < 0 ? sections.length : at
+  return [...sections.slice(0, before), ...(costs.length === 0 ? [] : [cost]), ...sections.slice(before)]
 }

@@ -125,21 +125,28 @@ td.tone{color:var(--tone)}
 .mark{width:180px}
 .mark svg{display:block;width:180px;height:22px}
 .mark .axis{stroke:var(--rule)}.mark .target{stroke:var(--promise)}
-.mark .bar{stroke:var(--tone);stroke-width:3}.mark .mid{fill:var(--tone)}
+.mark .bar{stroke:var(--tone);stroke-width:8;opacity:.45}.mark .mid{fill:var(--tone)}
 .word{display:inline-block;font-weight:600;color:var(--tone);white-space:nowrap}
 .word::before{content:attr(data-sign);display:inline-block;width:1.3em}
 .emulated{display:inline-block;border:1px solid currentColor;border-radius:4px;padding:0 5px;margin-left:6px;font-size:11px;line-height:16px;font-weight:400;color:var(--warn);vertical-align:1px}
+.note:empty{display:none}
+.key{margin-left:-7px}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr));gap:28px 32px;margin:16px 0}
 figure{position:relative;margin:0;min-width:0}
 .key{display:flex;flex-wrap:wrap;gap:2px 4px;margin:6px 0 4px;min-height:28px}
 .key button{font:13px/20px inherit;font-family:inherit;font-size:13px;color:var(--ink);background:none;border:1px solid transparent;border-radius:6px;padding:2px 7px;cursor:pointer}
 .key button:hover{border-color:var(--rule)}
 .key button[aria-pressed=false]{color:var(--quiet);text-decoration:line-through}
-.key button[aria-pressed=false]::before{background:none}
+.key button[aria-pressed=false]::before{opacity:.45}
 .look::before{content:'';display:inline-block;width:11px;height:11px;border:2px solid var(--look);background:var(--look);border-radius:3px;margin-right:6px;vertical-align:-1px}
 .look-nothing::before{background:none;border-radius:50%}
 .look-limit::before,.look-limit-nft::before{background:none;border-style:dashed}
+.look-limit::before{border-style:dotted}
 .look-ebpf::before{border-radius:50%}
+.look-hand::before,.look-ipset::before,.look-emulated::before,.look-card::before{border-radius:0;width:13px;height:13px;border-width:0}
+.look-hand::before{clip-path:polygon(50% 0,100% 95%,0 95%)}
+.look-ipset::before{clip-path:polygon(0 5%,100% 5%,50% 100%)}
+.look-emulated::before,.look-card::before{clip-path:polygon(50% 0,100% 50%,50% 100%,0 50%)}
 .area{min-height:260px;width:100%}
 .tip{position:absolute;pointer-events:none;background:var(--paper);border:1px solid var(--rule);border-radius:8px;box-shadow:0 4px 16px #0003;padding:8px 12px;font-size:13px;max-width:min(100%,360px);z-index:2}
 .tip[hidden]{display:none}
