@@ -1,4 +1,4 @@
-// Code from src/api/sluice.proto: message codecs (protobufjs, static), their types, and the descriptor that reflection hands
+// Code from src/api/*.proto: message codecs (protobufjs, static), their types, and the descriptor that an agent's reflection hands
 // out (buf). `--write` replaces what is in src/api/gen; without it the script says what differs, and fails if anything does.
 
 import { spawnSync } from 'node:child_process'
@@ -9,7 +9,9 @@ import { fileURLToPath } from 'node:url'
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..')
 const PROTO = 'src/api/sluice.proto'
-const HEAD = '// Generated from src/api/sluice.proto by `make proto`; not to be edited.\n'
+/** Served by the companion, and so no part of what an agent says about itself. */
+const COMPANION = 'src/api/companion.proto'
+const HEAD = '// Generated from src/api/*.proto by `make proto`; not to be edited.\n'
 
 /** buf comes as a package for each processor, without a name in node_modules/.bin. */
 const BUF = `node_modules/@bufbuild/buf-linux-${process.arch === 'arm64' ? 'aarch64' : 'x64'}/bin/buf`
@@ -31,11 +33,11 @@ function generate() {
     const code = join(scratch, 'messages.js')
     const types = join(scratch, 'messages.d.ts')
     const options = ['--force-number', '--no-verify', '--no-convert', '--no-delimited', '--no-typeurl', '--no-service']
-    run(PBJS, '-t', 'static-module', '-w', 'esm', ...options, '-o', code, PROTO)
+    run(PBJS, '-t', 'static-module', '-w', 'esm', ...options, '-o', code, PROTO, COMPANION)
     run(PBTS, '--no-comments', '-o', types, code)
-    run(PBJS, '-t', 'static-module', '-w', 'esm', '--no-comments', ...options, '-o', code, PROTO)
+    run(PBJS, '-t', 'static-module', '-w', 'esm', '--no-comments', ...options, '-o', code, PROTO, COMPANION)
     const descriptor = join(scratch, 'descriptor.binpb')
-    run(BUF, 'build', '--exclude-source-info', '-o', descriptor)
+    run(BUF, 'build', '--exclude-source-info', '--path', PROTO, '-o', descriptor)
     const base64 = readFileSync(descriptor).toString('base64')
     return {
       'messages.ts': `${HEAD}// @ts-nocheck\n${readFileSync(code, 'utf8')}`,

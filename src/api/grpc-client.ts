@@ -1,8 +1,10 @@
 // A client of the agent's gRPC, for programs of ours on the same fleet: mutual TLS, typed methods, a deadline on every call.
 // Errors arrive as grpc-js gives them, with `sluice-code` and `sluice-remedy` in their metadata.
 
-import { Client, credentials, Metadata } from '@grpc/grpc-js'
+import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js'
+import type { Fault } from '../base/fault.js'
 import { definitionOf, type MethodName, type RequestOf, type ResponseOf } from './methods.js'
+import { fromStatus } from './status.js'
 
 export interface ClientTerms {
   /** `127.0.0.1:7443`. */
@@ -19,6 +21,13 @@ export interface ClientTerms {
 export type Draft<M extends MethodName> = Partial<RequestOf<M>>
 
 const DEADLINE_MS = 30_000
+
+/** What a call was refused with: the fault that it was at the other end, or why there was no answer; undefined for a defect of ours. */
+export function refusalOf(error: unknown): Fault | { readonly why: string } | undefined {
+  const { code, details, metadata } = error as Partial<ServiceError>
+  if (code === undefined || details === undefined || metadata === undefined) return undefined
+  return fromStatus(error as ServiceError) ?? { why: `${status[code]}: ${details}` }
+}
 
 export class AgentClient {
   private readonly client: Client

@@ -46,8 +46,8 @@ export function handlersOf(agent: AgentPorts): Handlers {
     },
     'Enforcement/Quarantine': async ({ workspace, reason }, asker) => {
       const done = await agent.quarantine(asker, 'quarantine-set', readWorkspace(workspace), readReason(reason))
-      const { changed, generation, elapsedMs } = done
-      return v1.QuarantineResponse.create({ changed, generation, elapsedMs })
+      const { changed, generation, elapsedMs, receipt = '' } = done
+      return v1.QuarantineResponse.create({ changed, generation, elapsedMs, receipt })
     },
     'Enforcement/Lift': async ({ workspace, reason }, asker) => {
       const done = await agent.quarantine(asker, 'quarantine-lift', readWorkspace(workspace), readReason(reason))

@@ -140,7 +140,12 @@ export interface AgentPorts {
     kind: 'quarantine-set' | 'quarantine-lift',
     workspace: string,
     reason: string,
-  ): Promise<{ readonly changed: boolean; readonly generation: number; readonly elapsedMs: number }>
+  ): Promise<{
+    readonly changed: boolean
+    readonly generation: number
+    readonly elapsedMs: number
+    readonly receipt?: string
+  }>
   drift(): Promise<{ readonly asPlanned: boolean; readonly drift: readonly string[]; readonly repairs: number }>
   attach(
     asker: Asker,

@@ -2,6 +2,7 @@
 // to its identity, the one SPIFFE URI of its certificate; whoever has none may call nothing. Health and reflection answer
 // every caller whose certificate is good.
 
+import type { LifecycleMethod } from './lifecycle-methods.js'
 import type { MethodName } from './methods.js'
 
 export const ROLES = ['operator', 'companion', 'runtime', 'auditor'] as const
@@ -24,6 +25,14 @@ export const ACCESS: { readonly [M in MethodName]: readonly Role[] } = {
   // A companion takes the trail out of the machine.
   'Audit/GetTrail': ['operator', 'companion', 'auditor'],
   'Audit/StreamEvents': ['operator', 'companion', 'auditor'],
+}
+
+/** Of the companion's socket, where root and the companion's own user are operators and nobody else is anything. */
+export const LIFECYCLE_ACCESS: { readonly [M in LifecycleMethod]: readonly Role[] } = {
+  'Lifecycle/ChangeWorkspace': ['operator'],
+  'Lifecycle/KillWorkspaces': ['operator'],
+  'Lifecycle/ListWorkspaces': ['operator', 'auditor'],
+  'Lifecycle/ReadConsole': ['operator'],
 }
 
 /** Identities by role: SPIFFE URIs, or `URI/*` for every identity below that path. */

@@ -34,23 +34,13 @@ const CALLS_UNDER_WAY = 64
  * mode and its end are then the affair of who made it. Throws API_SOCKET.
  */
 export async function serveSocket(path: string, calls: Calls, ownUid: number, handed?: number): Promise<SocketServer> {
-  if (Buffer.byteLength(path) > MAX_PATH_BYTES)
-    throw apiFault('API_SOCKET', { path, why: `a path has at most ${MAX_PATH_BYTES} octets` })
-  // Whoever hands a socket over listens on it, and would answer.
-  if (handed === undefined && (await answers(path)))
-    throw apiFault('API_SOCKET', { path, why: 'another process serves it' })
   const open = new Set<Socket>()
   const server = createServer((socket) => {
     open.add(socket)
     socket.on('close', () => open.delete(socket))
     serve(socket, calls, ownUid)
   })
-  try {
-    if (handed === undefined) rmSync(path, { force: true })
-    await (handed === undefined ? bind(server, path) : listen(server, { fd: handed }))
-  } catch (cause) {
-    throw apiFault('API_SOCKET', { path, why: 'it cannot be made' }, { cause })
-  }
+  await claimSocket(server, path, handed)
   return {
     close: async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
@@ -58,6 +48,21 @@ export async function serveSocket(path: string, calls: Calls, ownUid: number, ha
       await closed
       if (handed === undefined) rmSync(path, { force: true })
     },
+  }
+}
+
+/** Listens at `path`, for its owner alone, or at the descriptor that was handed over. Throws API_SOCKET. */
+export async function claimSocket(server: Server, path: string, handed?: number): Promise<void> {
+  if (Buffer.byteLength(path) > MAX_PATH_BYTES)
+    throw apiFault('API_SOCKET', { path, why: `a path has at most ${MAX_PATH_BYTES} octets` })
+  // Whoever hands a socket over listens on it, and would answer.
+  if (handed === undefined && (await answers(path)))
+    throw apiFault('API_SOCKET', { path, why: 'another process serves it' })
+  try {
+    if (handed === undefined) rmSync(path, { force: true })
+    await (handed === undefined ? bind(server, path) : listen(server, { fd: handed }))
+  } catch (cause) {
+    throw apiFault('API_SOCKET', { path, why: 'it cannot be made' }, { cause })
   }
 }
 

@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { credentials } from '@grpc/grpc-js'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { LIFECYCLE_METHOD_NAMES } from '../../src/api/lifecycle-methods.js'
 import { METHOD_NAMES } from '../../src/api/methods.js'
 import { repositoryPath } from '../support/lab/repository.js'
 import { HealthClient } from './health-client.js'
@@ -22,12 +23,15 @@ describe('sluice.proto', () => {
   it('is what src/api/gen was generated from (make proto)', () => {
     expect(run(process.execPath, 'scripts/proto.mjs')).toEqual({ status: 0, said: '' })
   })
-  it('has exactly the methods of the table', () => {
-    const text = readFileSync(repositoryPath('src/api/sluice.proto'), 'utf8')
+  it.each([
+    ['sluice.proto', METHOD_NAMES],
+    ['companion.proto', LIFECYCLE_METHOD_NAMES],
+  ])('%s has exactly the methods of its table', (file, names) => {
+    const text = readFileSync(repositoryPath(`src/api/${file}`), 'utf8')
     const named: string[] = []
     for (const [, service, body = ''] of text.matchAll(/^service (\w+) \{([\s\S]*?)^\}/gm))
       for (const [, method] of body.matchAll(/^ {2}rpc (\w+)\(/gm)) named.push(`${service}/${method}`)
-    expect(named).toEqual(METHOD_NAMES)
+    expect(named).toEqual(names)
   })
 })
 

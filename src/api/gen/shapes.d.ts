@@ -1,4 +1,4 @@
-// Generated from src/api/sluice.proto by `make proto`; not to be edited.
+// Generated from src/api/*.proto by `make proto`; not to be edited.
 import * as $protobuf from "protobufjs";
 
 export namespace sluice {
@@ -339,6 +339,7 @@ export namespace sluice {
             changed: boolean;
             generation: number;
             elapsedMs: number;
+            receipt: string;
             static create(properties: sluice.v1alpha1.QuarantineResponse.$Shape): sluice.v1alpha1.QuarantineResponse & sluice.v1alpha1.QuarantineResponse.$Shape;
             static create(properties?: sluice.v1alpha1.QuarantineResponse.$Properties): sluice.v1alpha1.QuarantineResponse;
             static encode(message: sluice.v1alpha1.QuarantineResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
@@ -350,6 +351,7 @@ export namespace sluice {
                 changed?: (boolean|null);
                 generation?: (number|null);
                 elapsedMs?: (number|null);
+                receipt?: (string|null);
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sluice.v1alpha1.QuarantineResponse.$Properties;
@@ -944,6 +946,360 @@ export namespace sluice {
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sluice.v1alpha1.StreamEventsResponse.$Properties;
+        }
+
+        enum Operation {
+            OPERATION_UNSPECIFIED = 0,
+            OPERATION_CREATE = 1,
+            OPERATION_START = 2,
+            OPERATION_STOP = 3,
+            OPERATION_REBAKE = 4,
+            OPERATION_REVOKE = 5,
+            OPERATION_DELETE = 6
+        }
+
+        interface IProfile extends sluice.v1alpha1.Profile.$Properties {
+        }
+
+        class Profile {
+            constructor(properties?: sluice.v1alpha1.Profile.$Properties);
+            $unknowns?: Uint8Array[];
+            user: string;
+            session: string;
+            image: string;
+            cpus: number;
+            memoryMib: number;
+            network: string;
+            channel: string;
+            baseline: boolean;
+            volumes: string[];
+            static create(properties: sluice.v1alpha1.Profile.$Shape): sluice.v1alpha1.Profile & sluice.v1alpha1.Profile.$Shape;
+            static create(properties?: sluice.v1alpha1.Profile.$Properties): sluice.v1alpha1.Profile;
+            static encode(message: sluice.v1alpha1.Profile.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.Profile & sluice.v1alpha1.Profile.$Shape;
+        }
+
+        namespace Profile {
+            interface $Properties {
+                user?: (string|null);
+                session?: (string|null);
+                image?: (string|null);
+                cpus?: (number|null);
+                memoryMib?: (number|null);
+                network?: (string|null);
+                channel?: (string|null);
+                baseline?: (boolean|null);
+                volumes?: (string[]|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.Profile.$Properties;
+        }
+
+        interface IChangeWorkspaceRequest extends sluice.v1alpha1.ChangeWorkspaceRequest.$Properties {
+        }
+
+        class ChangeWorkspaceRequest {
+            constructor(properties?: sluice.v1alpha1.ChangeWorkspaceRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            requestId: string;
+            operation: sluice.v1alpha1.Operation;
+            workspace: string;
+            reason: string;
+            profile?: (sluice.v1alpha1.Profile.$Properties|null);
+            static create(properties: sluice.v1alpha1.ChangeWorkspaceRequest.$Shape): sluice.v1alpha1.ChangeWorkspaceRequest & sluice.v1alpha1.ChangeWorkspaceRequest.$Shape;
+            static create(properties?: sluice.v1alpha1.ChangeWorkspaceRequest.$Properties): sluice.v1alpha1.ChangeWorkspaceRequest;
+            static encode(message: sluice.v1alpha1.ChangeWorkspaceRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.ChangeWorkspaceRequest & sluice.v1alpha1.ChangeWorkspaceRequest.$Shape;
+        }
+
+        namespace ChangeWorkspaceRequest {
+            interface $Properties {
+                requestId?: (string|null);
+                operation?: (sluice.v1alpha1.Operation|null);
+                workspace?: (string|null);
+                reason?: (string|null);
+                profile?: (sluice.v1alpha1.Profile.$Properties|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.ChangeWorkspaceRequest.$Properties;
+        }
+
+        interface IChangeWorkspaceResponse extends sluice.v1alpha1.ChangeWorkspaceResponse.$Properties {
+        }
+
+        class ChangeWorkspaceResponse {
+            constructor(properties?: sluice.v1alpha1.ChangeWorkspaceResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            step?: (sluice.v1alpha1.StepDone.$Properties|null);
+            outcome?: (sluice.v1alpha1.WorkspaceOutcome.$Properties|null);
+            told?: ("step"|"outcome");
+            static create(properties: sluice.v1alpha1.ChangeWorkspaceResponse.$Shape): sluice.v1alpha1.ChangeWorkspaceResponse & sluice.v1alpha1.ChangeWorkspaceResponse.$Shape;
+            static create(properties?: sluice.v1alpha1.ChangeWorkspaceResponse.$Properties): sluice.v1alpha1.ChangeWorkspaceResponse;
+            static encode(message: sluice.v1alpha1.ChangeWorkspaceResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.ChangeWorkspaceResponse & sluice.v1alpha1.ChangeWorkspaceResponse.$Shape;
+        }
+
+        namespace ChangeWorkspaceResponse {
+            interface $Properties {
+                step?: (sluice.v1alpha1.StepDone.$Properties|null);
+                outcome?: (sluice.v1alpha1.WorkspaceOutcome.$Properties|null);
+                told?: ("step"|"outcome");
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = {
+              step?: sluice.v1alpha1.StepDone.$Shape|null;
+              outcome?: sluice.v1alpha1.WorkspaceOutcome.$Shape|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ told?: undefined; step?: null; outcome?: null }|{ told?: "step"; step: sluice.v1alpha1.StepDone.$Shape; outcome?: null }|{ told?: "outcome"; step?: null; outcome: sluice.v1alpha1.WorkspaceOutcome.$Shape })
+            );
+        }
+
+        interface IStepDone extends sluice.v1alpha1.StepDone.$Properties {
+        }
+
+        class StepDone {
+            constructor(properties?: sluice.v1alpha1.StepDone.$Properties);
+            $unknowns?: Uint8Array[];
+            step: string;
+            atMs: number;
+            elapsedMs: number;
+            outcome: string;
+            why: string;
+            what: string;
+            receipt: string;
+            static create(properties: sluice.v1alpha1.StepDone.$Shape): sluice.v1alpha1.StepDone & sluice.v1alpha1.StepDone.$Shape;
+            static create(properties?: sluice.v1alpha1.StepDone.$Properties): sluice.v1alpha1.StepDone;
+            static encode(message: sluice.v1alpha1.StepDone.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.StepDone & sluice.v1alpha1.StepDone.$Shape;
+        }
+
+        namespace StepDone {
+            interface $Properties {
+                step?: (string|null);
+                atMs?: (number|null);
+                elapsedMs?: (number|null);
+                outcome?: (string|null);
+                why?: (string|null);
+                what?: (string|null);
+                receipt?: (string|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.StepDone.$Properties;
+        }
+
+        interface IWorkspaceOutcome extends sluice.v1alpha1.WorkspaceOutcome.$Properties {
+        }
+
+        class WorkspaceOutcome {
+            constructor(properties?: sluice.v1alpha1.WorkspaceOutcome.$Properties);
+            $unknowns?: Uint8Array[];
+            state: string;
+            steps: sluice.v1alpha1.StepDone.$Properties[];
+            owed: string[];
+            elapsedMs: number;
+            static create(properties: sluice.v1alpha1.WorkspaceOutcome.$Shape): sluice.v1alpha1.WorkspaceOutcome & sluice.v1alpha1.WorkspaceOutcome.$Shape;
+            static create(properties?: sluice.v1alpha1.WorkspaceOutcome.$Properties): sluice.v1alpha1.WorkspaceOutcome;
+            static encode(message: sluice.v1alpha1.WorkspaceOutcome.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.WorkspaceOutcome & sluice.v1alpha1.WorkspaceOutcome.$Shape;
+        }
+
+        namespace WorkspaceOutcome {
+            interface $Properties {
+                state?: (string|null);
+                steps?: (sluice.v1alpha1.StepDone.$Properties[]|null);
+                owed?: (string[]|null);
+                elapsedMs?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.WorkspaceOutcome.$Properties;
+        }
+
+        interface IKillWorkspacesRequest extends sluice.v1alpha1.KillWorkspacesRequest.$Properties {
+        }
+
+        class KillWorkspacesRequest {
+            constructor(properties?: sluice.v1alpha1.KillWorkspacesRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            requestId: string;
+            reason: string;
+            workspace?: (string|null);
+            user?: (string|null);
+            image?: (string|null);
+            everything?: (boolean|null);
+            target?: ("workspace"|"user"|"image"|"everything");
+            static create(properties: sluice.v1alpha1.KillWorkspacesRequest.$Shape): sluice.v1alpha1.KillWorkspacesRequest & sluice.v1alpha1.KillWorkspacesRequest.$Shape;
+            static create(properties?: sluice.v1alpha1.KillWorkspacesRequest.$Properties): sluice.v1alpha1.KillWorkspacesRequest;
+            static encode(message: sluice.v1alpha1.KillWorkspacesRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.KillWorkspacesRequest & sluice.v1alpha1.KillWorkspacesRequest.$Shape;
+        }
+
+        namespace KillWorkspacesRequest {
+            interface $Properties {
+                requestId?: (string|null);
+                reason?: (string|null);
+                workspace?: (string|null);
+                user?: (string|null);
+                image?: (string|null);
+                everything?: (boolean|null);
+                target?: ("workspace"|"user"|"image"|"everything");
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = {
+              requestId?: string|null;
+              reason?: string|null;
+              workspace?: string|null;
+              user?: string|null;
+              image?: string|null;
+              everything?: boolean|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ target?: undefined; workspace?: null; user?: null; image?: null; everything?: null }|{ target?: "workspace"; workspace: string; user?: null; image?: null; everything?: null }|{ target?: "user"; workspace?: null; user: string; image?: null; everything?: null }|{ target?: "image"; workspace?: null; user?: null; image: string; everything?: null }|{ target?: "everything"; workspace?: null; user?: null; image?: null; everything: boolean })
+            );
+        }
+
+        interface IKillWorkspacesResponse extends sluice.v1alpha1.KillWorkspacesResponse.$Properties {
+        }
+
+        class KillWorkspacesResponse {
+            constructor(properties?: sluice.v1alpha1.KillWorkspacesResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            report: Uint8Array;
+            receipt: string;
+            static create(properties: sluice.v1alpha1.KillWorkspacesResponse.$Shape): sluice.v1alpha1.KillWorkspacesResponse & sluice.v1alpha1.KillWorkspacesResponse.$Shape;
+            static create(properties?: sluice.v1alpha1.KillWorkspacesResponse.$Properties): sluice.v1alpha1.KillWorkspacesResponse;
+            static encode(message: sluice.v1alpha1.KillWorkspacesResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.KillWorkspacesResponse & sluice.v1alpha1.KillWorkspacesResponse.$Shape;
+        }
+
+        namespace KillWorkspacesResponse {
+            interface $Properties {
+                report?: (Uint8Array|null);
+                receipt?: (string|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.KillWorkspacesResponse.$Properties;
+        }
+
+        interface IListWorkspacesRequest extends sluice.v1alpha1.ListWorkspacesRequest.$Properties {
+        }
+
+        class ListWorkspacesRequest {
+            constructor(properties?: sluice.v1alpha1.ListWorkspacesRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            static create(properties: sluice.v1alpha1.ListWorkspacesRequest.$Shape): sluice.v1alpha1.ListWorkspacesRequest & sluice.v1alpha1.ListWorkspacesRequest.$Shape;
+            static create(properties?: sluice.v1alpha1.ListWorkspacesRequest.$Properties): sluice.v1alpha1.ListWorkspacesRequest;
+            static encode(message: sluice.v1alpha1.ListWorkspacesRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.ListWorkspacesRequest & sluice.v1alpha1.ListWorkspacesRequest.$Shape;
+        }
+
+        namespace ListWorkspacesRequest {
+            interface $Properties {
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.ListWorkspacesRequest.$Properties;
+        }
+
+        interface IListWorkspacesResponse extends sluice.v1alpha1.ListWorkspacesResponse.$Properties {
+        }
+
+        class ListWorkspacesResponse {
+            constructor(properties?: sluice.v1alpha1.ListWorkspacesResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            workspaces: sluice.v1alpha1.WorkspaceListed.$Properties[];
+            static create(properties: sluice.v1alpha1.ListWorkspacesResponse.$Shape): sluice.v1alpha1.ListWorkspacesResponse & sluice.v1alpha1.ListWorkspacesResponse.$Shape;
+            static create(properties?: sluice.v1alpha1.ListWorkspacesResponse.$Properties): sluice.v1alpha1.ListWorkspacesResponse;
+            static encode(message: sluice.v1alpha1.ListWorkspacesResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.ListWorkspacesResponse & sluice.v1alpha1.ListWorkspacesResponse.$Shape;
+        }
+
+        namespace ListWorkspacesResponse {
+            interface $Properties {
+                workspaces?: (sluice.v1alpha1.WorkspaceListed.$Properties[]|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.ListWorkspacesResponse.$Properties;
+        }
+
+        interface IWorkspaceListed extends sluice.v1alpha1.WorkspaceListed.$Properties {
+        }
+
+        class WorkspaceListed {
+            constructor(properties?: sluice.v1alpha1.WorkspaceListed.$Properties);
+            $unknowns?: Uint8Array[];
+            workspace: string;
+            profile?: (sluice.v1alpha1.Profile.$Properties|null);
+            state: string;
+            machine: string;
+            incarnation: number;
+            image: string;
+            leaseGeneration: number;
+            owed: string[];
+            doing: string;
+            static create(properties: sluice.v1alpha1.WorkspaceListed.$Shape): sluice.v1alpha1.WorkspaceListed & sluice.v1alpha1.WorkspaceListed.$Shape;
+            static create(properties?: sluice.v1alpha1.WorkspaceListed.$Properties): sluice.v1alpha1.WorkspaceListed;
+            static encode(message: sluice.v1alpha1.WorkspaceListed.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.WorkspaceListed & sluice.v1alpha1.WorkspaceListed.$Shape;
+        }
+
+        namespace WorkspaceListed {
+            interface $Properties {
+                workspace?: (string|null);
+                profile?: (sluice.v1alpha1.Profile.$Properties|null);
+                state?: (string|null);
+                machine?: (string|null);
+                incarnation?: (number|null);
+                image?: (string|null);
+                leaseGeneration?: (number|null);
+                owed?: (string[]|null);
+                doing?: (string|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.WorkspaceListed.$Properties;
+        }
+
+        interface IReadConsoleRequest extends sluice.v1alpha1.ReadConsoleRequest.$Properties {
+        }
+
+        class ReadConsoleRequest {
+            constructor(properties?: sluice.v1alpha1.ReadConsoleRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            workspace: string;
+            maxBytes: number;
+            static create(properties: sluice.v1alpha1.ReadConsoleRequest.$Shape): sluice.v1alpha1.ReadConsoleRequest & sluice.v1alpha1.ReadConsoleRequest.$Shape;
+            static create(properties?: sluice.v1alpha1.ReadConsoleRequest.$Properties): sluice.v1alpha1.ReadConsoleRequest;
+            static encode(message: sluice.v1alpha1.ReadConsoleRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.ReadConsoleRequest & sluice.v1alpha1.ReadConsoleRequest.$Shape;
+        }
+
+        namespace ReadConsoleRequest {
+            interface $Properties {
+                workspace?: (string|null);
+                maxBytes?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.ReadConsoleRequest.$Properties;
+        }
+
+        interface IReadConsoleResponse extends sluice.v1alpha1.ReadConsoleResponse.$Properties {
+        }
+
+        class ReadConsoleResponse {
+            constructor(properties?: sluice.v1alpha1.ReadConsoleResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            output: Uint8Array;
+            static create(properties: sluice.v1alpha1.ReadConsoleResponse.$Shape): sluice.v1alpha1.ReadConsoleResponse & sluice.v1alpha1.ReadConsoleResponse.$Shape;
+            static create(properties?: sluice.v1alpha1.ReadConsoleResponse.$Properties): sluice.v1alpha1.ReadConsoleResponse;
+            static encode(message: sluice.v1alpha1.ReadConsoleResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.ReadConsoleResponse & sluice.v1alpha1.ReadConsoleResponse.$Shape;
+        }
+
+        namespace ReadConsoleResponse {
+            interface $Properties {
+                output?: (Uint8Array|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.ReadConsoleResponse.$Properties;
         }
     }
 }

@@ -1,0 +1,112 @@
+// The command line's way to the companion of this host: gRPC over its Unix socket. A refusal arrives as the fault that it was, with its
+// code, reaction, remedy and causes, so that a command prints and exits the same as if it had done the work itself.
+
+import { Client, credentials, type ServiceError, status } from '@grpc/grpc-js'
+import { apiFault } from './errors.js'
+import { changeMessage, killMessage, profileOf } from './lifecycle-convert.js'
+import {
+  type LifecycleMethod,
+  type LifecycleRequest,
+  type LifecycleResponse,
+  lifecycleDefinition,
+} from './lifecycle-methods.js'
+import type { ListedView, OutcomeView, StepView } from './lifecycle-ports.js'
+import { v1 } from './messages.js'
+import { fromStatus } from './status.js'
+
+/** A kill is bounded by its steps; a bake reads a whole image. */
+const DEADLINE_MS = 120_000
+const CHANGE_MS = 2 * 3_600_000
+
+type StepMessage = NonNullable<LifecycleResponse<'Lifecycle/ChangeWorkspace'>['step']>
+
+export class LifecycleClient {
+  private readonly client: Client
+
+  constructor(private readonly path: string) {
+    this.client = new Client(`unix:${path}`, credentials.createInsecure())
+  }
+
+  /** Throws what the companion refused, API_LOST when nobody answers. */
+  change(asked: Parameters<typeof changeMessage>[0], told: (step: StepView) => void): Promise<OutcomeView> {
+    const { path, requestSerialize, responseDeserialize } = lifecycleDefinition('Lifecycle/ChangeWorkspace')
+    const deadline = Date.now() + CHANGE_MS
+    const call = this.client.makeServerStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      changeMessage(asked),
+      {
+        deadline,
+      },
+    )
+    return new Promise((resolve, reject) => {
+      call.on('data', (message: LifecycleResponse<'Lifecycle/ChangeWorkspace'>) => {
+        const { step, outcome } = message
+        if (step) told(stepOf(step))
+        if (outcome) resolve({ ...outcome, steps: (outcome.steps ?? []).map(stepOf) } as OutcomeView)
+      })
+      call.on('error', (error: ServiceError) => {
+        reject(this.faultOf(error))
+      })
+      call.on('end', () => {
+        reject(apiFault('API_LOST', { path: this.path }))
+      })
+    })
+  }
+
+  kill(asked: Parameters<typeof killMessage>[0]): Promise<{ readonly report: Uint8Array; readonly receipt: string }> {
+    return this.unary('Lifecycle/KillWorkspaces', killMessage(asked))
+  }
+
+  async list(): Promise<readonly ListedView[]> {
+    const { workspaces } = await this.unary('Lifecycle/ListWorkspaces', v1.ListWorkspacesRequest.create({}))
+    return workspaces.map(({ workspace, profile, leaseGeneration, ...rest }) => ({
+      ...(rest as Omit<ListedView, 'profile' | 'lease'>),
+      profile: profileOf(workspace ?? '', profile ?? {}),
+      lease: Number(leaseGeneration),
+    }))
+  }
+
+  async console(workspace: string, maxBytes: number): Promise<Uint8Array> {
+    const { output } = await this.unary('Lifecycle/ReadConsole', v1.ReadConsoleRequest.create({ workspace, maxBytes }))
+    return output
+  }
+
+  close(): void {
+    this.client.close()
+  }
+
+  private unary<M extends LifecycleMethod>(name: M, request: LifecycleRequest<M>): Promise<LifecycleResponse<M>> {
+    const { path, requestSerialize, responseDeserialize } = lifecycleDefinition(name)
+    const deadline = Date.now() + DEADLINE_MS
+    return new Promise((resolve, reject) => {
+      this.client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        { deadline },
+        (error, response) => {
+          if (error) reject(this.faultOf(error))
+          else if (response) resolve(response)
+        },
+      )
+    })
+  }
+
+  private faultOf(error: ServiceError): Error {
+    if (error.code === status.UNAVAILABLE && error.metadata.get('sluice-code').length === 0)
+      return apiFault('API_LOST', { path: this.path }, { cause: error })
+    return fromStatus(error) ?? error
+  }
+}
+
+function stepOf({ step, atMs, elapsedMs, outcome, why, what, receipt }: StepMessage): StepView {
+  return {
+    ...{ step: step ?? '', atMs: Number(atMs ?? 0), elapsedMs: elapsedMs ?? 0, outcome: outcome ?? '' },
+    ...(why ? { why } : {}),
+    ...(what ? { what } : {}),
+    ...(receipt ? { receipt } : {}),
+  }
+}

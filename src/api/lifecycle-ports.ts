@@ -1,0 +1,67 @@
+// What the companion's server needs of the companion, as an interface of its own: the composition root fills it in, tests give a small
+// one.
+
+export const CHANGE_WORDS = ['create', 'start', 'stop', 'rebake', 'revoke', 'delete'] as const
+export type ChangeWord = (typeof CHANGE_WORDS)[number]
+
+export interface ProfileView {
+  readonly workspace: string
+  readonly user: string
+  readonly session: string
+  readonly image: string
+  readonly cpus: number
+  readonly memoryMiB: number
+  readonly network: string
+  readonly channel: string
+  readonly policy: 'wait-initial' | 'baseline'
+  readonly volumes: readonly string[]
+}
+export interface StepView {
+  readonly step: string
+  readonly atMs: number
+  readonly elapsedMs: number
+  readonly outcome: string
+  readonly why?: string
+  readonly what?: string
+  readonly receipt?: string
+}
+export interface OutcomeView {
+  readonly state: string
+  readonly steps: readonly StepView[]
+  readonly owed: readonly string[]
+  readonly elapsedMs: number
+}
+export interface ListedView {
+  readonly profile: ProfileView
+  readonly state: string
+  readonly machine: string
+  readonly incarnation: number
+  readonly image: string
+  readonly lease: number
+  readonly owed: readonly string[]
+  readonly doing: string
+}
+export type TargetView =
+  | { readonly kind: 'workspace'; readonly workspace: string }
+  | { readonly kind: 'user'; readonly user: string }
+  | { readonly kind: 'image'; readonly image: string }
+  | { readonly kind: 'everything' }
+
+interface AskedBy {
+  readonly requestId: string
+  readonly by: string
+  readonly reason: string
+}
+
+export interface LifecyclePorts {
+  change(
+    asked: AskedBy & { readonly operation: ChangeWord; readonly workspace: string; readonly profile?: ProfileView },
+    told: (step: StepView) => void,
+  ): Promise<OutcomeView>
+  /** `report`: canonical JSON. */
+  kill(
+    asked: AskedBy & { readonly target: TargetView },
+  ): Promise<{ readonly report: Uint8Array; readonly receipt: string }>
+  list(): Promise<readonly ListedView[]>
+  console(workspace: string, maxBytes: number): Promise<Uint8Array>
+}

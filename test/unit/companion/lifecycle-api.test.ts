@@ -1,0 +1,148 @@
+// The companion's gRPC over its Unix socket: every operation and its steps, who may connect, requests that are none, and refusals that
+// arrive as the faults that they were.
+
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { createConnection } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { LifecycleClient } from '../../../src/api/lifecycle-client.js'
+import type { LifecyclePorts, ProfileView } from '../../../src/api/lifecycle-ports.js'
+import { type LifecycleServer, serveLifecycle } from '../../../src/api/lifecycle-server.js'
+import { Fault } from '../../../src/base/fault.js'
+import { lifecycleFault } from '../../../src/companion/lifecycle/errors.js'
+
+const WS = 'spiffe://fleet.example/ws/one'
+const PROFILE: ProfileView = {
+  ...{ workspace: WS, user: 'jane', session: 's-1', image: 'base', cpus: 2, memoryMiB: 512, network: 'ws0' },
+  ...{ channel: 'stable', policy: 'baseline', volumes: ['data'] },
+}
+const STEP = { step: 'fence', atMs: 1_700_000_000_000, elapsedMs: 1.5, outcome: 'failed', why: 'gone', receipt: 'e30' }
+
+let directory: string
+let path: string
+let server: LifecycleServer
+let client: LifecycleClient
+let asked: unknown[]
+let refuse: Error | undefined
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'sluice-companion-'))
+  path = join(directory, 'companion.sock')
+  asked = []
+  refuse = undefined
+  const ports: LifecyclePorts = {
+    change: (given, told) => {
+      asked.push(given)
+      told({ step: 'prepare', atMs: 5, elapsedMs: 2, outcome: 'done' })
+      if (refuse) return Promise.reject(refuse)
+      return Promise.resolve({ state: 'running', steps: [STEP], owed: ['fence'], elapsedMs: 12.25 })
+    },
+    kill: (given) => {
+      asked.push(given)
+      return Promise.resolve({ report: new TextEncoder().encode('{"partial":false}'), receipt: 'a.b.c\n' })
+    },
+    list: () =>
+      Promise.resolve([
+        {
+          ...{ profile: PROFILE, state: 'running', machine: 'running', incarnation: 3, image: 'base@7' },
+          ...{ lease: 2 ** 40, owed: ['detach'], doing: 'stop' },
+        },
+      ]),
+    console: (workspace, maxBytes) => Promise.resolve(new TextEncoder().encode(`${workspace} ${maxBytes}`)),
+  }
+  server = await serveLifecycle(path, ports, { nameOf: (uid) => `user:${uid}`, failed: () => undefined })
+  client = new LifecycleClient(path)
+})
+afterEach(async () => {
+  client.close()
+  await server.close()
+  rmSync(directory, { recursive: true, force: true })
+})
+
+const by = `user:${process.getuid?.() ?? 0}`
+const change = (more: object) =>
+  client.change(
+    { requestId: 'request-1', operation: 'start', workspace: WS, reason: 'work', ...more } as never,
+    () => undefined,
+  )
+const faultOf = async (done: Promise<unknown>): Promise<Fault> => {
+  const error: unknown = await done.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  )
+  if (!(error instanceof Fault)) throw new Error(`no fault: ${String(error)}`)
+  return error
+}
+
+it('carries an operation, its steps and its outcome, in the name of whoever connected', async () => {
+  const steps: unknown[] = []
+  const request = {
+    requestId: 'request-1',
+    operation: 'create',
+    workspace: WS,
+    reason: 'work',
+    profile: PROFILE,
+  } as const
+  const outcome = await client.change(request, (step) => steps.push(step))
+  expect(asked).toEqual([{ ...request, by }])
+  expect(steps).toEqual([{ step: 'prepare', atMs: 5, elapsedMs: 2, outcome: 'done' }])
+  expect(outcome).toEqual({ state: 'running', steps: [STEP], owed: ['fence'], elapsedMs: 12.25 })
+})
+
+it('carries every target of a kill, its report and its receipt', async () => {
+  const targets = [
+    { kind: 'workspace', workspace: WS },
+    { kind: 'user', user: 'jane' },
+    { kind: 'image', image: 'base@7' },
+    { kind: 'everything' },
+  ] as const
+  for (const target of targets) {
+    const request = { requestId: 'request-2', reason: 'incident 4711', target }
+    const { report, receipt } = await client.kill(request)
+    expect(asked.pop()).toEqual({ ...request, by })
+    expect([Buffer.from(report).toString(), receipt]).toEqual(['{"partial":false}', 'a.b.c\n'])
+  }
+})
+
+it('carries what there is, with numbers of any size, and a console', async () => {
+  const [listed] = await client.list()
+  expect(listed).toMatchObject({
+    profile: PROFILE,
+    state: 'running',
+    machine: 'running',
+    lease: 2 ** 40,
+    doing: 'stop',
+  })
+  expect(Buffer.from(await client.console(WS, 64)).toString()).toBe(`${WS} 64`)
+})
+
+it('gives a refusal as the fault that it was, with its causes', async () => {
+  refuse = lifecycleFault('WORKSPACE_BUSY', { workspace: WS, operation: 'stop' }, { cause: new Error('inner: "x"') })
+  const fault = await faultOf(change({}))
+  expect(fault).toMatchObject({ code: 'WORKSPACE_BUSY', reaction: 'retry', message: `stop of ${WS} is under way` })
+  expect(fault.remedy).toBe('Run the command again when it is over. A kill or a revoke does not wait.')
+  expect((fault.cause as Error).message).toBe('inner: "x"')
+})
+
+it.each([
+  [{ requestId: 'short' }, 'request_id must be 8 to 128 letters, digits and . _ : -'],
+  [{ workspace: 'one' }, 'workspace must be a SPIFFE URI of a workspace'],
+  [{ reason: 'two\nlines' }, 'reason must be 1 to 1024 characters on one line'],
+  [{ operation: 'create' }, 'profile must be there for a create, and only for that'],
+  [{ profile: PROFILE }, 'profile must be there for a create, and only for that'],
+  [{ operation: 'launch' }, 'operation must be an operation on one workspace'],
+])('refuses %j', async (more, say) => {
+  expect(await faultOf(change(more))).toMatchObject({ code: 'API_FIELD', reaction: 'reject', message: say })
+  expect(asked).toEqual([])
+})
+
+it('is for its owner alone, outlives a peer that speaks nonsense, and is gone when it is closed', async () => {
+  expect(statSync(path).mode & 0o777).toBe(0o600)
+  const nonsense = createConnection(path)
+  nonsense.on('error', () => undefined)
+  nonsense.write('GET / HTTP/1.1\r\n\r\n')
+  expect(await client.list()).toHaveLength(1)
+  await server.close()
+  expect(await faultOf(client.list())).toMatchObject({ code: 'API_LOST', reaction: 'retry' })
+  nonsense.destroy()
+})
