@@ -1,4 +1,5 @@
-// What bpf-lsm can hold on this machine, from what was probed: what may run in workspaces that are cgroups. On a kernel without BPF LSM
+// What bpf-lsm can hold on this machine, from what was probed: what may run in workspaces that are cgroups, and what they may do with
+// the files of their volumes. On a kernel without BPF LSM
 // it is not usable, and a clause about executables is then detected, delegated or refused, never silently weaker.
 
 import type { Capabilities, Probed } from '../backend.js'
@@ -23,7 +24,8 @@ export function guardCapabilities(probed: Probed): Capabilities {
     ingress: false,
     names: false,
     quotas: false,
-    storage: false,
+    storage: probed.probes.some(({ feature, answer }) => feature === 'files' && answer === 'yes'),
+    storageSlots: ['cgroup'],
     process: { exec: 'blocks', slots: ['cgroup'], activities: [], users: false, digests: true },
     maxGrantsPerWorkspace: 0,
     commit: 'atomic',

@@ -1,31 +1,38 @@
 // The live half of bpf-lsm. What is live is what the kernel's maps say; beside them stands a file with the names of the cgroups, since
-// a map has no room for them. Staging clears and writes the side that is not live; the commit is one write, and clears nothing, since a
+// a map has no room for them, nor for the clauses. Staging clears and writes the side that is not live; the commit is one write, and clears nothing, since a
 // program may be judged by the side that it leaves (guard.h). Every look at what is live also looks at the listed files: one that
 // was replaced by another under its path may run again when a look has seen it.
 
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import type { Executable, LearnedGrant, WorkspaceId } from '../../plan/model.js'
+import { rmSync } from 'node:fs'
+import type { LearnedGrant, WorkspaceId } from '../../plan/model.js'
 import type {
   ActivityBatch,
   Anchor,
   Cut,
   DenialBatch,
   Driver,
+  FileDenialBatch,
+  FileDenied,
   Flag,
   Observed,
   OpenOptions,
   Probed,
   Staged,
+  VolumeSeen,
 } from '../backend.js'
+import { cgroupId } from '../tracing/cgroups.js'
+import { Kept } from '../tracing/kept.js'
+import type { Native } from '../tracing/native.js'
+import { drainRing } from '../tracing/ring.js'
+import { openDoor } from './door.js'
 import { guardFault } from './errors.js'
-import { drainRefusals, type Told } from './events.js'
-import { cgroupId, identityOf } from './files.js'
-import { Guard } from './guard.js'
-import { COUNTS, FLAG, type Identity, programKey, sameIdentity } from './layout.js'
-import { Native } from './native.js'
+import { activitiesOf, fileDenialsOf, type Named } from './events.js'
+import { Guard, type State } from './guard.js'
+import { COUNTS, FILES_LOST_ROW, FLAG, STRUCTS } from './layout.js'
 import { probeGuard } from './probe.js'
 import type { GuardedWorkspace, GuardProgram } from './program.js'
+import { Programs } from './programs.js'
+import { FILE_COUNTS, type Hung, NOTHING_HUNG, seenVolumes, strayed, Volumes } from './volumes.js'
 
 /** One workspace of the live side, as the file keeps it. */
 interface Seat extends GuardedWorkspace {
@@ -35,17 +42,21 @@ interface Seat extends GuardedWorkspace {
 }
 interface Held {
   readonly seats: readonly Seat[]
+  readonly hung: Hung
   /** Flags by workspace, also of those that have no cgroup yet. */
   readonly flags: Readonly<Record<WorkspaceId, number>>
 }
-const NOTHING: Held = { seats: [], flags: {} }
+const NOTHING: Held = { seats: [], hung: NOTHING_HUNG, flags: {} }
 const FILE = 'guard.json'
 const TOLD_FILE = 'told-lost'
+const TOLD_FILES_FILE = 'told-lost-files'
+const BATCH = 256
 const NO_OBSERVED: Observed = { live: null, drift: [], counters: [], drops: {} }
 
 interface Prepared {
   readonly program: GuardProgram
   readonly seats: readonly Seat[]
+  readonly hung: Hung
   readonly side: number
 }
 
@@ -53,10 +64,12 @@ export class GuardDriver implements Driver<GuardProgram> {
   private native: Native | undefined
   private guard: Guard | undefined
   private prepared: Prepared | undefined
-  /** What the live side allows by path, as it was last looked at. */
-  private readonly known = new Map<string, Identity>()
+  private readonly programs = new Programs()
+  private readonly kept: Kept
 
-  constructor(private readonly options: OpenOptions) {}
+  constructor(private readonly options: OpenOptions) {
+    this.kept = new Kept(options.stateDirectory)
+  }
 
   probe(): Promise<Probed> {
     return Promise.resolve(probeGuard())
@@ -66,12 +79,12 @@ export class GuardDriver implements Driver<GuardProgram> {
     const guard = this.stands()
     const state = guard?.state()
     if (!guard || !state) return Promise.resolve(NO_OBSERVED)
-    const { seats } = this.held()
+    const { seats, hung } = this.held()
     const judged = new Set(guard.tenants(state.side))
     const drift = seats
       .filter(({ cgroup, cgroupId: id }) => cgroupId(cgroup) !== BigInt(id) || !judged.has(BigInt(id)))
       .map(({ workspace, cgroup }) => `${workspace}: the cgroup ${cgroup} is not the one that is judged`)
-    this.refresh(guard, state.side, seats)
+    this.programs.refresh(guard, state.side, seats)
     const flagged = (flag: Flag): WorkspaceId[] =>
       seats.filter(({ cgroupId: id }) => (guard.flags(BigInt(id)) & FLAG[flag]) !== 0).map(({ workspace }) => workspace)
     return Promise.resolve({
@@ -83,15 +96,19 @@ export class GuardDriver implements Driver<GuardProgram> {
         suspended: flagged('suspended'),
         learned: [],
       },
-      drift,
+      drift: [...drift, ...seats.flatMap((seat) => strayed(seat, hung.places))],
       counters: [],
-      drops: Object.fromEntries(COUNTS.map((name, row) => [name, guard.count(row)])),
+      volumes: this.volumes(guard, state, seats, hung),
+      drops: Object.fromEntries([
+        ...COUNTS.map((name, row) => [name, guard.count(row)]),
+        ...(guard.hasFiles() ? FILE_COUNTS.map(([name, row]) => [name, guard.fileCount(row)]) : []),
+      ]),
     })
   }
 
-  /** Throws LSM_UNAVAILABLE, LSM_KERNEL, LSM_SLOT_ABSENT. */
+  /** Throws LSM_UNAVAILABLE, LSM_KERNEL, LSM_SLOT_ABSENT, LSM_VOLUME. */
   stage(program: GuardProgram): Promise<Staged> {
-    const guard = this.raise()
+    const guard = this.raise(program.workspaces.some(({ volumes }) => volumes.length > 0))
     // Before the first commit the state is all zeros: side 0 is live, with an end that has passed, and must stay empty.
     const side = guard.state()?.side === 1 ? 0 : 1
     this.clear(guard, side)
@@ -101,14 +118,18 @@ export class GuardDriver implements Driver<GuardProgram> {
       return { ...one, cgroupId: String(id), number: i + 1 }
     })
     const { flags } = this.held()
-    for (const { workspace, allow, onExpiry, number, cgroupId: id } of seats) {
+    const volumes = new Volumes(guard, side)
+    for (const seat of seats) {
+      const { workspace, allow, onExpiry, number, cgroupId: id } = seat
       const cgroup = BigInt(id)
-      for (const one of allow ?? []) this.allow(guard, side, number, one)
+      this.programs.allow(guard, side, seat)
+      volumes.hang(seat, number)
       // Before it is judged, so that a flag that waited is in force at once.
       if ((flags[workspace] ?? 0) !== 0) guard.setFlags(cgroup, flags[workspace] ?? 0)
-      guard.putTenant(side, { cgroup, number, restricted: allow !== undefined, hold: onExpiry === 'hold' })
+      const files = seat.volumes.length > 0
+      guard.putTenant(side, { cgroup, number, restricted: allow !== undefined, hold: onExpiry === 'hold', files })
     }
-    this.prepared = { program, seats, side }
+    this.prepared = { program, seats, hung: volumes.hung(), side }
     return Promise.resolve({ generation: program.generation, planDigest: program.planDigest })
   }
 
@@ -117,16 +138,18 @@ export class GuardDriver implements Driver<GuardProgram> {
     const { prepared } = this
     if (prepared?.program.generation !== generation || prepared.program.planDigest !== planDigest)
       return Promise.reject(guardFault('LSM_STALE_STAGE', { generation }))
-    const guard = this.raise()
-    const { seats, side, program } = prepared
+    const guard = this.stands()
+    if (!guard) return Promise.reject(guardFault('LSM_STALE_STAGE', { generation }))
+    const { seats, hung, side, program } = prepared
     // The names first: a kill in between leaves the old side judging under names that may be new, and the next look says so.
-    this.keep({ ...this.held(), seats })
+    this.keep({ ...this.held(), seats, hung })
     guard.setState({
       generation,
       digest: planDigest,
       deadlineNs: deadlineOf(program.deadlineMs, guard.native.bootNs()),
       side,
     })
+    guard.retire()
     this.prepared = undefined
     return Promise.resolve()
   }
@@ -160,14 +183,69 @@ export class GuardDriver implements Driver<GuardProgram> {
     deliver: (batch: ActivityBatch) => Promise<void>,
     failed: (error: unknown) => void,
   ): Promise<() => Promise<void>> {
+    if (!this.stands()) return Promise.resolve(() => Promise.resolve())
+    // Whoever listens keeps the guard: what an older build of it hung is replaced here.
+    const guard = this.raise(false)
+    return Promise.resolve(
+      drainRing(
+        {
+          ...{ native: guard.native, kept: this.kept, toldFile: TOLD_FILE, batch: BATCH },
+          map: guard.eventsMap(),
+          eventOctets: STRUCTS.guard_event.size,
+          lost: () => guard.count(LOST_ROW),
+          read: (events) => {
+            const { activities, unnamed } = activitiesOf(events, this.named(), clocks(guard))
+            return { batch: activities, unnamed }
+          },
+          deliver: (activities, lost) => deliver({ activities, lost }),
+        },
+        failed,
+      ),
+    )
+  }
+
+  fileDenials(deliver: (batch: FileDenialBatch) => void): Promise<() => Promise<void>> {
     const guard = this.stands()
-    if (!guard) return Promise.resolve(() => Promise.resolve())
-    const named = () => new Map(this.held().seats.map(({ cgroupId: id, workspace }) => [BigInt(id), workspace]))
-    return Promise.resolve(drainRefusals(guard, named, this.told(), deliver, failed))
+    if (!guard?.hasFiles()) return Promise.resolve(() => Promise.resolve())
+    const read = (events: readonly Buffer[]): { batch: readonly FileDenied[]; unnamed: number } => {
+      const { seats, hung } = this.held()
+      const volumes = new Map(seats.map((seat) => [seat.workspace, seat.volumes.map(({ name }) => name)]))
+      const judged = { generation: guard.state()?.generation ?? 0, hung, volumes }
+      const { denials, unnamed } = fileDenialsOf(events, this.named(), judged, clocks(guard))
+      return { batch: denials, unnamed }
+    }
+    return Promise.resolve(
+      drainRing(
+        {
+          ...{ native: guard.native, kept: this.kept, toldFile: TOLD_FILES_FILE, batch: BATCH },
+          map: guard.fileEventsMap(),
+          eventOctets: STRUCTS.guard_file_event.size,
+          lost: () => guard.fileCount(FILES_LOST_ROW),
+          read,
+          deliver: (denials, lost) => deliver({ denials, lost }),
+        },
+        // Nothing was lost by it: the next watch reads on, and what had no room by then is counted.
+        () => undefined,
+      ),
+    )
   }
 
   inspect(): Promise<readonly Anchor[]> {
-    return Promise.resolve([])
+    const guard = this.stands()
+    const state = guard?.state()
+    if (!guard || !state) return Promise.resolve([])
+    const { seats, hung } = this.held()
+    const volumes = this.volumes(guard, state, seats, hung)
+    return Promise.resolve(
+      seats.map(({ workspace, cgroup }): Anchor => {
+        const { hooks, objects } = guard.anchors(cgroup)
+        const own = volumes.filter((volume) => volume.workspace === workspace && volume.state !== 'gone')
+        return {
+          ...{ workspace, emulated: false, generation: state.generation, hooks },
+          objects: [...objects, ...own.map(({ name, device }) => ({ kind: 'mount' as const, name, id: device }))],
+        }
+      }),
+    )
   }
 
   /** It stands before programs and cuts no traffic. */
@@ -180,7 +258,7 @@ export class GuardDriver implements Driver<GuardProgram> {
     guard?.remove()
     this.guard = undefined
     rmSync(this.options.stateDirectory, { recursive: true, force: true })
-    return Promise.resolve(guard ? ['the guard of executables'] : [])
+    return Promise.resolve(guard ? ['the guard of executables and files'] : [])
   }
 
   close(): Promise<void> {
@@ -189,87 +267,46 @@ export class GuardDriver implements Driver<GuardProgram> {
     return Promise.resolve()
   }
 
+  private volumes(guard: Guard, state: State, seats: readonly Seat[], hung: Hung): readonly VolumeSeen[] {
+    return seats.flatMap((seat) =>
+      seenVolumes(seat, hung.places, seat.onExpiry !== 'hold' && guard.native.bootNs() >= state.deadlineNs),
+    )
+  }
+
+  private named(): Named {
+    return new Map(this.held().seats.map(({ cgroupId: id, workspace }) => [BigInt(id), workspace]))
+  }
+
   private stands(): Guard | undefined {
-    this.native ??= Native.open()
+    this.native ??= openDoor()
     this.guard ??= Guard.standing(this.native)
     return this.guard
   }
 
-  private raise(): Guard {
-    this.native ??= Native.open()
-    this.guard ??= Guard.raise(this.native)
-    return this.guard
+  private raise(withFiles: boolean): Guard {
+    this.native ??= openDoor()
+    const raised = Guard.raise(this.native, withFiles)
+    this.guard?.close()
+    this.guard = raised
+    return raised
   }
 
   private clear(guard: Guard, side: number): void {
     guard.clear(side)
-    for (const key of this.known.keys()) if (key.startsWith(`${side} `)) this.known.delete(key)
-  }
-
-  private allow(guard: Guard, side: number, number: number, one: Executable): void {
-    const identity = identityOf(one, Date.now())
-    if (!identity) return
-    guard.putProgram(side, number, identity)
-    this.known.set(knownKey(side, number, one), identity)
-  }
-
-  /** Files that were replaced since: what the clause lists is what lies there now. */
-  private refresh(guard: Guard, side: number, seats: readonly Seat[]): void {
-    const [gone, kept] = [new Map<string, () => void>(), new Set<string>()]
-    for (const { number, allow } of seats)
-      for (const one of allow ?? []) {
-        const key = knownKey(side, number, one)
-        const was = this.known.get(key)
-        const is = identityOf(one, Date.now(), was)
-        const moved = was && !(is && sameIdentity(was, is))
-        if (moved) gone.set(rowKey(side, number, was), () => guard.removeProgram(side, number, was))
-        if (is) kept.add(rowKey(side, number, is))
-        if (is && (!was || moved)) guard.putProgram(side, number, is)
-        if (is) this.known.set(key, is)
-        else this.known.delete(key)
-      }
-    // One file may be listed under several names: it is taken away when the last of them stands for something else.
-    for (const [row, remove] of gone) if (!kept.has(row)) remove()
-  }
-
-  private told(): Told {
-    const path = join(this.options.stateDirectory, TOLD_FILE)
-    return {
-      read: () => {
-        try {
-          return BigInt(readFileSync(path, 'utf8'))
-        } catch {
-          return 0n // nothing was ever told, or a crash tore it: then losses are told once more, and none is hidden
-        }
-      },
-      keep: (lost) => this.put(TOLD_FILE, String(lost)),
-    }
+    this.programs.forget(side)
   }
 
   private held(): Held {
-    try {
-      const value = JSON.parse(readFileSync(join(this.options.stateDirectory, FILE), 'utf8')) as Held
-      return { seats: value.seats, flags: value.flags }
-    } catch {
-      return NOTHING // nothing was made live yet, or a crash tore it: then what is live shows as drift, and is put back
-    }
+    return { ...NOTHING, ...this.kept.value<Partial<Held>>(FILE, {}) }
   }
   private keep(held: Held): void {
-    this.put(FILE, JSON.stringify(held))
-  }
-  private put(file: string, text: string): void {
-    const { stateDirectory } = this.options
-    if (!existsSync(stateDirectory)) mkdirSync(stateDirectory, { recursive: true, mode: 0o700 })
-    const path = join(stateDirectory, file)
-    writeFileSync(`${path}.new`, text, { mode: 0o600 })
-    renameSync(`${path}.new`, path)
+    this.kept.write(FILE, JSON.stringify(held))
   }
 }
 
-const rowKey = (side: number, number: number, of: Identity): string => programKey(side, number, of).toString('hex')
+const LOST_ROW = COUNTS.indexOf('exec-unreported')
 
-const knownKey = (side: number, number: number, { path, digest }: Executable): string =>
-  `${side} ${number} ${path} ${digest ?? ''}`
+const clocks = ({ native }: Guard): { ms: number; ns: bigint } => ({ ms: Date.now(), ns: native.bootNs() })
 
 /** The same moment by the clock that counts sleep. */
 const deadlineOf = (deadlineMs: number, bootNs: bigint): bigint =>

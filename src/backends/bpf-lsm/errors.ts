@@ -19,6 +19,12 @@ export const GUARD_FAULTS = {
     say: (d: { workspace: string; cgroup: string }) => `${d.workspace}: there is no cgroup ${d.cgroup}`,
     remedy: 'Make the cgroup before the workspace is attached, or correct the slot in the inventory.',
   },
+  LSM_VOLUME: {
+    reaction: 'unsupported',
+    say: (d: { workspace: string; volume: string; source: string; why: string }) =>
+      `${d.workspace}: the volume ${d.volume} at ${d.source} cannot be held: ${d.why}`,
+    remedy: 'Give the volume a directory of its own on a file system that can be held, or serve it with vaultfs.',
+  },
   LSM_STALE_STAGE: {
     reaction: 'stale',
     say: (d: { generation: number }) => `generation ${d.generation} is not what was staged last`,

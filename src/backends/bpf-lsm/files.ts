@@ -1,26 +1,14 @@
-// Files of this node as the kernel knows them, and cgroups by their numbers. What a clause lists is a file under exactly this path:
+// Files of this node as the kernel knows them. What a clause lists is a file under exactly this path:
 // a link on the way, or a file that changed while it was looked at, lets nothing run.
 
 import { createHash } from 'node:crypto'
-import { closeSync, constants, existsSync, fstatSync, openSync, readSync, realpathSync, statSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs'
 import type { Executable } from '../../plan/model.js'
 import { type Identity, kernelDevice, sameIdentity } from './layout.js'
 
-const ROOTS: readonly string[] = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified']
 const CHUNK = 1 << 20
 /** The kernel stamps changes by its tick: a file that changed so lately may change again without another stamp. */
 const SETTLED_MS = 40
-
-/** Where the unified hierarchy is mounted; undefined when it is not. */
-export const cgroupRoot = (): string | undefined => ROOTS.find((root) => existsSync(`${root}/cgroup.controllers`))
-
-/** The number by which the kernel knows a cgroup; undefined when there is none. */
-export function cgroupId(path: string): bigint | undefined {
-  const root = cgroupRoot()
-  const folder = `${root}/${path.replace(/^\/+/, '')}`
-  if (root === undefined || path.split('/').includes('..') || !existsSync(folder)) return undefined
-  return statSync(folder, { bigint: true }).ino
-}
 
 /**
  * undefined: nothing there may run. `nowMs` is the clock that stamps files; `known` is what was found before, whose content is not

@@ -2,16 +2,38 @@
 // has two sides; a plan is written to the one that is not live, and one write of the state switches. What is not in the live side
 // does not run.
 
-import { existsSync, mkdirSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs'
 import { type Digest, isDigest } from '../../base/digest.js'
-import { guardFault } from './errors.js'
-import { type Identity, MAX_PROGRAMS, MAX_TENANTS, programKey, STRUCTS, tenantKey } from './layout.js'
-import { type Native, nativePath } from './native.js'
+import type { AnchorHook, AnchorObject } from '../backend.js'
+import { cgroupKey } from '../tracing/cgroups.js'
+import type { Native } from '../tracing/native.js'
+import { Pinned } from '../tracing/pinned.js'
+import {
+  type Identity,
+  MAX_NAMES,
+  MAX_PROGRAMS,
+  MAX_ROOTS,
+  MAX_TENANTS,
+  nameKey,
+  programKey,
+  rootKey,
+  STRUCTS,
+  tenantKey,
+} from './layout.js'
+import type { NodeRow } from './volumes.js'
 
-const OBJECT = 'guard.bpf.o'
-const PROGRAM = 'guard_exec'
-type MapName = 'guard_state' | 'guard_tenants' | 'guard_flags' | 'guard_programs' | 'guard_events' | 'guard_counts'
-const LOG_OCTETS = 65_536
+/** Folder below the BPF file system; its number goes on with the layout of the maps. */
+const PINS = 'sluice/guard-1'
+const EXEC = { name: 'guard', program: 'guard_exec' } as const
+const FILES = { name: 'guard_files', program: 'guard_file_open' } as const
+type HashName = 'guard_tenants' | 'guard_programs' | 'guard_roots' | 'guard_names'
+type MapName =
+  | HashName
+  | 'guard_state'
+  | 'guard_flags'
+  | 'guard_events'
+  | 'guard_counts'
+  | 'guard_file_events'
+  | 'guard_file_counts'
 const ZERO = Buffer.alloc(4)
 
 export interface State {
@@ -25,41 +47,36 @@ export interface Row {
   readonly number: number
   readonly restricted: boolean
   readonly hold: boolean
+  /** Has volumes that are judged. */
+  readonly files: boolean
 }
 
 export class Guard {
-  private readonly descriptors = new Map<MapName, number>()
-
   private constructor(
+    private readonly pinned: Pinned,
     readonly native: Native,
-    private readonly pins: string,
   ) {}
 
   /** The guard that stands; undefined when none does. */
   static standing(native: Native): Guard | undefined {
-    const pins = pinsOf(native)
-    return existsSync(`${pins}/link`) ? new Guard(native, pins) : undefined
+    const pinned = new Pinned(native, PINS)
+    return pinned.stands() ? new Guard(pinned, native) : undefined
   }
 
-  /** The guard that stands, or a new one that judges nobody yet. Throws LSM_KERNEL. */
-  static raise(native: Native): Guard {
-    const standing = Guard.standing(native)
-    if (standing) return standing
-    const pins = pinsOf(native)
-    for (const folder of ['maps', 'programs']) mkdirSync(`${pins}/${folder}`, { recursive: true, mode: 0o700 })
-    const log = Buffer.alloc(LOG_OCTETS)
-    const loaded = native.ask('load', nativePath(OBJECT), `${pins}/maps`, `${pins}/programs`, 0, log, log.length)
-    if (loaded < 0) {
-      const said = log.toString('utf8', 0, Math.max(0, log.indexOf(0)))
-      throw guardFault('LSM_KERNEL', { what: 'loading the guard', errno: String(loaded), log: said.slice(-600) })
-    }
-    const program = native.call('opening the guard', 'get', `${pins}/programs/${PROGRAM}`)
-    try {
-      native.call('attaching the guard', 'attach', program, `${pins}/link`)
-    } finally {
-      native.ask('close', program)
-    }
-    return new Guard(native, pins)
+  /** The guard of this release: what stands is kept, or replaced by what is installed. Judges nobody new. Throws LSM_KERNEL. */
+  static raise(native: Native, withFiles: boolean): Guard {
+    const pinned = new Pinned(native, PINS)
+    pinned.raise(EXEC)
+    if (withFiles || pinned.stands(FILES.program)) pinned.raise(FILES)
+    return new Guard(pinned, native)
+  }
+
+  /** Are files judged? */
+  hasFiles(): boolean {
+    return this.pinned.stands(FILES.program)
+  }
+  retire(): void {
+    this.pinned.retire('guard')
   }
 
   /** null: nothing was ever made live. */
@@ -86,21 +103,22 @@ export class Guard {
     this.native.call('switching', 'write', this.map('guard_state'), ZERO, value, 1, 4, size)
   }
 
-  putTenant(side: number, { cgroup, number, restricted, hold }: Row): void {
+  putTenant(side: number, { cgroup, number, restricted, hold, files }: Row): void {
     const { size, fields } = STRUCTS.guard_tenant
     const value = Buffer.alloc(size)
     value.writeUInt32LE(number, fields.number)
     value.writeUInt32LE(restricted ? 1 : 0, fields.restricted)
     value.writeUInt32LE(hold ? 1 : 0, fields.hold)
+    value.writeUInt32LE(files ? 1 : 0, fields.files)
     const key = tenantKey(side, cgroup)
     this.native.call('writing a workspace', 'write', this.map('guard_tenants'), key, value, 1, key.length, size)
   }
   /** Cgroups of one side. */
   tenants(side: number): readonly bigint[] {
     const { size, fields } = STRUCTS.guard_tenant_key
-    return this.keys('guard_tenants', size, STRUCTS.guard_tenant.size, MAX_TENANTS).flatMap((key) =>
-      key.readUInt32LE(fields.side) === side ? [key.readBigUInt64LE(fields.cgroup)] : [],
-    )
+    return this.pinned
+      .keys('guard_tenants', size, STRUCTS.guard_tenant.size, MAX_TENANTS)
+      .flatMap((key) => (key.readUInt32LE(fields.side) === side ? [key.readBigUInt64LE(fields.cgroup)] : []))
   }
 
   putProgram(side: number, tenant: number, identity: Identity): void {
@@ -120,70 +138,96 @@ export class Guard {
     this.native.ask('remove', this.map('guard_programs'), programKey(side, tenant, identity))
   }
 
+  putRoot(side: number, tenant: number, device: number, inode: bigint, row: NodeRow): void {
+    const [key, value] = [rootKey(side, tenant, device, inode), nodeOf(row)]
+    this.native.call('hanging a volume', 'write', this.map('guard_roots'), key, value, 1, key.length, value.length)
+  }
+  putName(side: number, above: number, name: string, row: NodeRow): void {
+    const [key, value] = [nameKey(side, above, name), nodeOf(row)]
+    this.native.call('writing a rule', 'write', this.map('guard_names'), key, value, 1, key.length, value.length)
+  }
+
   /** Takes away what a side holds. */
   clear(side: number): void {
-    const program = STRUCTS.guard_program
-    for (const key of this.keys('guard_programs', program.size, 4, MAX_PROGRAMS))
-      if (key.readUInt32LE(program.fields.side) === side) this.native.ask('remove', this.map('guard_programs'), key)
+    if (this.hasFiles()) {
+      this.clearHash('guard_roots', STRUCTS.guard_root_key, MAX_ROOTS, side)
+      this.clearHash('guard_names', STRUCTS.guard_name_key, MAX_NAMES, side)
+    }
+    this.clearHash('guard_programs', STRUCTS.guard_program, MAX_PROGRAMS, side)
     for (const cgroup of this.tenants(side))
       this.native.ask('remove', this.map('guard_tenants'), tenantKey(side, cgroup))
   }
 
   flags(cgroup: bigint): number {
     const value = Buffer.alloc(4)
-    return this.native.ask('read', this.map('guard_flags'), keyOf(cgroup), value) < 0 ? 0 : value.readUInt32LE()
+    return this.native.ask('read', this.map('guard_flags'), cgroupKey(cgroup), value) < 0 ? 0 : value.readUInt32LE()
   }
   setFlags(cgroup: bigint, flags: number): void {
     const value = Buffer.alloc(4)
     value.writeUInt32LE(flags)
-    this.native.call('writing a flag', 'write', this.map('guard_flags'), keyOf(cgroup), value, 1, 8, 4)
+    this.native.call('writing a flag', 'write', this.map('guard_flags'), cgroupKey(cgroup), value, 1, 8, 4)
   }
 
   count(row: number): bigint {
-    const [key, value] = [Buffer.alloc(4), Buffer.alloc(8)]
-    key.writeUInt32LE(row)
-    return this.native.ask('read', this.map('guard_counts'), key, value) < 0 ? 0n : value.readBigUInt64LE()
+    return this.pinned.count('guard_counts', row)
+  }
+  fileCount(row: number): bigint {
+    return this.hasFiles() ? this.pinned.count('guard_file_counts', row) : 0n
   }
 
   eventsMap(): number {
     return this.map('guard_events')
   }
+  fileEventsMap(): number {
+    return this.map('guard_file_events')
+  }
+
+  /** Where it hangs, for a workspace in this cgroup. */
+  anchors(cgroup: string): { readonly hooks: AnchorHook[]; readonly objects: AnchorObject[] } {
+    return this.pinned.anchors(cgroup, hookOf)
+  }
 
   close(): void {
-    for (const descriptor of this.descriptors.values()) this.native.ask('close', descriptor)
-    this.descriptors.clear()
+    this.pinned.close()
   }
 
-  /** Takes program, maps and pins away. */
+  /** Takes programs, maps and pins away. */
   remove(): void {
-    this.close()
-    unlinkSync(`${this.pins}/link`)
-    for (const folder of ['maps', 'programs']) {
-      for (const name of readdirSync(`${this.pins}/${folder}`)) unlinkSync(`${this.pins}/${folder}/${name}`)
-      rmdirSync(`${this.pins}/${folder}`)
-    }
-    rmdirSync(this.pins)
+    this.pinned.remove()
   }
 
-  private keys(name: MapName, key: number, value: number, most: number): Buffer[] {
-    const [keys, values] = [Buffer.alloc(most * key), Buffer.alloc(most * value)]
-    const count = this.native.call(`reading ${name}`, 'dump', this.map(name), keys, values, most, key, value)
-    return Array.from({ length: count }, (_, i) => keys.subarray(i * key, (i + 1) * key))
+  private clearHash(
+    name: HashName,
+    { size, fields }: { readonly size: number; readonly fields: { readonly side: number } },
+    most: number,
+    side: number,
+  ): void {
+    for (const key of this.pinned.keys(name, size, VALUE_OCTETS[name], most))
+      if (key.readUInt32LE(fields.side) === side) this.native.ask('remove', this.map(name), key)
   }
 
   private map(name: MapName): number {
-    const held = this.descriptors.get(name)
-    if (held !== undefined) return held
-    const opened = this.native.call(`opening ${name}`, 'get', `${this.pins}/maps/${name}`)
-    this.descriptors.set(name, opened)
-    return opened
+    return this.pinned.map(name)
   }
 }
 
-const pinsOf = (native: Native): string => `${native.bpffs()}/sluice/guard-1`
+const VALUE_OCTETS = {
+  guard_tenants: STRUCTS.guard_tenant.size,
+  guard_programs: 4,
+  guard_roots: STRUCTS.guard_node.size,
+  guard_names: STRUCTS.guard_node.size,
+} as const satisfies Record<HashName, number>
 
-function keyOf(cgroup: bigint): Buffer {
-  const key = Buffer.alloc(8)
-  key.writeBigUInt64LE(cgroup)
-  return key
+/** `guard_exec` hangs on `lsm/bprm_check_security`, every other program on the hook that it is named after. */
+const hookOf = (program: string): string =>
+  `lsm/${program === EXEC.program ? 'bprm_check_security' : program.slice('guard_'.length)}`
+
+function nodeOf({ node, rights, leads, volume }: NodeRow): Buffer {
+  const { size, fields } = STRUCTS.guard_node
+  const value = Buffer.alloc(size)
+  value.writeUInt32LE(node, fields.node)
+  value.writeUInt32LE(rights, fields.rights)
+  value.writeUInt32LE(leads ? 1 : 0, fields.leads)
+  value.writeUInt32LE(volume, fields.volume)
+  return value
 }

@@ -2,9 +2,10 @@
 // booted with decide whether BPF is one.
 
 import { existsSync, readFileSync } from 'node:fs'
+import { release } from 'node:os'
 import type { Probe, Probed } from '../backend.js'
-import { cgroupRoot } from './files.js'
-import { Native } from './native.js'
+import { cgroupRoot } from '../tracing/cgroups.js'
+import { openDoor } from './door.js'
 
 const MODULES = '/sys/kernel/security/lsm'
 const TYPES = '/sys/kernel/btf/vmlinux'
@@ -22,16 +23,26 @@ export function probeGuard(): Probed {
       ? { feature: 'cgroup', answer: 'no', why: 'no unified hierarchy is mounted' }
       : { feature: 'cgroup', answer: 'yes', why: root },
   )
+  probes.push(kernel())
   return { backend: 'bpf-lsm', trustDomain: 'host', probes }
 }
 
 function library(): Probe {
   try {
-    Native.open()
+    openDoor()
     return { feature: 'library', answer: 'yes', why: 'loaded' }
   } catch (error) {
     return { feature: 'library', answer: 'no', why: error instanceof Error ? error.message : String(error) }
   }
+}
+
+/** 6.1 in its stable releases judges also while it judges something else on the same processor; what is older was never tried. */
+function kernel(): Probe {
+  const feature = 'files'
+  const [major = 0, minor = 0] = release().split('.').map(Number)
+  return major > 6 || (major === 6 && minor >= 1)
+    ? { feature, answer: 'yes', why: `kernel ${release()}` }
+    : { feature, answer: 'no', why: `kernel ${release()}; files are judged from 6.1 on` }
 }
 
 function modules(): Probe {

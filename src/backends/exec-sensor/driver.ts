@@ -1,18 +1,7 @@
 // The live half of exec-sensor. What is live is what the kernel's maps say; beside them stands a file with the names of the cgroups, since
 // a map has no room for them. Pinned, so that what runs while the agent is dead waits for it, as far as the buffer has room.
 
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { join } from 'node:path'
+import { rmSync } from 'node:fs'
 import { type Digest, isDigest } from '../../base/digest.js'
 import type { LearnedGrant, WorkspaceId } from '../../plan/model.js'
 import type {
@@ -27,11 +16,15 @@ import type {
   Probed,
   Staged,
 } from '../backend.js'
+import { cgroupId, cgroupKey } from '../tracing/cgroups.js'
+import { Kept } from '../tracing/kept.js'
+import type { Native } from '../tracing/native.js'
+import { Pinned } from '../tracing/pinned.js'
+import { drainRing } from '../tracing/ring.js'
+import { openDoor } from './door.js'
 import { sensorFault } from './errors.js'
 import { recordOf } from './events.js'
-import { cgroupId } from './files.js'
 import { COUNTS, MAX_TENANTS, STRUCTS } from './layout.js'
-import { Native, nativePath } from './native.js'
 import { probeSensor } from './probe.js'
 import type { SensedWorkspace, SensorProgram } from './program.js'
 
@@ -45,31 +38,37 @@ interface Held {
 }
 const NOTHING: Held = { seats: [], flags: { quarantined: [], suspended: [] } }
 const FILE = 'sensor.json'
+const COUNTERS = 'sensor_counts'
 const TOLD_FILE = 'told-lost'
-const LOG_OCTETS = 65_536
 const BATCH = 128
-/** A drain that waits longer would hold up the end of the process. */
-const POLL_MS = 100
-const [TOLD, LOST] = [0, 1]
+const LOST_ROW = 1
+/** Folder below the BPF file system; its number goes on with the layout of the maps. */
+const PINS = 'sluice/sensor-1'
+const OBJECT = { name: 'sensor', tracepoint: 'sched_process_exec' } as const
 
 export class SensorDriver implements Driver<SensorProgram> {
   private native: Native | undefined
+  private pins: Pinned | undefined
   private prepared: { readonly program: SensorProgram; readonly seats: readonly Seat[] } | undefined
+  private readonly kept: Kept
 
-  constructor(private readonly options: OpenOptions) {}
+  constructor(private readonly options: OpenOptions) {
+    this.kept = new Kept(options.stateDirectory)
+  }
 
   probe(): Promise<Probed> {
     return Promise.resolve(probeSensor())
   }
 
   observe(): Promise<Observed> {
-    const state = this.stands() ? this.state() : undefined
-    if (!state) return Promise.resolve({ live: null, drift: [], counters: [], drops: {} })
+    const pinned = this.stands()
+    const state = pinned && this.state(pinned)
+    if (!pinned || !state) return Promise.resolve({ live: null, drift: [], counters: [], drops: {} })
     const { seats, flags } = this.held()
     const drift = seats
       .filter(({ cgroup, cgroupId: id }) => cgroupId(cgroup) !== BigInt(id))
       .map(({ workspace, cgroup }) => `${workspace}: the cgroup ${cgroup} is not the one that is told of`)
-    const drops = Object.fromEntries(COUNTS.map((name, row) => [name, this.count(row)]))
+    const drops = Object.fromEntries(COUNTS.map((name, row) => [name, pinned.count(COUNTERS, row)]))
     const workspaces = seats.map(({ workspace }) => workspace)
     return Promise.resolve({ live: { ...state, workspaces, ...flags, learned: [] }, drift, counters: [], drops })
   }
@@ -93,21 +92,18 @@ export class SensorDriver implements Driver<SensorProgram> {
       return Promise.reject(sensorFault('SENSOR_STALE_STAGE', { generation }))
     this.keep({ ...this.held(), seats: prepared.seats })
     const wanted = new Set(prepared.seats.map(({ cgroupId: id }) => id))
-    const one = Buffer.from([1, 0, 0, 0])
-    this.on('sensor_tenants', (native, map) => {
-      for (const id of wanted) native.call('writing a workspace', 'write', map, keyOf(BigInt(id)), one, 1, 8, 4)
-      const [keys, values] = [Buffer.alloc(MAX_TENANTS * 8), Buffer.alloc(MAX_TENANTS * 4)]
-      const count = native.call('reading workspaces', 'dump', map, keys, values, MAX_TENANTS, 8, 4)
-      for (let i = 0; i < count; i++) {
-        const id = keys.readBigUInt64LE(i * 8)
-        if (!wanted.has(String(id))) native.ask('remove', map, keyOf(id))
-      }
-    })
+    const pinned = this.raise()
+    const { native } = pinned
+    const [one, tenants] = [Buffer.from([1, 0, 0, 0]), pinned.map('sensor_tenants')]
+    for (const id of wanted) native.call('writing a workspace', 'write', tenants, cgroupKey(BigInt(id)), one, 1, 8, 4)
+    for (const key of pinned.keys('sensor_tenants', 8, 4, MAX_TENANTS))
+      if (!wanted.has(String(key.readBigUInt64LE()))) native.ask('remove', tenants, key)
     const { size, fields } = STRUCTS.sensor_state
     const value = Buffer.alloc(size)
     value.writeBigUInt64LE(BigInt(generation), fields.generation)
     value.write(planDigest.slice('sha256:'.length), fields.digest, 'hex')
-    this.on('sensor_state', (native, map) => native.call('switching', 'write', map, Buffer.alloc(4), value, 1, 4, size))
+    native.call('switching', 'write', pinned.map('sensor_state'), Buffer.alloc(4), value, 1, 4, size)
+    pinned.retire('sensor')
     this.prepared = undefined
     return Promise.resolve()
   }
@@ -138,16 +134,36 @@ export class SensorDriver implements Driver<SensorProgram> {
     failed: (error: unknown) => void,
   ): Promise<() => Promise<void>> {
     if (!this.stands()) return Promise.resolve(() => Promise.resolve())
-    let over = false
-    const run = this.drain(deliver, () => over).catch(failed)
-    return Promise.resolve(() => {
-      over = true
-      return run
-    })
+    // Whoever listens keeps the sensor: what an older build of it hung is replaced here.
+    const pinned = this.raise()
+    return Promise.resolve(
+      drainRing(
+        {
+          ...{ native: pinned.native, kept: this.kept, toldFile: TOLD_FILE, batch: BATCH },
+          map: pinned.map('sensor_events'),
+          eventOctets: STRUCTS.sensor_event.size,
+          lost: () => pinned.count(COUNTERS, LOST_ROW),
+          read: (events) => this.read(events, pinned.native.bootNs()),
+          deliver: (activities, lost) => deliver({ activities, lost }),
+        },
+        failed,
+      ),
+    )
   }
 
   inspect(): Promise<readonly Anchor[]> {
-    return Promise.resolve([])
+    const pinned = this.stands()
+    const state = pinned && this.state(pinned)
+    if (!pinned || !state) return Promise.resolve([])
+    const told = new Set(pinned.keys('sensor_tenants', 8, 4, MAX_TENANTS).map((key) => String(key.readBigUInt64LE())))
+    return Promise.resolve(
+      this.held()
+        .seats.filter(({ cgroupId: id }) => told.has(id))
+        .map(({ workspace, cgroup }): Anchor => {
+          const { hooks, objects } = pinned.anchors(cgroup, () => `tracepoint/${OBJECT.tracepoint}`)
+          return { workspace, emulated: false, generation: state.generation, hooks, objects }
+        }),
+    )
   }
 
   /** It cuts nothing by itself. */
@@ -157,147 +173,62 @@ export class SensorDriver implements Driver<SensorProgram> {
 
   uninstall(): Promise<readonly string[]> {
     const stood = this.stands()
-    if (stood) {
-      unlinkSync(`${this.pins()}/link`)
-      for (const folder of ['maps', 'programs']) {
-        for (const name of readdirSync(`${this.pins()}/${folder}`)) unlinkSync(`${this.pins()}/${folder}/${name}`)
-        rmdirSync(`${this.pins()}/${folder}`)
-      }
-      rmdirSync(this.pins())
-    }
+    stood?.remove()
+    this.pins = undefined
     rmSync(this.options.stateDirectory, { recursive: true, force: true })
     return Promise.resolve(stood ? ['the sensor of programs'] : [])
   }
 
   close(): Promise<void> {
+    this.pins?.close()
+    this.pins = undefined
     return Promise.resolve()
-  }
-
-  private async drain(deliver: (batch: ActivityBatch) => Promise<void>, isOver: () => boolean): Promise<void> {
-    const { native, size } = { native: this.library(), size: STRUCTS.sensor_event.size }
-    const [records, opened]: [Buffer, unknown[]] = [Buffer.alloc(BATCH * size), [null]]
-    this.on('sensor_events', (_, map) => native.call('opening the ring buffer', 'eventsOpen', map, size, opened))
-    const reader = opened[0] as object
-    // What was lost while nobody looked is told too. A count that went back was begun anew with the maps.
-    const [told, counted] = [this.told(), this.count(LOST)]
-    let lostBefore = told <= counted ? told : 0n
-    try {
-      while (!isOver()) {
-        const got = await native.askAsync('eventsDrain', reader, records, BATCH, POLL_MS)
-        if (got < 0) throw sensorFault('SENSOR_KERNEL', { what: 'draining events', errno: String(got) })
-        const lost = this.count(LOST)
-        if (got === 0 && lost === lostBefore) continue
-        const { activities, unnamed } = this.read(records, got)
-        await deliver({ activities, lost: Number(lost - lostBefore) + unnamed })
-        if (lost !== lostBefore) this.put(TOLD_FILE, String(lost))
-        lostBefore = lost
-      }
-    } finally {
-      native.ask('eventsClose', reader)
-    }
   }
 
   /** `unnamed` counts the events of cgroups that no plan on record names any more. */
   private read(
-    records: Buffer,
-    count: number,
-  ): { readonly activities: ActivityBatch['activities']; readonly unnamed: number } {
-    const { size, fields } = STRUCTS.sensor_event
+    events: readonly Buffer[],
+    ns: bigint,
+  ): { readonly batch: ActivityBatch['activities']; readonly unnamed: number } {
+    const { fields } = STRUCTS.sensor_event
     const seats = new Map(this.held().seats.map((seat) => [seat.cgroupId, seat]))
-    const now = { ms: Date.now(), ns: this.library().bootNs() }
-    const events = Array.from({ length: count }, (_, i) => records.subarray(i * size, (i + 1) * size))
-    const activities = events.flatMap((event) => {
+    const now = { ms: Date.now(), ns }
+    const batch = events.flatMap((event) => {
       const seat = seats.get(String(event.readBigUInt64LE(fields.cgroup)))
       return seat ? [{ workspace: seat.workspace, record: recordOf(event, new Set(seat.pinned), now) }] : []
     })
-    return { activities, unnamed: count - activities.length }
+    return { batch, unnamed: events.length - batch.length }
   }
 
-  private library(): Native {
-    this.native ??= Native.open()
-    return this.native
+  private pinned(): Pinned {
+    this.native ??= openDoor()
+    this.pins ??= new Pinned(this.native, PINS)
+    return this.pins
   }
-  private pins(): string {
-    return `${this.library().bpffs()}/sluice/sensor-1`
+  private stands(): Pinned | undefined {
+    const pinned = this.pinned()
+    return pinned.stands() ? pinned : undefined
   }
-  private stands(): boolean {
-    return existsSync(`${this.pins()}/link`)
-  }
-
-  private raise(): void {
-    if (this.stands()) return
-    const [native, pins] = [this.library(), this.pins()]
-    for (const folder of ['maps', 'programs']) mkdirSync(`${pins}/${folder}`, { recursive: true, mode: 0o700 })
-    const log = Buffer.alloc(LOG_OCTETS)
-    const object = nativePath('sensor.bpf.o')
-    const loaded = native.ask('load', object, `${pins}/maps`, `${pins}/programs`, 0, log, log.length)
-    if (loaded < 0) {
-      const said = log.toString('utf8', 0, Math.max(0, log.indexOf(0)))
-      throw sensorFault('SENSOR_KERNEL', { what: 'loading the sensor', errno: String(loaded), log: said.slice(-600) })
-    }
-    const program = native.call('opening the sensor', 'get', `${pins}/programs/sensor_exec`)
-    try {
-      native.call('attaching the sensor', 'attach', program, 'sched_process_exec', `${pins}/link`)
-    } finally {
-      native.ask('close', program)
-    }
+  private raise(): Pinned {
+    const pinned = this.pinned()
+    pinned.raise(OBJECT)
+    return pinned
   }
 
   /** undefined: nothing was ever made live. */
-  private state(): { readonly generation: number; readonly planDigest: Digest } | undefined {
+  private state(pinned: Pinned): { readonly generation: number; readonly planDigest: Digest } | undefined {
     const { size, fields } = STRUCTS.sensor_state
     const value = Buffer.alloc(size)
-    this.on('sensor_state', (native, map) => native.call('reading the state', 'read', map, Buffer.alloc(4), value))
+    pinned.native.call('reading the state', 'read', pinned.map('sensor_state'), Buffer.alloc(4), value)
     const generation = Number(value.readBigUInt64LE(fields.generation))
     const planDigest = `sha256:${value.toString('hex', fields.digest, fields.digest + 32)}`
     return generation === 0 || !isDigest(planDigest) ? undefined : { generation, planDigest }
   }
 
-  private count(row: typeof TOLD | typeof LOST | number): bigint {
-    const [key, value] = [Buffer.alloc(4), Buffer.alloc(8)]
-    key.writeUInt32LE(row)
-    this.on('sensor_counts', (native, map) => native.ask('read', map, key, value))
-    return value.readBigUInt64LE()
-  }
-
-  private on(name: string, act: (native: Native, map: number) => unknown): void {
-    const native = this.library()
-    const map = native.call(`opening ${name}`, 'get', `${this.pins()}/maps/${name}`)
-    try {
-      act(native, map)
-    } finally {
-      native.ask('close', map)
-    }
-  }
-
-  private told(): bigint {
-    try {
-      return BigInt(readFileSync(join(this.options.stateDirectory, TOLD_FILE), 'utf8'))
-    } catch {
-      return 0n // nothing was ever told, or a crash tore it: then losses are told once more, and none is hidden
-    }
-  }
   private held(): Held {
-    try {
-      return JSON.parse(readFileSync(join(this.options.stateDirectory, FILE), 'utf8')) as Held
-    } catch {
-      return NOTHING // nothing was made live yet, or a crash tore it: then what is live shows as drift, and is put back
-    }
+    return this.kept.value(FILE, NOTHING)
   }
   private keep(held: Held): void {
-    this.put(FILE, JSON.stringify(held))
+    this.kept.write(FILE, JSON.stringify(held))
   }
-  private put(file: string, text: string): void {
-    const { stateDirectory } = this.options
-    mkdirSync(stateDirectory, { recursive: true, mode: 0o700 })
-    const path = join(stateDirectory, file)
-    writeFileSync(`${path}.new`, text, { mode: 0o600 })
-    renameSync(`${path}.new`, path)
-  }
-}
-
-function keyOf(cgroup: bigint): Buffer {
-  const key = Buffer.alloc(8)
-  key.writeBigUInt64LE(cgroup)
-  return key
 }

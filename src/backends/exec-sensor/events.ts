@@ -3,6 +3,7 @@
 
 import { formatIp } from '../../base/ip.js'
 import type { ActivityRecord, ConnectionDetails } from '../../process/activity.js'
+import { textIn } from '../tracing/ring.js'
 import { digestOfFile, fileThatRan } from './files.js'
 import { COMM_OCTETS, PATH_OCTETS, STRUCTS } from './layout.js'
 
@@ -18,7 +19,7 @@ export function recordOf(
   const pid = event.readUInt32LE(fields.pid)
   const inode = event.readBigUInt64LE(fields.inode)
   const links = event.readUInt32LE(fields.links)
-  const { path, readable } = fileThatRan(pid, text(event, fields.path, PATH_OCTETS), inode, links)
+  const { path, readable } = fileThatRan(pid, textIn(event, fields.path, PATH_OCTETS), inode, links)
   const digest = readable !== undefined && pinned.has(path) ? digestOfFile(readable) : undefined
   const length = event.readUInt32LE(fields.arguments_length)
   const words = event
@@ -35,7 +36,7 @@ export function recordOf(
     process: {
       pid,
       parentPid: event.readUInt32LE(fields.parent),
-      name: text(event, fields.comm, COMM_OCTETS),
+      name: textIn(event, fields.comm, COMM_OCTETS),
       path,
       ...(words === '' ? {} : { arguments: words }),
       ...(digest === undefined ? {} : { digest }),
@@ -55,9 +56,4 @@ function endOf(event: Buffer, at: number): ConnectionDetails | undefined {
     peer: formatIp({ family: family === INET ? 4 : 6, value }),
     peerPort: event.readUInt16BE(at + fields.port),
   }
-}
-
-function text(event: Buffer, at: number, octets: number): string {
-  const end = event.indexOf(0, at)
-  return event.toString('utf8', at, end < 0 || end > at + octets ? at + octets : end)
 }

@@ -2,22 +2,10 @@
 // name. A program that is over before anybody looks keeps the name that it was called by.
 
 import { createHash } from 'node:crypto'
-import { closeSync, existsSync, openSync, readlinkSync, readSync, realpathSync, statSync } from 'node:fs'
+import { closeSync, openSync, readlinkSync, readSync, realpathSync, statSync } from 'node:fs'
 import type { Digest } from '../../base/digest.js'
 
-const ROOTS: readonly string[] = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified']
 const CHUNK = 1 << 20
-
-/** Where the unified hierarchy is mounted; undefined when it is not. */
-export const cgroupRoot = (): string | undefined => ROOTS.find((root) => existsSync(`${root}/cgroup.controllers`))
-
-/** The number by which the kernel knows a cgroup; undefined when there is none. */
-export function cgroupId(path: string): bigint | undefined {
-  const root = cgroupRoot()
-  const folder = `${root}/${path.replace(/^\/+/, '')}`
-  if (root === undefined || path.split('/').includes('..') || !existsSync(folder)) return undefined
-  return statSync(folder, { bigint: true }).ino
-}
 
 export interface Ran {
   readonly path: string

@@ -2,8 +2,8 @@
 
 import { existsSync } from 'node:fs'
 import type { Probe, Probed } from '../backend.js'
-import { cgroupRoot } from './files.js'
-import { Native } from './native.js'
+import { cgroupRoot } from '../tracing/cgroups.js'
+import { openDoor } from './door.js'
 
 const TYPES = '/sys/kernel/btf/vmlinux'
 
@@ -23,7 +23,7 @@ export function probeSensor(): Probed {
 
 function library(): Probe {
   try {
-    Native.open()
+    openDoor()
     return { feature: 'library', answer: 'yes', why: 'loaded' }
   } catch (error) {
     return { feature: 'library', answer: 'no', why: error instanceof Error ? error.message : String(error) }

@@ -15,12 +15,9 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#include "guard.h"
+#include "guard_scene.h"
 
 #define EPERM 1
-#define LEVELS 16
-/* Looks at one program, when plans are switched under it. */
-#define LOOKS 4
 
 /* Of the kernel's own, the fields that are read; libbpf finds where they are on the kernel that runs. */
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -61,27 +58,6 @@ struct inode___6_13 {
 char _license[] SEC("license") = "GPL";
 
 struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, struct guard_state);
-} guard_state SEC(".maps");
-
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, GUARD_TENANTS);
-    __type(key, struct guard_tenant_key);
-    __type(value, struct guard_tenant);
-} guard_tenants SEC(".maps");
-
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, GUARD_TENANTS);
-    __type(key, __u64);
-    __type(value, __u32);
-} guard_flags SEC(".maps");
-
-struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, GUARD_PROGRAMS);
     __type(key, struct guard_program);
@@ -108,27 +84,6 @@ static __always_inline void count(__u32 what)
         __sync_fetch_and_add(counter, 1);
 }
 
-/* The nearest cgroup above the task that is a workspace, and its row. */
-static __always_inline int tenant_of(__u32 side, __u64 *cgroup, struct guard_tenant *tenant)
-{
-    struct guard_tenant_key key = {.side = side};
-
-    for (int level = LEVELS; level >= 1; level--) {
-        struct guard_tenant *found;
-
-        key.cgroup = bpf_get_current_ancestor_cgroup_id(level);
-        if (!key.cgroup)
-            continue;
-        found = bpf_map_lookup_elem(&guard_tenants, &key);
-        if (found) {
-            *cgroup = key.cgroup;
-            *tenant = *found;
-            return 1;
-        }
-    }
-    return 0;
-}
-
 static __always_inline void identify(struct inode *inode, struct guard_program *program)
 {
     program->device = BPF_CORE_READ(inode, i_sb, s_dev);
@@ -146,31 +101,19 @@ static __always_inline void identify(struct inode *inode, struct guard_program *
     }
 }
 
-/* Which side is live, and the number of the commit that made it so: one read. */
-static __always_inline __u64 turn_of(struct guard_state *state)
-{
-    return *(volatile __u64 *)&state->side;
-}
-
 /* Why it may not run by this side: 0 where it may, or where nobody asked. */
 static __always_inline __u32 judge(struct guard_state *state, __u32 side, struct inode *inode,
                                    struct guard_tenant *tenant, __u64 *cgroup)
 {
     struct guard_program program = {.side = side};
-    __u32 *flags;
+    __u32 reason;
 
     tenant->number = 0;
     if (!tenant_of(side, cgroup, tenant))
         return 0;
-    flags = bpf_map_lookup_elem(&guard_flags, cgroup);
-    if (flags && *flags & GUARD_QUARANTINED)
-        return GUARD_QUARANTINED;
-    if (flags && *flags & GUARD_SUSPENDED)
-        return GUARD_SUSPENDED;
-    if (!tenant->hold && bpf_ktime_get_boot_ns() >= state->deadline_ns)
-        return GUARD_SUSPENDED;
-    if (!tenant->restricted)
-        return 0;
+    reason = barred(state, tenant, *cgroup);
+    if (reason || !tenant->restricted)
+        return reason;
     program.tenant = tenant->number;
     identify(inode, &program);
     return bpf_map_lookup_elem(&guard_programs, &program) ? 0 : GUARD_UNLISTED;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include "sluice_ebpf.h"
@@ -73,6 +74,8 @@ static int pin_programs(struct bpf_object *object, const char *folder)
 
     bpf_object__for_each_program(program, object)
     {
+        if (!bpf_program__autoload(program))
+            continue;
         if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder, bpf_program__name(program)) >= sizeof(path))
             return -ENAMETOOLONG;
         if (unlink(path) && errno != ENOENT)
@@ -116,6 +119,32 @@ static void name_types(struct bpf_object *object)
     }
 }
 
+#define LSM "lsm/"
+
+/* Programs for LSM hooks that not every kernel has (`?lsm/...`): loaded where this one does. */
+static int choose_hooks(struct bpf_object *object)
+{
+    struct bpf_program *program;
+    struct btf *types = NULL;
+    char hook[128];
+
+    bpf_object__for_each_program(program, object)
+    {
+        const char *section = bpf_program__section_name(program);
+
+        if (bpf_program__autoload(program) || strncmp(section, LSM, sizeof(LSM) - 1))
+            continue;
+        if (!types)
+            types = btf__load_vmlinux_btf();
+        if (!types)
+            return -errno;
+        snprintf(hook, sizeof(hook), "bpf_lsm_%s", section + sizeof(LSM) - 1);
+        bpf_program__set_autoload(program, btf__find_by_name_kind(types, hook, BTF_KIND_FUNC) > 0);
+    }
+    btf__free(types);
+    return 0;
+}
+
 int sluice_ebpf_load(const char *path, const char *maps, const char *programs, uint32_t attachment, char *log,
                      uint32_t log_capacity)
 {
@@ -136,6 +165,8 @@ int sluice_ebpf_load(const char *path, const char *maps, const char *programs, u
     } else {
         name_types(object);
         error = pin_maps(object, maps);
+        if (!error)
+            error = choose_hooks(object);
         if (!error)
             error = set_attachment(object, attachment);
         if (!error)

@@ -142,7 +142,11 @@ describe('what a refusal says', () => {
       [70n, 'spiffe://example.org/a'],
       [80n, 'spiffe://example.org/b'],
     ])
-    const { activities, unnamed } = activitiesOf(records, 3, named, { ms: 1_000_000, ns: 7_000_000_000n })
+    const { activities, unnamed } = activitiesOf(
+      [0, 1, 2].map((i) => records.subarray(i * size, (i + 1) * size)),
+      named,
+      { ms: 1_000_000, ns: 7_000_000_000n },
+    )
     expect(activities.map(({ workspace, record }) => [workspace, record.atMs])).toEqual([
       ['spiffe://example.org/a', 998_000],
       ['spiffe://example.org/b', 998_000],
@@ -178,7 +182,9 @@ describe('the pure half', () => {
     }
     const elsewhere = { ...entry, workspace: 'spiffe://example.org/other', process: { detects: carrier } }
     const program = lower({ generation: 3, planDigest: clause, source: SOURCE, workspaces: [guarded, elsewhere] })
-    expect(program.workspaces).toEqual([{ workspace: entry.workspace, cgroup: 'ws0', onExpiry: 'suspend', allow }])
+    expect(program.workspaces).toEqual([
+      { workspace: entry.workspace, cgroup: 'ws0', onExpiry: 'suspend', allow, volumes: [] },
+    ])
     expect(render(program)).toBe(
       `generation 3 ${clause}, until ${SOURCE.expiresAtMs}\n${entry.workspace} in ws0 (on expiry: suspend)\n  exec /usr/bin/git ${digestOfText('git')}\n  exec /usr/bin/node\n`,
     )

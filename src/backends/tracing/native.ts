@@ -1,9 +1,10 @@
-// The door to the C library of the eBPF fence (src/native/ebpf/sluice_ebpf.h), as far as the sensor of programs uses it.
+// The door to the C library of the eBPF fence (src/native/ebpf/sluice_ebpf.h), as far as programs that trace and guard use it: bpf-lsm
+// and exec-sensor. Each says in its own words what failed, so what it says comes in with `Faults`.
 
 import { fileURLToPath } from 'node:url'
 import { getSystemErrorName } from 'node:util'
 import koffi, { type LibraryHandle } from 'koffi'
-import { sensorFault } from './errors.js'
+import type { Fault } from '../../base/fault.js'
 
 const ABI = 4
 
@@ -13,11 +14,24 @@ export const nativePath = (name: string): string =>
     ? fileURLToPath(new URL(`../../../build/native/${name}`, import.meta.url))
     : `${process.env.SLUICE_NATIVE_DIR}/${name}`
 
+/** What the backend says when the library cannot be used, and when the kernel refuses something. */
+export interface Faults {
+  readonly unavailable: (details: { why: string }, options: { cause: unknown }) => Fault
+  readonly kernel: (details: { what: string; errno: string; log?: string }) => Fault
+}
+
 const SIGNATURES = {
   bpffs: 'int sluice_ebpf_bpffs(void *path, uint32_t capacity)',
   bootNs: 'uint64_t sluice_ebpf_boot_ns()',
   load: 'int sluice_ebpf_load(const char *object, const char *maps, const char *programs, uint32_t attachment, void *log, uint32_t log_capacity)',
-  attach: 'int sluice_ebpf_attach_raw(int program, const char *tracepoint, const char *pin)',
+  attach: 'int sluice_ebpf_attach_tracing(int program, const char *pin)',
+  attachRaw: 'int sluice_ebpf_attach_raw(int program, const char *tracepoint, const char *pin)',
+  linkInfo: 'int sluice_ebpf_link_info(int link, void *ifindex, void *program_id)',
+  programOpen: 'int sluice_ebpf_program_open(uint32_t id)',
+  programInfo: 'int sluice_ebpf_program_info(int program, void *info)',
+  programMaps: 'int sluice_ebpf_program_maps(int program, void *ids, uint32_t capacity)',
+  mapOpen: 'int sluice_ebpf_map_open(uint32_t id)',
+  mapInfo: 'int sluice_ebpf_map_info(int map, void *info)',
   get: 'int sluice_ebpf_get(const char *path)',
   close: 'int sluice_ebpf_close(int descriptor)',
   write:
@@ -35,22 +49,25 @@ type Argument = number | string | Uint8Array | unknown[] | object
 export class Native {
   private readonly functions: Readonly<Record<Name, ReturnType<LibraryHandle['func']>>>
 
-  private constructor(library: LibraryHandle) {
+  private constructor(
+    library: LibraryHandle,
+    private readonly faults: Faults,
+  ) {
     this.functions = Object.fromEntries(
       Object.entries(SIGNATURES).map(([name, signature]) => [name, library.func(signature)]),
     ) as Record<Name, ReturnType<LibraryHandle['func']>>
   }
 
-  /** Throws SENSOR_UNAVAILABLE. */
-  static open(): Native {
+  /** Throws the backend's `unavailable`. */
+  static open(faults: Faults): Native {
     try {
       const library = koffi.load(nativePath('libsluice_ebpf.so'))
       const found = Number(library.func('uint32_t sluice_ebpf_abi()')())
       if (found !== ABI) throw new TypeError(`it is of another release (${found})`)
-      return new Native(library)
+      return new Native(library, faults)
     } catch (cause) {
       const why = String(cause instanceof Error ? cause.message : cause).split('\n')[0] ?? ''
-      throw sensorFault('SENSOR_UNAVAILABLE', { why }, { cause })
+      throw faults.unavailable({ why }, { cause })
     }
   }
 
@@ -58,10 +75,10 @@ export class Native {
   ask(name: Name, ...args: Argument[]): number {
     return Number(this.functions[name](...args))
   }
-  /** As `ask`; a negative answer is SENSOR_KERNEL. */
+  /** As `ask`; a negative answer is the backend's `kernel`. */
   call(what: string, name: Name, ...args: Argument[]): number {
     const answer = this.ask(name, ...args)
-    if (answer < 0) throw sensorFault('SENSOR_KERNEL', { what, errno: errnoName(answer) })
+    if (answer < 0) throw this.refused(what, answer)
     return answer
   }
   /** As `ask`, on another thread; buffers must stay untouched until it is done. */
@@ -71,6 +88,10 @@ export class Native {
         error ? failed(error) : done(Number(result)),
       )
     })
+  }
+  /** What the backend says of a refusal of the kernel's. */
+  refused(what: string, answer: number, log?: string): Fault {
+    return this.faults.kernel({ what, errno: errnoName(answer), ...(log === undefined ? {} : { log }) })
   }
   /** By the clock that counts sleep. */
   bootNs(): bigint {
