@@ -5,6 +5,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Fault } from '../base/fault.js'
 import type { Slot } from '../plan/inventory.js'
 import { agentFault } from './errors.js'
 
@@ -20,14 +21,19 @@ export async function endWorkspace(slot: Slot, roots: readonly string[] = ROOTS)
   if (root === undefined) throw agentFault('AGENT_KILL', { group: slot.interface })
   const group = join(root, slot.interface)
   try {
-    if (!existsSync(group)) return 'ended'
+    if (!existsSync(group)) {
+      // Only the root of the whole hierarchy has no events of its own: from anywhere else (a cgroup namespace, a mount of a part) what
+      // is not seen may still run.
+      if (existsSync(join(root, 'cgroup.events'))) throw agentFault('AGENT_KILL', { group })
+      return 'ended'
+    }
     writeFileSync(join(group, 'cgroup.kill'), '1')
     for (let look = 0; look < LOOKS; look++) {
       if (/^populated 0$/m.test(readFileSync(join(group, 'cgroup.events'), 'utf8'))) return 'ended'
       await sleep(LOOK_MS)
     }
   } catch (cause) {
-    throw agentFault('AGENT_KILL', { group }, { cause })
+    throw cause instanceof Fault ? cause : agentFault('AGENT_KILL', { group }, { cause })
   }
   throw agentFault('AGENT_KILL', { group })
 }

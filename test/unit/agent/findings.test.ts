@@ -2,7 +2,8 @@
 // fails. And the end of what runs in a real cgroup.
 
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { agentFault } from '../../../src/agent/errors.js'
@@ -286,6 +287,18 @@ describe('ending what runs in a workspace', () => {
   it('nothing is left to end where there is no cgroup', async (context) => {
     if (root === undefined) return context.skip('needs a unified cgroup hierarchy')
     expect(await endWorkspace({ ...slot, kind: 'cgroup', interface: `${group}-none` })).toBe('ended')
+  })
+  it('nobody can say so who sees a part of the hierarchy, as in a cgroup namespace of their own', async () => {
+    const part = mkdtempSync(join(tmpdir(), 'sluice-kill-'))
+    try {
+      for (const file of ['cgroup.controllers', 'cgroup.events']) writeFileSync(join(part, file), '')
+      const ended = endWorkspace({ ...slot, kind: 'cgroup', interface: 'elsewhere' }, [part])
+      await expect(ended).rejects.toMatchObject({ code: 'AGENT_KILL' })
+      rmSync(join(part, 'cgroup.events'))
+      expect(await endWorkspace({ ...slot, kind: 'cgroup', interface: 'elsewhere' }, [part])).toBe('ended')
+    } finally {
+      rmSync(part, { recursive: true })
+    }
   })
   it('every process of a cgroup, at once', async (context) => {
     if (root === undefined || process.getuid?.() !== 0) return context.skip('needs root and a unified cgroup hierarchy')
