@@ -22,6 +22,7 @@ export async function measure() {
   const backend = process.env.BENCH_BACKEND ?? 'nftables'
   const node = await Node.open(backend)
   const said = []
+  const series = []
   let met = true
   try {
     for (const { grants, rounds, limitMs } of SIZES) {
@@ -38,6 +39,12 @@ export async function measure() {
         if (round >= WARM) took.push(tookMs)
       }
       const cpuMs = (node.cpuMs() - before) / rounds
+      series.push({
+        name: `${backend}, ${grants.toLocaleString('en')} grants`,
+        unit: 'ms',
+        better: 'lower',
+        samples: [...took],
+      })
       took.sort((a, b) => a - b)
       const at = (share) => took[Math.min(took.length - 1, Math.floor(took.length * share))]
       said.push(
@@ -48,5 +55,5 @@ export async function measure() {
   } finally {
     await node.close()
   }
-  return { figure: `${backend}: ${said.join('; ')}`, met }
+  return { figure: `${backend}: ${said.join('; ')}`, met, series }
 }

@@ -51,5 +51,6 @@ export async function measure() {
   }
   const p99 = [...took].sort((a, b) => a - b)[Math.floor(took.length * 0.99)]
   const figure = `p50 ${(median(took) * 1000).toFixed(0)} us, p99 ${(p99 * 1000).toFixed(0)} us; ${late} times a packet left after the flag was read back, in ${ROUNDS} rounds`
-  return { figure, met: p99 <= 5 }
+  const series = [{ name: `eBPF, ${FLOWS} live flows`, unit: 'ms', better: 'lower', samples: took }]
+  return { figure, met: p99 <= 5, series }
 }

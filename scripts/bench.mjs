@@ -1,7 +1,8 @@
-// Runs every file of bench/, each one promise about cost, and prints what was measured beside what is promised, with the
-// machine named. A figure that misses its target is printed as such and fails nothing: machines differ, and tests time nothing.
-// A file exports `promise`, `target` (text) and `measure()`, which gives `{ figure, met }`. Each runs in a process of its own, and as
-// root in a network namespace of its own, threads of the pool included.
+// Runs files of bench/, each one promise about cost, and prints what was measured beside what is promised, with the machine named:
+// `node scripts/bench.mjs NAME...`, or all of them. A figure that misses its target is printed as such and fails nothing: machines
+// differ, and tests time nothing. A file exports `promise`, `target` (text) and `measure()`, which gives `{ figure, met }`, and
+// `series` where it has single measurements to show. Each runs in a process of its own, and as root in a network namespace of its own,
+// threads of the pool included. `--tell FILE` runs one where it is and tells its outcome as a line of JSON, for `sluice bench`.
 
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
@@ -10,11 +11,22 @@ import { fileURLToPath } from 'node:url'
 
 const folder = new URL('../bench/', import.meta.url)
 const ONE = '--one'
+const TELL = '--tell'
 
 async function one(file) {
   const { promise, target, measure } = await import(new URL(file, folder).href)
   const { figure, met } = await measure()
   console.log(`${met ? 'met     ' : 'NOT MET '} ${promise}: ${figure} (target ${target})`)
+}
+
+async function tell(file) {
+  // Whoever is told to stop takes away what it made (bench/agent/node.mjs).
+  process.on('SIGTERM', () => process.exit(143))
+  // Tables for people are no part of what is told.
+  console.log = console.error
+  const { promise, target, measure } = await import(new URL(file, folder).href)
+  const { figure, met, series = [] } = await measure()
+  process.stdout.write(`${JSON.stringify({ promise, target, figure, met, series })}\n`)
 }
 
 function all(only) {
@@ -31,4 +43,5 @@ function all(only) {
 
 const [first, file] = process.argv.slice(2)
 if (first === ONE) await one(file)
+else if (first === TELL) await tell(file)
 else all(process.argv.slice(2))

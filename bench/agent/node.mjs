@@ -45,6 +45,9 @@ export class Node {
     node.child = spawn(program, words, { cwd: node.directory, stdio: ['ignore', 'ignore', 'pipe'] })
     createInterface({ input: node.child.stderr }).on('line', (line) => node.hear(line))
     node.ended = new Promise((resolve) => node.child.once('close', resolve))
+    // Of a run that is stopped in the middle nothing is left either.
+    node.clear = () => node.takeAway()
+    process.once('exit', node.clear)
     await node.active(node.revision)
     return node
   }
@@ -118,6 +121,13 @@ ${addresses.length === 0 ? '' : `egress:\n${clause}`}`
   async close() {
     this.child?.kill('SIGTERM')
     await this.ended
+    this.takeAway()
+  }
+
+  takeAway() {
+    process.off('exit', this.clear)
+    // An agent that was just told to end, or that is in the way, does not keep its node.
+    if (this.child?.exitCode === null) this.child.kill('SIGKILL')
     const [program, ...words] = this.within([process.execPath, PROGRAM, 'uninstall', '--yes'])
     execFileSync(program, words, { cwd: this.directory, stdio: 'ignore' })
     if (this.namespace !== undefined) execFileSync('ip', ['netns', 'delete', this.namespace])

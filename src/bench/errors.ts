@@ -10,6 +10,17 @@ export const BENCH_FAULTS = {
       `${d.file} holds no results of a bench${d.where === '' ? '' : ` (${quote(d.where)})`}: ${d.why}`,
     remedy: 'Give a results.json that `sluice bench` of this release wrote.',
   },
+  BENCH_GROUND: {
+    reaction: 'unsupported',
+    say: (d: { why: string }) => `there is no ground to measure on: ${d.why}`,
+    remedy: 'Run it as root, with iproute2 and util-linux installed, after `make build native`.',
+  },
+  BENCH_NOTHING: {
+    reaction: 'reject',
+    say: (d: { named: string; known: string }) =>
+      `nothing that is called ${quote(d.named)} is measured; there are ${d.known}`,
+    remedy: 'Name variants, questions or files of bench/ with --only.',
+  },
 } as const satisfies FaultTable
 
 export const benchFault = faultsOf(BENCH_FAULTS)

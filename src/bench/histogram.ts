@@ -23,6 +23,8 @@ export function highestOf(bucket: number): number {
   return (bucket - shift * HALF + 1) * 2 ** shift - 1
 }
 
+const middleOf = (bucket: number): number => (highestOf(bucket - 1) + highestOf(bucket)) / 2
+
 export function histogramOf(values: Iterable<number>): Histogram {
   const out = new Map<number, number>()
   for (const value of values) add(out, bucketOf(value), 1)
@@ -60,8 +62,7 @@ export function corrected(histogram: Histogram, interval: number): Histogram {
   const out = new Map<number, number>(histogram)
   if (interval <= 0) return out
   for (const [bucket, count] of histogram)
-    for (let value = highestOf(bucket) - interval; value >= interval; value -= interval)
-      add(out, bucketOf(value), count)
+    for (let value = middleOf(bucket) - interval; value >= interval; value -= interval) add(out, bucketOf(value), count)
   return out
 }
 

@@ -68,6 +68,8 @@ export interface Run {
   /** False: it was interrupted or ran out of time, and `why` says so; what is here was measured all the same. */
   readonly complete: boolean
   readonly why?: string
+  /** What did not go as planned: a generator that failed, a tool that is missing. */
+  readonly remarks?: readonly string[]
 }
 
 export interface Machine {

@@ -119,7 +119,7 @@ function promises(results: Results, paint: Paint): string {
       { text: word, ink },
       { text: `${promise}${emulated ? ' (emulated)' : ''}` },
       { text: target },
-      { text: [seen === word ? '' : seen, remark].filter((part) => part !== '' && part !== '–').join('; ') },
+      { text: [seen, remark].filter((part) => part !== '').join('; ') },
     ]
   })
   const columns = ['', 'promise', 'target', 'measured'].map((head) => ({ head, right: false }))

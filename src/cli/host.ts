@@ -10,6 +10,7 @@ import type { SlotKind } from '../plan/inventory.js'
 import type { BackendName, Plan, PlanSource, WorkspaceId } from '../plan/model.js'
 import type { TrustDomain } from '../policy/model.js'
 import type { Configured } from './configured.js'
+import type { BenchHost } from './host-bench.js'
 import type { Decided, DecideRequest } from './host-decisions.js'
 import type { OpenFinding } from './host-findings.js'
 import type { Mediated, MediateRequest, NameExplained, NameQuestion } from './host-names.js'
@@ -78,6 +79,8 @@ export interface Host {
   readonly recover: (config: Configured, request: RecoverRequest) => Promise<Recovered>
   /** Journals, receipts and evidence: what agents wrote and signed. */
   readonly witness: WitnessHost
+  /** What the fence costs on this machine. */
+  readonly bench: BenchHost
   /** Polls a source and keeps the node at what it says, until the signal is aborted. */
   readonly follow: (config: Configured, request: FollowRequest) => Promise<void>
   /** Whether a name would resolve and connect, from a plan and from what the mediator of that node remembers. */

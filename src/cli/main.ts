@@ -9,6 +9,8 @@ import { auditQuery } from './commands/audit-query.js'
 import { auditReconcile } from './commands/audit-reconcile.js'
 import { auditSeal } from './commands/audit-seal.js'
 import { auditVerify } from './commands/audit-verify.js'
+import { benchRun } from './commands/bench.js'
+import { benchCompare } from './commands/bench-compare.js'
 import { quarantineBreakglass } from './commands/breakglass.js'
 import { bundleInit } from './commands/bundle-init.js'
 import { bundleInspect } from './commands/bundle-inspect.js'
@@ -99,6 +101,11 @@ const GROUPS = [
     name: 'quarantine',
     say: 'fence a workspace off completely, and let it out again',
     rows: [quarantineSet, quarantineLift, quarantineBreakglass],
+  },
+  {
+    name: 'bench',
+    say: 'measure what the fence costs, and compare two runs',
+    rows: [benchRun, benchCompare],
   },
   {
     name: 'recover',

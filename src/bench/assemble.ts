@@ -1,0 +1,194 @@
+// From raw repetitions to what stands in results.json: repetitions are gathered by measurement and variant, and each cell gets its
+// figure, its ratios to the variants that say something about it, its cost, its latencies and the gates of RFC 9411. Pure, so that the
+// same repetitions always give the same results; the run (run.ts) only collects.
+
+import { COST, figureOf, MEMORY, RATE, ratioOf, TAIL, TIME, type Tolerance } from './figure.js'
+import { corrected, countOf, type Histogram, merged, percentileOf } from './histogram.js'
+import { SHAPES, sayOf } from './matrix.js'
+import type { Cell, Cost, Figure, Gate, Latency, Measurement, Question, VariantSeen } from './results.js'
+import type { Setting } from './setting.js'
+import { median, type Resampling } from './statistics.js'
+
+/** One repetition as it was measured. */
+export interface Raw extends Setting {
+  readonly question: Question
+  readonly family: 'ipv4' | 'ipv6'
+  readonly flows: number
+  readonly variant: string
+  readonly round: number
+  readonly position: number
+  /** In the unit of the question. */
+  readonly value: number
+  readonly commands: readonly string[]
+  /** Of the whole machine while it was measured. */
+  readonly cpuSeconds?: number
+  /** What the CPU time was spent on, in the unit that cost is told in: Gbit, million packets, thousand transactions. */
+  readonly work?: number
+  /** Of latencies in nanoseconds, as bucket and count. */
+  readonly latency?: readonly (readonly [number, number])[]
+  /** Latencies that count from when a request should have left; the others are filled up by their own median. */
+  readonly paced?: boolean
+  readonly tried?: number
+  readonly failed?: number
+  readonly resets?: number
+  /** Half the distance between the best and the worst tenth of the repetition, as a share of the middle one. */
+  readonly deviation?: number
+}
+
+/** RFC 9411, sections 7.1 to 7.3: failures below 0.001 %, deviation in the sustain phase below 5 %. */
+const GATE = { 'failed-transactions': 1e-5, 'unexpected-resets': 1e-5, 'lost-packets': 1e-5, 'sustain-deviation': 0.05 }
+const PERCENTS = [50, 90, 99, 99.9, 99.99, 100]
+const COST_OF = {
+  'tcp-stream': 'cpuSecondsPerGbit',
+  'udp-stream': 'cpuSecondsPerGbit',
+  packets: 'cpuSecondsPerMillionPackets',
+  'tcp-rr': 'cpuSecondsPerThousandTransactions',
+  'tcp-crr': 'cpuSecondsPerThousandTransactions',
+  http: 'cpuSecondsPerThousandTransactions',
+} as const satisfies Partial<Record<Question, keyof Cost>>
+const TOLERANCE: Partial<Record<Question, Tolerance>> = { stage: TIME, 'kernel-memory': MEMORY }
+
+export const idOf = ({ question, flows, family, grants, workspaces }: Omit<Raw, 'variant'> | Raw): string =>
+  `${question} flows=${flows} family=${family} grants=${grants} workspaces=${workspaces}`
+
+export function assemble(
+  raws: readonly Raw[],
+  variants: readonly VariantSeen[],
+  terms: Resampling,
+): readonly Measurement[] {
+  const byId = grouped(raws, idOf)
+  return [...byId].map(([id, all]): Measurement => {
+    const [first] = all as [Raw]
+    const { question, flows, family, grants, workspaces } = first
+    const byVariant = grouped(all, ({ variant }) => variant)
+    const cells = variants.flatMap(({ name }) => {
+      const own = byVariant.get(name)
+      return own ? [cellOf(own, byVariant, referencesOf(name, variants), terms)] : []
+    })
+    const say = sayOf(question, flows, family)
+    const commands = [...new Set(all.flatMap((raw) => raw.commands))]
+    return { id, question, say, flows, family, grants, workspaces, ...SHAPES[question], commands, cells }
+  })
+}
+
+/** What a variant is compared with: nothing attached, its own hooks left empty, and what one would write by hand. */
+function referencesOf(name: string, variants: readonly VariantSeen[]): readonly string[] {
+  const role = (wanted: VariantSeen['role']): string[] =>
+    variants.filter((one) => one.role === wanted && one.name !== name).map((one) => one.name)
+  const self = variants.find((one) => one.name === name)?.role
+  if (self === 'baseline') return []
+  return [
+    ...role('baseline'),
+    ...(self === 'fence' || self === 'peer' ? role('reference') : []),
+    ...(self === 'fence' ? role('peer') : []),
+  ]
+}
+
+function cellOf(
+  own: readonly Raw[],
+  all: ReadonlyMap<string, readonly Raw[]>,
+  references: readonly string[],
+  terms: Resampling,
+): Cell {
+  const [first] = own as [Raw]
+  const tolerance = TOLERANCE[first.question] ?? RATE
+  const ratios = references.flatMap((to) => {
+    const other = new Map(all.get(to)?.map((raw) => [raw.round, raw.value]))
+    const pairs = own.filter(({ round }) => other.has(round))
+    if (pairs.length === 0) return []
+    const under = pairs.map(({ round }) => other.get(round) as number)
+    return [
+      {
+        to,
+        figure: ratioOf(
+          pairs.map(({ value }) => value),
+          under,
+          tolerance,
+          terms,
+        ),
+      },
+    ]
+  })
+  const cost = costOf(own, terms)
+  const latency = latencyOf(own, terms)
+  return {
+    variant: first.variant,
+    repetitions: own.map(({ round, position, value, cpuSeconds }) => ({
+      round,
+      position,
+      value,
+      ...(cpuSeconds === undefined ? {} : { cpuSeconds }),
+    })),
+    figure: figureOf(
+      own.map(({ value }) => value),
+      tolerance,
+      terms,
+    ),
+    ratios,
+    ...(cost ? { cost } : {}),
+    ...(latency ? { latency } : {}),
+    gates: gatesOf(own),
+  }
+}
+
+function costOf(own: readonly Raw[], terms: Resampling): Cost | undefined {
+  const [first] = own as [Raw]
+  const key = (COST_OF as Partial<Record<Question, keyof Cost>>)[first.question]
+  const each = own.flatMap(({ cpuSeconds, work }) => (cpuSeconds !== undefined && work ? [cpuSeconds / work] : []))
+  return key === undefined || each.length === 0 ? undefined : { [key]: figureOf(each, COST, terms) }
+}
+
+function latencyOf(own: readonly Raw[], terms: Resampling): Latency | undefined {
+  const each = own.flatMap(({ latency, paced }) => {
+    if (latency === undefined || latency.length === 0) return []
+    const seen: Histogram = new Map(latency)
+    return [paced ? seen : corrected(seen, percentileOf(seen, 50))]
+  })
+  if (each.length === 0) return undefined
+  const whole = merged(each)
+  const microseconds = (nanoseconds: number): number => Math.round(nanoseconds / 10) / 100
+  const figure = (percent: number, tolerance: Tolerance): Figure =>
+    figureOf(
+      each.map((one) => microseconds(percentileOf(one, percent))),
+      tolerance,
+      terms,
+    )
+  return {
+    corrected: true,
+    count: countOf(whole),
+    percentiles: PERCENTS.map((percent) => ({ percent, microseconds: microseconds(percentileOf(whole, percent)) })),
+    p50: figure(50, COST),
+    p99: figure(99, TAIL),
+  }
+}
+
+function gatesOf(own: readonly Raw[]): Gate[] {
+  const sum = (of: (raw: Raw) => number | undefined): number => own.reduce((all, raw) => all + (of(raw) ?? 0), 0)
+  const tried = sum((raw) => raw.tried)
+  const gate = (name: Gate['name'], value: number): Gate => ({
+    name,
+    limit: GATE[name],
+    value,
+    passed: value < GATE[name],
+  })
+  const out: Gate[] = []
+  if (tried > 0 && own[0]?.question === 'packets') out.push(gate('lost-packets', sum((raw) => raw.failed) / tried))
+  else if (tried > 0) {
+    out.push(gate('failed-transactions', sum((raw) => raw.failed) / tried))
+    if (own.some(({ resets }) => resets !== undefined))
+      out.push(gate('unexpected-resets', sum((raw) => raw.resets) / tried))
+  }
+  const deviations = own.flatMap(({ deviation }) => (deviation === undefined ? [] : [deviation]))
+  if (deviations.length > 0) out.push(gate('sustain-deviation', median(deviations)))
+  return out
+}
+
+function grouped<T>(values: readonly T[], key: (value: T) => string): Map<string, T[]> {
+  const out = new Map<string, T[]>()
+  for (const value of values) {
+    const held = out.get(key(value))
+    if (held) held.push(value)
+    else out.set(key(value), [value])
+  }
+  return out
+}

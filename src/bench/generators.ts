@@ -1,0 +1,224 @@
+// One repetition of one probe: runs the traffic, counts the CPU time of the machine meanwhile, and gives what came of it. iperf3 for
+// streams within this machine, sluice-load for everything that is counted in transactions or packets, autocannon for HTTP. A
+// generator that fails gives nothing for that repetition and says why; the figure then rests on fewer (figure.ts).
+
+import { execFile } from 'node:child_process'
+import { createRequire } from 'node:module'
+import { promisify } from 'node:util'
+import type { Raw } from './assemble.js'
+import { GENERATOR, type Ground } from './ground.js'
+import { cpuSeconds, received } from './machine.js'
+import { KNOWN_FLOWS, type Probe } from './matrix.js'
+import { PORTS, SERVER, type Setting, share } from './setting.js'
+
+type Measured = Pick<
+  Raw,
+  'value' | 'commands' | 'cpuSeconds' | 'work' | 'latency' | 'paced' | 'tried' | 'failed' | 'resets' | 'deviation'
+>
+
+/** Where traffic goes and how it gets there. */
+export interface Path {
+  readonly client: readonly string[]
+  readonly address: (family: 'ipv4' | 'ipv6') => string
+  /** Of the echo; the others follow it. */
+  readonly port: number
+  /** Absent between hosts: streams are then counted by sluice-load, which knows whom it serves. */
+  readonly ground?: Ground
+}
+
+export const pathOf = (ground: Ground): Path => ({
+  client: ground.client,
+  address: (family) => SERVER[family].address,
+  port: PORTS.echo,
+  ground,
+})
+
+const execute = promisify(execFile)
+const SLACK_MS = 30_000
+
+/** Runs a command and gives its output with the CPU time of the machine. */
+async function run(
+  words: readonly string[],
+  forMs: number,
+): Promise<{ readonly stdout: string; readonly cpuSeconds: number }> {
+  const before = cpuSeconds()
+  const [file = '', ...rest] = words
+  const { stdout } = await execute(file, rest, { maxBuffer: 1 << 26, timeout: forMs + SLACK_MS })
+  return { stdout, cpuSeconds: cpuSeconds().busy - before.busy }
+}
+
+/** What sluice-load says of a run. */
+interface Tally {
+  readonly done: number
+  readonly failed: number
+  readonly resets: number
+  readonly seconds: number
+  readonly slices: readonly number[]
+  readonly buckets: readonly (readonly [number, number])[]
+}
+
+/** A command as a reader would type it in the namespace. */
+const shown = (words: readonly string[]): string => words.join(' ').replace(GENERATOR, 'sluice-load')
+
+/** Half the distance of the best and the worst tenth, as a share of all: RFC 9411 calls it deviation in the sustain phase. */
+function deviationOf(slices: readonly number[]): number {
+  const mean = slices.reduce((sum, one) => sum + one, 0) / Math.max(1, slices.length)
+  return mean === 0 ? 0 : (Math.max(...slices) - Math.min(...slices)) / 2 / mean
+}
+
+async function tally(path: Path, words: readonly string[], ms: number): Promise<{ tally: Tally; cpuSeconds: number }> {
+  const { stdout, cpuSeconds: cpu } = await run([...path.client, GENERATOR, ...words], ms)
+  return { tally: JSON.parse(stdout) as Tally, cpuSeconds: cpu }
+}
+
+async function transactions(path: Path, { question, family, flows, ms, paced }: Probe): Promise<Measured> {
+  const kind = question === 'tcp-crr' ? 'crr' : 'rr'
+  const port = path.port + (kind === 'crr' ? 1 : 0)
+  const words = [kind, path.address(family), String(port), String(ms), String(flows)]
+  const { tally: most, cpuSeconds: cpu } = await tally(path, words, ms)
+  const within = most.slices.reduce((sum, one) => sum + one, 0)
+  const counted = {
+    value: within / (ms / 1_000),
+    cpuSeconds: cpu,
+    work: most.done / 1_000,
+    deviation: deviationOf(most.slices),
+  }
+  const common = { tried: most.done + most.failed, failed: most.failed, resets: most.resets }
+  if (paced === undefined)
+    return { ...counted, ...common, commands: [shown([GENERATOR, ...words])], latency: most.buckets }
+  const timed = [...words, String(paced)]
+  const { tally: clock } = await tally(path, timed, ms)
+  return {
+    ...counted,
+    tried: common.tried + clock.done + clock.failed,
+    failed: common.failed + clock.failed,
+    resets: common.resets + clock.resets,
+    commands: [words, timed].map((one) => shown([GENERATOR, ...one])),
+    latency: clock.buckets,
+    paced: true,
+  }
+}
+
+/** Between hosts, where the server must know whom it serves. */
+async function ownStream(path: Path, { family, flows, ms }: Probe): Promise<Measured> {
+  const words = ['stream', path.address(family), String(path.port + 2), String(ms), String(flows)]
+  const { tally: seen, cpuSeconds: cpu } = await tally(path, words, ms)
+  const gbit = (seen.done * 8) / 1e9
+  return {
+    value: gbit / seen.seconds,
+    cpuSeconds: cpu,
+    work: gbit,
+    deviation: deviationOf(seen.slices),
+    commands: [shown([GENERATOR, ...words])],
+  }
+}
+
+interface Iperf {
+  readonly intervals: readonly { readonly sum: { readonly bits_per_second: number } }[]
+  readonly end: {
+    readonly sum_received?: { readonly bits_per_second: number; readonly bytes: number }
+    readonly sum?: { readonly bits_per_second: number; readonly bytes: number; readonly lost_percent: number }
+  }
+}
+
+async function iperf(path: Path, { question, family, flows, ms }: Probe): Promise<Measured> {
+  const udp = question === 'udp-stream' ? ['-u', '-b', '0', '-l', '1400'] : []
+  const seconds = String(Math.max(1, Math.round(ms / 1_000)))
+  const words = ['iperf3', '-J', '-i', '0.2', '-c', path.address(family), '-p', String(PORTS.iperf), '-t', seconds]
+  words.push('-P', String(flows), ...udp)
+  const { stdout, cpuSeconds: cpu } = await run([...path.client, ...words], ms)
+  const { end, intervals } = JSON.parse(stdout) as Iperf
+  const { bits_per_second: sent = 0, bytes = 0 } = (udp.length > 0 ? end.sum : end.sum_received) ?? {}
+  // What a receiver took of datagrams is what was sent without what was lost.
+  const kept = udp.length > 0 ? 1 - (end.sum?.lost_percent ?? 0) / 100 : 1
+  return {
+    value: (sent * kept) / 1e9,
+    cpuSeconds: cpu,
+    work: (bytes * kept * 8) / 1e9,
+    commands: [words.join(' '), `iperf3 -s -p ${PORTS.iperf}`],
+    // The last interval is what was left over.
+    deviation: deviationOf(intervals.slice(0, Number(seconds) * 5).map((one) => one.sum.bits_per_second)),
+  }
+}
+
+/** About how many packets a millisecond brings: the run is counted in packets. */
+const PACKETS_A_MS = 200
+
+async function packets(ground: Ground, setting: Setting, { family, flows, ms }: Probe): Promise<Measured> {
+  const addresses = Math.max(1, share(family, setting.grants))
+  const anew = flows > KNOWN_FLOWS
+  const count = anew ? flows : ms * PACKETS_A_MS
+  const warm = anew ? 0 : Math.min(flows, count)
+  const words = ['packets', ground.interface, family === 'ipv6' ? '6' : '4', addresses, flows, warm, count].map(String)
+  const before = received(ground.serverPid, 'out1')
+  const { stdout, cpuSeconds: cpu } = await run([...ground.client, GENERATOR, ...words], ms)
+  const { nanoseconds } = JSON.parse(stdout) as { nanoseconds: number }
+  const lost = Math.max(0, warm + count - (received(ground.serverPid, 'out1') - before))
+  return {
+    value: ((1e9 / nanoseconds) * (warm + count - lost)) / (warm + count),
+    cpuSeconds: cpu,
+    work: (warm + count) / 1e6,
+    tried: warm + count,
+    failed: lost,
+    commands: [shown([GENERATOR, ...words])],
+  }
+}
+
+async function standing(path: Path, { family, flows, ms }: Probe): Promise<Measured> {
+  const words = ['flows', path.address(family), String(path.port), String(flows)]
+  const { stdout } = await run([...path.client, GENERATOR, ...words], ms)
+  const seen = JSON.parse(stdout) as { standing: number; failed: number; asked: number }
+  return { value: seen.standing, tried: seen.asked, failed: seen.failed, commands: [shown([GENERATOR, ...words])] }
+}
+
+/** The program of autocannon, where it is installed. */
+export function autocannon(): string | undefined {
+  try {
+    return createRequire(import.meta.url).resolve('autocannon')
+  } catch {
+    // A package for development: where it is not there HTTP is not measured, and the run says so.
+    return undefined
+  }
+}
+
+async function http(path: Path, { family, flows, ms }: Probe): Promise<Measured> {
+  const seconds = Math.max(1, Math.round(ms / 1_000))
+  const host = family === 'ipv6' ? `[${path.address(family)}]` : path.address(family)
+  const words = ['-j', '-c', String(flows), '-d', String(seconds), `http://${host}:${PORTS.http}/`]
+  const { stdout, cpuSeconds: cpu } = await run([...path.client, process.execPath, autocannon() ?? '', ...words], ms)
+  const seen = JSON.parse(stdout) as {
+    requests: { average: number; total: number }
+    errors: number
+    non2xx: number
+  }
+  const failed = seen.errors + seen.non2xx
+  return {
+    value: seen.requests.average,
+    cpuSeconds: cpu,
+    work: seen.requests.total / 1_000,
+    tried: seen.requests.total + failed,
+    failed,
+    commands: [`autocannon ${words.join(' ')}`],
+  }
+}
+
+/** Throws what the generator ended with. */
+export function measure(path: Path, setting: Setting, probe: Probe): Promise<Measured> {
+  const { ground } = path
+  switch (probe.question) {
+    case 'tcp-stream':
+      return ground ? iperf(path, probe) : ownStream(path, probe)
+    case 'udp-stream':
+      return iperf(path, probe)
+    case 'tcp-rr':
+    case 'tcp-crr':
+      return transactions(path, probe)
+    case 'packets':
+      if (!ground) throw new TypeError('packets are counted at both ends of one machine')
+      return packets(ground, setting, probe)
+    case 'http':
+      return http(path, probe)
+    case 'flows':
+      return standing(path, probe)
+  }
+}

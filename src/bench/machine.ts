@@ -1,0 +1,74 @@
+// What the machine says of itself: the processor, the kernel, versions, its load, and the counters that cost is read from.
+
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { arch, cpus, hostname, loadavg, release, totalmem } from 'node:os'
+import type { Machine } from './results.js'
+
+/** CPU time of all processors since the boot: at work, and taken by the hypervisor. The kernel counts hundredths of a second. */
+export function cpuSeconds(): { readonly busy: number; readonly stolen: number; readonly all: number } {
+  const [line = ''] = readFileSync('/proc/stat', 'utf8').split('\n', 1)
+  const [user = 0, nice = 0, system = 0, idle = 0, wait = 0, irq = 0, softirq = 0, stolen = 0] = line
+    .split(/\s+/)
+    .slice(1)
+    .map((ticks) => Number(ticks) / 100)
+  const busy = user + nice + system + irq + softirq
+  return { busy, stolen, all: busy + idle + wait + stolen }
+}
+
+/** Slabs, per-CPU areas and vmalloc of the kernel, MiB; other programs move it too. */
+export function kernelMiB(): number {
+  const text = readFileSync('/proc/meminfo', 'utf8')
+  const kb = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0)
+  return (kb('Slab') + kb('Percpu') + kb('VmallocUsed')) / 1024
+}
+
+/** Packets that an interface in another process's namespace has received. */
+export function received(pid: number, name: string): number {
+  const line = new RegExp(`^\\s*${name}:\\s*\\d+\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/${pid}/net/dev`, 'utf8'))
+  return Number(line?.[1] ?? Number.NaN)
+}
+
+export const load = (): number => Math.round((loadavg()[0] ?? 0) * 100) / 100
+
+/** Programs whose version belongs to a figure; absent ones are left out. */
+const TOOLS = {
+  nft: ['--version'],
+  iptables: ['--version'],
+  ipset: ['--version'],
+  iperf3: ['--version'],
+  ip: ['-V'],
+} as const
+
+export function machine(): Omit<Machine, 'loadBefore' | 'loadAfter' | 'stolen'> {
+  const versions: Record<string, string> = { node: process.versions.node }
+  for (const [name, words] of Object.entries(TOOLS)) {
+    const { status, stdout } = spawnSync(name, words, { encoding: 'utf8' })
+    const version = /\d+\.\d+[\w.]*/.exec(stdout ?? '')?.[0]
+    if (status === 0 && version !== undefined) versions[name] = version
+  }
+  const info = readFileSync('/proc/cpuinfo', 'utf8')
+  return {
+    name: hostname(),
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cpus: cpus().length,
+    memoryMiB: Math.round(totalmem() / 2 ** 20),
+    kernel: release(),
+    architecture: arch(),
+    virtual: /^flags.*\bhypervisor\b/m.test(info) ? 'a virtual machine' : 'none',
+    versions,
+  }
+}
+
+/** The commit of the checkout that this program was built in, if it is one. */
+export function commit(): { readonly commit: string | null; readonly dirty: boolean } {
+  const cwd = new URL('../..', import.meta.url).pathname
+  const git = (...words: string[]): string | undefined => {
+    const { status, stdout } = spawnSync('git', words, { cwd, encoding: 'utf8' })
+    return status === 0 ? stdout.trim() : undefined
+  }
+  return {
+    commit: git('rev-parse', 'HEAD') ?? null,
+    dirty: (git('status', '--porcelain', '--untracked-files=no') ?? '') !== '',
+  }
+}

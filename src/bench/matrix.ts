@@ -1,0 +1,150 @@
+// What a run measures, as a table: settings in order of importance, and in each the probes that a visit to a variant makes. A probe
+// is one repetition of one measurement. `quick` is meant to end within three minutes for six variants on two cores, `full` within an
+// hour; the run stops at its budget in any case (run.ts).
+
+import type { Better, Question } from './results.js'
+import type { Setting } from './setting.js'
+
+export interface Probe {
+  readonly question: Exclude<Question, 'stage' | 'kernel-memory'>
+  readonly family: 'ipv4' | 'ipv6'
+  readonly flows: number
+  readonly ms: number
+  /** Transactions a second on a clock for the latencies, beside the run that counts how many are possible. */
+  readonly paced?: number
+}
+
+export interface Scene extends Setting {
+  readonly probes: readonly Probe[]
+  readonly rounds: number
+}
+
+const v4 = { family: 'ipv4' } as const
+const v6 = { family: 'ipv6' } as const
+
+/** iperf3 counts in whole seconds. */
+const STREAM_MS = 1_000
+
+/** Packets of known flows, and packets that each begin one; the table of a fence holds 65,536. */
+export const KNOWN_FLOWS = 1_000
+export const NEW_FLOWS = 20_000
+
+/** What grants can make slower. */
+const SCALE: readonly Probe[] = [
+  { question: 'tcp-stream', ...v4, flows: 1, ms: STREAM_MS },
+  { question: 'tcp-crr', ...v4, flows: 8, ms: 500 },
+  { question: 'packets', ...v4, flows: KNOWN_FLOWS, ms: 300 },
+  { question: 'packets', ...v4, flows: NEW_FLOWS, ms: 100 },
+]
+
+const BROAD: readonly Probe[] = [
+  ...[1, 8, 32].map((flows): Probe => ({ question: 'tcp-stream', ...v4, flows, ms: STREAM_MS })),
+  { question: 'tcp-stream', ...v6, flows: 1, ms: STREAM_MS },
+  { question: 'udp-stream', ...v4, flows: 1, ms: STREAM_MS },
+  { question: 'tcp-rr', ...v4, flows: 1, ms: 500, paced: 2_000 },
+  { question: 'tcp-rr', ...v4, flows: 32, ms: 500, paced: 5_000 },
+  { question: 'tcp-crr', ...v4, flows: 8, ms: 500 },
+  { question: 'tcp-crr', ...v6, flows: 8, ms: 500 },
+  { question: 'http', ...v4, flows: 16, ms: 1_000 },
+  { question: 'packets', ...v4, flows: KNOWN_FLOWS, ms: 300 },
+  { question: 'packets', ...v6, flows: KNOWN_FLOWS, ms: 300 },
+  { question: 'packets', ...v4, flows: NEW_FLOWS, ms: 100 },
+  { question: 'packets', ...v6, flows: NEW_FLOWS, ms: 100 },
+]
+
+export const QUICK: readonly Scene[] = [
+  {
+    grants: 1_000,
+    workspaces: 1,
+    rounds: 5,
+    probes: [
+      { question: 'tcp-stream', ...v4, flows: 1, ms: STREAM_MS },
+      { question: 'tcp-rr', ...v4, flows: 1, ms: 250, paced: 2_000 },
+      { question: 'tcp-crr', ...v4, flows: 8, ms: 400 },
+      { question: 'tcp-crr', ...v6, flows: 8, ms: 300 },
+      { question: 'packets', ...v4, flows: KNOWN_FLOWS, ms: 200 },
+      { question: 'packets', ...v4, flows: NEW_FLOWS, ms: 100 },
+    ],
+  },
+  {
+    grants: 100_000,
+    workspaces: 1,
+    rounds: 5,
+    probes: [
+      { question: 'tcp-stream', ...v4, flows: 1, ms: STREAM_MS },
+      { question: 'tcp-crr', ...v4, flows: 8, ms: 400 },
+      { question: 'packets', ...v4, flows: NEW_FLOWS, ms: 100 },
+    ],
+  },
+]
+
+export const FULL: readonly Scene[] = [
+  { grants: 1_000, workspaces: 1, rounds: 7, probes: BROAD },
+  { grants: 100_000, workspaces: 1, rounds: 7, probes: SCALE },
+  { grants: 0, workspaces: 1, rounds: 5, probes: SCALE },
+  { grants: 10, workspaces: 1, rounds: 5, probes: SCALE },
+  { grants: 10_000, workspaces: 1, rounds: 5, probes: SCALE },
+  { grants: 1_000, workspaces: 10, rounds: 5, probes: SCALE },
+  { grants: 1_000, workspaces: 100, rounds: 5, probes: SCALE },
+  { grants: 1_000_000, workspaces: 1, rounds: 5, probes: SCALE },
+  { grants: 10, workspaces: 1, rounds: 5, probes: [{ question: 'flows', ...v4, flows: 50_000, ms: 4_000 }] },
+]
+
+/** Between hosts nothing is put in place: what stands between them is measured as it is. */
+export const HOSTS: Scene = {
+  grants: 0,
+  workspaces: 0,
+  rounds: 7,
+  probes: [
+    ...[1, 8, 32].map((flows): Probe => ({ question: 'tcp-stream', ...v4, flows, ms: 3_000 })),
+    { question: 'tcp-rr', ...v4, flows: 1, ms: 2_000, paced: 1_000 },
+    { question: 'tcp-rr', ...v4, flows: 32, ms: 2_000, paced: 5_000 },
+    { question: 'tcp-crr', ...v4, flows: 8, ms: 2_000 },
+  ],
+}
+
+export interface Shape {
+  readonly unit: string
+  readonly better: Better
+}
+export const SHAPES = {
+  'tcp-stream': { unit: 'Gbit/s', better: 'higher' },
+  'udp-stream': { unit: 'Gbit/s', better: 'higher' },
+  packets: { unit: 'packets/s', better: 'higher' },
+  'tcp-rr': { unit: 'transactions/s', better: 'higher' },
+  'tcp-crr': { unit: 'connections/s', better: 'higher' },
+  http: { unit: 'requests/s', better: 'higher' },
+  flows: { unit: 'flows', better: 'higher' },
+  stage: { unit: 'ms', better: 'lower' },
+  'kernel-memory': { unit: 'MiB', better: 'lower' },
+} as const satisfies Record<Question, Shape>
+
+const FAMILY = { ipv4: 'IPv4', ipv6: 'IPv6' } as const
+const count = (flows: number): string => `${flows.toLocaleString('en')} ${flows === 1 ? 'flow' : 'flows'}`
+
+/** The title of a measurement. */
+export function sayOf(question: Question, flows: number, family: 'ipv4' | 'ipv6'): string {
+  const on = FAMILY[family]
+  switch (question) {
+    case 'tcp-stream':
+      return `TCP stream, ${count(flows)}, ${on}`
+    case 'udp-stream':
+      return `UDP stream, ${count(flows)}, ${on}`
+    case 'tcp-rr':
+      return `TCP request and response, ${flows} at a time, ${on}`
+    case 'tcp-crr':
+      return `TCP connect, request, response, close, ${flows} at a time, ${on}`
+    case 'http':
+      return `HTTP requests, ${flows} at a time, ${on}`
+    case 'packets':
+      return flows > KNOWN_FLOWS
+        ? `small packets, each the first of its flow, ${on}`
+        : `small packets of ${count(flows)}, ${on}`
+    case 'flows':
+      return `connections that stand at the same time, ${on}`
+    case 'stage':
+      return 'time to put the policy in force'
+    case 'kernel-memory':
+      return 'kernel memory of the policy'
+  }
+}

@@ -1,0 +1,135 @@
+// The files of bench/ as parts of a run: each in a process of its own, and as root in a network namespace of its own, as
+// scripts/bench.mjs runs it by hand. What a file returns beside its verdict (`series`) goes into the results. A file that has no time
+// left is skipped, and one that fails says so; neither ends the run.
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import type { BenchSeen, Better, Series } from './results.js'
+import { ascending, quantile } from './statistics.js'
+
+const SCRIPT = fileURLToPath(new URL('../../scripts/bench.mjs', import.meta.url))
+
+export interface BenchFile {
+  readonly name: string
+  /** Guess on an idle machine of two cores. */
+  readonly seconds: number
+  readonly emulated?: true
+  /** For a shorter run of the same. */
+  readonly quick?: Readonly<Record<string, string>>
+}
+
+/** In order of importance: what has no time left is at the end. */
+export const BENCH_FILES: readonly BenchFile[] = [
+  { name: 'quarantine', seconds: 12 },
+  { name: 'learn', seconds: 6 },
+  { name: 'journal', seconds: 12 },
+  { name: 'dns', seconds: 75 },
+  { name: 'decide', seconds: 60 },
+  { name: 'agent', seconds: 220 },
+  { name: 'nftables', seconds: 240 },
+  { name: 'dataplane', seconds: 200 },
+  { name: 'verify', seconds: 60 },
+  { name: 'storage', seconds: 120 },
+  { name: 'agent-memory', seconds: 120 },
+  { name: 'journal-verify', seconds: 60 },
+  { name: 'sinks', seconds: 120 },
+  { name: 'doca', seconds: 40, emulated: true },
+]
+/** Those of a quick run. */
+export const QUICK_FILES: readonly string[] = ['learn', 'quarantine']
+
+interface Told {
+  readonly promise: string
+  readonly target: string
+  readonly figure: string
+  readonly met: boolean
+  readonly series?: readonly {
+    readonly name: string
+    readonly unit: string
+    readonly better: Better
+    readonly samples: readonly number[]
+  }[]
+}
+
+export interface OutsideTerms {
+  readonly leftMs: () => number
+  readonly signal: AbortSignal
+  /** With the time that this file and those after it will take. */
+  readonly progress: (say: string, leftSeconds: number) => void
+}
+
+export async function runOutside(files: readonly BenchFile[], terms: OutsideTerms): Promise<readonly BenchSeen[]> {
+  const seen: BenchSeen[] = []
+  for (const [at, file] of files.entries()) {
+    const command = `node scripts/bench.mjs ${file.name}`
+    const nothing = { name: file.name, promise: '', target: '', emulated: file.emulated ?? false, command, series: [] }
+    const skip = (why: string): void => {
+      seen.push({ ...nothing, state: 'skipped', why, tookSeconds: 0 })
+    }
+    if (!existsSync(SCRIPT)) skip('this installation has no folder bench/')
+    else if (terms.signal.aborted) skip('it was interrupted')
+    else if (file.seconds * 1_000 > terms.leftMs()) skip('no time was left')
+    else {
+      const left = files.slice(at).reduce((sum, { seconds }) => sum + seconds, 0)
+      terms.progress(`bench/${file.name}.mjs`, Math.min(left, terms.leftMs() / 1_000))
+      const began = performance.now()
+      const told = await one(file, terms)
+      const tookSeconds = Math.round((performance.now() - began) / 100) / 10
+      if (typeof told === 'string') seen.push({ ...nothing, state: 'failed', why: told, tookSeconds })
+      else {
+        const { promise, target, figure, met, series = [] } = told
+        const done = { ...nothing, promise, target, figure, met, tookSeconds }
+        seen.push({ ...done, state: 'done', series: series.map(seriesOf) })
+      }
+    }
+  }
+  return seen
+}
+
+/** What the file told, or why it did not. */
+async function one(file: BenchFile, { signal, leftMs }: OutsideTerms): Promise<Told | string> {
+  const apart = process.getuid?.() === 0 ? ['unshare', '-n'] : []
+  const [program = '', ...words] = [...apart, process.execPath, SCRIPT, '--tell', `${file.name}.mjs`]
+  const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const late = setTimeout(() => child.kill('SIGTERM'), Math.max(1_000, leftMs()))
+  const stop = (): void => {
+    child.kill('SIGTERM')
+  }
+  signal.addEventListener('abort', stop)
+  let told: string | undefined
+  let error = ''
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    if (line.startsWith('{')) told = line
+  })
+  child.stderr.on('data', (text: Buffer) => {
+    error = `${error}${text.toString()}`.slice(-2_000)
+  })
+  await once(child, 'close')
+  clearTimeout(late)
+  signal.removeEventListener('abort', stop)
+  if (told !== undefined) return JSON.parse(told) as Told
+  if (signal.aborted) return 'it was interrupted'
+  return error.split('\n').find((line) => /Error|error|:/.test(line)) ?? 'it ended without a figure'
+}
+
+const MOST_SAMPLES = 1_000
+
+function seriesOf({ name, unit, better, samples }: NonNullable<Told['series']>[number]): Series {
+  const sorted = ascending(samples)
+  const percents = sorted.length === 0 ? [] : [0, 25, 50, 75, 90, 99, 100]
+  const step = Math.max(1, samples.length / MOST_SAMPLES)
+  return {
+    name,
+    unit,
+    better,
+    count: samples.length,
+    quantiles: percents.map((percent) => ({ percent, value: quantile(sorted, percent / 100) })),
+    samples: Array.from(
+      { length: Math.min(samples.length, MOST_SAMPLES) },
+      (_, i) => samples[Math.floor(i * step)] ?? 0,
+    ),
+  }
+}

@@ -1,0 +1,128 @@
+// The promises of what the fence may cost, as a table, and the verdict of a run about each: from a measurement's ratio where the run
+// measures it, otherwise from the file of bench/ that does. A promise whose figure is too noisy is neither held nor broken.
+
+import type { BenchSeen, Cell, Figure, Measurement, PromiseJudged, VariantSeen } from './results.js'
+
+interface FromRatio {
+  readonly id: string
+  readonly say: string
+  readonly variant: string
+  readonly to: string
+  readonly question: Measurement['question']
+  readonly flows: number
+  readonly grants: number
+  /** At least. */
+  readonly target: number
+}
+
+const RATIOS: readonly FromRatio[] = [
+  {
+    id: 'throughput-ebpf',
+    say: 'large packets with 100,000 grants, eBPF of an empty program',
+    variant: 'ebpf',
+    to: 'empty',
+    question: 'tcp-stream',
+    flows: 1,
+    grants: 100_000,
+    target: 0.97,
+  },
+  {
+    id: 'throughput-nftables',
+    say: 'large packets with 100,000 grants, nftables of empty chains',
+    variant: 'nftables',
+    to: 'empty-chains',
+    question: 'tcp-stream',
+    flows: 1,
+    grants: 100_000,
+    target: 0.95,
+  },
+  {
+    id: 'connections-ebpf',
+    say: 'connections a second with 100,000 grants, eBPF of an empty program',
+    variant: 'ebpf',
+    to: 'empty',
+    question: 'tcp-crr',
+    flows: 8,
+    grants: 100_000,
+    target: 0.9,
+  },
+]
+
+/** Files of bench/ that hold one promise each, in the order in which a reader looks for them. */
+const FILES: readonly { readonly id: string; readonly bench: string }[] = [
+  { id: 'packet-cost', bench: 'dataplane' },
+  { id: 'quarantine', bench: 'quarantine' },
+  { id: 'release', bench: 'agent' },
+  { id: 'learned-grant-ebpf', bench: 'learn' },
+  { id: 'nftables', bench: 'nftables' },
+  { id: 'dns', bench: 'dns' },
+  { id: 'decision', bench: 'decide' },
+  { id: 'audit', bench: 'journal' },
+  { id: 'audit-verify', bench: 'journal-verify' },
+  { id: 'sinks', bench: 'sinks' },
+  { id: 'storage', bench: 'storage' },
+  { id: 'verify', bench: 'verify' },
+  { id: 'memory', bench: 'agent-memory' },
+  { id: 'doca', bench: 'doca' },
+]
+
+export function judgePromises(
+  measurements: readonly Measurement[],
+  benches: readonly BenchSeen[],
+  variants: readonly VariantSeen[],
+): readonly PromiseJudged[] {
+  const ratios = RATIOS.map((promise) => fromRatio(promise, measurements, variants))
+  const files = FILES.flatMap(({ id, bench }) => {
+    const seen = benches.find(({ name }) => name === bench)
+    return seen ? [fromFile(id, seen)] : []
+  })
+  return [...ratios, ...files]
+}
+
+function fromRatio(promise: FromRatio, measurements: readonly Measurement[], variants: readonly VariantSeen[]) {
+  const { id, say, target, question, flows, grants } = promise
+  const measurement = measurements.find(
+    (one) =>
+      one.question === question &&
+      one.flows === flows &&
+      one.grants === grants &&
+      one.family === 'ipv4' &&
+      one.workspaces === 1,
+  )
+  const common = { id, say, target: `>= ${target}`, emulated: false }
+  const from = measurement ? `measurement ${measurement.id}` : `measurement ${question} with ${grants} grants`
+  const cell = measurement?.cells.find(({ variant }) => variant === promise.variant)
+  if (!cell) {
+    const why = variants.find(({ name }) => name === promise.variant)?.why
+    return { ...common, from, verdict: 'not-measured' as const, figure: why ?? 'this run did not measure it' }
+  }
+  const figure = ratioTo(cell, promise.to)
+  const { verdict, text } = judged(figure, target)
+  return { ...common, from, verdict, figure: text, against: { value: figure, target, better: 'higher' as const } }
+}
+
+const ratioTo = (cell: Cell, to: string): Figure =>
+  cell.ratios.find((ratio) => ratio.to === to)?.figure ?? { kind: 'none', why: `${to} was not measured` }
+
+function judged(figure: Figure, target: number): { verdict: PromiseJudged['verdict']; text: string } {
+  switch (figure.kind) {
+    case 'none':
+      return { verdict: 'not-measured', text: figure.why }
+    case 'noisy':
+      return { verdict: 'too-noisy', text: figure.why }
+    case 'value': {
+      const { middle, low, high } = figure
+      const text = `${middle.toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)})`
+      return { verdict: middle >= target ? 'met' : 'not-met', text }
+    }
+  }
+}
+
+function fromFile(id: string, seen: BenchSeen): PromiseJudged {
+  const { name, promise, target, figure, met, emulated, state, why } = seen
+  const common = { id, say: promise === '' ? name : promise, target: target === '' ? 'none' : target, emulated }
+  const from = `bench ${name}`
+  if (state !== 'done' || figure === undefined || met === undefined)
+    return { ...common, from, verdict: 'not-measured', figure: why ?? state }
+  return { ...common, from, verdict: met ? 'met' : 'not-met', figure: figure.trim() }
+}

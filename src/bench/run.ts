@@ -1,0 +1,199 @@
+// A run: scene after scene, round after round, every variant visited once a round in an order of chance. A visit puts the variant in
+// place, looks in a scene's first round whether it means what it should, warms up, makes one repetition of each probe and takes the
+// variant away again. The run ends when it is told to or when its time is over; whatever was measured until then has been told.
+
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { causeChain } from '../base/fault.js'
+import type { Raw } from './assemble.js'
+import { LEAST_REPETITIONS } from './figure.js'
+import { autocannon, measure, type Path } from './generators.js'
+import type { Probe, Scene } from './matrix.js'
+import { misread } from './meaning.js'
+import type { VariantSeen } from './results.js'
+import { guess, orderOf, roundsThatFit } from './schedule.js'
+import type { Progress } from './terminal.js'
+import type { Variant } from './variants/variant.js'
+
+export interface RunTerms {
+  readonly scenes: readonly Scene[]
+  readonly seed: number
+  readonly budgetMs: number
+  readonly signal: AbortSignal
+  readonly raw: (raw: Raw) => void
+  readonly progress: (progress: Progress) => void
+  readonly remark: (say: string) => void
+  /** Milliseconds of a clock that only goes forward. */
+  readonly clock: () => number
+}
+
+export interface Ran {
+  readonly variants: readonly VariantSeen[]
+  readonly complete: boolean
+  readonly why?: string
+}
+
+const execute = promisify(execFile)
+
+export async function runMatrix(path: Path, variants: readonly Variant[], terms: RunTerms): Promise<Ran> {
+  return await new Run(path, variants, terms).all()
+}
+
+class Run {
+  private readonly began: number
+  private readonly absent = new Map<string, string>()
+  private readonly refused = new Map<string, string>()
+  private readonly skipped: string[] = []
+  private readonly said = new Set<string>()
+
+  constructor(
+    private readonly path: Path,
+    private readonly variants: readonly Variant[],
+    private readonly terms: RunTerms,
+  ) {
+    this.began = terms.clock()
+  }
+
+  async all(): Promise<Ran> {
+    for (const variant of this.variants) {
+      const why = await variant.absent()
+      if (why !== undefined) this.absent.set(variant.name, why)
+    }
+    const { scenes, signal } = this.terms
+    for (const [at, scene] of scenes.entries()) {
+      if (signal.aborted) break
+      if (guess(scene, this.live().length) * LEAST_REPETITIONS > this.leftMs()) this.skipped.push(titleOf(scene))
+      else await this.scene(scene, at)
+    }
+    const why = signal.aborted
+      ? 'it was interrupted'
+      : this.skipped.length > 0
+        ? `no time was left for ${this.skipped.join('; ')}`
+        : undefined
+    return {
+      variants: this.variants.map((one) => this.seen(one)),
+      complete: why === undefined,
+      ...(why ? { why } : {}),
+    }
+  }
+
+  private async scene(scene: Scene, at: number): Promise<void> {
+    const { signal, seed, clock } = this.terms
+    const began = clock()
+    let rounds = scene.rounds
+    for (let round = 0; round < rounds && !signal.aborted; round++) {
+      const order = orderOf(
+        this.live().map(({ name }) => name),
+        seed,
+        at,
+        round,
+      )
+      for (const [position, name] of order.entries()) {
+        const variant = this.live().find((one) => one.name === name)
+        if (!variant) continue
+        if (signal.aborted || this.leftMs() <= 0) return
+        this.tell(scene, at, round, rounds, position, variant)
+        await this.visit(variant, scene, round, position)
+      }
+      const roundMs = (clock() - began) / (round + 1)
+      rounds = roundsThatFit(scene.rounds, round + 1, roundMs, this.leftMs())
+    }
+    if (rounds < Math.min(scene.rounds, LEAST_REPETITIONS)) this.skipped.push(titleOf(scene))
+  }
+
+  private async visit(variant: Variant, scene: Scene, round: number, position: number): Promise<void> {
+    const { grants, workspaces, probes } = scene
+    const { ground } = this.path
+    ground?.slots(Math.max(1, workspaces))
+    // Where nothing tracks connections there is nothing to forget, and the command says so.
+    if (ground) await execute('conntrack', ['-F']).catch(() => undefined)
+    let placed: Awaited<ReturnType<Variant['put']>>
+    try {
+      placed = await variant.put({ grants, workspaces })
+    } catch (error) {
+      this.remark(`${variant.name} could not be put in place with ${grants} grants: ${causeChain(error).join(': ')}`)
+      return
+    }
+    try {
+      if (ground && round === 0) {
+        const wrong = await misread(ground, variant.role)
+        if (wrong !== undefined) {
+          this.refused.set(variant.name, wrong)
+          return
+        }
+      }
+      const common = { grants, workspaces, variant: variant.name, round, position }
+      const loaded = { ...common, family: 'ipv4' as const, flows: 0, commands: [] }
+      const { stageMs, kernelMiB } = placed
+      if (stageMs !== undefined) this.terms.raw({ ...loaded, question: 'stage', value: stageMs })
+      if (kernelMiB !== undefined) this.terms.raw({ ...loaded, question: 'kernel-memory', value: kernelMiB })
+      await this.warmUp(scene)
+      for (const probe of probes) {
+        if (this.terms.signal.aborted) return
+        const { question, family, flows } = probe
+        if (question === 'http' && autocannon() === undefined) {
+          this.remark('HTTP was not measured: autocannon is not installed')
+          continue
+        }
+        const measured = await this.repetition(variant, scene, probe)
+        if (measured) this.terms.raw({ ...common, question, family, flows, ...measured })
+      }
+    } finally {
+      await placed.lift()
+    }
+  }
+
+  /** Neighbours are resolved, code and tables are in the caches. */
+  private async warmUp(scene: Scene): Promise<void> {
+    for (const family of new Set(scene.probes.map((probe) => probe.family)))
+      await measure(this.path, scene, { question: 'tcp-crr', family, flows: 8, ms: 60 }).catch(() => undefined)
+  }
+
+  private async repetition(variant: Variant, scene: Scene, probe: Probe) {
+    try {
+      return await measure(this.path, scene, probe)
+    } catch (error) {
+      const said = causeChain(error)[0]?.split('\n')[0] ?? 'it failed'
+      this.remark(`${probe.question} of ${variant.name} failed at least once: ${said}`)
+      return undefined
+    }
+  }
+
+  private tell(scene: Scene, at: number, round: number, rounds: number, position: number, variant: Variant): void {
+    const { scenes, progress, clock } = this.terms
+    const live = this.live().length
+    const own = guess(scene, live) * (rounds - round - position / live)
+    const later = scenes.slice(at + 1).reduce((sum, one) => sum + guess(one, live) * one.rounds, 0)
+    const leftMs = Math.min(own + later, Math.max(0, this.leftMs()))
+    const doneMs = clock() - this.began
+    const say = `${titleOf(scene)}, round ${round + 1} of ${rounds}`
+    progress({ say, variant: variant.name, done: doneMs / (doneMs + leftMs), leftSeconds: leftMs / 1_000 })
+  }
+
+  private remark(say: string): void {
+    if (this.said.has(say)) return
+    this.said.add(say)
+    this.terms.remark(say)
+  }
+
+  private live(): readonly Variant[] {
+    return this.variants.filter(({ name }) => !this.absent.has(name) && !this.refused.has(name))
+  }
+
+  private leftMs(): number {
+    return this.terms.budgetMs - (this.terms.clock() - this.began)
+  }
+
+  private seen({ name, say, role, emulated }: Variant): VariantSeen {
+    const common = { name, say, role, emulated }
+    const absent = this.absent.get(name)
+    if (absent !== undefined) return { ...common, state: 'absent', why: absent }
+    const refused = this.refused.get(name)
+    return refused === undefined ? { ...common, state: 'measured' } : { ...common, state: 'refused', why: refused }
+  }
+}
+
+const titleOf = ({ grants, workspaces }: Scene): string =>
+  workspaces === 0
+    ? 'what stands between the hosts'
+    : `${grants.toLocaleString('en')} grants${workspaces > 1 ? `, ${workspaces} workspaces` : ''}`

@@ -1,0 +1,29 @@
+// In which order variants are visited, and whether there is time for another round. Every round visits every variant once, in an
+// order of chance, so that what the machine does beside hits them alike; a scene has all its rounds or is not begun, because fewer
+// repetitions than the rule of noise asks for say nothing (figure.ts).
+
+import { LEAST_REPETITIONS } from './figure.js'
+import type { Scene } from './matrix.js'
+import { chance, shuffled } from './statistics.js'
+
+/** The order of a round; the same for the same seed, whatever else was measured. */
+export const orderOf = (variants: readonly string[], seed: number, scene: number, round: number): string[] =>
+  shuffled(variants, chance((seed ^ Math.imul(scene + 1, 0x9e3779b1) ^ Math.imul(round + 1, 0x85ebca77)) >>> 0))
+
+/** Guess of what a visit takes beside its probes, until one was seen: putting in place, looking whether it means what it should. */
+const AROUND_MS = 700
+const LOAD_MS = 0.02
+
+/** Guess of a round of a scene, milliseconds. */
+export const guess = ({ probes, grants, workspaces }: Scene, variants: number): number =>
+  variants *
+  (AROUND_MS +
+    LOAD_MS * grants * Math.max(1, workspaces) +
+    probes.reduce((sum, { ms, paced }) => sum + ms * (paced === undefined ? 1 : 2) + 150, 0))
+
+/** How many rounds of a scene fit: all, fewer but enough, or none. `roundMs` is what a round takes. */
+export function roundsThatFit(wanted: number, done: number, roundMs: number, leftMs: number): number {
+  const fit = done + Math.floor(leftMs / Math.max(1, roundMs))
+  if (fit >= wanted) return wanted
+  return fit >= LEAST_REPETITIONS ? fit : done
+}

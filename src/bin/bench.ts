@@ -1,0 +1,202 @@
+// `sluice bench` in this process: starts the process that measures in namespaces of its own, gathers what it tells, runs the files of
+// bench/ in the time that is left, and puts the results together. A run that is interrupted, or whose process dies, gives what was
+// measured until then, marked as incomplete.
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { assemble, type Raw } from '../bench/assemble.js'
+import { benchFault } from '../bench/errors.js'
+import { autocannon } from '../bench/generators.js'
+import { GENERATOR } from '../bench/ground.js'
+import { commit, cpuSeconds, load, machine } from '../bench/machine.js'
+import { FULL, QUICK, type Scene } from '../bench/matrix.js'
+import { BENCH_FILES, type BenchFile, QUICK_FILES, runOutside } from '../bench/outside.js'
+import { judgePromises } from '../bench/promises.js'
+import { type BenchSeen, RESULTS_FORMAT, type Results, type Run, type VariantSeen } from '../bench/results.js'
+import type { Ran } from '../bench/run.js'
+import { digestOf } from '../bench/setting.js'
+import type { Heard, WorkerTerms } from '../bench/told.js'
+import { variantsOf } from '../bench/variants/all.js'
+import { formatInstant } from '../bundle/instant.js'
+import type { BenchRequest } from '../cli/host-bench.js'
+
+const WORKER = fileURLToPath(new URL('./bench-worker.js', import.meta.url))
+/** Of the whole run; the files of bench/ come last and take what is left. */
+const BUDGET_MS = { quick: 180_000, full: 3_600_000 } as const
+/** Kept for them while the matrix runs. */
+const FILES_MS = { quick: 25_000, full: 1_300_000 } as const
+export const CONFIDENCE = 0.95
+
+/** What --only left of everything. */
+interface Chosen {
+  readonly kind: Run['kind']
+  readonly scenes: readonly Scene[]
+  readonly variants?: readonly string[]
+  readonly files: readonly BenchFile[]
+}
+
+/** Throws BENCH_NOTHING, BENCH_GROUND. */
+export async function benchHere(request: BenchRequest, version: string, nowMs: () => number): Promise<Results> {
+  const chosen = choose(request)
+  const pace = request.quick ? 'quick' : 'full'
+  const budgetMs = BUDGET_MS[pace]
+  const began = performance.now()
+  const startedAtMs = nowMs()
+  const loadBefore = load()
+  const before = cpuSeconds()
+  const leftMs = (): number => budgetMs - (performance.now() - began)
+  const kept = chosen.files.length === 0 ? 0 : FILES_MS[pace]
+  const measured =
+    chosen.scenes.length === 0
+      ? { raws: [], ran: { variants: [], complete: true }, remarks: [] }
+      : await runWorker(chosen, request, budgetMs - kept)
+  const benches = await runOutside(chosen.files, {
+    leftMs,
+    signal: request.signal,
+    progress: (say, leftSeconds) => {
+      const done = (performance.now() - began) / 1_000
+      request.progress({ say, done: done / (done + leftSeconds), leftSeconds })
+    },
+  })
+  const after = cpuSeconds()
+  const end = { tookSeconds: Math.round((performance.now() - began) / 100) / 10, startedAtMs, version }
+  const stolen = Math.max(0, after.stolen - before.stolen) / Math.max(1, after.all - before.all)
+  return results(request, chosen, { ...measured, benches, ...end }, { loadBefore, loadAfter: load(), stolen })
+}
+
+function choose({ only, quick }: BenchRequest): Chosen {
+  const files = quick ? BENCH_FILES.filter(({ name }) => QUICK_FILES.includes(name)) : BENCH_FILES
+  const scenes = quick ? QUICK : FULL
+  if (only.length === 0) return { kind: quick ? 'quick' : 'full', scenes, files }
+  const names = variantsOf('', () => 0).map(({ name }) => name)
+  const questions = [...new Set(FULL.flatMap(({ probes }) => probes.map(({ question }) => question as string)))]
+  const known = [...names, ...questions, ...BENCH_FILES.map(({ name }) => name)]
+  for (const named of only)
+    if (!known.includes(named)) throw benchFault('BENCH_NOTHING', { named, known: known.join(', ') })
+  const variants = names.filter((name) => only.includes(name))
+  const asked = questions.filter((question) => only.includes(question))
+  const chosenFiles = BENCH_FILES.filter(({ name }) => only.includes(name))
+  // Naming a variant or a question asks for the matrix; naming files alone does not. `nftables` is both a variant and a file.
+  const matrix = variants.length > 0 || asked.length > 0
+  const narrowed = scenes
+    .map((scene) => ({
+      ...scene,
+      probes: scene.probes.filter(({ question }) => asked.length === 0 || asked.includes(question)),
+    }))
+    .filter(({ probes }) => probes.length > 0)
+  return {
+    kind: 'only',
+    scenes: matrix ? narrowed : [],
+    files: chosenFiles.filter(({ name }) => !names.includes(name)),
+    ...(variants.length > 0 ? { variants: ['none', 'empty', 'empty-chains', ...variants] } : {}),
+  }
+}
+
+interface Gathered {
+  readonly raws: readonly Raw[]
+  readonly ran: Ran
+  readonly remarks: readonly string[]
+}
+
+async function runWorker(chosen: Chosen, request: BenchRequest, budgetMs: number): Promise<Gathered> {
+  if (!existsSync(GENERATOR)) throw benchFault('BENCH_GROUND', { why: 'build/native/sluice-load is not there' })
+  if (process.getuid?.() !== 0) throw benchFault('BENCH_GROUND', { why: 'this is not root' })
+  const stateDirectory = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
+  const { scenes, variants: only } = chosen
+  const terms: WorkerTerms = { scenes, seed: request.seed, budgetMs, stateDirectory, ...(only ? { only } : {}) }
+  const words = ['--net', '--mount', '--propagation', 'private', process.execPath, WORKER, JSON.stringify(terms)]
+  const child = spawn('unshare', words, { stdio: ['pipe', 'pipe', 'inherit'] })
+  const stop = (): void => {
+    child.stdin.end()
+  }
+  request.signal.addEventListener('abort', stop)
+  const raws: Raw[] = []
+  const remarks: string[] = []
+  let ran: Ran | undefined
+  let causes: readonly string[] = []
+  try {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const heard = JSON.parse(line) as Heard
+      if (heard.kind === 'raw') raws.push(heard.raw)
+      else if (heard.kind === 'remark') remarks.push(heard.say)
+      else if (heard.kind === 'progress') request.progress(heard.progress)
+      else if (heard.kind === 'ran') ran = heard.ran
+      else causes = heard.causes
+    })
+    await once(child, 'close')
+  } finally {
+    request.signal.removeEventListener('abort', stop)
+    rmSync(stateDirectory, { recursive: true, force: true })
+  }
+  if (ran) return { raws: ofRun(raws, ran.variants), ran, remarks }
+  const why = causes.length > 0 ? causes.join(': ') : 'the process that measures ended'
+  if (raws.length === 0) throw benchFault('BENCH_GROUND', { why })
+  return { raws, ran: { variants: named(raws), complete: false, why }, remarks }
+}
+
+/** What was measured of a variant before it was found to mean something else is thrown away. */
+function ofRun(raws: readonly Raw[], variants: readonly VariantSeen[]): readonly Raw[] {
+  const measured = new Set(variants.filter(({ state }) => state === 'measured').map(({ name }) => name))
+  return raws.filter(({ variant }) => measured.has(variant))
+}
+
+/** The variants of a run that died before it could say. */
+const named = (raws: readonly Raw[]): readonly VariantSeen[] =>
+  variantsOf('', () => 0)
+    .filter(({ name }) => raws.some(({ variant }) => variant === name))
+    .map(({ name, say, role, emulated }) => ({ name, say, role, emulated, state: 'measured' }))
+
+function results(
+  { seed, command, quick }: BenchRequest,
+  { kind, scenes }: Chosen,
+  found: Gathered & {
+    benches: readonly BenchSeen[]
+    tookSeconds: number
+    startedAtMs: number
+    version: string
+  },
+  around: { loadBefore: number; loadAfter: number; stolen: number },
+): Results {
+  const { raws, ran, remarks, benches, tookSeconds, startedAtMs, version } = found
+  const measurements = assemble(raws, ran.variants, { confidence: CONFIDENCE, seed })
+  const settings = scenes.filter(({ grants, workspaces }) =>
+    raws.some((raw) => raw.grants === grants && raw.workspaces === workspaces),
+  )
+  const http = autocannon() === undefined ? {} : { autocannon: 'installed' }
+  const here = machine()
+  return {
+    format: RESULTS_FORMAT,
+    run: {
+      kind,
+      command,
+      version,
+      ...commit(),
+      startedAt: formatInstant(startedAtMs),
+      tookSeconds,
+      budgetSeconds: BUDGET_MS[quick ? 'quick' : 'full'] / 1_000,
+      seed,
+      confidence: CONFIDENCE,
+      complete: ran.complete,
+      ...(ran.why === undefined ? {} : { why: ran.why }),
+      ...(remarks.length > 0 ? { remarks } : {}),
+    },
+    machine: { ...here, versions: { ...here.versions, ...http }, ...around },
+    policy: {
+      digests: settings.map(({ grants, workspaces }) => ({
+        grants,
+        workspaces,
+        digest: digestOf({ grants, workspaces }),
+      })),
+      say: 'each grant one address, one protocol and one port, half of them IPv4; beside them the endpoints of the server',
+    },
+    variants: ran.variants,
+    measurements,
+    benches,
+    promises: judgePromises(measurements, benches, ran.variants),
+  }
+}

@@ -1,0 +1,46 @@
+// `sluice bench compare`: what got slower from one run to another, beyond noise. Exit 1 when something of ours did, so that it can
+// stand in a pipeline; what one would write by hand and the empty hooks are shown and decide nothing.
+
+import { decodeUtf8 } from '../../base/bytes.js'
+import { type Compared, compareResults } from '../../bench/compare.js'
+import { readResults } from '../../bench/read.js'
+import { readFile } from '../files.js'
+import type { Declared } from '../frame.js'
+import { shown, table } from '../print.js'
+
+/** Neither an error nor a refusal: a difference, as diff(1) has it. */
+const EXIT_SLOWER = 1
+const MOST_BYTES = 64 << 20
+
+export const benchCompare: Declared = {
+  usage: 'compare <before> <after>',
+  summary: 'say what got slower from one results.json to another, beyond noise; exit 1 if something did',
+  examples: ['sluice bench compare main/results.json branch/results.json'],
+  run: (context, [before = '', after = '']) => {
+    const [old, now] = [before, after].map((path) => {
+      const bytes = readFile(context.host, path, 'results', MOST_BYTES)
+      return readResults(decodeUtf8(bytes) ?? '', path)
+    })
+    if (!old || !now) throw new TypeError('two files were read')
+    const compared = compareResults(old, now)
+    const { rows, remarks, agreeing, ratios, slower } = compared
+    const told = rows.filter(({ verdict }) => verdict === 'slower' || verdict === 'faster')
+    const noisy = rows.filter(({ verdict }) => verdict === 'too-noisy').length
+    const { paint } = context
+    const head = slower > 0 ? paint('red', `${slower} slower`) : paint('green', 'nothing got slower')
+    const text = [
+      told.length === 0 ? '' : `${table(['', 'change', 'interval', 'of', 'variant', 'where'], told.map(row))}\n`,
+      `${head} of ${rows.length} compared; ${noisy} too noisy to tell; intervals agree in ${agreeing} of ${ratios} ratios\n`,
+      ...remarks.map((remark) => `${paint('yellow', 'note')}: ${shown(remark)}\n`),
+    ].join('')
+    return Promise.resolve({ json: compared, text, ...(slower > 0 ? { exit: EXIT_SLOWER } : {}) })
+  },
+}
+
+const percent = (share: number): string => `${share >= 0 ? '+' : ''}${(share * 100).toFixed(1)} %`
+
+function row({ verdict, quotient, what, variant, say, counts }: Compared): string[] {
+  const { middle, low, high } = quotient
+  const interval = `${percent(low - 1)} to ${percent(high - 1)}`
+  return [counts ? verdict : `${verdict} (not ours)`, percent(middle - 1), interval, what, variant ?? '-', say]
+}
