@@ -4,6 +4,7 @@
 import type { Digest } from '../base/digest.js'
 import type { ActionDenied } from './fact-actions.js'
 import type { TrailBroken } from './fact-export.js'
+import type { LifecycleFact } from './fact-lifecycle.js'
 import type { ObserveFact } from './fact-observe.js'
 import type { ProcessFact } from './fact-process.js'
 import type { RevocationFact } from './fact-revocation.js'
@@ -111,6 +112,7 @@ export type Fact =
   | ObserveFact
   | ProcessFact
   | RevocationFact
+  | LifecycleFact
   | TrailBroken
   | (FactBase & {
       readonly kind: 'bundle-verified'

@@ -31,6 +31,7 @@ import {
 import { brokenTrailDraft } from './exported.js'
 import { deniedFileDraft } from './files.js'
 import { detectionDraft } from './finding.js'
+import { lifecycleDraft } from './lifecycle.js'
 import { evictedNameDraft, grantedNameDraft, refusedNameDraft } from './names.js'
 import { observeChangeDraft, observedFlowDraft } from './observed.js'
 import { suspectedProcessDraft } from './processes.js'
@@ -259,6 +260,7 @@ const DRAFTS: { readonly [K in Fact['kind']]: Mapper<K> } = {
   'drift-repaired': (fact, context) => [repairedDraft(fact, context)],
   'workspace-attached': (fact, context) => [tenureDraft(fact, context)],
   'workspace-detached': (fact, context) => [tenureDraft(fact, context)],
+  'workspace-changed': (fact, context) => [lifecycleDraft(fact, context)],
   'breakglass-used': (fact, context) => [breakglassDraft(fact, context)],
   'node-recovered': (fact, context) => [recoveredDraft(fact, context)],
 

@@ -36,6 +36,7 @@ describe('what each fact becomes', () => {
     'drift-found': [200401],
     'drift-repaired': [501901],
     'workspace-attached': [501901],
+    'workspace-changed': [501901],
     'workspace-detached': [501901],
     'breakglass-used': [200401],
     'node-recovered': [200401],
