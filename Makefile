@@ -51,8 +51,10 @@ test: ## Build, check, lint and run every suite; the last line counts them
 demo: build native $(if $(filter doca%,$(BACKEND)),shims) ## A signed bundle becomes rules in the kernel, and real packets obey them
 	@node scripts/demo.mjs
 
-bench: build native ## Measure what the fence costs, one file a promise
-	@node scripts/bench.mjs
+bench: ## Measure what the fence costs into build/bench: an hour, or three minutes with QUICK=1
+	@scripts/setup.sh bench
+	@$(MAKE) build native
+	@node dist/bin/sluice.js bench $(if $(QUICK),--quick) --out build/bench
 
 conformance: build native ## Compare every backend with evaluate, packet by packet; N=1000000 sets how many
 	@CONFORMANCE_CASES=$(or $(N),20000) $(bin)/vitest run test/conformance

@@ -22,7 +22,7 @@ PACKAGES=(
 )
 # `setup.sh tests` also installs what only the suites talk to.
 [ "${1:-}" != tests ] || PACKAGES+=(
-  qemu-system-x86 busybox-static cpio kmod  # a guest with a kernel of its own
+  qemu-system-x86 qemu-utils busybox-static cpio kmod  # guests with a kernel of their own, and their disks
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static  # the DOCA shim as on the DPU's Arm cores
   docker-registry openssl               # registries and TLS servers
   nats-server                           # a sink of the trail
@@ -33,6 +33,14 @@ PACKAGES=(
   unbound ldnsutils bind9-dnsutils      # a real resolver, signed zones, dig
   iodine dns2tcp                        # tunnels that must not get through
   chromium                              # the bench's report, looked at in a browser
+  iperf3                                # a small run of the bench
+)
+# `setup.sh bench` also installs what the bench measures with, and what it compares with.
+[ "${1:-}" != bench ] || PACKAGES+=(
+  iperf3                                # streams
+  iptables ipset                        # what one would otherwise write by hand
+  fio                                   # volumes
+  unbound dnsperf                       # names, asked directly and through the mediator
 )
 
 node_ok() { node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)'; }
