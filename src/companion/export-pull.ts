@@ -29,8 +29,6 @@ import {
 
 /** How far the journal of an agent goes, as the agent says. */
 export interface TrailHead {
-  /** SPIFFE URI of the node whose journal it is. */
-  readonly node: string
   /** '' while it has no event. */
   readonly chain: string
   readonly first: number
@@ -73,6 +71,8 @@ export const COPY_FILE = 'events.ndjson'
 export const RECORD_FILE = 'trail.json'
 export const ASIDE_FILE = 'aside.ndjson'
 
+/** As chain.ts writes it: quotes inside a JSON text are escaped, so this is the member itself. */
+const REPORTER = /"reporter":\{(?:"hostname":"[^"]*",)?"uid":"([^"]*)"\}/
 const BATCH_BYTES = 1 << 20
 /** Between two questions for how far the journal goes, and between two looks for room. */
 const LOOK_MS = 5_000
@@ -206,13 +206,11 @@ export class TrailPull {
     }
   }
 
-  /** Where the stream is to begin, once it is known that the journal still goes with the copy. Throws EXPORT_WRONG_NODE. */
+  /** Where the stream is to begin, once it is known that the journal still goes with the copy. */
   private async look(link: AgentLink): Promise<number> {
     // Before the question, since the copy goes on meanwhile.
     const { point } = this.copy
     const head = await link.head()
-    const { name: agent, node: expected } = this.agent
-    if (head.node !== expected) throw exportFault('EXPORT_WRONG_NODE', { agent, expected, found: head.node })
     this.head = head
     if (!point) return 0
     // Events of another chain come from its beginning, and say by themselves that it is another one.
@@ -256,6 +254,7 @@ export class TrailPull {
         if (!isKnown(record, finding)) findings.push(finding)
         record = withFinding(record, finding)
       }
+      if (before?.chain !== link.chain) this.refuseOther(text)
       if (before?.chain !== link.chain)
         record = withEpoch(record, link.chain, before ? 0 : link.sequence - 1, before?.sequence ?? 0)
       lines.push({ text, link })
@@ -263,6 +262,13 @@ export class TrailPull {
     }
     await this.settle(record, findings)
     if (lines.length > 0) await this.copy.append(lines)
+  }
+
+  /** Throws EXPORT_WRONG_NODE for the first event of a chain that another node wrote. */
+  private refuseOther(text: string): void {
+    const { name: agent, node: expected } = this.agent
+    const found = REPORTER.exec(text)?.[1] ?? 'nobody'
+    if (found !== expected) throw exportFault('EXPORT_WRONG_NODE', { agent, expected, found })
   }
 
   private async find(finding: Finding): Promise<void> {

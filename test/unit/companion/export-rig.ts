@@ -51,7 +51,7 @@ export class Agent {
 
   async write(events: number): Promise<void> {
     const { mark } = this
-    const more = { sync: 'never', mark } as const
+    const more = { sync: 'never', mark, reporter: { uid: this.node, hostname: this.name } } as const
     if (!this.journal) {
       mkdirSync(join(this.path, '..'), { recursive: true })
       this.journal = await openJournal(this.path, { ...OPTIONS, ...more })
@@ -85,13 +85,13 @@ export class Agent {
       ...{ eventsFile: this.path, mark: this.mark, status: () => this.journal?.status() },
       sleep: (_ms, wake) => pause(wake),
     })
-    const { up, node } = this
+    const { up } = this
     const send = (line: string) => this.send(line)
     const gone = () => new TypeError('connection refused')
     return {
       head: async () => {
         if (!up) throw gone()
-        return { node, ...(await ports.trail()) }
+        return ports.trail()
       },
       events: async function* (after, chain, signal) {
         if (!up) throw gone()

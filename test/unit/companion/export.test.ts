@@ -10,7 +10,7 @@ import { verifyJournal } from '../../../src/audit/verify.js'
 import { readRecord } from '../../../src/companion/export-record.js'
 import { linesIn, putLines } from '../audit/rig.js'
 import { until } from '../audit/sink-rig.js'
-import { Exported } from './export-rig.js'
+import { Agent, Exported } from './export-rig.js'
 
 let exported: Exported
 beforeEach(() => {
@@ -254,16 +254,17 @@ describe('what does not hold together', () => {
   })
 
   it('a journal of another node: nothing is pulled', async () => {
-    const agent = exported.agent('a')
-    await agent.write(3)
-    const other = { node: 'spiffe://acme.example/node/x', chain: '', first: 0, last: 0, lost: 0 }
-    exported.start({ connect: () => ({ ...agent.connect(), head: () => Promise.resolve(other) }) })
+    const other = new Agent('x', exported.folder)
+    await other.write(3)
+    exported.agent('a')
+    exported.start({ connect: () => other.connect() })
     await until('a failure', () => exported.status('a').failures > 0)
     expect(exported.status('a')).toMatchObject({
       state: 'failing',
       pulled: 0,
       error: 'the agent "a" writes the trail of "spiffe://acme.example/node/x", not of "spiffe://acme.example/node/a"',
     })
+    await other.close()
   })
 
   it('a copy that was taken away: told, pulled again, and no sink gets anything twice', async () => {
