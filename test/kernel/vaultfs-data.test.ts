@@ -103,10 +103,11 @@ describe.skipIf(cannotServe).each(WAYS)('data through a volume (%s)', (_, terms)
       const told: string[] = []
       for await (const line of createInterface({ input: child.stdout }))
         if (told.push(line) === 50 + ((seed * 97) % 400)) process.kill(pid(), 'SIGKILL')
-      expect(await ended).toBe(0)
+      const left = await ended
+      expect(told.filter((line) => line.startsWith('torn'))).toEqual([])
+      expect(left).toBe(0)
       const [, errno, operation = ''] = told.at(-1)?.split(' ') ?? []
       expect(REFUSALS[operation] ?? ['103', '107'], told.at(-1)).toContain(errno)
-      expect(told.filter((line) => line.startsWith('torn'))).toEqual([])
       const [before, after] = [readFileSync(`${kept}.before`), readFileSync(`${kept}.after`)]
       const found = howFar(before, after, readFileSync(join(source, 'fsx')))
       expect(PARTLY.has(operation) ? ['before', 'after', 'partly'] : ['before', 'after'], operation).toContain(found)
