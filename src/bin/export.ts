@@ -20,6 +20,8 @@ export interface ExportPlace {
   readonly emit: (facts: readonly Fact[]) => Promise<void>
   readonly nowMs: () => number
   readonly sleep: ExportHost['sleep']
+  /** Bounds and pauses that are not as DELIVERY says. */
+  readonly terms?: ExportHost['terms']
 }
 
 export interface HostedExport extends Export {
@@ -28,7 +30,10 @@ export interface HostedExport extends Export {
 }
 
 /** Begins to pull and to deliver. Throws EXPORT_SINK_SHARED. */
-export function hostExport(section: ExportSection, { directory, own, emit, nowMs, sleep }: ExportPlace): HostedExport {
+export function hostExport(
+  section: ExportSection,
+  { directory, own, emit, nowMs, sleep, terms }: ExportPlace,
+): HostedExport {
   const agents = new Map(section.agents.map((agent) => [agent.name, agent]))
   const latency = measureExport(section.maxLagMs, nowMs)
   const running = startExport(
@@ -43,6 +48,7 @@ export function hostExport(section: ExportSection, { directory, own, emit, nowMs
       settled: latency.settled,
       ...{ nowMs, chance: Math.random, sleep },
       ...(own ? { own } : {}),
+      ...(terms ? { terms } : {}),
     },
   )
   return { ...running, latency }
