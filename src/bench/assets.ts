@@ -4,7 +4,9 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import type { Comparison } from './compare.js'
 import { buildReport } from './report/build.js'
+import { buildComparison } from './report/comparison.js'
 import { type Assets, renderReport } from './report/page.js'
 import type { Results } from './results.js'
 
@@ -36,5 +38,8 @@ export function readAssets(): Assets {
   }
 }
 
-/** The whole file: the door for whoever has results and wants the page. */
+/** The whole file: the doors for whoever has results, or two of them compared, and wants the page. */
 export const reportHtml = (results: Results): string => renderReport(buildReport(results), readAssets())
+
+export const comparisonHtml = (before: Results, after: Results, comparison: Comparison): string =>
+  renderReport(buildComparison(before, after, comparison), readAssets())

@@ -109,15 +109,18 @@ const VERDICTS = {
   open: { word: 'within noise', ink: 'yellow' },
   noisy: { word: 'too noisy', ink: 'yellow' },
   absent: { word: 'not measured', ink: 'dim' },
+  slower: { word: 'slower', ink: 'red' },
+  faster: { word: 'faster', ink: 'green' },
+  same: { word: 'the same', ink: 'dim' },
 } as const satisfies Record<VerdictWord, { word: string; ink: Ink }>
 
 function promises(results: Results, paint: Paint): string {
   const rows = results.promises.map((judged): readonly Shown[] => {
-    const { verdict, promise, measured: seen, remark, target, emulated } = promiseRow(judged)
+    const { verdict, what, measured: seen, remark, target, emulated } = promiseRow(judged)
     const { word, ink } = VERDICTS[verdict]
     return [
       { text: word, ink },
-      { text: `${promise}${emulated ? ' (emulated)' : ''}` },
+      { text: `${what}${emulated ? ' (emulated)' : ''}` },
       { text: target },
       { text: [seen, remark].filter((part) => part !== '').join('; ') },
     ]

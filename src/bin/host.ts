@@ -17,12 +17,13 @@ import { readBundle } from '../agent/transports/read.js'
 import { lookForCard } from '../backends/doca-flow/card.js'
 import { isRegistered, loadBackend, REGISTERED_BACKENDS, type RegisteredBackend } from '../backends/registry.js'
 import { causeChain, Fault } from '../base/fault.js'
-import { reportHtml } from '../bench/assets.js'
+import { comparisonHtml, reportHtml } from '../bench/assets.js'
 import { cliFault } from '../cli/errors.js'
 import type { ConfigBytes, Configured, Host, Surveyed } from '../cli/host.js'
 import type { BackendName } from '../plan/model.js'
 import { runAgent } from './agent.js'
 import { benchHere } from './bench.js'
+import { companionHost } from './companion-host.js'
 import { explainNameHere } from './explain-name.js'
 import { layFloor, seeFloor } from './floor.js'
 import { followChannel } from './follow.js'
@@ -83,9 +84,14 @@ export function composeHost(surface: Surface): Host {
     recover: (config, request) => recover(around, config, request),
     explainName: (config, question) => explainNameHere(config, question, surface.nowMs()),
     mediate: (config, request) => mediate(around, config, request),
+    companion: companionHost(around),
     follow: (config, request) => followChannel(around, config, request),
     witness: composeWitness(around),
-    bench: { run: (request) => benchHere(request, VERSION, surface.nowMs), report: reportHtml },
+    bench: {
+      run: (request) => benchHere(request, VERSION, surface.nowMs),
+      report: reportHtml,
+      comparison: comparisonHtml,
+    },
     createState: async (config, options) => {
       const store = new Store(config.stateDirectory)
       if (!(options?.unlessThere && store.exists())) store.create()

@@ -1,5 +1,6 @@
 // The bench as the command line sees it. `src/bin` composes it.
 
+import type { Comparison } from '../bench/compare.js'
 import type { Results } from '../bench/results.js'
 import type { Progress } from '../bench/terminal.js'
 
@@ -19,4 +20,6 @@ export interface BenchHost {
   readonly run: (request: BenchRequest) => Promise<Results>
   /** The report as one HTML file. */
   readonly report: (results: Results) => string
+  /** Two runs side by side, the same way. */
+  readonly comparison: (before: Results, after: Results, comparison: Comparison) => string
 }

@@ -39,18 +39,20 @@ function make(tag: string, parent: Element, className = '', text = ''): Element 
   return element
 }
 
-/** 1200 as 1.2k, 0.0004 as 400u: short enough for an axis. */
-export function short(value: number): string {
-  const size = Math.abs(value)
-  if (size === 0) return '0'
-  for (const [unit, name] of [
-    [1e9, 'G'],
-    [1e6, 'M'],
-    [1e3, 'k'],
-    [1, ''],
-  ] as const)
-    if (size >= unit) return `${Number((value / unit).toPrecision(3))}${name}`
-  return size >= 1e-3 ? String(Number(value.toPrecision(2))) : value.toExponential(0)
+const SIZES = [
+  [1e9, 'G'],
+  [1e6, 'M'],
+  [1e3, 'k'],
+  [1, ''],
+] as const
+
+/** 1200 as 1.2k; below one with as many digits as tell two ticks apart. */
+export function short(value: number, step: number): string {
+  if (value === 0) return '0'
+  for (const [unit, name] of SIZES)
+    if (Math.abs(value) >= unit) return `${Number((value / unit).toPrecision(4))}${name}`
+  const digits = Math.ceil(-Math.log10(step) - 1e-9)
+  return value >= 1e-4 ? String(Number(value.toFixed(Math.max(0, Math.min(6, digits + 1))))) : value.toExponential(0)
 }
 
 /** The ends of a y axis: all that is drawn, and zero where it is not far away. */
@@ -258,7 +260,9 @@ function mount(figure: Element, plot: Plot, key: Key): void {
       ticks: { stroke: colour('--grid'), width: 1, size: 4 },
     }
     const visible = plot.series.filter(shown)
-    const step = Math.min(STEP, (narrow ? 24 : 48) / Math.max(1, visible.length))
+    // At a single position there is room to stand apart.
+    const apart = plot.x.at.length === 1 ? width * 0.6 : narrow ? 24 : 48
+    const step = Math.min(plot.x.at.length === 1 ? 60 : STEP, apart / Math.max(1, visible.length))
     chart = new uPlot(
       {
         width,
@@ -285,7 +289,12 @@ function mount(figure: Element, plot: Plot, key: Key): void {
             size: 50,
             label: plot.y.label,
             labelSize: 22,
-            values: (_: unknown, ticks: (number | null)[]) => ticks.map((tick) => (tick === null ? '' : short(tick))),
+            values: (_: unknown, ticks: (number | null)[]) =>
+              ticks.map((tick, i) =>
+                tick === null
+                  ? ''
+                  : short(tick, plot.y.log ? tick : Math.abs(tick - (ticks[i === 0 ? 1 : i - 1] ?? 0))),
+              ),
           },
         ],
         series: [{}, { show: true, paths: () => null, points: { show: false } }],

@@ -3,12 +3,12 @@
 
 import type { Machine, Results, Run } from '../results.js'
 import { benchSections } from './benches.js'
-import { promiseRow, subtitle, warnings } from './headline.js'
+import { promisesHeadline, subtitle, warnings } from './headline.js'
 import type { Report } from './model.js'
 import { duration, percent, whole } from './number.js'
 import { measuredSections } from './questions.js'
 
-const machineFacts = (machine: Machine): (readonly [string, string])[] => [
+export const machineFacts = (machine: Machine): (readonly [string, string])[] => [
   ['name', machine.name],
   ['processors', `${machine.cpus} x ${machine.cpu} (${machine.architecture})`],
   ['memory', `${whole(machine.memoryMiB)} MiB`],
@@ -19,7 +19,7 @@ const machineFacts = (machine: Machine): (readonly [string, string])[] => [
   ...Object.entries(machine.versions),
 ]
 
-const runFacts = (run: Run): (readonly [string, string])[] => [
+export const runFacts = (run: Run): (readonly [string, string])[] => [
   ['command', run.command],
   ['version', run.version],
   ['commit', `${run.commit ?? 'none'}${run.dirty ? ', with changes' : ''}`],
@@ -37,7 +37,7 @@ export function buildReport(results: Results): Report {
     title: 'What the fence costs',
     subtitle: subtitle(results),
     warnings: warnings(results),
-    promises: promises.map(promiseRow),
+    headline: promisesHeadline(promises),
     sections: [...measuredSections(results), ...benchSections(results)],
     facts: [
       { title: 'Machine', rows: machineFacts(machine) },

@@ -30,6 +30,20 @@ function rest(measurement: Measurement, axis: Axis | null): string {
   return said.join(', ')
 }
 
+/** `TCP stream`: what its flows and its family do not belong to. */
+const kindOf = (measurement: Measurement | undefined): string =>
+  (measurement?.say ?? '').replace(/[,;] (\d[\d,]* ([a-z]+ )*(flows?|at a time)|IPv[46])/g, '')
+
+/** As the run calls it, and what else does not vary. */
+function titled(measurement: Measurement, axis: Axis | null): string {
+  const { say, grants, workspaces } = measurement
+  const parts = [
+    axis === 'grants' ? '' : count(grants, ONE.grants),
+    axis === 'workspaces' || workspaces === 1 ? '' : count(workspaces, ONE.workspaces),
+  ]
+  return [say, ...parts.filter((part) => part !== '')].join(', ')
+}
+
 function position(value: number, all: readonly number[]): number {
   const least = Math.min(...all.filter((other) => other > 0))
   return value === 0 ? Math.log10(Number.isFinite(least) ? least : 10) - 1 : Math.log10(value)
@@ -51,7 +65,7 @@ export function groupsOf(measurements: readonly Measurement[]): readonly Group[]
       const values = sorted.map((one) => one[axis])
       groups.push({
         key: `${first.question}-${axis}-${first.family}-${first.flows}-${first.workspaces}-${first.grants}`,
-        title: rest(first, axis),
+        title: axis === 'flows' ? `${kindOf(first)}: ${rest(first, axis)}` : titled(first, axis),
         x: axis,
         joined: true,
         columns: sorted.map((measurement) => ({
@@ -66,7 +80,10 @@ export function groupsOf(measurements: readonly Measurement[]): readonly Group[]
   for (const members of alike(left, ({ question, unit }) => `${question} ${unit}`))
     groups.push({
       key: `${members[0]?.question ?? ''}-side-by-side`,
-      title: members.length === 1 && members[0] !== undefined ? rest(members[0], null) : 'Side by side',
+      title:
+        members.length === 1 && members[0] !== undefined
+          ? titled(members[0], null)
+          : `${kindOf(members[0])}, side by side`,
       x: '',
       joined: false,
       columns: members.map((measurement, at) => ({

@@ -3,7 +3,7 @@
 
 import type { PromiseJudged, Results } from '../results.js'
 import { labelOf } from './figures.js'
-import type { Against, PromiseRow, Report, VerdictWord } from './model.js'
+import type { Against, HeadRow, Report, VerdictWord } from './model.js'
 import { amount, duration, percent, whole } from './number.js'
 
 /** Divided by the target, so that above 1 is better whichever way the unit goes. */
@@ -21,14 +21,14 @@ const WORDS = {
   'not-measured': 'absent',
 } as const satisfies Record<PromiseJudged['verdict'], VerdictWord>
 
-export function promiseRow(judged: PromiseJudged): PromiseRow {
+export function promiseRow(judged: PromiseJudged): HeadRow {
   const { against: behind } = judged
   const against = behind === undefined || behind.value.kind !== 'value' ? null : againstTarget(behind)
   const decided = judged.verdict === 'met' || judged.verdict === 'not-met'
   const open = decided && against !== null && against.low < 1 && against.high > 1
-  const said = decided ? judged.figure : WORDS[judged.verdict] === 'noisy' ? 'too noisy' : '–'
+  const said = decided ? judged.figure : ''
   return {
-    promise: judged.say,
+    what: judged.say,
     target: judged.target,
     measured: said,
     against,
@@ -90,3 +90,14 @@ export function warnings(results: Results): Report['warnings'] {
     ...noisy(results),
   ]
 }
+
+/** What the mark beside each row is: one sentence for every first table. */
+export const MARK = 'better is right of it; the ends are a fifth worse and a quarter better, an arrow is beyond them.'
+
+export const promisesHeadline = (promises: readonly PromiseJudged[]): Report['headline'] => ({
+  question: 'Is it within its promises?',
+  caption: `The mark is the measured value with its interval, divided by the target (the upright line): ${MARK}`,
+  head: ['Promise', 'Verdict', 'Measured', 'Against the target', 'Target'],
+  rows: promises.map(promiseRow),
+  none: 'This run judged no promise.',
+})

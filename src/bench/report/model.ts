@@ -17,7 +17,8 @@ export const LOOKS = [
 ] as const
 export type Look = (typeof LOOKS)[number]
 
-export type VerdictWord = 'met' | 'missed' | 'open' | 'noisy' | 'absent'
+export const VERDICTS = ['met', 'missed', 'slower', 'faster', 'open', 'noisy', 'same', 'absent'] as const
+export type VerdictWord = (typeof VERDICTS)[number]
 
 /** An interval against a target: everything divided by the target, above 1 is better than promised. */
 export interface Against {
@@ -26,8 +27,9 @@ export interface Against {
   readonly high: number
 }
 
-export interface PromiseRow {
-  readonly promise: string
+export interface HeadRow {
+  readonly what: string
+  /** The last column: the target, or what it was before. */
   readonly target: string
   readonly measured: string
   readonly against: Against | null
@@ -118,7 +120,15 @@ export interface Report {
   readonly subtitle: string
   /** Things a reader must not miss: emulated, quick, interrupted, noisy. */
   readonly warnings: readonly string[]
-  readonly promises: readonly PromiseRow[]
+  /** The first table: promises with their verdicts, or what changed between two runs. */
+  readonly headline: {
+    readonly question: string
+    readonly caption: string
+    readonly head: readonly [string, string, string, string, string]
+    readonly rows: readonly HeadRow[]
+    /** Where there is no row. */
+    readonly none: string
+  }
   readonly sections: readonly Section[]
   readonly facts: readonly { readonly title: string; readonly rows: readonly (readonly [string, string])[] }[]
   readonly commands: readonly { readonly what: string; readonly line: string }[]

@@ -32,6 +32,9 @@ export function tick(value: number): string {
   return value === Math.round(value) ? whole(value) : amount(value)
 }
 
+/** The first letter of a title. */
+export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
+
 export const percent = (share: number): string => `${amount(share * 100)} %`
 
 export function duration(seconds: number): string {

@@ -6,7 +6,15 @@ import { base64, utf8 } from '../../base/bytes.js'
 import { sha256 } from '../../base/digest.js'
 import { emulatedBadge, type Html, html, json, verbatim } from './html.js'
 import { intervalMark } from './interval.js'
-import type { Cell, PromiseRow, Report, Section, TableView, VerdictWord } from './model.js'
+import {
+  type Cell,
+  type HeadRow,
+  type Report,
+  type Section,
+  type TableView,
+  VERDICTS,
+  type VerdictWord,
+} from './model.js'
 import { rangesFigure } from './ranges.js'
 import { STYLE } from './style.js'
 
@@ -23,35 +31,39 @@ export interface Assets {
 const WORDS = {
   met: { sign: '✓', word: 'met', tone: 'good' },
   missed: { sign: '✗', word: 'missed', tone: 'bad' },
+  slower: { sign: '✗', word: 'slower', tone: 'bad' },
+  faster: { sign: '✓', word: 'faster', tone: 'good' },
+  same: { sign: '=', word: 'the same', tone: 'none' },
   open: { sign: '≈', word: 'within noise', tone: 'warn' },
   noisy: { sign: '~', word: 'too noisy', tone: 'warn' },
   absent: { sign: '–', word: 'not measured', tone: 'none' },
 } as const satisfies Record<VerdictWord, { sign: string; word: string; tone: string }>
 
-const TALLY = ['met', 'missed', 'open', 'noisy', 'absent'] as const satisfies readonly VerdictWord[]
-
-function tally(rows: readonly PromiseRow[]): Html {
+function tally(rows: readonly HeadRow[]): Html {
   const count = (verdict: VerdictWord) => rows.filter((row) => row.verdict === verdict).length
-  return html`<ul class="tally">${TALLY.filter((verdict) => count(verdict) > 0).map(
+  return html`<ul class="tally">${VERDICTS.filter((verdict) => count(verdict) > 0).map(
     (verdict) => html`<li class="${WORDS[verdict].tone}"><b>${count(verdict)}</b>${WORDS[verdict].word}</li>`,
   )}</ul>`
 }
 
-function promises(rows: readonly PromiseRow[]): Html {
-  const line = (row: PromiseRow) => {
+function headline({ question, caption, head, rows, none }: Report['headline']): Html {
+  const line = (row: HeadRow) => {
     const { sign, word, tone } = WORDS[row.verdict]
     const remark = row.remark === '' ? null : html`<span class="aside">${row.remark}</span>`
-    return html`<tr class="${tone}"><th scope="row">${row.promise}${emulatedBadge(row.emulated)}</th>
+    return html`<tr class="${tone}"><th scope="row">${row.what}${emulatedBadge(row.emulated)}</th>
 <td><span class="word" data-sign="${sign}">${word}</span></td>
 <td class="num">${row.measured}${remark}</td>
 <td class="mark">${row.against === null ? null : intervalMark(row.against)}</td>
-<td class="num">${row.target}</td></tr>
+<td class="num target" data-name="${head[4]}">${row.target}</td></tr>
 `
   }
-  return html`<div class="scroll"><table class="promises">
-<caption>The mark is the measured value with its interval, divided by the target (the upright line): right of it is better than promised; the ends are a fifth worse and a quarter better, an arrow is beyond them.</caption>
-<thead><tr><th scope="col">Promise</th><th scope="col">Verdict</th><th scope="col">Measured</th><th scope="col">Against the target</th><th scope="col">Target</th></tr></thead>
+  const table = html`<div class="scroll"><table class="promises">
+<caption>${caption}</caption>
+<thead><tr>${head.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
 <tbody>${rows.map(line)}</tbody></table></div>`
+  return html`<section aria-labelledby="promises"><h2 id="promises">${question}</h2>
+${tally(rows)}
+${rows.length === 0 ? html`<p>${none}</p>` : table}</section>`
 }
 
 function cell({ text, asides = [], tone }: Cell): Html {
@@ -75,11 +87,12 @@ function section({ id, question, answer, note, plots, ranges, tables }: Section)
     ({ title, note, plot }) =>
       html`<figure id="${plot.id}" data-title="${title}"><figcaption><h3>${title}</h3><p class="note">${note}</p></figcaption></figure>`,
   )
+  const rows = tables.reduce((sum, { rows }) => sum + rows.length, 0)
   return html`<section aria-labelledby="${id}"><h2 id="${id}">${question}</h2>
 ${answer === null ? null : html`<p class="lead">${answer.lead}</p><ul class="answer">${answer.lines.map((line) => html`<li>${line}</li>`)}</ul>`}
 ${figures.length === 0 ? null : html`<p class="note">${note}</p><div class="plots">${figures}</div>`}
 ${ranges.map(rangesFigure)}
-${tables.length === 0 ? null : html`<details${figures.length + ranges.length === 0 ? verbatim(' open') : null}><summary>Figures as a table</summary>${tables.map(table)}</details>`}
+${tables.length === 0 ? null : html`<details${figures.length + ranges.length === 0 && rows <= 24 ? verbatim(' open') : null}><summary>Figures as a table</summary>${tables.map(table)}</details>`}
 </section>
 `
 }
@@ -114,15 +127,13 @@ export function renderReport(report: Report, assets: Assets): string {
 <style>${verbatim(style)}</style>
 </head>
 <body>
-<a class="skip" href="#promises">To the promises</a>
+<a class="skip" href="#promises">${report.headline.question}</a>
 <header><h1>${report.title}</h1><p class="sub">${report.subtitle}</p>
 ${report.warnings.length === 0 ? null : html`<ul class="warnings">${report.warnings.map((line) => html`<li>${line}</li>`)}</ul>`}
 <nav aria-label="Sections"><ul>${links.map(({ id, name }) => html`<li><a href="#${id}">${name}</a></li>`)}</ul></nav>
 </header>
 <main>
-<section aria-labelledby="promises"><h2 id="promises">Is it within its promises?</h2>
-${tally(report.promises)}
-${promises(report.promises)}</section>
+${headline(report.headline)}
 <noscript><p class="note">The plots need scripts. All of their figures stand in the tables.</p></noscript>
 ${report.sections.map(section)}
 <section aria-labelledby="run"><h2 id="run">Machine and run</h2>

@@ -6,7 +6,7 @@ import { type Group, groupsOf } from './columns.js'
 import { labelOf, lookOf, main, type PickFigure, plotOf, shareOf, tableOf, variantsIn } from './figures.js'
 import { latencyPlots } from './latency.js'
 import type { Section } from './model.js'
-import { amount, ratio, whole } from './number.js'
+import { amount, capital, ratio, whole } from './number.js'
 
 interface Asked {
   readonly id: string
@@ -85,16 +85,20 @@ function answerOf(results: Results, measurement: Measurement): Section['answer']
   const lines = measurement.cells.flatMap((cell) => {
     const variant = results.variants.find(({ name }) => name === cell.variant)
     if (variant?.role !== 'fence' || variant.emulated || cell.figure.kind !== 'value') return []
-    const parts = (['reference', 'baseline', 'peer'] as const).flatMap((role) => {
+    // What costs more than nothing is no share of it.
+    const roles = measurement.better === 'higher' ? (['reference', 'baseline', 'peer'] as const) : (['peer'] as const)
+    const parts = roles.flatMap((role) => {
       const found = shareOf(results, cell, role)
       if (found?.figure.kind !== 'value') return []
       const { middle, low, high } = found.figure
       return [`${ratio(middle)} (${ratio(low)} to ${ratio(high)}) of ${labelOf(found.to)}`]
     })
     const value = `${labelOf(variant.name)}: ${amount(cell.figure.middle)} ${measurement.unit}`
-    return parts.length === 0 ? [] : [`${value}, ${parts.join(', ')}`]
+    return [[value, ...parts].join(', ')]
   })
-  return lines.length === 0 ? null : { lead: `${measurement.say}, ${whole(measurement.grants)} grants:`, lines }
+  return lines.length === 0
+    ? null
+    : { lead: capital(`${measurement.say}, ${whole(measurement.grants)} grants:`), lines }
 }
 
 const most = (group: Group | undefined): Measurement | undefined =>
@@ -106,16 +110,17 @@ function sectionOf(results: Results, asked: Asked): Section | null {
   const measured = results.measurements.filter(({ question }) => asked.of.includes(question))
   const groups = groupsOf(measured.filter((one) => one.cells.some((cell) => (pick(cell)?.kind ?? 'none') !== 'none')))
   if (groups.length === 0) return null
-  const several = new Set(measured.map(({ question }) => question)).size > 1
-  const named = ({ title, columns }: Group): string =>
-    several ? `${columns[0]?.measurement.say.split(',')[0] ?? ''}: ${title}` : title
   const views = groups.map((group) => {
     const unit = asked.unit ?? group.columns[0]?.measurement.unit ?? ''
-    return { group, unit, title: `${asked.pick === undefined ? '' : `${asked.question}: `}${named(group)}, ${unit}` }
+    return {
+      group,
+      unit,
+      title: capital(`${asked.pick === undefined ? '' : `${asked.question}: `}${group.title}, ${unit}`),
+    }
   })
-  const reference = variantsIn(results, groups[0]?.columns ?? [], pick).some((variant) =>
-    lookOf(variant).startsWith('limit'),
-  )
+  const reference =
+    asked.of.every((one) => one !== 'stage' && one !== 'kernel-memory') &&
+    variantsIn(results, groups[0]?.columns ?? [], pick).some((variant) => lookOf(variant).startsWith('limit'))
   const top = most(groups[0])
   const latency = asked.pick === undefined ? latencyPlots(results, asked.id, measured) : { plots: [], tables: [] }
   return {

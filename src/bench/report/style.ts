@@ -182,6 +182,8 @@ h1{font-size:25px}h2{font-size:20px;margin-top:40px}
 .promises tbody,.promises tr,.promises td,.promises th{display:block;border:0;padding:2px 0}
 .promises tr{border-bottom:1px solid var(--rule);padding:10px 0}
 .promises td.num{white-space:normal}
+.promises td.target{color:var(--quiet)}
+.promises td.target::before{content:attr(data-name) ': '}
 .mark svg{width:100%;max-width:300px}
 .ranges .row{grid-template-columns:1fr}
 .ranges .value{text-align:left}

@@ -4,7 +4,7 @@
 import { decodeUtf8 } from '../../base/bytes.js'
 import { type Compared, compareResults } from '../../bench/compare.js'
 import { readResults } from '../../bench/read.js'
-import { readFile } from '../files.js'
+import { readFile, writeFile } from '../files.js'
 import type { Declared } from '../frame.js'
 import { shown, table } from '../print.js'
 
@@ -15,14 +15,18 @@ const MOST_BYTES = 64 << 20
 export const benchCompare: Declared = {
   usage: 'compare <before> <after>',
   summary: 'say what got slower from one results.json to another, beyond noise; exit 1 if something did',
-  examples: ['sluice bench compare main/results.json branch/results.json'],
-  run: (context, [before = '', after = '']) => {
+  examples: ['sluice bench compare main/results.json branch/results.json --report changed.html'],
+  declare: (command) => command.option('--report <file>', 'the same as one HTML file'),
+  run: (context, [before = '', after = ''], options) => {
     const [old, now] = [before, after].map((path) => {
       const bytes = readFile(context.host, path, 'results', MOST_BYTES)
       return readResults(decodeUtf8(bytes) ?? '', path)
     })
     if (!old || !now) throw new TypeError('two files were read')
     const compared = compareResults(old, now)
+    const { report } = options as { report?: string }
+    if (report !== undefined)
+      writeFile(context.host, report, context.host.bench.comparison(old, now, compared), { replace: true })
     const { rows, remarks, agreeing, ratios, slower } = compared
     const told = rows.filter(({ verdict }) => verdict === 'slower' || verdict === 'faster')
     const noisy = rows.filter(({ verdict }) => verdict === 'too-noisy').length

@@ -3,7 +3,9 @@
 
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { compareResults } from '../../../src/bench/compare.js'
 import { buildReport } from '../../../src/bench/report/build.js'
+import { buildComparison } from '../../../src/bench/report/comparison.js'
 import { againstTarget, promiseRow } from '../../../src/bench/report/headline.js'
 import { escaped, html, json } from '../../../src/bench/report/html.js'
 import type { Plot, Report } from '../../../src/bench/report/model.js'
@@ -111,13 +113,13 @@ describe('promises', () => {
     const noisy: Figure = { kind: 'noisy', why: 'w', middle: 1, low: 0.5, high: 2 }
     expect(promiseRow(judged('too-noisy', { value: noisy, target: 1, better: 'higher' }))).toMatchObject({
       verdict: 'noisy',
-      measured: 'too noisy',
+      measured: '',
       remark: 'as measured',
       against: null,
     })
     expect(promiseRow(judged('not-measured'))).toMatchObject({
       verdict: 'absent',
-      measured: '–',
+      measured: '',
       remark: 'as measured',
     })
   })
@@ -258,6 +260,72 @@ describe('warnings', () => {
       'xdp is left out: it let 198.18.0.9:25 through.',
       'Sluice DOCA Flow: emulated, a program in the place of a card. Its speed says nothing about a card.',
       '1 of 496 figures are too noisy to be given: the tables say which, and why.',
+    ])
+  })
+})
+
+describe('two runs side by side', () => {
+  const before = richResults()
+  /** The same run with the repetitions of one variant in one question times a factor. */
+  const changed = (variant: string, question: string, factor: number) => ({
+    ...before,
+    measurements: before.measurements.map((one) => ({
+      ...one,
+      cells: one.cells.map((cell) =>
+        cell.variant !== variant || one.question !== question
+          ? cell
+          : { ...cell, repetitions: cell.repetitions.map((seen) => ({ ...seen, value: seen.value * factor })) },
+      ),
+    })),
+  })
+  const compared = (after: typeof before) => buildComparison(before, after, compareResults(before, after))
+
+  it('say that nothing changed, and of what, where nothing did', () => {
+    const { title, headline, sections, warnings } = compared(before)
+    expect([title, headline.rows]).toEqual(['Nothing got slower', []])
+    expect(renderReport(compared(before), ASSETS)).toContain('Nothing changed beyond noise, and nothing was too noisy')
+    expect(sections[0]?.tables[0]?.rows.length).toBeGreaterThan(300)
+    expect(warnings.filter((line) => !line.startsWith('Both: '))).toEqual([])
+  })
+
+  it('show a tenth less as slower, left of the line, with both values', () => {
+    const { title, headline } = compared(changed('ebpf', 'tcp-crr', 0.9))
+    expect(title).toBe('6 got slower')
+    expect(headline.rows).toHaveLength(6)
+    const row = headline.rows.find(({ what }) => what.includes('100,000 grants'))
+    expect(row).toMatchObject({
+      what: 'Sluice eBPF: TCP connect, request, close, 1 flow, IPv4, 100,000 grants',
+      verdict: 'slower',
+      remark: 'share of nothing attached',
+      target: '0.992',
+    })
+    expect(row?.measured).toMatch(/^0\.892, -10\.0 % \(-1\d\.\d % to -\d+\.\d %\)$/)
+    expect(row?.against?.mid).toBeCloseTo(0.9)
+  })
+
+  it('show a load that takes longer left of the line, too, and what is not ours as such', () => {
+    const slow = compared(changed('nftables', 'stage', 1.5)).headline.rows
+    expect(slow.map(({ verdict, against }) => [verdict, (against?.mid ?? 2) < 1])).toEqual(
+      Array.from({ length: 6 }, () => ['slower', true]),
+    )
+    const peer = compared(changed('hand', 'packets', 0.8))
+    expect(peer.title).toBe('Nothing got slower')
+    expect(peer.headline.rows.map(({ remark }) => remark)).toEqual(
+      Array.from({ length: 6 }, () => 'share of nothing attached; not ours'),
+    )
+  })
+
+  it('put the worst first', () => {
+    const after = changed('nftables', 'stage', 1.5)
+    const both = {
+      ...after,
+      measurements: after.measurements.map((one, i) =>
+        one.question === 'packets' ? (changed('ebpf', 'packets', 0.5).measurements[i] ?? one) : one,
+      ),
+    }
+    const rows = compared(both).headline.rows
+    expect(rows.map(({ against }) => Math.round((against?.mid ?? 0) * 10))).toEqual([
+      5, 5, 5, 5, 5, 5, 7, 7, 7, 7, 7, 7,
     ])
   })
 })
