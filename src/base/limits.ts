@@ -33,6 +33,10 @@ export const LIMITS = {
   registrations: 4_096,
   /** A delegation record with its signatures; it travels inside a question. */
   delegationBytes: 16_384,
+  /** In a list of images. */
+  images: 1_024,
+  /** One file of an image: a golden disk. */
+  imageFileBytes: 2 ** 40,
   certificateBytes: 16_384,
   /** The signer's and its intermediates; the anchor is not counted. */
   chainCertificates: 4,

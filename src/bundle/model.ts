@@ -131,6 +131,7 @@ export const ROLES = [
   'agent',
   'registration',
   'delegation',
+  'image',
 ] as const
 export type KeyRole = (typeof ROLES)[number]
 

@@ -55,6 +55,12 @@ export const STATEMENTS = {
     role: 'delegation',
     what: 'delegation record',
   },
+  images: {
+    format: 'sluice-images/1',
+    typ: 'application/vnd.sluice.images+json',
+    role: 'image',
+    what: 'list of images',
+  },
 } as const satisfies Record<string, Kind>
 export type StatementKind = keyof typeof STATEMENTS
 

@@ -111,7 +111,7 @@ function disk({ boot }: MachineSpec, { base, layer }: Handed): readonly string[]
     ...node(boot.disk.format === 'qcow2' ? { ...below, backing: null } : below),
     ...node({ 'node-name': 'layer-file', driver: 'file', filename: '/dev/fdset/2', discard: 'unmap' }),
     ...node({ 'node-name': 'layer', driver: 'qcow2', file: 'layer-file', backing: 'base', discard: 'unmap' }),
-    ...['-device', 'virtio-blk-pci,id=disk,drive=layer,bootindex=0'],
+    ...['-device', `virtio-blk-pci,id=disk,drive=layer${boot.kernel ? '' : ',bootindex=0'}`],
   ]
 }
 
