@@ -6,7 +6,7 @@
 // is further from 1 than the least change that matters. Everything else is the same, or too noisy to tell.
 
 import type { Better, Cell, Figure, Measurement, Results, Role } from './results.js'
-import { ascending, chance, type Interval, median, quantile } from './statistics.js'
+import { chance, type Interval, median, quantile, Ranked } from './statistics.js'
 
 const CONFIDENCE = 0.99
 const RESAMPLES = 4_000
@@ -156,11 +156,22 @@ function benchRows(before: Results, after: Results, seed: number): Compared[] {
 /** Interval of the quotient of two medians that were not measured in pairs: each list is drawn again by itself. */
 function quotientOf(before: readonly number[], after: readonly number[], seed: number): Interval {
   const random = chance(seed)
-  const drawn = (values: readonly number[]): number =>
-    median(values.map(() => values[Math.floor(random() * values.length)] as number))
-  const seen = ascending(Array.from({ length: RESAMPLES }, () => drawn(after) / drawn(before)))
+  const sides = [before, after].map((values) => ({
+    ranked: new Ranked(values),
+    drawn: new Array<number>(values.length),
+  }))
+  const [old = 1, now = 1] = [before, after].map(median)
+  const seen = new Float64Array(RESAMPLES)
+  for (let i = 0; i < RESAMPLES; i++) {
+    const [a = 1, b = 1] = sides.map(({ ranked, drawn }) => {
+      for (let n = 0; n < drawn.length; n++) drawn[n] = Math.floor(random() * drawn.length)
+      return ranked.median(drawn)
+    })
+    seen[i] = b / a
+  }
+  const sorted = seen.sort()
   const tail = (1 - CONFIDENCE) / 2
-  return { middle: median(after) / median(before), low: quantile(seen, tail), high: quantile(seen, 1 - tail) }
+  return { middle: now / old, low: quantile(sorted, tail), high: quantile(sorted, 1 - tail) }
 }
 
 /** An interval that is wider than this, end to end, could hide a change of a tenth. */

@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import type { Raw } from './assemble.js'
 import { GENERATOR, type Ground } from './ground.js'
 import { cpuSeconds, received } from './machine.js'
-import { KNOWN_FLOWS, type Probe } from './matrix.js'
+import { KNOWN_FLOWS, type Probe, STREAM_MS } from './matrix.js'
 import { PORTS, SERVER, type Setting, share } from './setting.js'
 
 type Measured = Pick<
@@ -99,7 +99,7 @@ async function transactions(path: Path, { question, family, flows, ms, paced }: 
   }
 }
 
-/** Between hosts, where the server must know whom it serves. */
+/** Between hosts, where the server must know whom it serves, and for less than a second. */
 async function ownStream(path: Path, { family, flows, ms }: Probe): Promise<Measured> {
   const words = ['stream', path.address(family), String(path.port + 2), String(ms), String(flows)]
   const { tally: seen, cpuSeconds: cpu } = await tally(path, words, ms)
@@ -207,7 +207,7 @@ export function measure(path: Path, setting: Setting, probe: Probe): Promise<Mea
   const { ground } = path
   switch (probe.question) {
     case 'tcp-stream':
-      return ground ? iperf(path, probe) : ownStream(path, probe)
+      return ground && probe.ms >= STREAM_MS ? iperf(path, probe) : ownStream(path, probe)
     case 'udp-stream':
       return iperf(path, probe)
     case 'tcp-rr':

@@ -11,15 +11,17 @@ export const orderOf = (variants: readonly string[], seed: number, scene: number
   shuffled(variants, chance((seed ^ Math.imul(scene + 1, 0x9e3779b1) ^ Math.imul(round + 1, 0x85ebca77)) >>> 0))
 
 /** Guess of what a visit takes beside its probes, until one was seen: putting in place, looking whether it means what it should. */
-const AROUND_MS = 700
-const LOAD_MS = 0.02
+const AROUND_MS = 500
+/** For each grant; half of the variants load none. */
+const LOAD_MS = 0.006
+const START_MS = 80
 
 /** Guess of a round of a scene, milliseconds. */
 export const guess = ({ probes, grants, workspaces }: Scene, variants: number): number =>
   variants *
   (AROUND_MS +
     LOAD_MS * grants * Math.max(1, workspaces) +
-    probes.reduce((sum, { ms, paced }) => sum + ms * (paced === undefined ? 1 : 2) + 150, 0))
+    probes.reduce((sum, { ms, paced }) => sum + ms * (paced === undefined ? 1 : 2) + START_MS, 0))
 
 /** How many rounds of a scene fit: all, fewer but enough, or none. `roundMs` is what a round takes. */
 export function roundsThatFit(wanted: number, done: number, roundMs: number, leftMs: number): number {

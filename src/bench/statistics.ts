@@ -2,7 +2,7 @@
 // for the same input and seed. Refuses nothing: callers hold at least one finite number.
 
 /** Linear between the two nearest ranks (type 7 of Hyndman and Fan, 1996). `share` is 0 to 1. */
-export function quantile(sorted: readonly number[], share: number): number {
+export function quantile(sorted: ArrayLike<number>, share: number): number {
   const at = (sorted.length - 1) * share
   const below = sorted[Math.floor(at)] ?? Number.NaN
   const above = sorted[Math.ceil(at)] ?? below
@@ -61,25 +61,66 @@ const RESAMPLES = 2_000
  */
 export function resampled(count: number, of: (drawn: readonly number[]) => number, terms: Resampling): Interval {
   const random = chance(terms.seed)
-  const all = Array.from({ length: count }, (_, i) => i)
-  const seen: number[] = []
-  for (let i = 0; i < RESAMPLES; i++) seen.push(of(all.map(() => Math.floor(random() * count))))
-  const sorted = ascending(seen)
+  const drawn = Array.from({ length: count }, (_, i) => i)
+  const middle = of(drawn)
+  const seen = new Float64Array(RESAMPLES)
+  for (let i = 0; i < RESAMPLES; i++) {
+    for (let n = 0; n < count; n++) drawn[n] = Math.floor(random() * count)
+    seen[i] = of(drawn)
+  }
+  const sorted = seen.sort()
   const tail = (1 - terms.confidence) / 2
-  return { middle: of(all), low: quantile(sorted, tail), high: quantile(sorted, 1 - tail) }
+  return { middle, low: quantile(sorted, tail), high: quantile(sorted, 1 - tail) }
+}
+
+/** Values in order, so that the median of some of them is found by counting instead of sorting: it is asked for thousands of times. */
+export class Ranked {
+  private readonly sorted: readonly number[]
+  private readonly rank: readonly number[]
+  private readonly times: Int32Array
+
+  constructor(values: readonly number[]) {
+    const order = values.map((_, i) => i).sort((a, b) => (values[a] as number) - (values[b] as number))
+    const rank = new Array<number>(values.length)
+    for (const [place, i] of order.entries()) rank[i] = place
+    this.sorted = order.map((i) => values[i] as number)
+    this.rank = rank
+    this.times = new Int32Array(values.length)
+  }
+
+  /** Median of the values with these numbers, which may repeat. */
+  median(drawn: readonly number[]): number {
+    const { times, rank, sorted } = this
+    times.fill(0)
+    for (const i of drawn) {
+      const place = rank[i] as number
+      times[place] = (times[place] as number) + 1
+    }
+    const upper = drawn.length >> 1
+    const lower = drawn.length % 2 === 1 ? upper : upper - 1
+    let seen = 0
+    let below = Number.NaN
+    for (let place = 0; place < times.length; place++) {
+      seen += times[place] as number
+      if (Number.isNaN(below) && seen > lower) below = sorted[place] as number
+      if (seen > upper) return (below + (sorted[place] as number)) / 2
+    }
+    return Number.NaN
+  }
 }
 
 /** Interval of the median. */
-export const medianInterval = (values: readonly number[], terms: Resampling): Interval =>
-  resampled(values.length, (drawn) => median(drawn.map((i) => values[i] as number)), terms)
+export function medianInterval(values: readonly number[], terms: Resampling): Interval {
+  const ranked = new Ranked(values)
+  return resampled(values.length, (drawn) => ranked.median(drawn), terms)
+}
 
 /**
  * Interval of the ratio of two medians whose values were measured in pairs: value `i` of both is of one round, and rounds are drawn
  * whole, so that a round in which the machine was busy is busy for both.
  */
-export const ratioInterval = (over: readonly number[], under: readonly number[], terms: Resampling): Interval =>
-  resampled(
-    Math.min(over.length, under.length),
-    (drawn) => median(drawn.map((i) => over[i] as number)) / median(drawn.map((i) => under[i] as number)),
-    terms,
-  )
+export function ratioInterval(over: readonly number[], under: readonly number[], terms: Resampling): Interval {
+  const [above, below] = [new Ranked(over), new Ranked(under)]
+  const count = Math.min(over.length, under.length)
+  return resampled(count, (drawn) => above.median(drawn) / below.median(drawn), terms)
+}

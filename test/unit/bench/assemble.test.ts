@@ -1,0 +1,144 @@
+// From repetitions to cells: ratios are of rounds that both were measured in, latencies without coordinated omission, costs by what was
+// carried, and the gates of RFC 9411; then the verdicts about the promises.
+
+import { describe, expect, it } from 'vitest'
+import { assemble, type Raw } from '../../../src/bench/assemble.js'
+import { bucketOf } from '../../../src/bench/histogram.js'
+import { judgePromises } from '../../../src/bench/promises.js'
+import type { BenchSeen } from '../../../src/bench/results.js'
+import { VARIANTS } from '../../support/bench/runs.js'
+
+const terms = { confidence: 0.95, seed: 1 }
+const raw = (variant: string, round: number, value: number, more: Partial<Raw> = {}): Raw => ({
+  question: 'tcp-crr',
+  family: 'ipv4',
+  flows: 8,
+  grants: 100_000,
+  workspaces: 1,
+  variant,
+  round,
+  position: 0,
+  value,
+  commands: ['sluice-load crr'],
+  ...more,
+})
+const rounds = [0, 1, 2, 3, 4]
+const ID = 'tcp-crr flows=8 family=ipv4 grants=100000 workspaces=1'
+
+describe('assemble', () => {
+  it('compares rounds with rounds, and leaves out those that one of them lacks', () => {
+    const raws = [
+      ...rounds.map((round) => raw('none', round, 1_000 + round * 100)),
+      ...rounds.map((round) => raw('ebpf', round, 0.9 * (1_000 + round * 100))),
+      raw('ebpf', 5, 1),
+    ]
+    const [measurement] = assemble(raws, VARIANTS, terms)
+    expect(measurement).toMatchObject({
+      id: ID,
+      unit: 'connections/s',
+      better: 'higher',
+      commands: ['sluice-load crr'],
+    })
+    const [none, ebpf] = measurement?.cells ?? []
+    expect(none).toMatchObject({ variant: 'none', ratios: [], gates: [] })
+    const [ratio] = ebpf?.ratios ?? []
+    expect(ratio).toMatchObject({ to: 'none', figure: { kind: 'value', of: 5 } })
+    if (ratio?.figure.kind === 'value')
+      for (const value of [ratio.figure.low, ratio.figure.middle, ratio.figure.high]) expect(value).toBeCloseTo(0.9, 12)
+    expect(ebpf?.repetitions).toHaveLength(6)
+  })
+
+  it('gives no number for fewer than five repetitions', () => {
+    const [measurement] = assemble([raw('none', 0, 1)], VARIANTS, terms)
+    expect(measurement?.cells[0]?.figure).toEqual({ kind: 'none', why: '1 repetition, and 5 are needed' })
+  })
+
+  it('fills closed loops up by their own median, and takes paced ones as they are', () => {
+    const latency = [
+      [bucketOf(1_000), 100],
+      [bucketOf(1_000_000), 1],
+    ] as const
+    const of = (paced: boolean) =>
+      assemble(
+        rounds.map((round) => raw('none', round, 1, { latency, paced })),
+        VARIANTS,
+        terms,
+      )[0]?.cells[0]?.latency
+    expect(of(true)).toMatchObject({ corrected: true, count: 505 })
+    expect(of(false)?.count).toBeGreaterThan(5_000)
+    const at = (latencies: ReturnType<typeof of>, percent: number): number =>
+      latencies?.percentiles.find((one) => one.percent === percent)?.microseconds ?? Number.NaN
+    expect(at(of(true), 90)).toBeCloseTo(1, 1)
+    expect(at(of(false), 90)).toBeGreaterThan(500)
+  })
+
+  it('divides CPU time by what was carried', () => {
+    const raws = rounds.map((round) => raw('none', round, 5_000, { cpuSeconds: 0.5, work: 2.5 }))
+    expect(assemble(raws, VARIANTS, terms)[0]?.cells[0]?.cost).toMatchObject({
+      cpuSecondsPerThousandTransactions: { kind: 'value', middle: 0.2 },
+    })
+  })
+
+  it('holds the gates of RFC 9411', () => {
+    const more = { tried: 200_000, failed: 1, resets: 0, deviation: 0.07 }
+    expect(
+      assemble(
+        rounds.map((round) => raw('none', round, 1, more)),
+        VARIANTS,
+        terms,
+      )[0]?.cells[0]?.gates,
+    ).toEqual([
+      { name: 'failed-transactions', limit: 1e-5, value: 5e-6, passed: true },
+      { name: 'unexpected-resets', limit: 1e-5, value: 0, passed: true },
+      { name: 'sustain-deviation', limit: 0.05, value: 0.07, passed: false },
+    ])
+    const lost = rounds.map((round) => raw('none', round, 1, { question: 'packets', tried: 1_000, failed: 1 }))
+    expect(assemble(lost, VARIANTS, terms)[0]?.cells[0]?.gates).toEqual([
+      { name: 'lost-packets', limit: 1e-5, value: 0.001, passed: false },
+    ])
+  })
+})
+
+describe('judgePromises', () => {
+  const ofRatio = (share: number, noise = 0) =>
+    assemble(
+      rounds.flatMap((round) => [
+        raw('empty', round, 1_000),
+        raw('ebpf', round, 1_000 * (share + noise * (round - 2))),
+      ]),
+      VARIANTS,
+      terms,
+    )
+  const verdict = (share: number, noise = 0) =>
+    judgePromises(ofRatio(share, noise), [], VARIANTS).find(({ id }) => id === 'connections-ebpf')
+
+  it('are held, broken, or too noisy to tell', () => {
+    expect(verdict(0.95)).toMatchObject({ verdict: 'met', figure: '0.950 (0.950 to 0.950)', from: `measurement ${ID}` })
+    expect(verdict(0.85)).toMatchObject({ verdict: 'not-met', target: '>= 0.9' })
+    expect(verdict(0.95, 0.2)).toMatchObject({ verdict: 'too-noisy' })
+    expect(judgePromises([], [], VARIANTS)[0]).toMatchObject({
+      verdict: 'not-measured',
+      figure: 'this run did not measure it',
+    })
+  })
+
+  it('come from files of bench/ as those say them', () => {
+    const seen: BenchSeen = {
+      name: 'learn',
+      promise: 'eBPF: add one learned grant',
+      target: '<= 20 us',
+      state: 'done',
+      figure: 'median 11.8 us',
+      met: true,
+      emulated: false,
+      command: 'node scripts/bench.mjs learn',
+      tookSeconds: 3,
+      series: [],
+    }
+    const of = (bench: BenchSeen) => judgePromises([], [bench], VARIANTS).find(({ from }) => from === 'bench learn')
+    expect(of(seen)).toMatchObject({ verdict: 'met', figure: 'median 11.8 us', target: '<= 20 us' })
+    const { figure: _figure, met: _met, ...rest } = seen
+    const skipped: BenchSeen = { ...rest, state: 'skipped', why: 'no time was left' }
+    expect(of(skipped)).toMatchObject({ verdict: 'not-measured', figure: 'no time was left' })
+  })
+})

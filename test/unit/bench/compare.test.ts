@@ -1,0 +1,142 @@
+// Two runs side by side: a tenth slower is found, nothing is found where nothing changed, however busy the machine was, and the
+// command gives exit 1 for the first and 0 for the second.
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { compareResults } from '../../../src/bench/compare.js'
+import type { BenchSeen, Results } from '../../../src/bench/results.js'
+import { composeHost, processSurface } from '../../../src/bin/host.js'
+import { runCli } from '../../../src/cli/main.js'
+import { drawnRun } from '../../support/bench/runs.js'
+
+const slow = (variant: string, question: string, by: number) => (name: string, asked: string) =>
+  name === variant && asked === question ? 1 - by : 1
+const found = (before: Results, after: Results): string[] =>
+  compareResults(before, after)
+    .rows.filter(({ verdict }) => verdict === 'slower' || verdict === 'faster')
+    .map(({ verdict, variant, from }) => `${variant} ${verdict} ${from.split(' ')[1]}`)
+
+const folder = mkdtempSync(join(tmpdir(), 'sluice-compare-'))
+afterAll(() => {
+  rmSync(folder, { recursive: true })
+})
+
+describe('compareResults', () => {
+  it('finds what is a tenth slower, and nothing else, in 6 pairs of runs', () => {
+    const grants = [1_000, 100_000]
+    for (let seed = 1; seed <= 6; seed++) {
+      const before = drawnRun({ seed, grants })
+      const after = drawnRun({ seed: seed + 1_000, grants, rate: slow('ebpf', 'tcp-crr', 0.1) })
+      expect([seed, found(before, after)]).toEqual([seed, ['ebpf slower tcp-crr', 'ebpf slower tcp-crr']])
+    }
+  })
+
+  it('is silent on nothing: 6 pairs of runs, a machine that is a quarter busier now and then', () => {
+    for (let seed = 1; seed <= 6; seed++) {
+      const before = drawnRun({ seed, weather: 0.3, grants: [10, 1_000, 100_000] })
+      const after = drawnRun({ seed: seed + 2_000, weather: 0.3, grants: [10, 1_000, 100_000] })
+      const { slower, rows } = compareResults(before, after)
+      expect([seed, slower]).toEqual([seed, 0])
+      expect(rows.filter(({ what }) => what.startsWith('share')).length).toBe(3 * 4 * 4)
+    }
+  })
+
+  it('of two runs of the same most intervals have something in common', () => {
+    let agreeing = 0
+    let ratios = 0
+    for (let seed = 1; seed <= 20; seed++) {
+      const compared = compareResults(drawnRun({ seed }), drawnRun({ seed: seed + 3_000 }))
+      agreeing += compared.agreeing
+      ratios += compared.ratios
+    }
+    expect(ratios).toBe(20 * 16)
+    expect(agreeing / ratios).toBeGreaterThan(0.97)
+  })
+
+  it('takes a tenth more of what is measured in rates for faster', () => {
+    const after = drawnRun({ seed: 2, rate: slow('nftables', 'packets', -0.12) })
+    expect(found(drawnRun({ seed: 1 }), after)).toEqual(['nftables faster packets'])
+  })
+
+  it('says that it cannot tell where rounds differ by more than a change would', () => {
+    const { rows, slower } = compareResults(drawnRun({ seed: 1, noise: 0.9 }), drawnRun({ seed: 2, noise: 0.9 }))
+    expect(slower).toBe(0)
+    expect(rows.some(({ verdict }) => verdict === 'too-noisy')).toBe(true)
+  })
+
+  it('counts only what is ours', () => {
+    const { slower, rows } = compareResults(
+      drawnRun({ seed: 1 }),
+      drawnRun({ seed: 2, rate: slow('hand', 'tcp-crr', 0.2) }),
+    )
+    expect(slower).toBe(0)
+    expect(rows.find(({ verdict }) => verdict === 'slower')).toMatchObject({ variant: 'hand', counts: false })
+  })
+
+  it('compares series of bench/ on the same machine only', () => {
+    const bench = (milliseconds: number): BenchSeen => ({
+      name: 'quarantine',
+      promise: 'quarantine',
+      target: 'p99 <= 5 ms',
+      state: 'done',
+      figure: '',
+      met: true,
+      emulated: false,
+      command: 'node scripts/bench.mjs quarantine',
+      tookSeconds: 1,
+      series: [
+        {
+          name: 'eBPF',
+          unit: 'ms',
+          better: 'lower',
+          count: 50,
+          quantiles: [],
+          samples: Array.from({ length: 50 }, (_, i) => milliseconds * (1 + (i % 7) / 100)),
+        },
+      ],
+    })
+    const [before, after] = [drawnRun({ seed: 1, benches: [bench(1)] }), drawnRun({ seed: 2, benches: [bench(1.5)] })]
+    expect(compareResults(before, after).rows.filter(({ verdict }) => verdict === 'slower')).toMatchObject([
+      { from: 'bench quarantine', what: 'median', better: 'lower', counts: true },
+    ])
+    const elsewhere = { ...after, machine: { ...after.machine, kernel: '6.1.0' } }
+    expect(compareResults(before, elsewhere)).toMatchObject({
+      slower: 0,
+      remarks: ['the machines differ: only shares of nothing attached are compared'],
+    })
+  })
+})
+
+describe('sluice bench compare', () => {
+  const run = async (before: Results, after: Results): Promise<{ exit: number; text: string }> => {
+    const files = [before, after].map((results, i) => {
+      const path = join(folder, `${i}.json`)
+      writeFileSync(path, JSON.stringify(results))
+      return path
+    })
+    let text = ''
+    const write = (more: string): void => {
+      text += more
+    }
+    const surface = { ...processSurface(), cwd: folder, colour: false, write, writeError: write }
+    const exit = await runCli(['bench', 'compare', ...files], composeHost(surface))
+    return { exit, text }
+  }
+
+  it('ends with 1 and names what got slower', async () => {
+    const { exit, text } = await run(drawnRun({ seed: 1 }), drawnRun({ seed: 2, rate: slow('ebpf', 'tcp-crr', 0.1) }))
+    expect(text).toMatch(/^slower +-1\d\.\d % +-\d+\.\d % to -\d+\.\d % +share of nothing attached +ebpf +TCP connect/m)
+    expect(text).toMatch(/^1 slower of \d+ compared/m)
+    expect(exit).toBe(1)
+  })
+
+  it('ends with 0 where nothing did', async () => {
+    const { exit, text } = await run(drawnRun({ seed: 1 }), drawnRun({ seed: 2 }))
+    expect(text).toMatch(
+      /^nothing got slower of \d+ compared; \d+ too noisy to tell; intervals agree in \d+ of 16 ratios$/m,
+    )
+    expect(exit).toBe(0)
+  })
+})

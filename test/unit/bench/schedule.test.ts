@@ -1,0 +1,95 @@
+// The order of visits, the time that a run may take, and what every variant is made to mean.
+
+import { describe, expect, it } from 'vitest'
+import { formatIp, parseIp } from '../../../src/base/ip.js'
+import { FULL, QUICK, SHAPES, sayOf } from '../../../src/bench/matrix.js'
+import { guess, orderOf, roundsThatFit } from '../../../src/bench/schedule.js'
+import { allowedBy, beyond, digestOf, share, sliceOf, slotOf } from '../../../src/bench/setting.js'
+
+describe('orderOf', () => {
+  const names = ['a', 'b', 'c', 'd']
+
+  it('visits each variant once a round, in the same order for the same seed', () => {
+    for (let round = 0; round < 20; round++) {
+      const order = orderOf(names, 1, 0, round)
+      expect([...order].sort()).toEqual(names)
+      expect(orderOf(names, 1, 0, round)).toEqual(order)
+    }
+  })
+
+  it('puts no variant always in the same place', () => {
+    const first = Array.from({ length: 200 }, (_, round) => orderOf(names, 3, 1, round)[0])
+    for (const name of names) expect(first.filter((one) => one === name).length).toBeGreaterThan(25)
+  })
+})
+
+describe('the time of a run', () => {
+  const total = (scenes: typeof QUICK): number => scenes.reduce((sum, one) => sum + guess(one, 6) * one.rounds, 0)
+
+  it('is guessed below what quick and full promise, for six variants', () => {
+    expect(total(QUICK)).toBeLessThan(180_000)
+    expect(total(FULL)).toBeLessThan(3_600_000)
+  })
+
+  it('is filled with all rounds of a scene, fewer but enough, or no more', () => {
+    expect(roundsThatFit(7, 1, 1_000, 60_000)).toBe(7)
+    expect(roundsThatFit(7, 1, 1_000, 4_500)).toBe(5)
+    expect(roundsThatFit(7, 1, 1_000, 3_500)).toBe(1)
+    expect(roundsThatFit(7, 7, 1_000, 0)).toBe(7)
+  })
+
+  it('is spent on measurements whose names are their own', () => {
+    for (const scenes of [QUICK, FULL])
+      for (const { probes } of scenes) {
+        const ids = probes.map(({ question, flows, family }) => `${question} ${flows} ${family}`)
+        expect(new Set(ids).size).toBe(ids.length)
+        for (const { question, flows, family } of probes) {
+          expect(SHAPES[question].unit).not.toBe('')
+          expect(sayOf(question, flows, family)).toMatch(/IPv[46]$/)
+        }
+      }
+  })
+})
+
+describe('a setting', () => {
+  it('has as many grants as it says, half of each family, and the endpoints of the server', () => {
+    const of = (grants: number) => allowedBy({ grants, workspaces: 1 })
+    const endpoints = of(0).length - 2
+    for (const grants of [2, 11, 1_000]) {
+      expect(of(grants)).toHaveLength(endpoints + grants)
+      expect(of(grants).filter(({ family, port }) => family === 'ipv4' && port === 443)).toHaveLength(
+        share('ipv4', grants),
+      )
+    }
+  })
+
+  it('names every address once, and canonically', () => {
+    for (const family of ['ipv4', 'ipv6'] as const)
+      for (const n of [0, 1, 255, 256, 65_535, 65_536, 65_537, 131_072, 499_999]) {
+        const text = beyond(family, n)
+        const parsed = parseIp(text)
+        expect(parsed && formatIp(parsed)).toBe(text)
+      }
+    const all = allowedBy({ grants: 200_000, workspaces: 1 }).map(
+      ({ address, protocol, port }) => `${address} ${protocol} ${port}`,
+    )
+    expect(new Set(all).size).toBe(all.length)
+  })
+
+  it('gives each workspace a slot of its own', () => {
+    const slots = Array.from({ length: 300 }, (_, n) => slotOf(n))
+    for (const of of [(slot: (typeof slots)[0]) => slot.mac, (slot: (typeof slots)[0]) => slot.addresses.join()])
+      expect(new Set(slots.map(of)).size).toBe(300)
+    for (const { mac, gateway } of slots)
+      for (const one of [mac, gateway.mac]) expect(one).toMatch(/^02(:[0-9a-f]{2}){5}$/)
+  })
+
+  it('is the same slice for the same setting, and has a digest', () => {
+    const slice = sliceOf({ grants: 10, workspaces: 2 }, 'ebpf', 1, 1_000)
+    expect(slice).toEqual(sliceOf({ grants: 10, workspaces: 2 }, 'ebpf', 1, 1_000))
+    expect(slice.workspaces.map(({ network }) => network.egress.length)).toEqual([24, 24])
+    const digests = [0, 10, 1_000].map((grants) => digestOf({ grants, workspaces: 1 }))
+    expect(new Set(digests).size).toBe(3)
+    for (const digest of digests) expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/)
+  })
+})
