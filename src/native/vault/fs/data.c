@@ -116,7 +116,6 @@ static void do_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
         info->fh = (uint64_t)(uintptr_t)handle;
         info->noflush = 1;
         info->direct_io = may_be_direct(volume, info, &attr);
-        handle->direct = info->direct_io != 0;
         if (answer_create(req, &entry, info, handle) == -ENOENT) {
             handle_end(volume, handle);
             tree_forget(volume, tree_node(volume, entry.ino), 1);
@@ -155,8 +154,8 @@ static void do_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, s
     LEAVE(volume);
 }
 
-/* A write takes setuid and setgid away. Through its cache the kernel asks for that by setattr; past it, it leaves it to whoever
- * writes, which here has every right and would keep what was set since the open. */
+/* A write takes setuid and setgid away. The kernel asks for that by setattr where it knows of them and writes through its cache; otherwise
+ * it leaves it to whoever writes, which here has every right and would keep what was set since, or from outside. */
 static void drop_privilege(int fd)
 {
     struct stat attr;
@@ -179,7 +178,7 @@ static void do_write(fuse_req_t req, fuse_ino_t ino, const char *from, size_t si
         done = pwrite(handle->fd, from, size, offset);
         if (done < 0)
             error = errno;
-        else if (handle->direct)
+        else
             drop_privilege(handle->fd);
     }
     if (error != 0)

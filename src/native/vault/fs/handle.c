@@ -61,7 +61,6 @@ void handle_reply(fuse_req_t req, struct node *node, int fd, struct fuse_file_in
         fuse_reply_err(req, fd < 0 ? -fd : ENOMEM);
         return;
     }
-    handle->direct = info->direct_io;
     info->fh = (uint64_t)(uintptr_t)handle;
     if (answer_open(req, info, handle) == -ENOENT)
         handle_end(volume, handle);

@@ -7,10 +7,12 @@
  * handed over or goes through the kernel's cache, for all who have it open; what cannot be handed over goes through the cache.
  */
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/fuse.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -83,22 +85,48 @@ int lend_begin(struct volume *volume)
     return fuse_session_custom_io(volume->session, &io, fuse_session_fd(volume->session));
 }
 
+/* The kernel reads and writes the file below with the rights of whoever hands it over. Without CAP_FSETID every write takes setuid and
+ * setgid away, whoever writes and whenever they were set. Of this thread alone; the effective set, or 0 when it could not be done. */
+static uint64_t effective(uint64_t set)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    uint64_t before;
+
+    if (syscall(SYS_capget, &header, data) != 0)
+        return 0;
+    before = data[0].effective | (uint64_t)data[1].effective << 32;
+    if (set == 0)
+        set = before & ~(1ull << CAP_FSETID);
+    data[0].effective = (uint32_t)set;
+    data[1].effective = (uint32_t)(set >> 32);
+    return syscall(SYS_capset, &header, data) == 0 ? before : 0;
+}
+
+static int32_t hand_over(struct volume *volume, int fd)
+{
+    struct backing_map map = {.fd = fd};
+    uint64_t before = effective(0);
+    int number;
+
+    if (before == 0)
+        return 0;
+    number = ioctl(fuse_session_fd(volume->session), BACKING_OPEN, &map);
+    effective(before);
+    return number > 0 ? number : 0;
+}
+
 /* The kernel's number of the file below, for all who have it open; 0 when it goes through the cache. */
 static int32_t lend(struct volume *volume, struct handle *handle)
 {
     struct node *node = handle->node;
-    struct backing_map map = {.fd = handle->fd};
     int32_t lent;
 
     if (!volume->lasts || node->type == S_IFDIR)
         return 0;
     pthread_mutex_lock(&volume->tree);
-    if (node->lent == 0 && node->handles == 1) {
-        int number = ioctl(fuse_session_fd(volume->session), BACKING_OPEN, &map);
-
-        if (number > 0)
-            node->lent = number;
-    }
+    if (node->lent == 0 && node->handles == 1)
+        node->lent = hand_over(volume, handle->fd);
     lent = node->lent;
     handle->lent = lent > 0;
     volume->lent += handle->lent;

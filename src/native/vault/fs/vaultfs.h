@@ -102,7 +102,6 @@ struct handle {
     struct node *node;
     pthread_mutex_t lock; /* of a directory's position */
     off_t position;
-    bool direct; /* written past the kernel's cache */
     bool lent;   /* handed to the kernel */
     _Atomic uint32_t judged_read, judged_write; /* the epochs in which they were allowed */
 };
