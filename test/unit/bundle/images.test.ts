@@ -56,7 +56,7 @@ describe('a list of images', () => {
   })
 
   const good = imagesStatement(list([image('desktop', 1)]))
-  const [first] = good.images as readonly JsonObject[]
+  const [first = {}] = good.images as readonly JsonObject[]
   const changed = (change: JsonObject): JsonObject => ({ ...good, images: [{ ...first, ...change }] })
   it.each<[JsonObject, string]>([
     [{ ...good, images: 'all' }, 'images is not a list of at most 1024'],
