@@ -1,0 +1,147 @@
+// Small runs of the bench on real variants: each is looked at and measured, one that does not fence is refused, and a run that is
+// stopped or killed leaves nothing behind. Nothing is said of the figures; what `bench compare` makes of a planted tenth is shown with
+// SLUICE_BENCH_PROOF=1, on a machine with nothing else to do, in about six minutes. Needs root, a build and iperf3.
+
+import { existsSync } from 'node:fs'
+import { expect, it } from 'vitest'
+import { assemble, type Raw } from '../../src/bench/assemble.js'
+import { compareResults } from '../../src/bench/compare.js'
+import type { Probe, Scene } from '../../src/bench/matrix.js'
+import { readResults } from '../../src/bench/read.js'
+import type { Results, VariantSeen } from '../../src/bench/results.js'
+import { composeHost, processSurface } from '../../src/bin/host.js'
+import { runCli } from '../../src/cli/main.js'
+import { childrenOf, measured, type Told } from '../support/bench/measured.js'
+import { drawnRun } from '../support/bench/runs.js'
+import { labSuite } from '../support/lab/suite.js'
+
+const NAMES = ['none', 'empty', 'empty-chains', 'hand', 'nftables', 'ebpf']
+const probe = (question: Probe['question'], flows: number, ms: number, more: Partial<Probe> = {}): Probe => ({
+  question,
+  family: 'ipv4',
+  flows,
+  ms,
+  ...more,
+})
+const SMALL: Scene = {
+  grants: 10,
+  workspaces: 2,
+  rounds: 1,
+  probes: [
+    probe('tcp-stream', 2, 100),
+    probe('tcp-rr', 1, 60, { paced: 500 }),
+    probe('tcp-crr', 4, 60, { family: 'ipv6' }),
+    probe('packets', 20_000, 20),
+    probe('flows', 50, 100),
+  ],
+}
+
+/** What a run told, as the file that it would have left. */
+function fileOf({ raws, ran }: Told): Results {
+  const variants = ran?.variants ?? []
+  const own = raws.filter(({ variant }) => variants.some(({ name, state }) => name === variant && state === 'measured'))
+  const measurements = assemble(own, variants, { confidence: 0.95, seed: 1 })
+  return readResults(JSON.stringify({ ...drawnRun({ seed: 1 }), variants, measurements, promises: [] }), 'small.json')
+}
+
+const gone = async (pid: number): Promise<void> => {
+  while (existsSync(`/proc/${pid}`)) await new Promise((resolve) => setTimeout(resolve, 50))
+}
+
+labSuite('the bench', () => {
+  it('measures every variant, and refuses one that lets through what nothing grants', async () => {
+    const told = await measured({ scenes: [SMALL], names: [...NAMES, 'hollow'], seed: 1 })
+    expect(told.status).toBe(0)
+    const { variants, complete } = told.ran ?? { variants: [], complete: false }
+    const state = (one: VariantSeen): string => `${one.name} ${one.state}${one.why === undefined ? '' : `: ${one.why}`}`
+    expect(variants.map(state)).toEqual([
+      ...NAMES.map((name) => `${name} measured`),
+      'hollow refused: tcp 45.0.0.2 port 7000, which nothing grants, was answered',
+    ])
+    expect(complete).toBe(true)
+    const { measurements } = fileOf(told)
+    expect(measurements.map(({ question }) => question).sort()).toEqual(
+      ['flows', 'kernel-memory', 'packets', 'stage', 'tcp-crr', 'tcp-rr', 'tcp-stream'].sort(),
+    )
+    for (const { question, cells } of measurements) {
+      const loaded = question === 'stage' || question === 'kernel-memory'
+      expect(cells.map(({ variant }) => variant)).toEqual(loaded ? ['hand', 'nftables', 'ebpf'] : NAMES)
+      for (const { repetitions, figure } of cells) {
+        expect(repetitions).toHaveLength(1)
+        expect(figure).toEqual({ kind: 'none', why: '1 repetition, and 5 are needed' })
+      }
+    }
+    const standing = told.raws.filter(({ question }) => question === 'flows')
+    expect(standing.map(({ value }) => value)).toEqual(NAMES.map(() => 50))
+    const positions = told.raws.filter(({ question }) => question === 'flows').map(({ position }) => position)
+    expect(positions).toEqual([...positions].sort())
+  })
+
+  it('stops when it is told to, and gives what it has', async () => {
+    const scenes = [{ ...SMALL, rounds: 1_000 }]
+    const told = await measured({ scenes, names: ['none'], seed: 1 }, (line, child) => {
+      if (line.kind === 'raw') child.stdin?.end()
+    })
+    expect(told.ran).toMatchObject({ complete: false, why: 'it was interrupted' })
+    expect(told.raws.length).toBeGreaterThan(0)
+  })
+
+  it('leaves no process behind when it is killed', async () => {
+    const scenes = [{ ...SMALL, rounds: 1_000 }]
+    const started = new Set<number>()
+    const told = await measured({ scenes, names: ['none'], seed: 1 }, (line, child) => {
+      if (line.kind !== 'raw' || child.pid === undefined) return
+      for (const pid of childrenOf(child.pid)) started.add(pid)
+      child.kill('SIGKILL')
+    })
+    expect(told.ran).toBeUndefined()
+    expect(started.size).toBeGreaterThanOrEqual(4)
+    for (const pid of started) await gone(pid)
+  })
+
+  it('refuses a name of nothing', async () => {
+    let text = ''
+    const write = (more: string): void => {
+      text += more
+    }
+    const host = composeHost({ ...processSurface(), colour: false, write, writeError: write })
+    expect(await runCli(['bench', '--only', 'ebpf,nonsense'], host)).toBe(2)
+    expect(text).toMatch(/^BENCH_NOTHING: nothing that is called "nonsense" is measured; there are none, empty, /)
+  })
+})
+
+const PROOF: Scene = {
+  grants: 1_000,
+  workspaces: 1,
+  rounds: 11,
+  probes: [probe('packets', 1_000, 300), probe('tcp-crr', 8, 500), probe('tcp-rr', 1, 300)],
+}
+
+if (process.env.SLUICE_BENCH_PROOF)
+  labSuite('bench compare', () => {
+    const names = ['none', 'empty', 'ebpf', 'hand']
+    const run = async (plant?: Record<string, number>): Promise<Results> =>
+      fileOf(await measured({ scenes: [PROOF], names, seed: 1, ...(plant ? { plant } : {}) }))
+    const rate = (raws: readonly Raw[]): number => {
+      const values = raws.filter(({ question }) => question === 'packets').map(({ value }) => value)
+      return values.sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN
+    }
+
+    it('finds a planted tenth, and nothing where nothing is', { timeout: 1_800_000 }, async () => {
+      const one = { ...PROOF, rounds: 3, probes: PROOF.probes.slice(0, 1) }
+      // How many rules cost a packet a tenth of what it costs, on this machine.
+      const plain = rate((await measured({ scenes: [one], names: ['ebpf'], seed: 1 })).raws)
+      const heavy = rate((await measured({ scenes: [one], names: ['ebpf'], seed: 1, plant: { ebpf: 100 } })).raws)
+      const rules = Math.ceil((100 * (1 / 0.88 - 1)) / (plain / heavy - 1))
+      const [before, again, slowed] = [await run(), await run(), await run({ ebpf: rules })]
+      const same = compareResults(before, again)
+      console.log(`of the same: ${same.slower} slower, intervals agree in ${same.agreeing} of ${same.ratios} ratios`)
+      expect(same.slower).toBe(0)
+      const { rows } = compareResults(again, slowed)
+      const found = rows.filter(({ verdict, counts }) => verdict === 'slower' && counts)
+      for (const { from, quotient } of found)
+        console.log(`${rules} rules planted: ${from} ${quotient.middle.toFixed(3)}`)
+      expect(found.map(({ from }) => from.split(' ')[1])).toContain('packets')
+      expect(rows.filter(({ variant, verdict }) => variant !== 'ebpf' && verdict === 'slower')).toEqual([])
+    })
+  })
