@@ -41,6 +41,8 @@ export interface VerifyTerms {
   readonly openSeal?: (token: string) => Promise<Uint8Array | undefined>
   /** How far the journal had come, from somewhere else than the journal. */
   readonly mark?: ChainPoint
+  /** The files are what a sink got that members are kept back from: an event that says so need not have its fingerprint. */
+  readonly redacted?: boolean
 }
 
 export interface Verified {
@@ -53,6 +55,8 @@ export interface Verified {
   readonly lastSequence: number
   /** The last event that a seal with a good signature covers. */
   readonly sealedThrough: number
+  /** Events that say of themselves that members were kept back: they follow one another, and what they say is held by nothing. */
+  readonly redacted: number
   /** Nothing is wrong. A torn end alone is a crash, and is told without counting. */
   readonly intact: boolean
   /** In the order in which they were met; the first hundred. */
@@ -85,6 +89,7 @@ class Reader {
   /** The last line was a finding: the next one may be a part of the same disturbance. */
   private disturbed = false
   private events = 0
+  private redacted = 0
   private segments = 0
   private sealed = 0
   private sealedThrough = 0
@@ -148,7 +153,7 @@ class Reader {
     this.events++
     if (this.firstSequence === 0) this.firstSequence = link.sequence
     extent.first ??= link
-    const said = this.judge(link, path, lines)
+    const said = this.judge(link, text, path, lines)
     if (link.intact && text.includes(RETIRED)) this.retired(text)
     this.disturbed = said
     extent.last = link
@@ -157,12 +162,15 @@ class Reader {
   }
 
   /** Whether something was found about this line. */
-  private judge(link: Link, file: string, line: number): boolean {
+  private judge(link: Link, text: string, file: string, line: number): boolean {
     const { sequence } = link
-    if (!link.intact) {
-      this.find('edited', file, line, sequence, 'the line is not the one that its fingerprint was made of')
+    const kept = !link.intact && text.includes(REDACTED)
+    if (!link.intact && !(kept && this.terms.redacted)) {
+      const more = kept ? '; it says that members were kept back from a sink (--redacted)' : ''
+      this.find('edited', file, line, sequence, `the line is not the one that its fingerprint was made of${more}`)
       return true
     }
+    if (kept) this.redacted++
     const { before } = this
     // The oldest line that there is: what was before it is the business of missing segments.
     if (before === undefined && (link.before !== undefined || sequence !== 1) && this.gaps.size > 0) return false
@@ -253,6 +261,7 @@ class Reader {
       firstSequence: this.firstSequence,
       lastSequence,
       sealedThrough: this.sealedThrough,
+      redacted: this.redacted,
       intact: this.findings.length === (this.torn ? 1 : 0),
       findings: this.findings,
       furtherFindings: this.further,
@@ -261,6 +270,8 @@ class Reader {
 }
 
 const RETIRED = '"status_code":"journal.retired"'
+/** As sinks/select.ts marks an event. */
+const REDACTED = '"redacted":["'
 
 /** Sentences about what the seal says and the segment does not. */
 function differences(seal: Seal, number: number, { lines, octets, first, last }: Extent): readonly string[] {

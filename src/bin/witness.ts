@@ -78,7 +78,7 @@ export function trusted({ file, bytes }: KeyFile): readonly JwsKey[] {
   return keys
 }
 
-function terms(around: Surroundings, { keys, stateDirectory }: JournalPlace) {
+function terms(around: Surroundings, { keys, stateDirectory, redacted }: JournalPlace) {
   const directory = stateDirectory === undefined ? undefined : around.resolve(stateDirectory)
   const own = directory === undefined ? undefined : join(directory, AGENT_PUBLIC_KEY)
   const file = keys ?? (own !== undefined && existsSync(own) ? { file: own, bytes: readFileSync(own) } : undefined)
@@ -93,5 +93,5 @@ function terms(around: Surroundings, { keys, stateDirectory }: JournalPlace) {
       throw error
     }
   }
-  return { ...(mark ? { mark } : {}), ...(accepted ? { openSeal } : {}) }
+  return { ...(mark ? { mark } : {}), ...(accepted ? { openSeal } : {}), ...(redacted ? { redacted } : {}) }
 }

@@ -12,6 +12,8 @@ export interface JournalPlace {
   readonly keys?: { readonly file: string; readonly bytes: Uint8Array }
   /** Has the agent's own key and the mark. */
   readonly stateDirectory?: string
+  /** It is what a sink got that members are kept back from. */
+  readonly redacted?: boolean
 }
 
 export interface JournalReport {
@@ -22,6 +24,8 @@ export interface JournalReport {
   readonly firstSequence: number
   readonly lastSequence: number
   readonly sealedThrough: number
+  /** Events whose members were kept back: nothing holds what they say. */
+  readonly redacted: number
   readonly intact: boolean
   readonly findings: readonly {
     readonly kind: string
@@ -117,6 +121,10 @@ export interface EvidenceView {
       readonly leaseGeneration: number
       readonly anchor: AnchorView | null
       readonly storage?: { readonly anchor: AnchorView | null }
+      readonly process?: {
+        readonly blocks?: { readonly anchor: AnchorView | null }
+        readonly detects?: { readonly anchor: AnchorView | null }
+      }
     }[]
     readonly canaries: readonly {
       readonly backend: string

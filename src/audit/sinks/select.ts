@@ -1,9 +1,10 @@
 // What a sink gets to see: which events, and which of their members not. A value that is kept back becomes the text "redacted"
-// where it was a text, and is left out otherwise; the event is printed in its canonical form again. Place and identity of an
-// event always stay, so that what was delivered can be counted. Pure.
+// where it was a text, and is left out otherwise; the event is printed in its canonical form again, and says in
+// `unmapped.redacted` which members are not as they were. Place and identity of an event always stay, so that what was
+// delivered can be counted. Pure.
 //
 // A redacted event no longer has the fingerprint that stands in it: whoever gets one can follow the chain by its links, and
-// has to ask the journal for the text.
+// has to ask the journal for the text. `sluice audit verify` of such a copy says so.
 
 import { canonicalize, type Json } from '../../base/canonical.js'
 import { isObject, JsonError, parseJson } from '../../base/json.js'
@@ -32,8 +33,26 @@ export function selection({ classes, minSeverity = 0, redact }: Selection): (tex
     if (Number(/"severity_id":(\d+),/.exec(text)?.[1]) < minSeverity) return undefined
     if (paths.length === 0) return text
     const event = parsed(text)
-    return isObject(event) ? canonicalize(paths.reduce<Json>(without, event)) : undefined
+    if (!isObject(event)) return undefined
+    const found = paths.filter((path) => has(event, path)).map((path) => path.join('.'))
+    if (found.length === 0) return text
+    const rest = paths.reduce<Json>(without, event)
+    return isObject(rest) ? canonicalize(marked(rest, found)) : undefined
   }
+}
+
+/** What a redacted event says of itself; the list is never empty. */
+function marked(event: { readonly [name: string]: Json }, redacted: readonly string[]): Json {
+  const { unmapped } = event
+  return { ...event, unmapped: { ...(isObject(unmapped) ? unmapped : {}), redacted } }
+}
+
+/** Whether the event has such a member: in any element of a list on the way. */
+function has(value: Json | undefined, path: readonly string[]): boolean {
+  if (Array.isArray(value)) return (value as readonly Json[]).some((one) => has(one, path))
+  const [name, ...rest] = path
+  if (name === undefined) return value !== undefined
+  return isObject(value) && Object.hasOwn(value, name) && has(value[name], rest)
 }
 
 function parsed(text: string): Json | undefined {

@@ -18,13 +18,18 @@ export const auditVerify: Declared = {
   declare: (command) =>
     command
       .option('--trust <file>', 'trust root with keys of role agent, or the agent.pub.json of the node')
+      .option('--redacted', 'it is what a sink got that members are kept back from')
       .option('--config <file>', 'agent.yaml of the node, when no journal is named'),
   run: async (context, [journal], options) => {
-    const { trust, config } = options as { trust?: string; config?: string }
+    const { trust, config, redacted } = options as { trust?: string; config?: string; redacted?: boolean }
     const place = await placeOf(context, journal, config)
     const keys =
       trust === undefined ? {} : { keys: { file: trust, bytes: readFile(context.host, trust, 'trust root') } }
-    return outcome(context, place.eventsFile, await context.host.witness.verifyJournal({ ...place, ...keys }))
+    return outcome(
+      context,
+      place.eventsFile,
+      await context.host.witness.verifyJournal({ ...place, ...keys, ...(redacted ? { redacted } : {}) }),
+    )
   },
 }
 
@@ -53,6 +58,9 @@ function outcome({ paint }: Context, file: string, report: JournalReport): Outco
         'signatures',
         sealsChecked ? `checked; they cover everything up to event ${sealedThrough}` : 'not checked: no key was given',
       ],
+      ...(report.redacted > 0
+        ? ([['redacted', `${report.redacted}; they are in order, and nothing holds what they say`]] as const)
+        : []),
     ])}${
       findings.length === 0
         ? ''

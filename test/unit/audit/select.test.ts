@@ -28,15 +28,33 @@ describe('redaction', () => {
   it('replaces texts, leaves the rest out, and leaves everything else as it is', () => {
     const full = event({ src_endpoint: { ip: '10.9.0.2', port: 40_000 }, message: 'x' })
     expect(redact('src_endpoint.ip', full)).toBe(
-      event({ src_endpoint: { ip: 'redacted', port: 40_000 }, message: 'x' }),
+      event({
+        src_endpoint: { ip: 'redacted', port: 40_000 },
+        message: 'x',
+        unmapped: { redacted: ['src_endpoint.ip'] },
+      }),
     )
-    expect(redact('src_endpoint.port', full)).toBe(event({ src_endpoint: { ip: '10.9.0.2' }, message: 'x' }))
-    expect(redact('src_endpoint', full)).toBe(event({ message: 'x' }))
+    expect(redact('src_endpoint.port', full)).toBe(
+      event({ src_endpoint: { ip: '10.9.0.2' }, message: 'x', unmapped: { redacted: ['src_endpoint.port'] } }),
+    )
+    expect(redact('src_endpoint', full)).toBe(event({ message: 'x', unmapped: { redacted: ['src_endpoint'] } }))
     expect(redact('dst_endpoint.ip', full)).toBe(full)
   })
   it('reaches into every element of a list', () => {
     expect(redact('answers.rdata', event({ answers: [{ rdata: 'a', ttl: 1 }, { rdata: 'b' }, 'c'] }))).toBe(
-      event({ answers: [{ rdata: 'redacted', ttl: 1 }, { rdata: 'redacted' }, 'c'] }),
+      event({
+        answers: [{ rdata: 'redacted', ttl: 1 }, { rdata: 'redacted' }, 'c'],
+        unmapped: { redacted: ['answers.rdata'] },
+      }),
+    )
+  })
+  it('says what was kept back, beside what else is unmapped, and nothing of members that were not there', () => {
+    const both = selection({ redact: ['dst_endpoint.ip', 'message', 'unmapped.reason'] })
+    expect(both(event({ message: 'm', unmapped: { generation: 3, reason: 'r' } }))).toBe(
+      event({
+        message: 'redacted',
+        unmapped: { generation: 3, reason: 'redacted', redacted: ['message', 'unmapped.reason'] },
+      }),
     )
   })
   it('shows nothing of a line that it cannot read', () => {

@@ -9,6 +9,7 @@ import { type ChainPoint, readLink } from '../../../src/audit/chain.js'
 import { hashOctets } from '../../../src/audit/file.js'
 import { readSeal, signSeal } from '../../../src/audit/seal.js'
 import { sealPath, segmentPath } from '../../../src/audit/segment.js'
+import { selection } from '../../../src/audit/sinks/select.js'
 import { type Finding, verifyJournal } from '../../../src/audit/verify.js'
 import { decodeBase64url } from '../../../src/base/bytes.js'
 import { generateKey, signerOf } from '../../../src/bundle/key-file.js'
@@ -61,10 +62,36 @@ test('an untouched journal of three segments holds', async () => {
     firstSequence: 1,
     lastSequence: 14,
     sealedThrough: 10,
+    redacted: 0,
     intact: true,
     findings: [],
     furtherFindings: 0,
   })
+})
+
+test("a sink's copy that members were kept back from: in order, and it says that nothing holds what they say", async () => {
+  await writeSegments(path, [6])
+  const keep = selection({ redact: ['dst_endpoint.ip'] })
+  const lines = linesIn(path)
+  putLines(
+    path,
+    lines.map((line) => keep(line) ?? ''),
+  )
+  expect(linesIn(path)[0]).toContain('"redacted":["dst_endpoint.ip"]')
+  expect(await verifyJournal(path, { redacted: true })).toMatchObject({ redacted: 6, intact: true, findings: [] })
+  // Nobody hides a change behind that mark in a journal that is not said to be such a copy.
+  const { findings, intact } = await verifyJournal(path)
+  expect([intact, findings.length, findings[0]?.kind]).toEqual([false, 6, 'edited'])
+  expect(findings[0]?.say).toBe(
+    'the line is not the one that its fingerprint was made of; it says that members were kept back from a sink (--redacted)',
+  )
+  putLines(
+    path,
+    lines.filter((_, i) => i !== 3).map((line) => keep(line) ?? ''),
+  )
+  expect(places((await verifyJournal(path, { redacted: true })).findings)).toEqual([
+    'events-missing events.ndjson:4 #5',
+  ])
 })
 
 test('no journal at all is an empty one, unless the mark knows better', async () => {
