@@ -59,6 +59,8 @@ export interface AttachmentSeen extends Seen {
   readonly observedUntilMs?: number
   /** The volumes of the workspace, as their backend showed them; absent where the plan gives it none. */
   readonly storage?: StorageSeen
+  /** Who holds what runs there; absent where the plan says nothing of it. */
+  readonly process?: ProcessSeen
 }
 
 /** What one backend showed of one workspace. */
@@ -78,6 +80,13 @@ interface Seen {
 export interface StorageSeen extends Seen {
   /** By name, as the plan has them: each is a mount of the anchor. */
   readonly volumes: readonly string[]
+}
+
+export interface ProcessSeen {
+  /** Refuses before something runs. */
+  readonly blocks?: Seen
+  /** Tells of what ran, and stops nothing. */
+  readonly detects?: Seen
 }
 
 export interface Evidence {
@@ -130,7 +139,7 @@ export async function makeEvidence(node: AgentNode, terms: EvidenceTerms): Promi
     }
   }
   const attachments = (previous?.plan.workspaces ?? []).map((entry): AttachmentSeen => {
-    const { workspace, slot, backend, domain, storage, network } = entry
+    const { workspace, slot, backend, domain, storage, network, process } = entry
     const tenure = tenures.find((entry) => entry.workspace === workspace)
     return {
       workspace,
@@ -147,6 +156,16 @@ export async function makeEvidence(node: AgentNode, terms: EvidenceTerms): Promi
             storage: {
               ...seenBy(workspace, storage.backend, storage.domain),
               volumes: storage.volumes.map(({ name }) => name),
+            },
+          }
+        : {}),
+      ...(process?.blocks || process?.detects
+        ? {
+            process: {
+              ...(process.blocks ? { blocks: seenBy(workspace, process.blocks.backend, process.blocks.domain) } : {}),
+              ...(process.detects
+                ? { detects: seenBy(workspace, process.detects.backend, process.detects.domain) }
+                : {}),
             },
           }
         : {}),
@@ -200,7 +219,8 @@ export function lacking(evidence: Evidence, guarantee: OuterGuarantee): string |
   if (state !== 'as-planned') return `what is live is ${state}`
   if (attachments.length === 0) return 'there is no attachment'
   for (const at of attachments) {
-    for (const seen of [at, ...(at.storage ? [at.storage] : [])]) {
+    for (const seen of [at, at.storage, at.process?.blocks, at.process?.detects]) {
+      if (seen === undefined) continue
       if (!seen.present || seen.generation !== generation || seen.planDigest !== planDigest)
         return `${at.workspace} was not read back under generation ${generation}`
       const loose = unanchored(seen, generation)
@@ -362,6 +382,7 @@ const SHAPE = {
       onlyPathBy: text,
       observedUntilMs: optional(count),
       storage: optional(object({ ...SEEN, volumes: list(text) })),
+      process: optional(object({ blocks: optional(object(SEEN)), detects: optional(object(SEEN)) })),
     }),
   ),
   canaries: list(

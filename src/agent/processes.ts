@@ -56,16 +56,16 @@ function owedOf({ store }: AgentNode): Owed<Debt> {
 
 /** Runs until `signal` is aborted or the generation on record changes. Throws what a backend throws when it cannot report. */
 export async function watchProcesses(node: AgentNode, effects: ProcessEffects, signal: AbortSignal): Promise<void> {
-  const { live } = node.store.load()
-  const plan = live ? node.store.loadPlan(live.planDigest) : undefined
+  const began = node.store.load().live?.generation
+  const judging = judgingNow(node)
   const sensors = [...node.backends.values()].filter(
     ({ capabilities, driver }) => capabilities.usable && 'activities' in driver,
   )
-  const judges = live && plan ? sensors.map((open) => new Judge(node, open, { live, plan }, effects)) : []
+  const judges = judging ? sensors.map((open) => new Judge(node, open, judging, effects)) : []
   const stops: (() => Promise<void>)[] = []
   try {
     for (const judge of judges) stops.push(await judge.listen())
-    while (!signal.aborted && node.store.load().live?.generation === live?.generation) {
+    while (!signal.aborted && node.store.load().live?.generation === began) {
       await sleep(TICK_MS, undefined, { signal }).catch(() => undefined) // aborted: the loop's own condition ends it
       for (const judge of judges) await judge.due()
       const broken = judges.find(({ failure }) => failure !== undefined)
@@ -81,6 +81,12 @@ interface Judging {
   readonly plan: Plan
 }
 
+function judgingNow({ store }: AgentNode): Judging | undefined {
+  const { live } = store.load()
+  const plan = live ? store.loadPlan(live.planDigest) : undefined
+  return live && plan ? { live, plan } : undefined
+}
+
 class Judge {
   /** Why nothing more is delivered. */
   failure: unknown
@@ -92,7 +98,7 @@ class Judge {
   constructor(
     private readonly node: AgentNode,
     private readonly open: OpenBackend,
-    private readonly of: Judging,
+    private of: Judging,
     private readonly effects: ProcessEffects,
   ) {
     this.causes = new Causes(node.config.node, COOLDOWN_MS)
@@ -128,6 +134,8 @@ class Judge {
   }
 
   private async take({ activities, lost }: ActivityBatch): Promise<void> {
+    // A plan may have become live since: what is told now is judged by it.
+    if (this.node.store.load().live?.generation !== this.of.live.generation) this.of = judgingNow(this.node) ?? this.of
     const facts = new Map<string, FactOf<'process-suspected'>>()
     const suspicions = new Map<string, Suspicion>()
     for (const { workspace, record, boundBy } of activities) {

@@ -118,6 +118,40 @@ describe('evidence', () => {
     })
   })
 
+  it('asks of who holds what runs there as much as of who holds the traffic', async () => {
+    const { evidence, resigned, keys } = await rig()
+    const [at] = evidence.attachments
+    if (!at) throw new Error('no attachment')
+    const { trustDomain, generation, planDigest, present, quarantined, suspended } = at
+    const owner = { kind: 'program', id: 5, tag: 'b929401b8fdd8b99' } as const
+    const hooks = [{ hook: 'lsm/bprm_check_security', on: 'ws0', owner }]
+    const seen = {
+      ...{ backend: 'bpf-lsm' as const, trustDomain, generation, planDigest, present, quarantined, suspended },
+      anchor: { emulated: false, generation, hooks, objects: [{ kind: 'map' as const, name: 'guard_state', id: '1' }] },
+    }
+    const withProcess = (process: NonNullable<typeof at.process>) => ({
+      attachments: [{ ...at, process }],
+    })
+    const lacks = (process: NonNullable<typeof at.process>) =>
+      lacking({ ...evidence, ...withProcess(process) }, 'no_unmanaged_egress_path')
+    expect(lacks({ blocks: seen, detects: { ...seen, backend: 'exec-sensor' } })).toBeUndefined()
+    expect(lacks({ detects: { ...seen, anchor: null } })).toBe(
+      `${ALPHA}: its backend knows no place where its fence hangs`,
+    )
+    expect(lacks({ blocks: { ...seen, anchor: { ...seen.anchor, hooks: [] } } })).toBe(
+      `${ALPHA}: its fence hangs nowhere`,
+    )
+    expect(lacks({ blocks: { ...seen, present: false } })).toBe(`${ALPHA} was not read back under generation 1`)
+    const { evidence: read } = await verifyEvidence(await resigned(withProcess({ blocks: seen })), keys, ASKED)
+    expect(read.attachments[0]?.process?.blocks?.anchor?.hooks).toEqual(hooks)
+    const { anchor: _, ...torn } = seen
+    expect(
+      await codeOf(
+        verifyEvidence(await resigned({ attachments: [{ ...at, process: { blocks: torn } }] }), keys, ASKED),
+      ),
+    ).toBe('AGENT_EVIDENCE')
+  })
+
   it("computes OpenShell's digest as its contract does", () => {
     expect(outerDigest('generation-1', utf8('evidence'))).toBe(
       'b8cf2dbd2d8dc02b92923660993c31fba8866e4d29487b4d3da1e42fc02ed81f',

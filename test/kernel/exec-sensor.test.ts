@@ -3,15 +3,15 @@
 
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ActivityBatch } from '../../src/backends/backend.js'
 import { sensorCapabilities } from '../../src/backends/exec-sensor/capabilities.js'
 import { SensorDriver } from '../../src/backends/exec-sensor/driver.js'
-import { cgroupRoot } from '../../src/backends/tracing/cgroups.js'
 import { lower } from '../../src/backends/exec-sensor/lower.js'
+import { cgroupRoot } from '../../src/backends/tracing/cgroups.js'
 import { digestOfText } from '../../src/base/digest.js'
 import type { PlanSlice, ProcessSlice } from '../../src/plan/model.js'
 import { judgeActivity } from '../../src/process/judge.js'
@@ -153,6 +153,33 @@ describe('exec-sensor', () => {
     expect((await driver.observe()).live).toMatchObject({ generation: 3, quarantined: ['spiffe://example.org/later'] })
     await listen()
     await find((one) => one.process?.arguments?.includes('marker-meanwhile') ?? false)
+  })
+  it('says where it hangs, by the kernel’s own numbers', async () => {
+    const [anchor] = await driver.inspect()
+    expect(anchor).toMatchObject({
+      ...{ workspace: slice(1).workspaces[0]?.workspace, emulated: false, generation: 3 },
+      hooks: [
+        {
+          hook: 'tracepoint/sched_process_exec',
+          on: GROUP,
+          owner: { kind: 'program', id: expect.any(Number), tag: expect.stringMatching(/^[0-9a-f]{16}$/) },
+        },
+      ],
+    })
+    expect(anchor?.objects.map(({ kind, name }) => `${kind} ${name}`)).toContain('map sensor_tenants')
+  })
+  it('is replaced by the build that is installed, and tells on', async () => {
+    const programs = async () => (await driver.inspect())[0]?.hooks.map(({ owner }) => 'id' in owner && owner.id)
+    const before = await programs()
+    // Whose it is stands beside the pins: without that it counts as another's.
+    for (const folder of ['/sys/fs/bpf/sluice/sensor-1/builds', '/run/sluice/bpf/sluice/sensor-1/builds'])
+      if (existsSync(folder)) rmSync(`${folder}/sensor`)
+    await stop?.()
+    await listen()
+    expect(await programs()).toHaveLength(1)
+    expect(await programs()).not.toEqual(before)
+    python('import os', `os.execv('${SHELL}', ['sh', '-c', ': marker-rebuilt'])`)
+    await find((one) => one.process?.arguments?.includes('marker-rebuilt') ?? false)
   })
   it('refuses a cgroup that is not there, and a stage that is not the last', async () => {
     const gone = {

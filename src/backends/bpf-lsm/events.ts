@@ -54,6 +54,9 @@ export function activitiesOf(
   return { activities, unnamed: events.length - activities.length }
 }
 
+/** Refusals of one batch that are told apart by the process as well; more than that is a flood, and folds whoever it was. */
+const TOLD_APART = 64
+
 export interface Judged {
   readonly generation: number
   readonly hung: Hung
@@ -90,13 +93,15 @@ export function fileDenialsOf(
       uid: event.readUInt32LE(fields.uid),
       ...(clause !== undefined && isDigest(clause) ? { clause } : {}),
     }
-    const key = JSON.stringify(denied)
+    const pid = event.readUInt32LE(fields.pid)
+    const what = JSON.stringify(denied)
+    const key = folded.has(`${what} ${pid}`) || folded.size < TOLD_APART ? `${what} ${pid}` : what
     const same = folded.get(key)
     folded.set(key, {
       ...denied,
       count: (same?.count ?? 0) + 1,
       atMs: same?.atMs ?? timeOf(now, event.readBigUInt64LE(fields.at_ns)),
-      pid: same?.pid ?? event.readUInt32LE(fields.pid),
+      pid: same?.pid ?? pid,
     })
   }
   return { denials: [...folded.values()], unnamed }

@@ -3,6 +3,7 @@
 
 import { existsSync, rmSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { digestOfText } from '../../base/digest.js'
 import type { LearnedGrant, WorkspaceId } from '../../plan/model.js'
 import { readArgusLine } from '../../process/argus.js'
 import { bindWorkload } from '../../process/binding.js'
@@ -117,8 +118,20 @@ export class ArgusDriver implements Driver<ArgusProgram> {
     }
   }
 
+  /** What Argus is told to look at, read back. That it does, only its records say. */
   inspect(): Promise<readonly Anchor[]> {
-    return Promise.resolve([])
+    const live = this.record.live()
+    const configuration = this.record.configuration()
+    if (!live || configuration === undefined) return Promise.resolve([])
+    const owner = { kind: 'rules', digest: digestOfText(configuration) } as const
+    return Promise.resolve(
+      live.watched
+        .filter(({ vuid }) => configuration.includes(`"${vuid}"`))
+        .map(({ workspace, vuid }) => ({
+          ...{ workspace, emulated: false, generation: live.generation },
+          ...{ hooks: [{ hook: 'argus', on: vuid, owner }], objects: [] },
+        })),
+    )
   }
 
   /** It cuts nothing by itself. */

@@ -40,6 +40,14 @@ export class ArgusRecord {
     this.write(CONFIGURATION, configuration)
     this.write(LIVE, JSON.stringify(live))
   }
+  /** As it lies there for the container of Argus; undefined where none does. */
+  configuration(): string | undefined {
+    try {
+      return readFileSync(join(this.directory, CONFIGURATION), 'utf8')
+    } catch {
+      return undefined // nothing was made live yet, or somebody took it away
+    }
+  }
   flags(): Flags {
     const { quarantined, suspended } = this.read(FLAGS) ?? {}
     const names = (value: unknown): readonly string[] =>

@@ -63,11 +63,12 @@ export const evidenceVerify: Declared = {
 type Attachment = EvidenceView['evidence']['attachments'][number]
 
 /** A row for each hook that is the workspace's own; what judges all of the namespace is in the JSON. */
-const hooksOf = ({ workspace, anchor, storage }: Attachment): (readonly string[])[] =>
-  [anchor, ...(storage ? [storage.anchor] : [])].flatMap((one) =>
-    !one || one.emulated
-      ? [[workspace, 'emulated', '', '']]
-      : one.hooks.filter(({ on }) => on !== '*').map(({ hook, on, owner }) => [workspace, hook, on, ownerOf(owner)]),
+const hooksOf = ({ workspace, anchor, storage, process }: Attachment): (readonly string[])[] =>
+  [anchor, ...[storage, process?.blocks, process?.detects].flatMap((seen) => (seen ? [seen.anchor] : []))].flatMap(
+    (one) =>
+      !one || one.emulated
+        ? [[workspace, 'emulated', '', '']]
+        : one.hooks.filter(({ on }) => on !== '*').map(({ hook, on, owner }) => [workspace, hook, on, ownerOf(owner)]),
   )
 
 function ownerOf(owner: AnchorView['hooks'][number]['owner']): string {

@@ -135,6 +135,13 @@ HOOK(inode_rename)
     return judge_pair(word(context, 1), FILE_OP_RENAME_FROM, word(context, 3), FILE_OP_RENAME_TO);
 }
 
+/* What a move leaves behind where it is asked to is a device node. */
+#define WHITEOUT 4u
+HOOK_IF_THERE(path_rename)
+{
+    return (__u32)word(context, 4) & WHITEOUT ? judge(word(context, 1), FILE_OP_MAKE_DEVICE) : 0;
+}
+
 HOOK(inode_readlink) { return judge(word(context, 0), FILE_OP_READLINK); }
 HOOK(inode_getattr)
 {

@@ -28,6 +28,8 @@ export interface Slotted {
   readonly gateways: readonly string[]
   /** A representor of the card with this VUID; a veth when absent. */
   readonly vuid?: string
+  /** A tap, made by whoever runs its machine. */
+  readonly kind?: 'tap'
 }
 
 export class RunningAgent {
@@ -47,7 +49,8 @@ export class RunningAgent {
     this.operator.nowMs = Date.now()
   }
 
-  /** The directory of a node that never held a bundle; nothing runs yet. */
+  /** The directory of a node that never held a bundle; nothing runs yet. A namespace that is a path is entered with this
+   * machine's own mounts: `ip netns exec` hides cgroups. */
   static async prepare(
     namespace: string,
     slots: readonly Slotted[],
@@ -102,9 +105,6 @@ export class RunningAgent {
 
   start(...more: readonly string[]): void {
     const words = [
-      'netns',
-      'exec',
-      this.namespace,
       ...this.launcher,
       process.execPath,
       this.program,
@@ -112,10 +112,12 @@ export class RunningAgent {
       '--config',
       'agent.yaml',
       '--json',
+      ...more,
     ]
+    const [first, ...rest] = this.enter
     this.lines.length = 0
     this.stderr = ''
-    const child = spawn('ip', [...words, ...more], {
+    const child = spawn(first, [...rest, ...words], {
       cwd: this.operator.directory,
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, ...this.environment },
@@ -126,6 +128,12 @@ export class RunningAgent {
       if (line.startsWith('{')) this.lines.push(JSON.parse(line) as Line)
     })
     this.ended = new Promise((resolve) => child.once('close', resolve))
+  }
+
+  private get enter(): readonly [string, ...string[]] {
+    return this.namespace.startsWith('/')
+      ? ['nsenter', `--net=${this.namespace}`, '--']
+      : ['ip', 'netns', 'exec', this.namespace]
   }
 
   /** Waits for something that the agent tells. */
@@ -153,7 +161,7 @@ export class RunningAgent {
 
   /** A command line of the same node, in its namespace, with its JSON. */
   async ask(...words: readonly string[]) {
-    const argv = ['ip', 'netns', 'exec', this.namespace, process.execPath, this.program, ...words, '--json']
+    const argv = [...this.enter, process.execPath, this.program, ...words, '--json']
     const { status, stdout, stderr } = await command(argv, { cwd: this.operator.directory })
     // biome-ignore lint/suspicious/noExplicitAny: the JSON of many commands, each looked into by the test that asked.
     const json: any = stdout.trim() === '' ? {} : JSON.parse(stdout)
@@ -209,7 +217,7 @@ workspaces:
 ${slots
   .map(
     (at) => `  - id: ${at.workspace}
-    slot: {kind: ${at.vuid === undefined ? 'veth' : 'representor'}, interface: ${at.slot}${at.vuid === undefined ? '' : `, vuid: ${at.vuid}`}}
+    slot: {kind: ${at.kind ?? (at.vuid === undefined ? 'veth' : 'representor')}, interface: ${at.slot}${at.vuid === undefined ? '' : `, vuid: ${at.vuid}`}}
     mac: "${at.mac}"
     addresses: [${at.addresses.map((address) => `"${address}"`).join(', ')}]
     gateway: {mac: "${at.gatewayMac}", addresses: [${at.gateways.map((address) => `"${address}"`).join(', ')}]}

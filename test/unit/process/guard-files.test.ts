@@ -173,7 +173,7 @@ describe('a refusal', () => {
     fileDenialsOf(events, new Map([[70n, 'spiffe://example.org/a']]), judged, { ms: 1_000_000, ns: 7_000_000_000n })
 
   it('names its volume, its path and the clause, once for those that say the same', () => {
-    const { denials, unnamed } = read(event({}), event({ pid: 10, at: 6_000_000_000 }), event({ cgroup: 71 }))
+    const { denials, unnamed } = read(event({}), event({ at: 6_000_000_000 }), event({ cgroup: 71 }))
     expect(unnamed).toBe(1)
     expect(denials).toEqual([
       {
@@ -181,6 +181,17 @@ describe('a refusal', () => {
         ...{ path: '/project/main.c', clause: CLAUSE, generation: 4, uid: 1_000, pid: 9, count: 2, atMs: 998_000 },
       },
     ])
+  })
+  it('is told apart by its process, up to a flood', () => {
+    const pids = (many: number) => Array.from({ length: many }, (_, i) => event({ pid: 100 + i }))
+    expect(read(...pids(3)).denials.map(({ pid, count }) => [pid, count])).toEqual([
+      [100, 1],
+      [101, 1],
+      [102, 1],
+    ])
+    const { denials } = read(...pids(100), event({ pid: 100 }))
+    expect(denials).toHaveLength(65)
+    expect([denials[0]?.count, denials.at(-1)?.count]).toEqual([2, 36])
   })
   it('has no clause where its node is of another side, or is none', () => {
     const denials = [...read(event({ side: 0 })).denials, ...read(event({ node: 0 })).denials]
