@@ -25,7 +25,9 @@ import { Revoked } from './revoked.js'
 import type { Store } from './store.js'
 
 export interface RevocationHost {
-  readonly store: Store
+  readonly store: Pick<Store, 'directory' | 'load' | 'quarantines'>
+  /** Whose each workspace is, for a host without an inventory; otherwise what the inventory of the live plan says. */
+  readonly mapped?: () => readonly Mapped[]
   readonly nowMs: () => number
   readonly monotonicMs: () => number
   readonly chance: () => number
@@ -109,7 +111,7 @@ export class RevocationService {
       memory: this.memory,
       nowMs: host.nowMs,
       keys: ({ name }) => this.keys.of(files.get(name) ?? ''),
-      mapped: () => this.mapped(),
+      mapped: host.mapped ?? (() => this.mapped()),
       fence: (workspace, event, key) =>
         host.quarantine(workspace, `stream:${event.stream}`, reasonOf(event), `set-${key}`),
       fencedBy: (key) => fencedBy(host.store, `set-${key}`),
@@ -363,7 +365,7 @@ const reasonOf = ({ name, type, issuer, jti, receivedAtMs }: SecurityEvent): str
   `${name ?? type} by ${issuer}, jti ${jti}, received ${new Date(receivedAtMs).toISOString()}`
 
 /** Whom that command has fenced, as the record says. */
-function fencedBy(store: Store, command: string): readonly WorkspaceId[] {
+function fencedBy(store: RevocationHost['store'], command: string): readonly WorkspaceId[] {
   try {
     return store.quarantines().flatMap(({ workspace, commandId }) => (commandId === command ? [workspace] : []))
   } catch {
@@ -372,7 +374,7 @@ function fencedBy(store: Store, command: string): readonly WorkspaceId[] {
   }
 }
 
-function liveOf(store: Store): Activation | null {
+function liveOf(store: RevocationHost['store']): Activation | null {
   try {
     return store.load().live
   } catch {

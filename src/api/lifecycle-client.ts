@@ -18,7 +18,8 @@ import { fromStatus } from './status.js'
 const DEADLINE_MS = 120_000
 const CHANGE_MS = 2 * 3_600_000
 
-type StepMessage = NonNullable<LifecycleResponse<'Lifecycle/ChangeWorkspace'>['step']>
+type ChangeMessage = LifecycleResponse<'Lifecycle/ChangeWorkspace'>
+type StepMessage = NonNullable<ChangeMessage['step']>
 
 export class LifecycleClient {
   private readonly client: Client
@@ -44,7 +45,7 @@ export class LifecycleClient {
       call.on('data', (message: LifecycleResponse<'Lifecycle/ChangeWorkspace'>) => {
         const { step, outcome } = message
         if (step) told(stepOf(step))
-        if (outcome) resolve({ ...outcome, steps: (outcome.steps ?? []).map(stepOf) } as OutcomeView)
+        if (outcome) resolve(outcomeOf(outcome))
       })
       call.on('error', (error: ServiceError) => {
         reject(this.faultOf(error))
@@ -61,11 +62,14 @@ export class LifecycleClient {
 
   async list(): Promise<readonly ListedView[]> {
     const { workspaces } = await this.unary('Lifecycle/ListWorkspaces', v1.ListWorkspacesRequest.create({}))
-    return workspaces.map(({ workspace, profile, leaseGeneration, ...rest }) => ({
-      ...(rest as Omit<ListedView, 'profile' | 'lease'>),
-      profile: profileOf(workspace ?? '', profile ?? {}),
-      lease: Number(leaseGeneration),
-    }))
+    // Fields that have their default are not members of what was decoded.
+    return workspaces.map(
+      ({ workspace, profile, state, machine, incarnation, image, leaseGeneration, owed, doing }) => ({
+        profile: profileOf(workspace ?? '', profile ?? {}),
+        ...{ state: state ?? '', machine: machine ?? '', incarnation: incarnation ?? 0, image: image ?? '' },
+        ...{ lease: Number(leaseGeneration ?? 0), owed: owed ?? [], doing: doing ?? '' },
+      }),
+    )
   }
 
   async console(workspace: string, maxBytes: number): Promise<Uint8Array> {
@@ -100,6 +104,10 @@ export class LifecycleClient {
       return apiFault('API_LOST', { path: this.path }, { cause: error })
     return fromStatus(error) ?? error
   }
+}
+
+function outcomeOf({ state, steps, owed, elapsedMs }: NonNullable<ChangeMessage['outcome']>): OutcomeView {
+  return { state: state ?? '', steps: (steps ?? []).map(stepOf), owed: owed ?? [], elapsedMs: elapsedMs ?? 0 }
 }
 
 function stepOf({ step, atMs, elapsedMs, outcome, why, what, receipt }: StepMessage): StepView {

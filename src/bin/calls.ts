@@ -99,7 +99,7 @@ export function callsOf({
 }
 
 /** By /etc/passwd; the number when it has no line there. */
-function userName(uid: number): string {
+export function userName(uid: number): string {
   try {
     const lines = readFileSync('/etc/passwd', 'utf8').split('\n')
     return lines.find((line) => line.split(':')[2] === String(uid))?.split(':')[0] ?? String(uid)

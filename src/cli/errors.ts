@@ -26,6 +26,11 @@ export const CLI_FAULTS = {
     say: (d: { ways: string }) => `name the slot in exactly one way: ${d.ways}`,
     remedy: 'Use the one that the inventory says; `sluice status` lists the slots of this node.',
   },
+  CLI_KILL_TARGET: {
+    reaction: 'reject',
+    say: () => 'a kill names one thing: a workspace, --user, --image or --everything',
+    remedy: '`sluice workspace list` shows the workspaces, users and images of this host.',
+  },
   CLI_FILE_EXISTS: {
     reaction: 'reject',
     say: (d: { path: string }) => `${d.path} exists already; nothing was written over`,

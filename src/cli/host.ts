@@ -11,6 +11,7 @@ import type { BackendName, Plan, PlanSource, WorkspaceId } from '../plan/model.j
 import type { TrustDomain } from '../policy/model.js'
 import type { Configured } from './configured.js'
 import type { BenchHost } from './host-bench.js'
+import type { CompanionHost } from './host-companion.js'
 import type { Decided, DecideRequest } from './host-decisions.js'
 import type { OpenFinding } from './host-findings.js'
 import type { Mediated, MediateRequest, NameExplained, NameQuestion } from './host-names.js'
@@ -85,6 +86,8 @@ export interface Host {
   readonly follow: (config: Configured, request: FollowRequest) => Promise<void>
   /** Whether a name would resolve and connect, from a plan and from what the mediator of that node remembers. */
   readonly explainName: (config: Configured | undefined, question: NameQuestion) => NameExplained
+  /** The companion of this host. */
+  readonly companion: CompanionHost
   /** Answers the names of the workspaces until the signal is aborted. */
   readonly mediate: (config: Configured, request: MediateRequest) => Promise<Mediated>
 }

@@ -20,6 +20,7 @@ import { bundlePull } from './commands/bundle-pull.js'
 import { bundlePush } from './commands/bundle-push.js'
 import { bundleSign } from './commands/bundle-sign.js'
 import { bundleVerify } from './commands/bundle-verify.js'
+import { companionCommand } from './commands/companion.js'
 import { decideAsk } from './commands/decide.js'
 import { decideVerify } from './commands/decide-verify.js'
 import { detachCommand } from './commands/detach.js'
@@ -48,6 +49,7 @@ import { recoverClock, recoverState } from './commands/recover.js'
 import { status } from './commands/status.js'
 import { uninstall } from './commands/uninstall.js'
 import { watchCommand } from './commands/watch.js'
+import { WORKSPACE_COMMANDS } from './commands/workspace.js'
 import { Frame } from './frame.js'
 import type { Host } from './host.js'
 import { EX_USAGE, printJson } from './outcome.js'
@@ -108,6 +110,11 @@ const GROUPS = [
     rows: [benchRun, benchCompare],
   },
   {
+    name: 'workspace',
+    say: 'make, run and end the workspaces of this host, through its companion',
+    rows: WORKSPACE_COMMANDS,
+  },
+  {
     name: 'recover',
     say: 'go on after a lost state or a clock that went back, on your word',
     rows: [recoverClock, recoverState],
@@ -121,6 +128,7 @@ const SINGLE = [
   followCommand,
   mediateCommand,
   agentCommand,
+  companionCommand,
   attachCommand,
   detachCommand,
   explainCommand,

@@ -99,6 +99,11 @@ export const LIFECYCLE_FAULTS = {
       `${d.file} is not acceptable: ${d.errors === 1 ? '1 error' : `${d.errors} errors`}`,
     remedy: 'Correct the findings.',
   },
+  COMPANION_AGENT: {
+    reaction: 'retry',
+    say: (d: { why: string }) => `the agent does not answer: ${d.why}`,
+    remedy: 'Look at `sluice status` on its node. Its fence stands; what is owed to it is done when it answers.',
+  },
   COMPANION_GONE: {
     reaction: 'retry',
     say: (d: { socket: string; why: string }) => `no companion answers at ${d.socket}: ${d.why}`,

@@ -6,10 +6,10 @@ import { canonicalize, type Json } from '../../base/canonical.js'
 import { digestOfText } from '../../base/digest.js'
 import { causeChain, Fault } from '../../base/fault.js'
 import { lifecycleFault } from './errors.js'
-import { type Change, preempts, type Refusal, type Step, type Way, wayOf } from './operations.js'
+import { type Change, preempts, type Refusal, type Way, wayOf } from './operations.js'
 import type { Profile } from './profile.js'
 import { type Finding, findingsOf } from './reconcile.js'
-import { type Answer, emptyRecord, type Request, type WorkspaceRecord } from './record.js'
+import { type Answer, emptyRecord, type Request, type StepDone, type WorkspaceRecord } from './record.js'
 import { Run } from './run.js'
 import type { Ports, StepTerms } from './steps.js'
 import type { RecordStore } from './store.js'
@@ -33,10 +33,10 @@ export type Told =
       readonly kind: 'step'
       readonly workspace: string
       readonly change: Change
-      readonly step: Step
-      readonly outcome: string
-      readonly why: string
+      readonly done: StepDone
     }
+  /** The disk refuses; what is done goes on. */
+  | { readonly kind: 'unrecorded'; readonly workspace: string; readonly why: string }
   /** The agent or the driver could not be asked, or can be again. */
   | { readonly kind: 'unseen' | 'seen'; readonly what: 'agent' | 'machines'; readonly why: string }
 
@@ -97,6 +97,8 @@ export class Lifecycle {
   /** Begins it and gives the run, whose steps follow by themselves unless `byHand`. Throws as `operate`. */
   async begin(asked: Asked & Pick<Request, 'digest'>, byHand = false): Promise<Run> {
     const { change, workspace, profile, requestId } = asked
+    // What the companion does by itself is not what somebody should be told to wait for.
+    for (let own = this.own(workspace); own && !preempts(change); own = this.own(workspace)) await own.settled
     const record = this.host.store.get(workspace) ?? emptyRecord(workspace)
     const before = this.runs.get(workspace)
     if (before && !(preempts(change) && before.change !== 'kill'))
@@ -163,6 +165,17 @@ export class Lifecycle {
     )
     await Promise.all(found.map((finding) => this.settle(finding)))
     return found
+  }
+
+  /** A run that nobody asked for. */
+  private own(workspace: string): Run | undefined {
+    const run = this.runs.get(workspace)
+    return run?.requestId === '' ? run : undefined
+  }
+
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    while (this.runs.size > 0) await Promise.all([...this.runs.values()].map(({ settled }) => settled))
   }
 
   private async settle(finding: Finding): Promise<void> {

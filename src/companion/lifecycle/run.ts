@@ -16,7 +16,7 @@ import { CARRY, type StepGave, type StepRun } from './steps.js'
 const LIMIT_MS: { readonly [S in Step]: number } = {
   ...{ layer: 900_000, renew: 900_000, sweep: 60_000, released: 15_000, prepare: 120_000 },
   ...{ attach: 660_000, policy: 660_000, evidence: 150_000, run: 30_000 },
-  ...{ halt: 180_000, end: 20_000, detach: 10_000, unplug: 10_000, fence: 5_000, sessions: 20_000, erase: 60_000 },
+  ...{ halt: 180_000, end: 20_000, detach: 10_000, unplug: 10_000, fence: 10_000, sessions: 20_000, erase: 60_000 },
 }
 /** How long whoever takes over waits for what was under way. */
 const SETTLE_MS = 15_000
@@ -123,10 +123,9 @@ export class Run implements StepRun {
     const { clock } = this.host.ports
     const [atMs, fromMs] = [clock.nowMs(), clock.monotonicMs()]
     const done = (more: Omit<StepDone, 'step' | 'atMs' | 'elapsedMs'>): void => {
-      this.steps.push({ step, atMs, elapsedMs: Math.max(0, clock.monotonicMs() - fromMs), ...more })
-      const { outcome, why = '' } = more
-      const { workspace } = this.record
-      void this.host.tell({ kind: 'step', workspace, change: this.change, step, outcome, why })
+      const told = { step, atMs, elapsedMs: Math.max(0, clock.monotonicMs() - fromMs), ...more }
+      this.steps.push(told)
+      void this.host.tell({ kind: 'step', workspace: this.record.workspace, change: this.change, done: told })
     }
     try {
       await this.begins(step)
@@ -230,8 +229,7 @@ export class Run implements StepRun {
       if (this.preemptedBy !== undefined) throw error
       this.unrecorded = error
       const why = causeChain(error).join(': ')
-      const { workspace } = this.record
-      void this.host.tell({ kind: 'step', workspace, change: this.change, step: 'sweep', outcome: 'unrecorded', why })
+      void this.host.tell({ kind: 'unrecorded', workspace: this.record.workspace, why })
     }
   }
 

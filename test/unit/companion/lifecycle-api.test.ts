@@ -25,11 +25,13 @@ let server: LifecycleServer
 let client: LifecycleClient
 let asked: unknown[]
 let refuse: Error | undefined
+let empty: boolean
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'sluice-companion-'))
   path = join(directory, 'companion.sock')
   asked = []
   refuse = undefined
+  empty = false
   const ports: LifecyclePorts = {
     change: (given, told) => {
       asked.push(given)
@@ -43,10 +45,21 @@ beforeEach(async () => {
     },
     list: () =>
       Promise.resolve([
-        {
-          ...{ profile: PROFILE, state: 'running', machine: 'running', incarnation: 3, image: 'base@7' },
-          ...{ lease: 2 ** 40, owed: ['detach'], doing: 'stop' },
-        },
+        empty
+          ? {
+              profile: PROFILE,
+              state: 'stopped',
+              machine: '',
+              incarnation: 0,
+              image: '',
+              lease: 0,
+              owed: [],
+              doing: '',
+            }
+          : {
+              ...{ profile: PROFILE, state: 'running', machine: 'running', incarnation: 3, image: 'base@7' },
+              ...{ lease: 2 ** 40, owed: ['detach'], doing: 'stop' },
+            },
       ]),
     console: (workspace, maxBytes) => Promise.resolve(new TextEncoder().encode(`${workspace} ${maxBytes}`)),
   }
@@ -114,6 +127,13 @@ it('carries what there is, with numbers of any size, and a console', async () =>
     doing: 'stop',
   })
   expect(Buffer.from(await client.console(WS, 64)).toString()).toBe(`${WS} 64`)
+})
+
+it('carries what is empty as what is empty', async () => {
+  empty = true
+  expect(await client.list()).toEqual([
+    { profile: PROFILE, state: 'stopped', machine: '', incarnation: 0, image: '', lease: 0, owed: [], doing: '' },
+  ])
 })
 
 it('gives a refusal as the fault that it was, with its causes', async () => {

@@ -9,7 +9,6 @@ import {
   STATES,
   STEPS,
   type Step,
-  type Way,
   wayOf,
 } from '../../../src/companion/lifecycle/operations.js'
 

@@ -1,0 +1,142 @@
+// Composes the running companion: its records under one lock, the agent over gRPC, the machines of this host, the hooks of the access
+// broker, its own trail and ear for security events, and the socket at which it is asked. The only place that knows all of them.
+
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleepFor } from 'node:timers/promises'
+import { verifyEvidence } from '../agent/evidence.js'
+import { agentSigner } from '../agent/key.js'
+import { takeLock } from '../agent/lock.js'
+import { AgentClient } from '../api/grpc-client.js'
+import { handedSocket } from '../api/handed-socket.js'
+import { serveLifecycle } from '../api/lifecycle-server.js'
+import { causeChain } from '../base/fault.js'
+import { parseTrustRoot } from '../bundle/root.js'
+import type { CompanionRequest } from '../cli/host-companion.js'
+import { agentFence } from '../companion/agent.js'
+import type { CompanionConfig } from '../companion/config.js'
+import { deskOf, Onlookers } from '../companion/desk.js'
+import type { MachineDriver } from '../companion/drivers/driver.js'
+import { QemuDriver } from '../companion/drivers/qemu.js'
+import { ImageStore } from '../companion/image-store.js'
+import type { KillHost } from '../companion/lifecycle/kill.js'
+import { Lifecycle, type Told } from '../companion/lifecycle/lifecycle.js'
+import type { Clock } from '../companion/lifecycle/ports.js'
+import { RecordStore, recordFiles } from '../companion/lifecycle/store.js'
+import { hostMachines, type Images, networkNamed } from '../companion/machines.js'
+import { brokerSessions } from '../companion/sessions.js'
+import { userName } from './calls.js'
+import { socketOfCompanion } from './companion-host.js'
+import { factOf, lineOf } from './companion-lines.js'
+import { listenForRevocations } from './companion-revocation.js'
+import { type Surroundings, trailOf } from './node.js'
+import { trusted } from './witness.js'
+
+const LOCK = 'companion.lock'
+const LOOK_MS = 1_000
+
+/** What runs machines, and what they boot: tests run processes that are no machines. */
+export interface Parts {
+  readonly driver: MachineDriver
+  readonly images: Images
+}
+
+/** Runs until the signal is aborted. Throws what keeps it from starting; machines and fences stay whatever becomes of it. */
+export async function runCompanion(
+  around: Surroundings,
+  config: CompanionConfig,
+  { signal, tell }: CompanionRequest,
+  parts: Parts = partsOf(config, around),
+): Promise<void> {
+  const { nowMs, random } = around
+  const { stateDirectory } = config
+  const unlock = takeLock(join(stateDirectory, LOCK))
+  const trail = trailOf(around, { ...config, node: config.companion }, 'queued')
+  const say = (line: Parameters<typeof tell>[0] | undefined): void => {
+    if (line) tell(line)
+  }
+  const clock: Clock = { nowMs, monotonicMs: () => performance.now(), sleep }
+  const client = new AgentClient({
+    ...{ address: config.agent.address, serverName: config.agent.serverName },
+    ...{ ca: readFileSync(config.agent.ca), certificate: readFileSync(config.agent.certificate) },
+    key: readFileSync(config.agent.key),
+  })
+  try {
+    const store = await RecordStore.open(await recordFiles(join(stateDirectory, 'workspaces')))
+    const terms = { ...config, ...config.machines, layers: join(stateDirectory, 'layers') }
+    const known = () => store.all().map(({ workspace }) => workspace)
+    const machine = hostMachines(parts.driver, parts.images, terms, known)
+    const fence = agentFence({
+      ...{ client, companion: config.companion, random },
+      slotOf: ({ profile }) => networkNamed(terms, profile?.network ?? ''),
+      verify: async (token, asked) => {
+        const keys = trusted({ file: config.agent.keys, bytes: readFileSync(config.agent.keys) })
+        return (await verifyEvidence(token, keys, { ...asked, nowMs: nowMs() })).evidence.attachments
+      },
+    })
+    const onlookers = new Onlookers()
+    const told = async (one: Told): Promise<void> => {
+      onlookers.told(one)
+      say(lineOf(one, nowMs()))
+      const fact = factOf(one, nowMs())
+      if (fact) await trail.emit([fact])
+    }
+    const ports = { fence, machine, sessions: brokerSessions(config.hooks, clock), clock }
+    const { waitInitialMs, unfencedMs } = config
+    const lifecycle = new Lifecycle({ store, ports, terms: { waitInitialMs, unfencedMs }, tell: told })
+    const kills: KillHost = {
+      ...{ companion: config.companion, lifecycle },
+      signer: agentSigner(stateDirectory, random),
+      receipts: await recordFiles(join(stateDirectory, 'kills')),
+    }
+    // What a crash ended is taken up before anybody is answered, so that a kill finds it.
+    const resumed = lifecycle.resume()
+    const path = socketOfCompanion(config)
+    const handed = handedSocket(around.environment, process.pid, path)
+    const effects = {
+      nameOf: (uid: number) => `user:${userName(uid)}`,
+      failed: (error: unknown) => {
+        say({ atMs: nowMs(), level: 'error', event: 'defect', detail: { why: causeChain(error).join(': ') } })
+      },
+    }
+    const socket = await serveLifecycle(path, deskOf(kills, terms, onlookers), effects, handed)
+    const revocation = await listenForRevocations(config, { around, lifecycle, clock, emit: trail.emit, say })
+    say({ atMs: nowMs(), level: 'info', event: 'ready', detail: { socket: path, workspaces: lifecycle.all().length } })
+    try {
+      await resumed
+      while (!signal.aborted) {
+        await lifecycle.look()
+        await sleep(LOOK_MS, signal)
+      }
+    } finally {
+      await revocation?.stop()
+      await socket.close()
+      await lifecycle.idle()
+    }
+  } finally {
+    client.close()
+    await trail.close()
+    const unwritten = trail.unwritten()
+    if (unwritten !== undefined)
+      say({ atMs: nowMs(), level: 'warning', event: 'audit-lost', detail: { why: unwritten } })
+    say({ atMs: nowMs(), level: 'info', event: 'stopped', detail: {} })
+    unlock()
+  }
+}
+
+const partsOf = ({ machines, images }: CompanionConfig, { nowMs }: Surroundings): Parts => ({
+  driver: QemuDriver.open({ directory: machines.directory }),
+  images: new ImageStore({
+    ...{ directory: images.directory, channel: images.channel, nowMs },
+    trust: () => parseTrustRoot(readFileSync(images.trustRoot)),
+  }),
+})
+
+async function sleep(ms: number, wake?: AbortSignal): Promise<void> {
+  try {
+    await sleepFor(ms, undefined, wake ? { signal: wake } : {})
+  } catch (error) {
+    // Being woken is the other way in which a pause ends.
+    if (!wake?.aborted) throw error
+  }
+}

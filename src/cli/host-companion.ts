@@ -1,0 +1,109 @@
+// What the command line needs of the companion of this host, as values of the host interface: its configuration as far as a command
+// looks at it, and what a running one can be asked over its socket.
+
+export interface ConfiguredCompanion {
+  readonly file: string
+  readonly companion: string
+  /** Of a running companion. */
+  readonly socket: string
+}
+
+export const WORKSPACE_CHANGES = ['create', 'start', 'stop', 'rebake', 'revoke', 'delete'] as const
+export type WorkspaceChange = (typeof WORKSPACE_CHANGES)[number]
+
+export interface WorkspaceProfile {
+  readonly workspace: string
+  readonly user: string
+  readonly session: string
+  readonly image: string
+  readonly cpus: number
+  readonly memoryMiB: number
+  readonly network: string
+  readonly channel: string
+  readonly policy: 'wait-initial' | 'baseline'
+  readonly volumes: readonly string[]
+}
+export interface WorkspaceStep {
+  readonly step: string
+  readonly atMs: number
+  readonly elapsedMs: number
+  readonly outcome: string
+  readonly why?: string
+  readonly what?: string
+  readonly receipt?: string
+}
+export interface WorkspaceOutcome {
+  readonly state: string
+  readonly steps: readonly WorkspaceStep[]
+  readonly owed: readonly string[]
+  readonly elapsedMs: number
+}
+export interface WorkspaceListed {
+  readonly profile: WorkspaceProfile
+  readonly state: string
+  readonly machine: string
+  readonly incarnation: number
+  readonly image: string
+  readonly lease: number
+  readonly owed: readonly string[]
+  readonly doing: string
+}
+export type WorkspaceTarget =
+  | { readonly kind: 'workspace'; readonly workspace: string }
+  | { readonly kind: 'user'; readonly user: string }
+  | { readonly kind: 'image'; readonly image: string }
+  | { readonly kind: 'everything' }
+export interface WorkspacesKilled {
+  readonly askedAtMs: number
+  readonly elapsedMs: number
+  readonly partial: boolean
+  readonly workspaces: readonly {
+    readonly workspace: string
+    readonly user: string
+    readonly state: string
+    readonly fencedAtMs: number | null
+    readonly steps: readonly WorkspaceStep[]
+    readonly owed: readonly string[]
+  }[]
+}
+
+/** A running companion. Every call throws what it refuses, COMPANION_GONE when nobody answers. */
+export interface CompanionHandle {
+  change(
+    asked: {
+      readonly requestId: string
+      readonly operation: WorkspaceChange
+      readonly workspace: string
+      readonly reason: string
+      readonly profile?: WorkspaceProfile
+    },
+    told: (step: WorkspaceStep) => void,
+  ): Promise<WorkspaceOutcome>
+  kill(asked: {
+    readonly requestId: string
+    readonly reason: string
+    readonly target: WorkspaceTarget
+  }): Promise<{ readonly report: WorkspacesKilled; readonly receipt?: string }>
+  list(): Promise<readonly WorkspaceListed[]>
+  console(workspace: string, maxBytes: number): Promise<Uint8Array>
+  close(): void
+}
+
+export interface CompanionRequest {
+  readonly signal: AbortSignal
+  /** One line of a log. */
+  readonly tell: (line: {
+    readonly atMs: number
+    readonly level: 'info' | 'warning' | 'error'
+    readonly event: string
+    readonly detail: Readonly<Record<string, string | number | null | readonly string[]>>
+  }) => void
+}
+
+export interface CompanionHost {
+  /** Reads the octets of companion.yaml; throws with every finding. */
+  readonly configure: (path: string, bytes: Uint8Array) => ConfiguredCompanion
+  readonly open: (socket: string) => CompanionHandle
+  /** Runs the companion of this host in this process, until the signal is aborted. */
+  readonly run: (path: string, bytes: Uint8Array, request: CompanionRequest) => Promise<void>
+}

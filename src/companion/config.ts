@@ -1,0 +1,196 @@
+// `companion.yaml`: who the companion is, which agent fences its workspaces, what machines it may make, and whom it tells when sessions
+// end. A table of keys, read as agent.yaml is: everything else is an error with line and column, all findings at once.
+
+import { type Keys, readKeys } from '../agent/config.js'
+import { REVOCATION_KEYS, type RevocationConfig, revocationNotes } from '../agent/config-revocation.js'
+import {
+  flag,
+  interfaceName,
+  listOf,
+  oneOf,
+  path,
+  type Read,
+  seconds,
+  spiffeUri,
+  text,
+  Wrong,
+  whole,
+  word,
+} from '../agent/config-values.js'
+import { parseIp } from '../base/ip.js'
+import { parseMac } from '../base/mac.js'
+import { compareNotes, hasErrors, type Note } from '../base/note.js'
+import { lifecycleFault } from './lifecycle/errors.js'
+import type { Network, Volume } from './machines.js'
+import type { Hook } from './sessions.js'
+
+export interface CompanionConfig {
+  /** SPIFFE URI: whom the agent knows as a companion, and the reporter of every event. */
+  readonly companion: string
+  /** Absolute paths from here. */
+  readonly stateDirectory: string
+  readonly eventsFile: string
+  /** `companion.sock` in the state directory when absent. */
+  readonly socket?: string
+  readonly agent: {
+    readonly address: string
+    readonly serverName: string
+    readonly ca: string
+    readonly certificate: string
+    readonly key: string
+    /** Whose signature evidence must have: a trust root with keys of role agent, or agent.pub.json of the node. */
+    readonly keys: string
+  }
+  readonly machines: {
+    readonly driver: 'qemu' | 'libvirt'
+    readonly directory: string
+    readonly firstUser: number
+    readonly graceMs: number
+  }
+  readonly images: { readonly directory: string; readonly trustRoot: string; readonly channel: string }
+  readonly networks: readonly Network[]
+  readonly volumes: readonly Volume[]
+  readonly hooks: readonly Hook[]
+  readonly waitInitialMs: number
+  readonly unfencedMs: number
+  /** The companion's own ear for security events, beside the agent's. */
+  readonly revocation?: RevocationConfig
+}
+
+const httpsAddress: Read<string> = (node) => {
+  const value = text(node)
+  return value !== undefined && /^https:\/\/[\x21-\x7e]+$/.test(value) ? value : new Wrong('an https address')
+}
+const agentAddress: Read<string> = (node) => {
+  const value = text(node)
+  return value !== undefined && /^[\x21-\x7e]+:\d{1,5}$/.test(value) ? value : new Wrong('an address and a port')
+}
+const mac: Read<string> = (node) => {
+  const value = text(node)
+  return value !== undefined && parseMac(value) === value ? value : new Wrong('a MAC address such as 02:00:00:00:00:01')
+}
+const ip: Read<string> = (node) => {
+  const value = text(node)
+  return value !== undefined && parseIp(value) ? value : new Wrong('an IP address')
+}
+const pci: Read<string> = (node) => {
+  const value = text(node)
+  const good = value !== undefined && /^[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/.test(value)
+  return good ? value : new Wrong('a PCI address such as 0000:03:00.2')
+}
+const tag: Read<string> = (node) => {
+  const value = text(node)
+  return value !== undefined && /^[a-z0-9][a-z0-9-]{0,35}$/.test(value)
+    ? value
+    : new Wrong('a name of lower-case letters, digits and -')
+}
+const argument: Read<string> = (node) => text(node) ?? new Wrong('a word of a command')
+
+const AGENT_KEYS = {
+  address: { field: 'address', read: agentAddress },
+  server_name: { field: 'serverName', read: word },
+  ca: { field: 'ca', read: path },
+  certificate: { field: 'certificate', read: path },
+  key: { field: 'key', read: path },
+  evidence_keys: { field: 'keys', read: path },
+} as const satisfies Keys
+
+const MACHINE_KEYS = {
+  driver: { field: 'driver', read: oneOf('qemu', 'libvirt'), otherwise: 'qemu' },
+  directory: { field: 'directory', read: path },
+  first_user: { field: 'firstUser', read: whole(1_000, 2_000_000_000) },
+  grace_seconds: { field: 'graceMs', read: seconds(0, 120), otherwise: 30_000 },
+} as const satisfies Keys
+
+const IMAGE_KEYS = {
+  directory: { field: 'directory', read: path },
+  trust_root: { field: 'trustRoot', read: path },
+  channel: { field: 'channel', read: word, otherwise: 'stable' },
+} as const satisfies Keys
+
+const SLOT = {
+  name: { field: 'name', read: tag },
+  kind: { field: 'kind', read: oneOf('tap', 'representor') },
+  interface: { field: 'interface', read: interfaceName },
+  mac: { field: 'mac', read: mac },
+  addresses: { field: 'addresses', read: listOf('a list of IP addresses', 1, ip) },
+} as const satisfies Keys
+const NETWORK_KEYS = {
+  tap: {
+    ...SLOT,
+    gateway_mac: { field: 'gatewayMac', read: mac },
+    gateways: { field: 'gateways', read: listOf('a list of IP addresses', 1, ip) },
+  },
+  representor: { ...SLOT, pci: { field: 'pci', read: pci } },
+} as const satisfies Readonly<Record<string, Keys>>
+
+const SHARE = {
+  name: { field: 'name', read: tag },
+  kind: { field: 'kind', read: oneOf('virtiofs', '9p') },
+  source: { field: 'source', read: path },
+  read_only: { field: 'readOnly', read: flag, otherwise: false },
+} as const satisfies Keys
+
+const ANY_HOOK = {
+  name: { field: 'name', read: tag },
+  kind: { field: 'kind', read: oneOf('webhook', 'command') },
+  timeout_seconds: { field: 'timeoutMs', read: seconds(1, 10), otherwise: 3_000 },
+  tries: { field: 'tries', read: whole(1, 5), otherwise: 2 },
+} as const satisfies Keys
+const HOOK_KEYS = {
+  webhook: {
+    ...ANY_HOOK,
+    url: { field: 'url', read: httpsAddress },
+    token_file: { field: 'tokenFile', read: path, otherwise: undefined },
+    ca: { field: 'caFile', read: path, otherwise: undefined },
+    certificate: { field: 'certificateFile', read: path, otherwise: undefined },
+    key: { field: 'keyFile', read: path, otherwise: undefined },
+  },
+  command: { ...ANY_HOOK, command: { field: 'command', read: listOf('a program and its arguments', 1, argument) } },
+} as const satisfies Readonly<Record<string, Keys>>
+
+export const COMPANION_KEYS = {
+  companion: { field: 'companion', read: spiffeUri },
+  state_directory: { field: 'stateDirectory', read: path },
+  events_file: { field: 'eventsFile', read: path },
+  socket: { field: 'socket', read: path, otherwise: undefined },
+  agent: { field: 'agent', section: AGENT_KEYS },
+  machines: { field: 'machines', section: MACHINE_KEYS },
+  images: { field: 'images', section: IMAGE_KEYS },
+  networks: { field: 'networks', list: { by: 'kind', keys: NETWORK_KEYS } },
+  volumes: { field: 'volumes', list: { by: 'kind', keys: { virtiofs: SHARE, '9p': SHARE } }, otherwise: [] },
+  broker: { field: 'hooks', list: { by: 'kind', keys: HOOK_KEYS }, otherwise: [] },
+  wait_initial_seconds: { field: 'waitInitialMs', read: seconds(1, 600), otherwise: 60_000 },
+  unfenced_seconds: { field: 'unfencedMs', read: seconds(1, 300), otherwise: 10_000 },
+  revocation: { field: 'revocation', section: REVOCATION_KEYS, otherwise: undefined },
+} as const satisfies Keys
+
+/** Throws COMPANION_CONFIG with every finding. `file` is its name for them, `directory` what relative paths start from. */
+export function parseCompanion(bytes: Uint8Array, file: string, directory: string): CompanionConfig {
+  const { found, notes } = readKeys(bytes, file, directory, COMPANION_KEYS)
+  const config = found as unknown as CompanionConfig
+  const more = hasErrors(notes)
+    ? []
+    : [...sharedSlots(config, file), ...(config.revocation ? revocationNotes(config.revocation, file) : [])]
+  const all = [...notes, ...more].sort(compareNotes)
+  const errors = all.filter(({ severity }) => severity === 'error').length
+  if (errors > 0) throw lifecycleFault('COMPANION_CONFIG', { file, errors }, { notes: all })
+  return config
+}
+
+/** One workspace a slot, so one slot a network. */
+function sharedSlots({ networks }: CompanionConfig, file: string): readonly Note[] {
+  return networks.flatMap((network, i) => {
+    const path = `networks[${i}]`
+    const other = networks
+      .slice(0, i)
+      .find(
+        (one) =>
+          one.interface === network.interface ||
+          one.mac === network.mac ||
+          (one.pci !== undefined && one.pci === network.pci),
+      )
+    const say = `${network.name} has the interface, the MAC or the VF of ${other?.name}`
+    return other ? [{ code: 'slot-shared', severity: 'error', file, line: 0, column: 0, path, say } as const] : []
+  })
+}
