@@ -1,6 +1,7 @@
 // `bpf-lsm` on a kernel that has BPF LSM: the driver itself, in a guest with Debian's cloud kernel, on a cgroup. Forty ways to run what
 // the policy does not list, tried by root of user and mount namespaces of its own: none succeeds, all are in what the driver
-// reports. Then the life of the guard, and random files beside the oracle. One guest plays it all.
+// reports. Then the life of the guard, and random files beside the oracle. One guest plays it all, and after it the same for the files of a
+// volume: some ninety ways to read what is hidden or to change what may only be read, and random trees beside `evaluateFile`.
 //
 // Out of scope, and no part of the list: code that a listed program loads by itself (LD_PRELOAD, ptrace of a sibling, a listed
 // interpreter that is handed a script as an argument): what may run is the program, and not what it reads.
@@ -14,9 +15,10 @@ import { runInGuest } from '../support/guest/guest.js'
 import { repositoryPath } from '../support/lab/repository.js'
 
 const MINUTES = 60_000
-/** EXEC_ROUNDS=2000 plays more. */
+/** EXEC_ROUNDS=2000 plays more, FILE_ROUNDS=20000 too. */
 const ROUNDS = Number(process.env.EXEC_ROUNDS ?? 40)
-const SEED = 20_261_121
+const FILE_ROUNDS = Number(process.env.FILE_ROUNDS ?? 600)
+const SEED = Number(process.env.EXEC_SEED ?? 20_261_121)
 
 function program(source: string, name: string, ...words: readonly string[]): string {
   const [from, to] = [repositoryPath(`test/support/exec/${source}`), repositoryPath(`build/test/${name}`)]
@@ -33,8 +35,10 @@ function program(source: string, name: string, ...words: readonly string[]): str
 
 // biome-ignore lint/suspicious/noExplicitAny: one line of JSON, each part looked into by the test that asked for it.
 let said: any
+// biome-ignore lint/suspicious/noExplicitAny: as above.
+let files: any
 
-describe('what may run in a cgroup, on a kernel with BPF LSM', () => {
+describe('on a kernel with BPF LSM', () => {
   beforeAll(async () => {
     const modules = (name: string) => ({
       from: repositoryPath(`node_modules/${name}`),
@@ -49,30 +53,35 @@ describe('what may run in a cgroup, on a kernel with BPF LSM', () => {
       output,
       console: kernel,
     } = await runInGuest({
-      command: `${process.execPath} /opt/player.mjs ${SEED} ${ROUNDS}`,
+      command: `${process.execPath} /opt/player.mjs ${SEED} ${ROUNDS} && ${process.execPath} /opt/file-player.mjs ${SEED} ${FILE_ROUNDS}`,
       kernelWords: ['lsm=landlock,bpf'],
       modules: ['overlay', 'binfmt_misc'],
       programs: [process.execPath, repositoryPath('build/native/libsluice_ebpf.so')],
       files: [
         { from: repositoryPath('dist'), to: '/opt/sluice/dist' },
         { from: repositoryPath('package.json'), to: '/opt/sluice/package.json' },
-        ...['libsluice_ebpf.so', 'guard.bpf.o'].map(native),
+        ...['libsluice_ebpf.so', 'guard.bpf.o', 'guard_files.bpf.o'].map(native),
         ...['koffi', '@koromix', '@noble/hashes'].map(modules),
         { from: repositoryPath('test/support/exec/player.mjs'), to: '/opt/player.mjs' },
-        { from: program('escapes.c', 'escapes'), to: '/opt/escapes' },
+        { from: repositoryPath('test/support/exec/file-player.mjs'), to: '/opt/file-player.mjs' },
+        ...['escapes', 'file-escapes', 'file-operations', 'hand-over'].map((name) => ({
+          from: program(`${name}.c`, name),
+          to: `/opt/${name}`,
+        })),
         { from: program('marker.c', 'marker-ok', '-DNAME="ok"'), to: '/opt/ok' },
         { from: program('marker.c', 'marker-evil', '-DNAME="evil"'), to: '/opt/evil' },
       ],
       memoryMiB: 1536,
-      timeoutMs: 8 * MINUTES,
+      timeoutMs: 12 * MINUTES,
     })
-    const line = output.split('\n').find((one) => one.startsWith('{'))
-    if (code !== 0 || line === undefined)
+    const [line, second] = output.split('\n').filter((one) => one.startsWith('{'))
+    if (code !== 0 || line === undefined || second === undefined)
       throw new Error(`exit ${code}\n${output.slice(-4_000)}\n${kernel.slice(-1_500)}`)
     said = JSON.parse(line)
-  }, 9 * MINUTES)
+    files = JSON.parse(second)
+  }, 13 * MINUTES)
 
-  it('judges nobody before a plan, and reads back what is live', () => {
+  it('judges no program before a plan, and reads back what is live', () => {
     expect(said.capabilities).toMatchObject({ usable: true, process: { exec: 'blocks', slots: ['cgroup'] } })
     expect(said.before).toEqual({ live: null, ran: true })
     expect(said.firstStage).toEqual({ live: null, ran: true })
@@ -131,7 +140,101 @@ describe('what may run in a cgroup, on a kernel with BPF LSM', () => {
   })
 
   it('leaves nothing behind', () => {
-    expect(said.uninstalled).toEqual(['the guard of executables'])
+    expect(said.uninstalled).toEqual(['the guard of executables and files'])
     expect(said.after).toEqual({ ran: true, pins: false, left: false })
+  })
+
+  /** Who refuses where the guard is not asked: the kernel's own rules come first. */
+  const BY_KERNEL: readonly string[] = ['protect_for_writing', 'by_handle', 'new_device']
+  const clause = (letter: string): string => `sha256:${letter.repeat(64)}`
+
+  it('judges no file before a plan, and says where it hangs', () => {
+    expect(files.capabilities).toMatchObject({ usable: true, storage: true, storageSlots: ['cgroup'] })
+    expect(files.before).toEqual({ live: null, reads: true })
+    expect(files.firstStage).toEqual({ live: null, reads: true })
+    expect(files.observed).toMatchObject({
+      live: { generation: 1, planDigest: clause('d') },
+      drift: [],
+      volumes: [{ name: 'work', state: 'serving', mount: '/srv/ws/volume' }],
+    })
+    const [anchor] = files.anchors
+    expect(anchor.hooks.length).toBeGreaterThanOrEqual(22)
+    expect(anchor.hooks.every(({ owner }: { owner: { tag: string } }) => /^[0-9a-f]{16}$/.test(owner.tag))).toBe(true)
+    expect(anchor.objects).toContainEqual({ kind: 'mount', name: 'work', id: files.observed.volumes[0].device })
+  })
+
+  it('lets be done with files what the rules allow, and none of some ninety ways to do something else', () => {
+    const results: string[][] = files.escapes.map((line: string) => line.split(' '))
+    const [allowed, ways] = [results.slice(0, 8), results.slice(8)]
+    expect(allowed.map(([name, result]) => `${name} ${result}`)).toEqual(
+      ['read', 'list', 'write', 'move', 'link', 'map', 'name_the_unnamed', 'elsewhere'].map((way) => `may_${way} got`),
+    )
+    expect(ways.length).toBeGreaterThanOrEqual(85)
+    expect(ways.filter(([, result]) => result !== 'refused')).toEqual([])
+    expect(files.untouched).toEqual({
+      main: 'int main;\n',
+      project: ['.secrets', 'main.c', 'out'],
+      keys: false,
+      above: ['brought', 'free', 'theirs', 'volume', 'w'],
+    })
+  })
+
+  it('tells of each of them, with its clause, but for what the kernel itself refuses', () => {
+    const told = new Set(files.heard.map((event: unknown[]) => event[6]))
+    const untold = files.escapes
+      .slice(8)
+      .map((line: string) => line.split(' '))
+      .filter(([, , , pid]: string[]) => !told.has(Number(pid)))
+    expect(untold.map(([name]: string[]) => name)).toEqual(BY_KERNEL)
+    expect(files.heard.every(([own]: [boolean]) => own)).toBe(true)
+    expect(files.lost).toBe(0)
+    const seen = (operation: string, path: string) =>
+      files.heard.find((event: unknown[]) => event[2] === operation && event[4] === path)?.slice(1, 6)
+    expect(seen('open', '/project/.secrets/token')).toEqual([
+      ...['work', 'open', 'denied', '/project/.secrets/token', clause('b')],
+    ])
+    expect(seen('open-write', '/project/main.c')).toEqual([
+      ...['work', 'open-write', 'read-only', '/project/main.c', clause('a')],
+    ])
+    expect(seen('open', '/elsewhere/notes')).toEqual(['work', 'open', 'no-rule', '/elsewhere/notes', null])
+  })
+
+  it('holds flags and what is open, stands without an agent, is replaced while it judges, refuses what it cannot hold', () => {
+    expect(files.life).toEqual({
+      granted: [true, false],
+      quarantined: [false, ['spiffe://example.org/workspace/dev/ws0']],
+      lifted: true,
+      openBefore: 'got',
+      openAfterNarrowing: 'not',
+      withoutAgent: [false, true],
+      adopted: 2,
+      replaced: [
+        false,
+        false,
+        ['spiffe://example.org/workspace/dev/ws0: the volume work is not the directory /srv/ws/volume that is judged'],
+      ],
+      putBack: [true, []],
+      rebuilt: [0, true, 0],
+      expired: [false, 'expired'],
+      unfenced: true,
+      byLink: expect.stringContaining('cannot be held: a link leads there'),
+      noFolder: expect.stringContaining('cannot be held: ENOENT'),
+      mountInside: expect.stringContaining('/srv/ws/volume/elsewhere is mounted inside it'),
+      longName: expect.stringContaining('which is too long'),
+    })
+  })
+
+  it('decides as the oracle does about random trees, links and operations, by whatever way they are reached', () => {
+    expect(files.random.differing).toEqual([])
+    expect(files.random.count).toBe(0)
+    for (const many of ['allowed', 'denied', 'exact', 'done'])
+      expect([many, files.random[many]]).toEqual([many, expect.any(Number)])
+    expect(files.random.done).toBeGreaterThan(FILE_ROUNDS / 20)
+    expect(files.random.exact).toBeGreaterThan(FILE_ROUNDS / 10)
+  })
+
+  it('leaves nothing behind of files either', () => {
+    expect(files.uninstalled).toEqual(['the guard of executables and files'])
+    expect(files.after).toEqual({ reads: true, pins: false })
   })
 })

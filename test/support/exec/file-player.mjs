@@ -1,0 +1,345 @@
+// Plays in a guest with BPF LSM, after player.mjs: the files half of the driver of `bpf-lsm` itself, compiled, on a cgroup and a volume of a
+// file system of its own. Ways round the rules, tried inside; the life of the guard; random trees, links and operations beside what the
+// oracle says. Prints one line of JSON. Arguments: a seed and how many random operations.
+
+import { spawn, spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { guardCapabilities } from '/opt/sluice/dist/backends/bpf-lsm/capabilities.js'
+import { GuardDriver } from '/opt/sluice/dist/backends/bpf-lsm/driver.js'
+import { lower } from '/opt/sluice/dist/backends/bpf-lsm/lower.js'
+import { evaluateFile } from '/opt/sluice/dist/plan/evaluate-file.js'
+
+const [seed, rounds] = process.argv.slice(2).map(Number)
+const [ABOVE, VOLUME, GROUP, STATE] = ['/srv/ws', '/srv/ws/volume', '/sys/fs/cgroup/ws0', '/tmp/files-state']
+const WORKSPACE = 'spiffe://example.org/workspace/dev/ws0'
+const FAR_MS = Date.now() + 3_600_000
+const digest = (letter) => `sha256:${letter.repeat(64)}`
+const PLAN = digest('d')
+const said = {}
+
+mkdirSync('/srv', { recursive: true })
+spawnSync('mount', ['-t', 'tmpfs', 'srv', '/srv'])
+for (const folder of ['project/out', 'project/.secrets', 'elsewhere'])
+  mkdirSync(`${VOLUME}/${folder}`, { recursive: true })
+const fill = () => {
+  writeFileSync(`${VOLUME}/project/main.c`, 'int main;\n')
+  writeFileSync(`${VOLUME}/project/.secrets/token`, 'SECRET\n')
+  writeFileSync(`${VOLUME}/elsewhere/notes`, 'SECRET\n')
+  // Nobody is refused for whose files they are, or for what their modes say.
+  chmodSync(`${VOLUME}/project/.secrets/token`, 0o755)
+  for (const path of ['', ...readdirSync(VOLUME, { recursive: true })]) chownSync(`${VOLUME}/${path}`, 1000, 1000)
+}
+fill()
+chownSync(ABOVE, 1000, 1000)
+mkdirSync(GROUP, { recursive: true })
+
+const rule = (path, access, letter) => ({ path, access, clauses: [digest(letter)] })
+const RULES = [
+  rule('/project', 'read-only', 'a'),
+  rule('/project/.secrets', 'deny', 'b'),
+  rule('/project/out', 'read-write', 'c'),
+  rule('/project/out/.keys', 'deny', 'e'),
+]
+const storage = (rules, source = VOLUME) => ({
+  ...{ backend: 'bpf-lsm', domain: 'host' },
+  volumes: [{ name: 'work', source, mount: '/srv/view', rules }],
+})
+const slice = (generation, rules, { expiresAtMs = FAR_MS, source } = {}) => ({
+  ...{ generation, planDigest: PLAN, source: { expiresAtMs } },
+  workspaces: [
+    {
+      ...{ workspace: WORKSPACE, slot: { kind: 'cgroup', interface: 'ws0' }, onExpiry: 'suspend' },
+      ...(rules ? { storage: storage(rules, source) } : {}),
+    },
+  ],
+})
+const open = () => new GuardDriver({ attachInterfaces: [], stateDirectory: STATE })
+let driver = open()
+const live = async (generation, rules, more) => driver.commit(await driver.stage(lower(slice(generation, rules, more))))
+const there = (...words) =>
+  spawnSync('/bin/sh', ['-c', `echo 0 >${GROUP}/cgroup.procs && ${words.join(' ')}`]).status === 0
+const reads = (path) => there('cat', `${VOLUME}/${path}`)
+
+said.capabilities = guardCapabilities(await driver.probe())
+said.before = { live: (await driver.observe()).live, reads: reads('project/.secrets/token') }
+const began = performance.now()
+const first = await driver.stage(lower(slice(1, RULES)))
+said.tookMs = performance.now() - began
+said.firstStage = { live: (await driver.observe()).live, reads: reads('project/.secrets/token') }
+await driver.commit(first)
+said.observed = await driver.observe()
+said.anchors = await driver.inspect()
+const heard = []
+let lost = 0
+let stop = await driver.fileDenials((batch) => {
+  heard.push(...batch.denials)
+  lost += batch.lost
+})
+
+// Somebody outside who hands over an open token: a workspace's peer with more rights.
+const giver = spawn('/opt/hand-over', ['/tmp/hand-over', `${VOLUME}/project/.secrets/token`], { stdio: 'ignore' })
+for (let i = 0; i < 300 && !existsSync('/tmp/hand-over'); i++) await sleep(20)
+// Not waited for in place: refusals are taken as they come.
+const tried = spawn('/opt/file-escapes', [`${GROUP}/cgroup.procs`, VOLUME, '/tmp/hand-over'])
+const spoken = { stdout: '', stderr: '' }
+for (const stream of ['stdout', 'stderr']) tried[stream].on('data', (more) => (spoken[stream] += more))
+const status = await new Promise((done) => tried.once('close', done))
+giver.kill()
+said.escapes = spoken.stdout.trim().split('\n')
+said.trouble = `${status} ${spoken.stderr}`
+said.untouched = {
+  main: readFileSync(`${VOLUME}/project/main.c`, 'utf8'),
+  project: readdirSync(`${VOLUME}/project`).sort(),
+  keys: existsSync(`${VOLUME}/project/out/.keys`),
+  above: readdirSync(ABOVE).sort(),
+}
+for (let i = 0, seen = -1; i < 100 && seen !== heard.length; i++) {
+  seen = heard.length
+  await sleep(400)
+}
+said.heard = heard.map(({ workspace, volume, operation, reason, path, clause, pid, uid, generation, count }) => [
+  workspace === WORKSPACE && generation === 1 && count > 0,
+  ...[volume, operation, reason, path, clause, pid, uid],
+])
+said.lost = lost
+
+// Life: flags, an agent that ends, another that takes up what it left, a plan that ends, what cannot be held.
+const life = {}
+const [main, token] = ['project/main.c', 'project/.secrets/token']
+life.granted = [reads(main), reads(token)]
+await driver.flag(WORKSPACE, 'quarantined', true)
+life.quarantined = [reads(main), (await driver.observe()).live.quarantined]
+await driver.flag(WORKSPACE, 'quarantined', false)
+life.lifted = reads(main)
+// What is open is judged again: by a reader that reads on when told.
+const reader = spawn('/bin/sh', [
+  '-c',
+  `echo 0 >${GROUP}/cgroup.procs; exec 3<${VOLUME}/${main}; while read go; do read line <&3 && echo got || echo not; done`,
+])
+const answers = []
+reader.stdout.setEncoding('utf8').on('data', (text) => answers.push(...text.trim().split('\n')))
+const ask = async () => {
+  const before = answers.length
+  reader.stdin.write('go\n')
+  for (let i = 0; i < 500 && answers.length === before; i++) await sleep(20)
+  return answers.at(-1)
+}
+writeFileSync(`${VOLUME}/${main}`, 'one\ntwo\nthree\n')
+life.openBefore = await ask()
+await live(2, [rule('/project/out', 'read-write', 'c')])
+life.openAfterNarrowing = await ask()
+reader.kill()
+await stop()
+await driver.close()
+life.withoutAgent = [reads(main), there('echo x >', `${VOLUME}/project/out/t`)]
+driver = open()
+life.adopted = (await driver.observe()).live?.generation
+await live(3, RULES)
+// Another directory in its place is the volume too; the one that was moved away stays it as well.
+renameSync(VOLUME, `${ABOVE}/moved`)
+mkdirSync(`${VOLUME}/project/.secrets`, { recursive: true })
+writeFileSync(`${VOLUME}/${token}`, 'SECRET\n')
+life.replaced = [reads(token), there('cat', `${ABOVE}/moved/${token}`), (await driver.observe()).drift]
+rmSync(VOLUME, { recursive: true })
+renameSync(`${ABOVE}/moved`, VOLUME)
+life.putBack = [reads(main), (await driver.observe()).drift]
+// A build that was hung before is replaced while it judges; what hangs then is of the file that is installed.
+const programs = async () => new Map((await driver.inspect())[0].hooks.map(({ hook, owner }) => [hook, owner.id]))
+const hung = await programs()
+for (const name of readdirSync('/sys/fs/bpf/sluice/guard-1/builds')) rmSync(`/sys/fs/bpf/sluice/guard-1/builds/${name}`)
+let denied = 0
+let passed = 0
+const knock = setInterval(() => (reads(token) ? passed++ : denied++), 1)
+stop = await driver.activities(
+  async () => undefined,
+  () => undefined,
+)
+await sleep(200)
+clearInterval(knock)
+await stop()
+const rehung = await programs()
+life.rebuilt = [[...rehung].filter(([hook, id]) => hung.get(hook) === id).length, rehung.size === hung.size, passed]
+await live(4, RULES, { expiresAtMs: Date.now() - 1 })
+life.expired = [reads(main), (await driver.observe()).volumes[0].state]
+await live(5, undefined)
+life.unfenced = reads(token)
+const refusal = async (more, rules = RULES) => {
+  try {
+    await driver.stage(lower(slice(6, rules, more)))
+    return 'staged'
+  } catch (error) {
+    return error.message
+  }
+}
+symlinkSync(VOLUME, '/srv/link')
+life.byLink = await refusal({ source: '/srv/link' })
+life.noFolder = await refusal({ source: '/srv/none' })
+spawnSync('mount', ['-t', 'tmpfs', 'in', `${VOLUME}/elsewhere`])
+life.mountInside = await refusal({})
+spawnSync('/bin/busybox', ['umount', `${VOLUME}/elsewhere`])
+life.longName = await refusal({}, [rule(`/${'n'.repeat(128)}`, 'deny', 'a')])
+said.life = life
+
+// Random trees, rules and operations, and what the oracle says of each. Lists need what may be read: no name can be left out of one.
+let state = seed
+const random = (below) => {
+  state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+  return (state >>> 8) % below
+}
+const pick = (list) => list[random(list.length)]
+const NAMES = ['a', 'b', 'c']
+const randomPath = () => `/${Array.from({ length: 1 + random(4) }, () => pick(NAMES)).join('/')}`
+const tree = () => ['', ...readdirSync(VOLUME, { recursive: true })].map((path) => `/${path}`)
+const kindOf = (path) => {
+  try {
+    const status = lstatSync(`${VOLUME}${path}`)
+    return status.isDirectory() ? 'folder' : status.isSymbolicLink() ? 'link' : 'file'
+  } catch {
+    return undefined
+  }
+}
+const helper = spawn('/opt/file-operations', [`${GROUP}/cgroup.procs`], { stdio: ['pipe', 'pipe', 'inherit'] })
+let waiting
+let rest = ''
+helper.stdout.setEncoding('utf8').on('data', (text) => {
+  rest += text
+  for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n')) {
+    waiting(Number(rest.slice(0, end)))
+    rest = rest.slice(end + 1)
+  }
+})
+const carryOut = (operation, ...paths) =>
+  new Promise((done) => {
+    waiting = done
+    helper.stdin.write(`${[operation, ...paths].join('\t')}\n`)
+  })
+// The same tree by other ways: what leads to it makes no difference.
+mkdirSync('/srv/alias')
+spawnSync('mount', ['--bind', ABOVE, '/srv/alias'])
+const WAYS_IN = [VOLUME, '/srv/alias/volume', `/proc/self/root${VOLUME}`, `${ABOVE}/../ws/./volume`]
+const [EACCES, EROFS] = [13, 30]
+const OPERATIONS = [
+  ...[
+    'open',
+    'open-write',
+    'list',
+    'getattr',
+    'readlink',
+    'create',
+    'mkdir',
+    'mknod',
+    'make-device',
+    'symlink',
+    'unlink',
+  ],
+  ...['rmdir', 'rename', 'exchange', 'link', 'setattr', 'truncate', 'setxattr', 'set-privilege', 'getxattr'],
+]
+const ASKED = {
+  list: ['open'],
+  truncate: ['setattr'],
+  rename: ['rename-from', 'rename-to'],
+  link: ['link-from', 'link-to'],
+  'set-privilege': ['set-privilege'],
+}
+const differing = []
+const tally = { allowed: 0, denied: 0, exact: 0, done: 0 }
+const standing = { quarantined: false, suspended: false }
+let rules = []
+for (let round = 0; round < rounds; round++) {
+  if (round % 60 === 0) {
+    rmSync(VOLUME, { recursive: true, force: true })
+    mkdirSync(VOLUME)
+    for (let i = 0; i < 14; i++) {
+      const path = `${VOLUME}${randomPath()}`
+      try {
+        if (random(3) > 0) mkdirSync(path, { recursive: true })
+        else if (random(3) === 0) symlinkSync(pick(NAMES), path)
+        else writeFileSync(path, 'x')
+      } catch {}
+    }
+    const made = new Map()
+    for (let i = 0; i < 1 + random(5); i++) {
+      const made1 = rule(
+        random(3) === 0 ? '/' : randomPath(),
+        pick(['read-only', 'read-write', 'read-write', 'read-write', 'deny']),
+        'a',
+      )
+      made.set(`${made1.path} ${made1.access}`, made1)
+    }
+    rules = [...made.values()]
+    await live(10 + round, rules)
+  }
+  const operation = pick(OPERATIONS)
+  const fresh = ['create', 'mkdir', 'mknod', 'make-device', 'symlink'].includes(operation)
+  const known = tree()
+  const one = random(4) === 0 || fresh ? randomPath() : pick(known)
+  const two = ['rename', 'link'].includes(operation) ? randomPath() : pick(known)
+  const paths = ['rename', 'exchange', 'link'].includes(operation) ? [one, two] : [one]
+  // The kernel asks nobody about what changes nothing.
+  if (paths.length === 2 && one === two) continue
+  // By its entry: no link on the way, and the last one not followed.
+  if (
+    paths.some((path) =>
+      path
+        .split('/')
+        .some((_, i, all) => i > 0 && i < all.length - 1 && kindOf(all.slice(0, i + 1).join('/')) === 'link'),
+    )
+  )
+    continue
+  if (['setattr', 'truncate', 'list'].includes(operation) && kindOf(one) === 'link') continue
+  const steps =
+    operation === 'exchange'
+      ? [
+          ['rename-from', one],
+          ['rename-to', two],
+          ['rename-from', two],
+          ['rename-to', one],
+        ]
+      : (ASKED[operation] ?? [operation]).map((step, i) => [step, paths[i] ?? one])
+  const slices = storage(rules)
+  const verdicts = steps.map(([step, path]) =>
+    evaluateFile(slices, standing, { volume: 'work', operation: step, path }),
+  )
+  const expected = verdicts.every(({ kind }) => kind === 'allow')
+  const way = pick(WAYS_IN)
+  const errno = await carryOut(operation, ...paths.map((path) => `${way}${path === '/' ? '' : path}`))
+  const refused = errno === EACCES || errno === EROFS
+  if (expected) tally.allowed++
+  else tally.denied++
+  if (errno === 0) tally.done++
+  if (!expected && refused) tally.exact++
+  const wanted = verdicts.find(({ kind }) => kind === 'deny')
+  const agrees = expected
+    ? !refused
+    : errno !== 0 && (!refused || errno === (wanted.error === 'EROFS' ? EROFS : EACCES))
+  if (!agrees)
+    differing.push({
+      round,
+      operation,
+      paths,
+      way,
+      errno,
+      expected,
+      reason: wanted?.reason,
+      kinds: paths.map(kindOf),
+      rules: rules.map(({ path, access }) => `${access} ${path}`),
+    })
+}
+helper.kill()
+said.random = { ...tally, differing: differing.slice(0, 10), count: differing.length }
+said.uninstalled = await driver.uninstall()
+said.after = { reads: there('ls', VOLUME), pins: existsSync('/sys/fs/bpf/sluice/guard-1') }
+process.stdout.write(`${JSON.stringify(said, (_, value) => (typeof value === 'bigint' ? Number(value) : value))}\n`)
