@@ -161,11 +161,13 @@ labSuite('observe mode', () => {
             () => false,
           )
       }
+      /** Whoever is refused learns of it when it sends, and the end may be some milliseconds after the time it was set for. */
       const ended = async (number: number): Promise<void> => {
-        await fenced.lab.ws.poke(number)
-        await expect
-          .poll(async () => (await fenced.lab.ws.downloads([number]))[0]?.state, { timeout: 20_000 })
-          .toBe('reset')
+        const state = async (): Promise<string | undefined> => {
+          await fenced.lab.ws.poke(number)
+          return (await fenced.lab.ws.downloads([number]))[0]?.state
+        }
+        await expect.poll(state, { timeout: 30_000, interval: 100 }).toBe('reset')
       }
       const download = async (): Promise<number> =>
         (await fenced.lab.ws.download({ host: OUT.unlisted, port: 443, rate: 200_000 })).number
