@@ -21,6 +21,11 @@ export const BENCH_FAULTS = {
       `nothing that is called ${quote(d.named)} is measured; there are ${d.known}`,
     remedy: 'Name variants, questions or files of bench/ with --only.',
   },
+  BENCH_PEER: {
+    reaction: 'retry',
+    say: (d: { address: string; port: number }) => `nobody answers the bench at ${d.address} from port ${d.port} on`,
+    remedy: 'Run `sluice bench --server ADDRESS --peer THIS-MACHINE` there, and let TCP to three ports pass.',
+  },
 } as const satisfies FaultTable
 
 export const benchFault = faultsOf(BENCH_FAULTS)

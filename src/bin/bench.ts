@@ -63,10 +63,15 @@ export async function benchHere(request: BenchRequest, version: string, nowMs: (
       request.progress({ say, done: done / (done + leftSeconds), leftSeconds })
     },
   })
+  const end = { tookSeconds: (performance.now() - began) / 1_000, startedAtMs, version }
+  return resultsOf(request, { ...chosen, budgetMs }, { ...measured, benches, ...end }, around(loadBefore, before))
+}
+
+/** What else the machine did meanwhile. */
+export function around(loadBefore: number, before: ReturnType<typeof cpuSeconds>) {
   const after = cpuSeconds()
-  const end = { tookSeconds: Math.round((performance.now() - began) / 100) / 10, startedAtMs, version }
   const stolen = Math.max(0, after.stolen - before.stolen) / Math.max(1, after.all - before.all)
-  return results(request, chosen, { ...measured, benches, ...end }, { loadBefore, loadAfter: load(), stolen })
+  return { loadBefore, loadAfter: load(), stolen }
 }
 
 function choose({ only, quick }: BenchRequest): Chosen {
@@ -151,16 +156,17 @@ const named = (raws: readonly Raw[]): readonly VariantSeen[] =>
     .filter(({ name }) => raws.some(({ variant }) => variant === name))
     .map(({ name, say, role, emulated }) => ({ name, say, role, emulated, state: 'measured' }))
 
-function results(
-  { seed, command, quick }: BenchRequest,
-  { kind, scenes }: Chosen,
+/** Puts together what a run found. */
+export function resultsOf(
+  { seed, command }: Pick<BenchRequest, 'seed' | 'command'>,
+  { kind, scenes, budgetMs }: Pick<Chosen, 'kind' | 'scenes'> & { readonly budgetMs: number },
   found: Gathered & {
     benches: readonly BenchSeen[]
     tookSeconds: number
     startedAtMs: number
     version: string
   },
-  around: { loadBefore: number; loadAfter: number; stolen: number },
+  elsewhere: ReturnType<typeof around>,
 ): Results {
   const { raws, ran, remarks, benches, tookSeconds, startedAtMs, version } = found
   const measurements = assemble(raws, ran.variants, { confidence: CONFIDENCE, seed })
@@ -177,15 +183,15 @@ function results(
       version,
       ...commit(),
       startedAt: formatInstant(startedAtMs),
-      tookSeconds,
-      budgetSeconds: BUDGET_MS[quick ? 'quick' : 'full'] / 1_000,
+      tookSeconds: Math.round(tookSeconds * 10) / 10,
+      budgetSeconds: budgetMs / 1_000,
       seed,
       confidence: CONFIDENCE,
       complete: ran.complete,
       ...(ran.why === undefined ? {} : { why: ran.why }),
       ...(remarks.length > 0 ? { remarks } : {}),
     },
-    machine: { ...here, versions: { ...here.versions, ...http }, ...around },
+    machine: { ...here, versions: { ...here.versions, ...http }, ...elsewhere },
     policy: {
       digests: settings.map(({ grants, workspaces }) => ({
         grants,

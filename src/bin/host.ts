@@ -23,6 +23,7 @@ import type { ConfigBytes, Configured, Host, Surveyed } from '../cli/host.js'
 import type { BackendName } from '../plan/model.js'
 import { runAgent } from './agent.js'
 import { benchHere } from './bench.js'
+import { measureHosts, serveBench } from './bench-hosts.js'
 import { companionHost } from './companion-host.js'
 import { explainNameHere } from './explain-name.js'
 import { layFloor, seeFloor } from './floor.js'
@@ -89,6 +90,8 @@ export function composeHost(surface: Surface): Host {
     witness: composeWitness(around),
     bench: {
       run: (request) => benchHere(request, VERSION, surface.nowMs),
+      client: (request) => measureHosts(request, VERSION, surface.nowMs),
+      serve: serveBench,
       report: reportHtml,
       comparison: comparisonHtml,
     },

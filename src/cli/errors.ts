@@ -136,6 +136,11 @@ export const CLI_FAULTS = {
     say: (d: { errors: number }) => `the suggested policy has ${d.errors} finding(s), and so is not printed`,
     remedy: 'Report it with the notes.',
   },
+  CLI_BENCH_PEER: {
+    reaction: 'reject',
+    say: (d: { address: string }) => `nobody is named whom the bench at ${d.address} may answer`,
+    remedy: 'Add --peer ADDRESS, the address from which the other machine measures.',
+  },
   CLI_EXPLAIN_QUESTION: {
     reaction: 'reject',
     say: (d: { why: string }) => `there is nothing to explain: ${d.why}`,

@@ -15,9 +15,27 @@ export interface BenchRequest {
   readonly progress: (progress: Progress) => void
 }
 
+/** Another machine, which answers. */
+export interface Peer {
+  readonly address: string
+  /** Of the first of three. */
+  readonly port: number
+}
+
+export interface ServeRequest extends Peer {
+  /** The one address that is answered. */
+  readonly peer: string
+  readonly signal: AbortSignal
+  readonly ready: () => void
+}
+
 export interface BenchHost {
   /** Measures until it is done, its time is over or the signal is aborted. Throws BENCH_NOTHING, BENCH_GROUND. */
   readonly run: (request: BenchRequest) => Promise<Results>
+  /** Measures towards another machine, and puts nothing in place. Throws BENCH_PEER, BENCH_GROUND. */
+  readonly client: (request: BenchRequest & { readonly client: Peer }) => Promise<Results>
+  /** Answers one other machine until the signal is aborted. Throws BENCH_GROUND. */
+  readonly serve: (request: ServeRequest) => Promise<void>
   /** The report as one HTML file. */
   readonly report: (results: Results) => string
   /** Two runs side by side, the same way. */

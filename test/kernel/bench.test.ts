@@ -3,12 +3,13 @@
 // SLUICE_BENCH_PROOF=1, on a machine with nothing else to do, in about six minutes. Needs root, a build and iperf3.
 
 import { existsSync } from 'node:fs'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { assemble, type Raw } from '../../src/bench/assemble.js'
 import { compareResults } from '../../src/bench/compare.js'
 import type { Probe, Scene } from '../../src/bench/matrix.js'
 import { readResults } from '../../src/bench/read.js'
 import type { Results, VariantSeen } from '../../src/bench/results.js'
+import { measureHosts, serveBench } from '../../src/bin/bench-hosts.js'
 import { composeHost, processSurface } from '../../src/bin/host.js'
 import { runCli } from '../../src/cli/main.js'
 import { childrenOf, measured, type Told } from '../support/bench/measured.js'
@@ -107,6 +108,68 @@ labSuite('the bench', () => {
     const host = composeHost({ ...processSurface(), colour: false, write, writeError: write })
     expect(await runCli(['bench', '--only', 'ebpf,nonsense'], host)).toBe(2)
     expect(text).toMatch(/^BENCH_NOTHING: nothing that is called "nonsense" is measured; there are none, empty, /)
+  })
+})
+
+describe('the bench between hosts', () => {
+  const port = 20_000 + (process.pid % 20_000)
+  const request = {
+    quick: true,
+    only: [],
+    seed: 1,
+    command: 'sluice bench --client 127.0.0.1',
+    client: { address: '127.0.0.1', port },
+    signal: new AbortController().signal,
+    progress: () => undefined,
+  }
+  const served = async (peer: string, during: () => Promise<void>): Promise<void> => {
+    const stop = new AbortController()
+    let over: Promise<void> | undefined
+    await new Promise<void>((ready, failed) => {
+      over = serveBench({ address: '127.0.0.1', port, peer, signal: stop.signal, ready })
+      over.catch(failed)
+    })
+    await during().finally(() => {
+      stop.abort()
+    })
+    await over
+  }
+
+  it('says that nobody answers, or that somebody answers others only', async () => {
+    const refused = { code: 'BENCH_PEER', message: `nobody answers the bench at 127.0.0.1 from port ${port} on` }
+    await expect(measureHosts(request, '0.1.0', Date.now)).rejects.toMatchObject(refused)
+    await served('127.0.0.9', async () => {
+      await expect(measureHosts(request, '0.1.0', Date.now)).rejects.toMatchObject(refused)
+    })
+  })
+
+  it('measures what stands between, until it is told to stop', async () => {
+    await served('127.0.0.1', async () => {
+      const stop = new AbortController()
+      let said = 0
+      const progress = (): void => {
+        // The first visit is under way.
+        if (++said === 1) stop.abort()
+      }
+      const results = await measureHosts({ ...request, signal: stop.signal, progress }, '0.1.0', Date.now)
+      expect(results.run).toMatchObject({ kind: 'hosts', complete: false, why: 'it was interrupted' })
+      expect(results.variants).toMatchObject([{ name: 'path', role: 'fence', state: 'measured' }])
+    })
+  })
+
+  it('does not answer on an address that this machine has not', async () => {
+    const asked = { address: '45.0.0.1', port, peer: '45.0.0.2', signal: request.signal, ready: () => undefined }
+    await expect(serveBench(asked)).rejects.toMatchObject({ code: 'BENCH_GROUND' })
+  })
+
+  it('answers nobody when no peer is named', async () => {
+    let text = ''
+    const write = (more: string): void => {
+      text += more
+    }
+    const host = composeHost({ ...processSurface(), colour: false, write, writeError: write })
+    expect(await runCli(['bench', '--server', '127.0.0.1'], host)).toBe(2)
+    expect(text).toMatch(/^CLI_BENCH_PEER: nobody is named whom the bench at 127\.0\.0\.1 may answer\n/)
   })
 })
 

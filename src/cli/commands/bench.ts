@@ -1,13 +1,16 @@
 // `sluice bench`: measures what the fence costs on this machine, in namespaces of its own, and leaves results.json and report.html
 // in a folder. Interrupted, it leaves what it has measured until then, marked as incomplete. Its exit code is 0 whatever the
-// figures say: tests time nothing, and whoever wants a gate has `sluice bench compare`.
+// figures say: tests time nothing, and whoever wants a gate has `sluice bench compare`. Between two machines one answers (--server) and
+// the other measures (--client); nobody is authenticated, so the one that answers names the address whom it answers.
 
 import { join } from 'node:path'
-import { printResults, progressLine } from '../../bench/terminal.js'
+import { type Progress, printResults, progressLine } from '../../bench/terminal.js'
 import { formatInstant } from '../../bundle/instant.js'
+import { cliFault } from '../errors.js'
 import { writeFile } from '../files.js'
 import { type Context, collect, counting, type Declared } from '../frame.js'
-import { printJson } from '../outcome.js'
+import { type Outcome, printJson } from '../outcome.js'
+import { shown } from '../print.js'
 
 /** Where no terminal says otherwise. */
 const COLUMNS = 100
@@ -18,7 +21,8 @@ export const benchRun: Declared = {
   examples: [
     'sluice bench --quick',
     'sluice bench --only ebpf,tcp-crr --out figures',
-    'sluice bench --json > results.json',
+    'sluice bench --server 10.0.0.2 --peer 10.0.0.1',
+    'sluice bench --client 10.0.0.2',
   ],
   isDefault: true,
   declare: (command) =>
@@ -26,30 +30,35 @@ export const benchRun: Declared = {
       .option('--quick', 'end within 3 minutes instead of an hour: fewer questions, the same rules')
       .option('--only <names>', 'variants, questions and files of bench/, separated by commas', collect, [])
       .option('--out <dir>', 'where results.json and report.html go; a new folder here when absent')
-      .option('--seed <n>', 'of the order of variants and of the resampling', counting, 1),
+      .option('--seed <n>', 'of the order of variants and of the resampling', counting, 1)
+      .option('--client <address>', 'measure towards a machine that answers, with whatever stands between')
+      .option('--server <address>', 'answer another machine on this address, until interrupted')
+      .option('--peer <address>', 'with --server: the one address that is answered')
+      .option('--port <n>', 'with --client and --server: the first of three', counting, 7_000),
   run: async (context, _positional, options) => {
-    const {
-      quick = false,
-      only,
-      out,
-      seed,
-    } = options as { quick?: boolean; only: string[]; out?: string; seed: number }
+    const given = options as unknown as Given
+    const { quick = false, only, out, seed, client, server, port } = given
     const { host } = context
+    if (server !== undefined) return await serve(context, server, given)
     const words = [
       'sluice bench',
       ...(quick ? ['--quick'] : []),
       ...(only.length > 0 ? [`--only ${only.join(',')}`] : []),
+      ...(client === undefined ? [] : [`--client ${client} --port ${port}`]),
     ]
-    const results = await host.bench.run({
+    const request = {
       quick,
       only,
       seed,
       command: [...words, `--seed ${seed}`].join(' '),
       signal: host.interrupted(undefined),
-      progress: (progress) => {
+      progress: (progress: Progress) => {
         if (host.colour) host.writeError(`\r\u001b[K${progressLine(progress, COLUMNS)}`)
       },
-    })
+    }
+    const results = await (client === undefined
+      ? host.bench.run(request)
+      : host.bench.client({ ...request, client: { address: client, port } }))
     if (host.colour) host.writeError('\r\u001b[K')
     const folder = out ?? `sluice-bench-${formatInstant(host.nowMs()).replace(/[^0-9TZ]/g, '')}`
     writeFile(host, join(folder, 'results.json'), printJson(results), { replace: out !== undefined })
@@ -57,6 +66,29 @@ export const benchRun: Declared = {
     const left = `\n${join(folder, 'report.html')}, ${join(folder, 'results.json')}\n`
     return { json: results, text: `${printResults(results, context.paint)}${left}`, ...remarksOf(context, results.run) }
   },
+}
+
+interface Given {
+  readonly quick?: boolean
+  readonly only: string[]
+  readonly out?: string
+  readonly seed: number
+  readonly client?: string
+  readonly server?: string
+  readonly peer?: string
+  readonly port: number
+}
+
+async function serve({ host, paint }: Context, address: string, { peer, port }: Given): Promise<Outcome> {
+  if (peer === undefined) throw cliFault('CLI_BENCH_PEER', { address })
+  const signal = host.interrupted(undefined)
+  const ready = (): void => {
+    host.writeError(
+      `${paint('green', 'answering')} ${shown(peer)} at ${shown(address)}, ports ${port} to ${port + 2}\n`,
+    )
+  }
+  await host.bench.serve({ address, peer, port, signal, ready })
+  return { json: { address, peer, port }, text: '' }
 }
 
 function remarksOf({ paint }: Context, { complete, why }: { complete: boolean; why?: string }) {
