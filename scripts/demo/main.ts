@@ -1,6 +1,6 @@
 // The demo: a workspace, an enforcement node and an outside world as network namespaces; a bundle made, signed and applied with
 // the product's own commands; every probe before the fence and behind it; bundles that must not get in; a grant dropped under
-// load; a quarantine under load; a policy of host names. Prints what was seen and ends with `demo: N probes, 0 unexpected`. Needs root.
+// load; a quarantine under load; a policy of host names; programs that are not listed. Prints what was seen and ends with `demo: N probes, 0 unexpected`. Needs root.
 //
 // BACKEND names the backend (nftables when unset; `doca` is doca-flow on the software BlueField, card.ts). Where a backend
 // declares that it differs, its rows say so (terms.ts). Everything it makes is taken away again, except the events' file.
@@ -15,6 +15,7 @@ import { CARD_GATEWAY, CARD_SLOT, Card } from './card.js'
 import { names, UPSTREAM } from './names.js'
 import type { Probe, Scene, Verdict } from './probe.js'
 import { PROBES } from './probes.js'
+import { processes } from './processes.js'
 import { type Document, Product, textAt } from './product.js'
 import { type QuarantineTimes, quarantine } from './quarantine.js'
 import { type Applying, apply, refusals } from './refusals.js'
@@ -180,6 +181,10 @@ async function demo(lab: Lab, rows: Row[]): Promise<QuarantineTimes> {
   copyFileSync(workshop.events(), EVENTS)
   await card?.stop()
   await product.run('uninstall', '--yes', '--config', 'agent.yaml')
+  if (!card) {
+    progress('programs: what is not listed, and a reverse shell')
+    rows.push(...(await processes(lab, DIRECTORY)))
+  }
   rows.push(await leftovers(lab))
   return times
 }

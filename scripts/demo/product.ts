@@ -21,6 +21,7 @@ export interface Answer {
 }
 
 export class Product {
+  /** A namespace that is a path is entered with this machine's own mounts: `ip netns exec` hides cgroups. */
   constructor(
     private readonly namespace: string,
     private readonly directory: string,
@@ -30,7 +31,7 @@ export class Product {
 
   /** Runs `sluice ARGUMENTS --json` and gives whatever it answered. */
   async try(...words: readonly string[]): Promise<Answer> {
-    const argv = ['ip', 'netns', 'exec', this.namespace, process.execPath, PROGRAM, ...words, '--json']
+    const argv = [...this.enter, process.execPath, PROGRAM, ...words, '--json']
     const { status, stdout, stderr, tookMs } = await command(argv, { cwd: this.directory })
     return { exit: status, json: parse(stdout), stderr, tookMs }
   }
@@ -53,8 +54,9 @@ export class Product {
 
   /** Starts a command that runs until it is interrupted; resolves when it has said a line that has `first` in it. */
   async begin(first: string, ...words: readonly string[]): Promise<Begun> {
-    const argv = ['netns', 'exec', this.namespace, process.execPath, PROGRAM, ...words]
-    const child = spawn('ip', argv, { cwd: this.directory, stdio: ['ignore', 'ignore', 'pipe'] })
+    const [door, ...through] = this.enter
+    const argv = [...through, process.execPath, PROGRAM, ...words]
+    const child = spawn(door, argv, { cwd: this.directory, stdio: ['ignore', 'ignore', 'pipe'] })
     const said: string[] = []
     const closed = new Promise<void>((done) => child.once('close', () => done()))
     await new Promise<void>((done, failed) => {
@@ -69,6 +71,12 @@ export class Product {
       await closed
     }
     return { stop: () => end('SIGINT'), kill: () => end('SIGKILL') }
+  }
+
+  private get enter(): readonly [string, ...string[]] {
+    return this.namespace.startsWith('/')
+      ? ['nsenter', `--net=${this.namespace}`, '--']
+      : ['ip', 'netns', 'exec', this.namespace]
   }
 
   /** As `try`, for commands that must work. */

@@ -99,10 +99,10 @@ export class GuardDriver implements Driver<GuardProgram> {
       drift: [...drift, ...seats.flatMap((seat) => strayed(seat, hung.places))],
       counters: [],
       volumes: this.volumes(guard, state, seats, hung),
-      drops: Object.fromEntries([
-        ...COUNTS.map((name, row) => [name, guard.count(row)]),
-        ...(guard.hasFiles() ? FILE_COUNTS.map(([name, row]) => [name, guard.fileCount(row)]) : []),
-      ]),
+      drops: {
+        ...Object.fromEntries(COUNTS.map((name, row) => [name, guard.count(row)])),
+        ...(guard.hasFiles() ? Object.fromEntries(FILE_COUNTS.map(([name, row]) => [name, guard.fileCount(row)])) : {}),
+      },
     })
   }
 
