@@ -70,6 +70,15 @@ int flags_open(const char *path)
     FILE *file;
     int fd;
 
+    /* Of an earlier directory of this process. */
+    while (flags != NULL) {
+        struct flagged *next = flags->next;
+
+        free(flags);
+        flags = next;
+    }
+    if (directory >= 0)
+        close(directory);
     directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0)
         return -errno;
