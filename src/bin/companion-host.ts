@@ -20,6 +20,10 @@ export const companionHost = (around: Surroundings): CompanionHost => {
       return { file: path, companion: config.companion, socket: socketOfCompanion(config) }
     },
     open: (socket) => openCompanion(socket),
+    reconcile: async (path, bytes) => {
+      const { reconcileCompanion } = await import('./companion-export.js')
+      return reconcileCompanion(read(path, bytes))
+    },
     run: async (path, bytes, request) => {
       // Loaded where it is wanted: no other command carries its weight.
       const { runCompanion } = await import('./companion.js')
@@ -36,8 +40,7 @@ function openCompanion(socket: string): CompanionHandle {
       return await ask(await opened)
     } catch (error) {
       if (!(error instanceof Fault && error.code === 'API_LOST')) throw error
-      const why = error.cause instanceof Error ? error.cause.message : error.message
-      throw lifecycleFault('COMPANION_GONE', { socket, why }, { cause: error })
+      throw lifecycleFault('COMPANION_GONE', { socket })
     }
   }
   const opened = client

@@ -106,7 +106,7 @@ export const LIFECYCLE_FAULTS = {
   },
   COMPANION_GONE: {
     reaction: 'retry',
-    say: (d: { socket: string; why: string }) => `no companion answers at ${d.socket}: ${d.why}`,
+    say: (d: { socket: string }) => `no companion answers at ${d.socket}`,
     remedy: 'Start it with `sluice companion`. To fence without it, run `sluice quarantine set` at the agent.',
   },
 } as const satisfies FaultTable
