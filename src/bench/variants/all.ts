@@ -1,5 +1,6 @@
 // Every variant of this release, in the order in which results list them.
 
+import { card } from './card.js'
 import { fence } from './fences.js'
 import { handWritten, ipset, nothing } from './hand.js'
 import { emptyChains, emptyProgram } from './limits.js'
@@ -19,5 +20,6 @@ export function variantsOf(stateDirectory: string, nowMs: () => number): readonl
     nftables,
     fence('ebpf', options, nowMs),
     flower,
+    card,
   ]
 }
