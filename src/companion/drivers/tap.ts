@@ -58,7 +58,7 @@ export async function ensureTap({ interface: name, workspace, gateway, addresses
     await ip(name, 'tuntap', 'add', 'dev', name, 'mode', 'tap', 'vnet_hdr')
     await ip(name, 'link', 'set', name, 'alias', mark)
   }
-  await ip(name, 'link', 'set', name, 'address', gateway.mac, 'addrgenmode', 'none')
+  await ip(name, 'link', 'set', name, 'address', gateway.mac)
   for (const address of gateway.addresses)
     await ip(name, 'address', 'replace', host(address), 'dev', name, ...(address.includes(':') ? ['nodad'] : []))
   await ip(name, 'link', 'set', name, 'up')
