@@ -7,11 +7,12 @@ import type { Fact } from '../audit/fact.js'
 import { hex } from '../base/bytes.js'
 import type { Json } from '../base/canonical.js'
 import { digestOfText } from '../base/digest.js'
-import { causeChain } from '../base/fault.js'
+import { causeChain, Fault } from '../base/fault.js'
 import type { CompanionRequest } from '../cli/host-companion.js'
 import type { CompanionConfig } from '../companion/config.js'
 import { lifecycleFault } from '../companion/lifecycle/errors.js'
 import type { Lifecycle } from '../companion/lifecycle/lifecycle.js'
+import { preempts } from '../companion/lifecycle/operations.js'
 import type { Clock } from '../companion/lifecycle/ports.js'
 import { readSubject } from '../plan/subject.js'
 import type { Mapped } from '../revocation/model.js'
@@ -41,7 +42,7 @@ export async function listenForRevocations(
         lifecycle,
         revocation.streams.map(({ issuer }) => issuer),
       ),
-    quarantine: (workspace, by, reason, commandId) => revoke(lifecycle, workspace, by, reason, commandId),
+    quarantine: (workspace, by, reason, commandId) => revokeAt(lifecycle, workspace, by, reason, commandId),
     emit: (facts) => {
       // The trail counts what it cannot write.
       void emit(facts)
@@ -83,8 +84,10 @@ function identitiesOf(form: Json): readonly string[] {
   return typeof subject !== 'string' && subject.kind === 'simple' ? subject.identities : []
 }
 
-/** Throws while it is not fenced: then the event is not acknowledged, and comes again. */
-async function revoke(
+/**
+ * Throws while it is not fenced: then the event is not acknowledged, and comes again. A kill that is under way does more, and
+ * another revoke as much. */
+export async function revokeAt(
   lifecycle: Lifecycle,
   workspace: string,
   by: string,
@@ -92,6 +95,14 @@ async function revoke(
   commandId: string,
 ): Promise<void> {
   const requestId = `${commandId}-${digestOfText(workspace).slice(7, 19)}`
-  const { owed } = await lifecycle.operate({ requestId, change: 'revoke', workspace, by, reason })
+  try {
+    const underWay = lifecycle.underWay(workspace)
+    if (underWay && preempts(underWay.change)) await underWay.answer
+    else await lifecycle.operate({ requestId, change: 'revoke', workspace, by, reason })
+  } catch (error) {
+    if (!(error instanceof Fault && error.code === 'WORKSPACE_PREEMPTED')) throw error
+    await lifecycle.underWay(workspace)?.answer
+  }
+  const { owed } = lifecycle.known(workspace)
   if (owed.includes('fence')) throw lifecycleFault('WORKSPACE_OWED', { workspace, steps: owed.join(', ') })
 }

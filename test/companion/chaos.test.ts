@@ -12,7 +12,7 @@ import { type Lab, openLab } from '../support/lab/lab.js'
 import { labSuite } from '../support/lab/suite.js'
 
 const SIZE = 3
-const COUNT = Number(process.env.SLUICE_CHAOS ?? 12)
+const COUNT = Number(process.env.SLUICE_CHAOS ?? 8)
 const SEED = Number(process.env.SLUICE_CHAOS_SEED ?? 20_261_121)
 
 /** mulberry32: the same moments for the same seed, as far as a machine repeats itself. */

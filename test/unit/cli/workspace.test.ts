@@ -9,6 +9,7 @@ import type {
   CompanionHandle,
   WorkspaceListed,
   WorkspaceOutcome,
+  WorkspaceProfile,
   WorkspacesKilled,
 } from '../../../src/cli/host-companion.js'
 import { repositoryPath } from '../../support/lab/repository.js'
@@ -30,10 +31,10 @@ const KILLED: WorkspacesKilled = {
     },
   ],
 }
-const PROFILE = {
+const PROFILE: WorkspaceProfile = {
   ...{ workspace: WS, user: 'jane', session: '', image: 'base', cpus: 2, memoryMiB: 512, network: 'ws0' },
   ...{ channel: 'stable', policy: 'baseline', volumes: ['home', 'tools'] },
-} as const
+}
 const LISTED: WorkspaceListed = {
   ...{ profile: PROFILE, state: 'killed', machine: '', incarnation: 2, image: 'base@7', lease: 3 },
   ...{ owed: ['sessions'], doing: '' },
@@ -83,7 +84,16 @@ const sluice = (line: string, colour = false): Promise<Said> =>
       companion: 'spiffe://fleet.example/companion/h1',
       socket: '/run/x.sock',
     })
-    return { ...host, colour, companion: { configure, open: () => companion, run: () => Promise.resolve(), reconcile: () => Promise.resolve([]) } }
+    return {
+      ...host,
+      colour,
+      companion: {
+        configure,
+        open: () => companion,
+        run: () => Promise.resolve(),
+        reconcile: () => Promise.resolve([]),
+      },
+    }
   })
 
 describe('an operation', () => {

@@ -1,0 +1,89 @@
+// Security events at the companion: whose workspaces they mean, and what becomes of those. The receiver is the agent's own (its tests are
+// in test/unit/revocation and test/agent-process); here is what the companion adds.
+
+import { beforeEach, expect, it } from 'vitest'
+import { mappedOf, revokeAt } from '../../../src/bin/companion-revocation.js'
+import { readSubject, type Subject } from '../../../src/plan/subject.js'
+import { meantBy } from '../../../src/revocation/match.js'
+import { type Booted, boot, profileOf, World, WS } from '../../support/companion/world.js'
+
+const ISSUER = 'https://idp.example.com/'
+const two = `${WS}2`
+let world: World
+let at: Booted
+beforeEach(async () => {
+  world = new World()
+  at = await boot(world)
+  for (const profile of [
+    profileOf(WS, { user: 'jane@example.com', session: 's-1' }),
+    profileOf(two, { user: 'joe' }),
+  ]) {
+    const { workspace } = profile
+    await at.lifecycle.operate({
+      requestId: `make-${workspace}`,
+      change: 'create',
+      workspace,
+      profile,
+      by: 'user:t',
+      reason: '',
+    })
+    await at.lifecycle.operate({ requestId: `run-${workspace}`, change: 'start', workspace, by: 'user:t', reason: '' })
+  }
+})
+
+const subject = (value: Parameters<typeof readSubject>[0]): Subject => {
+  const read = readSubject(value)
+  if (typeof read === 'string') throw new Error(read)
+  return read
+}
+const meant = (value: Parameters<typeof readSubject>[0]) =>
+  meantBy(subject(value), mappedOf(at.lifecycle, [ISSUER])).map(({ workspace }) => workspace)
+
+it.each([
+  [{ format: 'email', email: 'jane@example.com' }, [WS]],
+  [{ format: 'iss_sub', iss: ISSUER, sub: 'joe' }, [two]],
+  [{ format: 'iss_sub', iss: 'https://other.example.com/', sub: 'joe' }, []],
+  [{ format: 'complex', session: { format: 'opaque', id: 's-1' } }, [WS]],
+  [{ format: 'complex', device: { format: 'uri', uri: two } }, [two]],
+  [{ format: 'complex', user: { format: 'opaque', id: 'joe' }, session: { format: 'opaque', id: 's-1' } }, [two]],
+])('%j means %j', (value, workspaces) => {
+  expect(meant(value)).toEqual(workspaces)
+})
+
+it('revokes what is meant: fenced, its sessions closed, its machine ended; once for one event', async () => {
+  await revokeAt(at.lifecycle, WS, 'stream:idp', 'session-revoked', 'set-1')
+  await revokeAt(at.lifecycle, WS, 'stream:idp', 'session-revoked', 'set-1')
+  expect([...world.quarantined]).toEqual([WS])
+  expect(world.sessionsClosed).toEqual([WS])
+  expect(at.lifecycle.known(WS).state).toBe('revoked')
+  expect(at.lifecycle.known(two).state).toBe('running')
+  await revokeAt(at.lifecycle, two, 'stream:idp', 'session-revoked', 'set-1')
+  expect(at.lifecycle.known(two).state).toBe('revoked')
+})
+
+it('is not done while the fence is not: the event comes again, and is done then', async () => {
+  world.broken.set('quarantine', 'API_LOST')
+  await expect(revokeAt(at.lifecycle, WS, 'stream:idp', 'x', 'set-2')).rejects.toMatchObject({ code: 'WORKSPACE_OWED' })
+  expect(world.left()).not.toContain(`machine ${WS}#1 running`)
+  await expect(revokeAt(at.lifecycle, WS, 'stream:idp', 'x', 'set-2')).rejects.toMatchObject({ code: 'WORKSPACE_OWED' })
+  world.broken.clear()
+  await at.lifecycle.look()
+  await revokeAt(at.lifecycle, WS, 'stream:idp', 'x', 'set-2')
+  expect([...world.quarantined]).toEqual([WS])
+})
+
+it('has nothing to do in a workspace that is being killed', async () => {
+  let letGo: () => void = () => undefined
+  world.held.set(
+    'quarantine',
+    new Promise((resolve) => {
+      letGo = resolve
+    }),
+  )
+  const killing = at.lifecycle.operate({ requestId: 'kill-1', change: 'kill', workspace: WS, by: 'user:t', reason: '' })
+  const revoking = revokeAt(at.lifecycle, WS, 'stream:idp', 'x', 'set-3')
+  letGo()
+  await killing
+  await revoking
+  expect(at.lifecycle.known(WS).state).toBe('killed')
+})
