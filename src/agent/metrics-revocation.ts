@@ -9,7 +9,7 @@ export interface RevocationMetrics {
   /** Counts what is told. */
   readonly told: (facts: readonly Fact[]) => void
   /** From then on each scrape asks how the streams stand. */
-  readonly show: (status: () => readonly StreamStatus[], nowMs: () => number) => void
+  readonly show: (status: () => readonly StreamStatus[], nowMs: () => number, declaredMs: number) => void
 }
 
 export function revocationMetrics(registry: Registry): RevocationMetrics {
@@ -27,17 +27,29 @@ export function revocationMetrics(registry: Registry): RevocationMetrics {
     labelNames: ['stream'],
     registers,
   })
+  const late = new Counter({
+    name: 'sluice_revocation_late_total',
+    help: 'Security events whose fences took longer than this node declares.',
+    labelNames: ['stream'],
+    registers,
+  })
   return {
     told: (facts) => {
       for (const fact of facts) {
         if (fact.kind === 'signal-taken') {
           events.inc({ stream: fact.stream, outcome: fact.outcome })
+          if (fact.late) late.inc({ stream: fact.stream })
           if (fact.outcome === 'fenced') latency.observe({ stream: fact.stream }, fact.elapsedMs / 1_000)
         }
         if (fact.kind === 'signal-refused') events.inc({ stream: fact.stream, outcome: fact.code }, fact.count)
       }
     },
-    show: (status, nowMs) => {
+    show: (status, nowMs, declaredMs) => {
+      new Gauge({
+        name: 'sluice_revocation_declared_seconds',
+        help: 'The longest that a security event may take to its last fence, as this node declares.',
+        registers,
+      }).set(declaredMs / 1_000)
       gauge(registry, 'sluice_revocation_stream_heard', 'Whether a stream is heard: 1 or 0.', status, (at) =>
         at.standing === 'heard' ? 1 : 0,
       )

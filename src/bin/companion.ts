@@ -26,6 +26,7 @@ import { RecordStore, recordFiles } from '../companion/lifecycle/store.js'
 import { hostMachines, type Images, networkNamed } from '../companion/machines.js'
 import { brokerSessions } from '../companion/sessions.js'
 import { userName } from './calls.js'
+import { type ExportedTrails, exportTrails } from './companion-export.js'
 import { socketOfCompanion } from './companion-host.js'
 import { factOf, lineOf } from './companion-lines.js'
 import { listenForRevocations } from './companion-revocation.js'
@@ -61,6 +62,7 @@ export async function runCompanion(
     ...{ ca: readFileSync(config.agent.ca), certificate: readFileSync(config.agent.certificate) },
     key: readFileSync(config.agent.key),
   })
+  let exported: ExportedTrails | undefined
   try {
     const store = await RecordStore.open(await recordFiles(join(stateDirectory, 'workspaces')))
     const terms = { ...config, ...config.machines, layers: join(stateDirectory, 'layers') }
@@ -101,6 +103,7 @@ export async function runCompanion(
     }
     const socket = await serveLifecycle(path, deskOf(kills, terms, onlookers), effects, handed)
     const revocation = await listenForRevocations(config, { around, lifecycle, clock, emit: trail.emit, say })
+    exported = exportTrails(config, { around, trail, sleep })
     say({ atMs: nowMs(), level: 'info', event: 'ready', detail: { socket: path, workspaces: lifecycle.all().length } })
     try {
       await resumed
@@ -115,7 +118,10 @@ export async function runCompanion(
     }
   } finally {
     client.close()
+    await exported?.settle()
     await trail.close()
+    // After the trail, so that what was told last is delivered too.
+    await exported?.stop()
     const unwritten = trail.unwritten()
     if (unwritten !== undefined)
       say({ atMs: nowMs(), level: 'warning', event: 'audit-lost', detail: { why: unwritten } })

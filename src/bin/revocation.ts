@@ -75,7 +75,7 @@ export async function hostRevocation(
     }
   }
   const status = (): readonly StreamStatus[] => service?.status() ?? unbegun(config, trouble ?? '')
-  metrics.show(status, nowMs)
+  metrics.show(status, nowMs, config.latencyMs)
   await begin()
   const trying = keepTrying()
   return {

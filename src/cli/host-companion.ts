@@ -89,6 +89,35 @@ export interface CompanionHandle {
   close(): void
 }
 
+/** The trail of one agent on its way through the companion. */
+export interface TrailReconciled {
+  readonly name: string
+  readonly node: string
+  readonly agrees: boolean
+  /** The chain and the first range of numbers of which something is missing or wrong. */
+  readonly firstMissing?: readonly [chain: string, from: number, to: number]
+  readonly unasked?: string
+  readonly findings: readonly { readonly found: string; readonly fromSequence: number; readonly toSequence: number }[]
+  readonly epochs: readonly {
+    readonly chain: string
+    readonly from: number
+    readonly journalled: number | null
+    readonly through: number
+    readonly pulled: number
+    readonly wrong: readonly string[]
+    readonly sinks: readonly {
+      readonly name: string
+      readonly delivered: number
+      readonly dead: number
+      readonly leftOut: number
+      readonly discarded: number
+      readonly pending: number
+      readonly held?: { readonly place: string; readonly matched: number; readonly repeated: number }
+      readonly unseen?: string
+    }[]
+  }[]
+}
+
 export interface CompanionRequest {
   readonly signal: AbortSignal
   /** One line of a log. */
@@ -104,6 +133,8 @@ export interface CompanionHost {
   /** Reads the octets of companion.yaml; throws with every finding. */
   readonly configure: (path: string, bytes: Uint8Array) => ConfiguredCompanion
   readonly open: (socket: string) => CompanionHandle
+  /** What became of the trails that it takes out of the machine, agent by agent. */
+  readonly reconcile: (path: string, bytes: Uint8Array) => Promise<readonly TrailReconciled[]>
   /** Runs the companion of this host in this process, until the signal is aborted. */
   readonly run: (path: string, bytes: Uint8Array, request: CompanionRequest) => Promise<void>
 }

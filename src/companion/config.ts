@@ -6,6 +6,7 @@ import { REVOCATION_KEYS, type RevocationConfig, revocationNotes } from '../agen
 import {
   flag,
   interfaceName,
+  listenAddress,
   listOf,
   oneOf,
   path,
@@ -20,6 +21,7 @@ import {
 import { parseIp } from '../base/ip.js'
 import { parseMac } from '../base/mac.js'
 import { compareNotes, hasErrors, type Note } from '../base/note.js'
+import { EXPORT_KEYS, type ExportSection } from './config-export.js'
 import { lifecycleFault } from './lifecycle/errors.js'
 import type { Network, Volume } from './machines.js'
 import type { Hook } from './sessions.js'
@@ -55,6 +57,10 @@ export interface CompanionConfig {
   readonly unfencedMs: number
   /** The companion's own ear for security events, beside the agent's. */
   readonly revocation?: RevocationConfig
+  /** Where the trails of agents go; absent: nowhere. */
+  readonly export?: ExportSection
+  /** Where metrics are served, on loopback; absent: nowhere. */
+  readonly http?: string
 }
 
 const httpsAddress: Read<string> = (node) => {
@@ -163,6 +169,8 @@ export const COMPANION_KEYS = {
   wait_initial_seconds: { field: 'waitInitialMs', read: seconds(1, 600), otherwise: 60_000 },
   unfenced_seconds: { field: 'unfencedMs', read: seconds(1, 300), otherwise: 10_000 },
   revocation: { field: 'revocation', section: REVOCATION_KEYS, otherwise: undefined },
+  export: { field: 'export', section: EXPORT_KEYS, otherwise: undefined },
+  http: { field: 'http', read: listenAddress, otherwise: undefined },
 } as const satisfies Keys
 
 /** Throws COMPANION_CONFIG with every finding. `file` is its name for them, `directory` what relative paths start from. */

@@ -6,12 +6,12 @@ import { join } from 'node:path'
 import { type Deliveries, runDeliveries } from '../audit/sinks/deliveries.js'
 import { Delivery } from '../audit/sinks/delivery.js'
 import { openSink, type SinkConfig, selectionOf } from '../audit/sinks/open.js'
+import { MARK } from './config-export.js'
 import type { AgentSource, ExportHost } from './export.js'
 import { exportFault } from './export-errors.js'
 
 /** In the folder of an agent: cursors and dead letters. */
 export const SINKS = 'sinks'
-const MARK = '{agent}'
 
 /** Which member says where the events of a node go; a kind without one tells nodes apart by what it sends. */
 const PLACE = { file: 'path', nats: 'subject', http: undefined, syslog: undefined } as const

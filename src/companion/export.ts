@@ -68,6 +68,8 @@ export interface Export {
   readonly status: () => ExportStatus
   /** What was ever found wrong with the trail of an agent, oldest first. */
   readonly findings: (agent: string) => readonly Finding[]
+  /** Pulls no more; on return nothing is told of an agent's trail any more. */
+  readonly settle: () => Promise<void>
   /** Pulls no more, and delivers what was pulled as far as it gets through at once; on return nothing runs any more. */
   readonly stop: () => Promise<void>
 }
@@ -91,6 +93,10 @@ export function startExport(config: ExportConfig, host: ExportHost): Export {
     const [ending, running] = begin(pull)
     return { agent, pull, deliveries, ending, running }
   })
+  const settle = async (): Promise<void> => {
+    for (const { ending } of agents) ending.abort()
+    await Promise.all(agents.map(({ running }) => running))
+  }
   const ownFolder = own && folderOf(config, own.name)
   const ownDeliveries = own && deliver(config.sinks, own, ownFolder ?? '', host, own)
   return {
@@ -102,9 +108,9 @@ export function startExport(config: ExportConfig, host: ExportHost): Export {
       ...(own && ownDeliveries ? { own: { name: own.name, node: own.node, sinks: ownDeliveries.status() } } : {}),
     }),
     findings: (name) => agents.find(({ agent }) => agent.name === name)?.pull.findings() ?? [],
+    settle,
     stop: async () => {
-      for (const { ending } of agents) ending.abort()
-      await Promise.all(agents.map(({ running }) => running))
+      await settle()
       await Promise.all([...agents.map(({ deliveries }) => deliveries.stop()), ownDeliveries?.stop()])
     },
   }

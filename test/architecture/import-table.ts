@@ -239,7 +239,7 @@ export const IMPORT_TABLE: readonly Layer[] = [
     pureText: 'no',
     files: /^bin\//,
     may: [/./],
-    packages: ['commander', 'pino'],
+    packages: ['commander', 'pino', 'prom-client'],
     pure: false,
   },
 ]

@@ -6,6 +6,7 @@ import type { SinkReconciled } from '../host-sinks.js'
 import { configure } from '../node.js'
 import type { Outcome } from '../outcome.js'
 import { facts, shown } from '../print.js'
+import { trailsOutcome } from '../trails.js'
 
 /** As for input that is refused. */
 const EXIT_MISSING = 2
@@ -14,13 +15,20 @@ const SHOWN = 20
 export const auditReconcile: Declared = {
   usage: 'reconcile',
   summary: 'hold what the sinks have against the audit journal',
-  examples: ['sluice audit reconcile', 'sluice audit reconcile --sink siem --received export/siem-*.ndjson'],
+  examples: [
+    'sluice audit reconcile',
+    'sluice audit reconcile --companion /etc/sluice/companion.yaml',
+    'sluice audit reconcile --sink siem --received export/siem-*.ndjson',
+  ],
   declare: (command) =>
     command
       .option('--sink <name>', 'only this one')
       .option('--received <file...>', 'lines that the receiver of the sink has, oldest file first', collect)
+      .option('--companion <file>', 'companion.yaml: the trails that it takes out of the machine, instead')
       .option('--config <file>', 'agent.yaml of the node'),
   run: async (context, _positional, options) => {
+    const { companion } = options as { companion?: string }
+    if (companion !== undefined) return trailsOutcome(context, companion)
     const { sink, received = [], config: named } = options as { sink?: string; received?: string[]; config?: string }
     const config = await configure(context, named)
     const asked = { received, ...(sink === undefined ? {} : { sink }) }

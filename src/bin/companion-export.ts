@@ -1,0 +1,77 @@
+// The export as the companion runs it: the trails of the agents and its own, to the sinks of companion.yaml, with metrics where those
+// are served. A sink or an agent that does not answer keeps the companion from nothing.
+
+import { join } from 'node:path'
+import { type HttpServer, startHttp } from '../agent/http.js'
+import { markAt, TRAIL_STATE, type Trail } from '../agent/trail.js'
+import type { CompanionConfig } from '../companion/config.js'
+import { OWN } from '../companion/config-export.js'
+import type { AgentReconciled } from '../companion/export-reconcile.js'
+import { type HostedExport, hostExport, reconcileHosted } from './export.js'
+import { exportMetrics } from './export-metrics.js'
+import type { Surroundings } from './node.js'
+
+export interface ExportedTrails {
+  readonly status: HostedExport['status']
+  /** Pulls no more: what it has to tell is told then, and the trail may be closed. */
+  readonly settle: () => Promise<void>
+  /** Delivers what is there as far as it goes at once; on return nothing runs any more. */
+  readonly stop: () => Promise<void>
+}
+
+const WAIT_MS = 20
+const MOST_WAITS = 250
+
+/** In the state directory: a folder for each agent. */
+const FOLDER = 'export'
+export interface ExportSurroundings {
+  readonly around: Pick<Surroundings, 'nowMs'>
+  readonly trail: Pick<Trail, 'emit' | 'status'>
+  readonly sleep: (ms: number, wake?: AbortSignal) => Promise<void>
+}
+
+/** undefined where companion.yaml names none. Throws EXPORT_SINK_SHARED. */
+export function exportTrails(
+  config: CompanionConfig,
+  { around: { nowMs }, trail, sleep }: ExportSurroundings,
+): ExportedTrails | undefined {
+  if (!config.export) return undefined
+  const { stateDirectory, eventsFile, companion: node } = config
+  const mark = markAt(join(stateDirectory, TRAIL_STATE[0]))
+  const durable = () => Math.max(mark.read()?.sequence ?? 0, trail.status()?.sequence ?? 0)
+  // A finding that is on record is not told again, so it is on the disk first: as far as the disk takes it.
+  const emit: Trail['emit'] = async (facts) => {
+    await trail.emit(facts)
+    for (let waits = 0; waits < MOST_WAITS && (trail.status()?.queued ?? 0) > 0; waits++) await sleep(WAIT_MS)
+  }
+  const running = hostExport(config.export, {
+    ...{ directory: join(stateDirectory, FOLDER), emit, nowMs, sleep },
+    own: { name: OWN, node, eventsFile, durable },
+  })
+  const http = config.http === undefined ? undefined : serve(config.http, running)
+  return {
+    status: running.status,
+    settle: running.settle,
+    stop: async () => {
+      await (await http)?.close()
+      await running.stop()
+    },
+  }
+}
+
+/** What became of the trails that a companion takes out of the machine; whether it runs does not matter. */
+export const reconcileCompanion = ({
+  export: section,
+  stateDirectory,
+}: CompanionConfig): Promise<readonly AgentReconciled[]> =>
+  section ? reconcileHosted(section, join(stateDirectory, FOLDER)) : Promise.resolve([])
+
+/** undefined when the port is taken: metrics are no reason to run nothing. */
+function serve(listen: string, running: HostedExport): Promise<HttpServer | undefined> {
+  const at = listen.lastIndexOf(':')
+  const host = listen.slice(0, at).replace(/^\[(.*)\]$/, '$1')
+  const ready = () => Promise.resolve({ ready: true, state: 'running' })
+  return startHttp({ registry: exportMetrics(running), ready }, { host, port: Number(listen.slice(at + 1)) }).catch(
+    () => undefined,
+  )
+}
