@@ -72,7 +72,8 @@ export interface VolumeFenced {
   /** True: every operation is refused, those of files that are open too but for what lasts; what the kernel had cached was taken back
    * before. */
   readonly denied: boolean
-  readonly openFiles: number
+  /** Absent: nobody counts them, and what was mapped before stays mapped. */
+  readonly openFiles?: number
   /** Of these, what the policy leaves alone until it is closed (`open_files: until-closed`): it is refused nothing. Absent: none. */
   readonly lasting?: number
 }
@@ -150,7 +151,8 @@ async function volumesOf(carriers: readonly OpenBackend[], workspace: WorkspaceI
       if (at.workspace === workspace) {
         const { name, mountId, openFiles, lasting, state } = at
         const denied = flagged || state !== 'serving'
-        volumes.push({ name, mountId, denied, openFiles, ...(lasting > 0 ? { lasting } : {}) })
+        const open = { ...(openFiles === undefined ? {} : { openFiles }), ...(lasting > 0 ? { lasting } : {}) }
+        volumes.push({ name, mountId, denied, ...open })
       }
   }
   return volumes.length > 0 ? { volumes } : {}
@@ -248,6 +250,6 @@ const SHAPE = {
   bundleDigest: orNull(text),
   backends: list(text),
   volumes: optional(
-    list(object({ name: text, mountId: count, denied: flag, openFiles: count, lasting: optional(count) })),
+    list(object({ name: text, mountId: count, denied: flag, openFiles: optional(count), lasting: optional(count) })),
   ),
 } as const satisfies Record<keyof Receipt, Is>

@@ -34,7 +34,8 @@ export interface VolumeStatus {
   readonly rules: number
   /** Read back; `absent`: its backend shows no such volume, or cannot be asked. */
   readonly state: VolumeSeen['state'] | 'absent'
-  readonly openFiles: number
+  /** Absent: nobody counts them. */
+  readonly openFiles?: number
 }
 
 export interface AgentStatus {
@@ -117,8 +118,8 @@ function volumesOf({ workspace, storage }: WorkspacePlan, live: ReadonlyMap<Back
   const { backend } = storage
   const volumes = storage.volumes.map(({ name, mount, rules }): VolumeStatus => {
     const seen = live.get(backend)?.volumes?.find((at) => at.workspace === workspace && at.name === name)
-    const { state = 'absent', openFiles = 0 } = seen ?? {}
-    return { name, backend, mount, rules: rules.length, state, openFiles }
+    const { state = 'absent', openFiles } = seen ?? { openFiles: 0 }
+    return { name, backend, mount, rules: rules.length, state, ...(openFiles === undefined ? {} : { openFiles }) }
   })
   return { volumes }
 }

@@ -52,8 +52,9 @@ export interface VolumeSeen {
   /** The kernel's number of the mount, and the device of what is mounted: another mount has others. */
   readonly mountId: number
   readonly device: string
-  /** What somebody holds open; it is judged again before it gives or takes another octet, except for what lasts. */
-  readonly openFiles: number
+  /** What somebody holds open; it is judged again before it gives or takes another octet, except for what lasts. Absent: nobody
+   * counts, and what is mapped stays mapped. */
+  readonly openFiles?: number
   /** Of these, what the policy leaves alone until it is closed (`open_files: until-closed`). */
   readonly lasting: number
 }

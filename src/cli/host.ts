@@ -263,7 +263,7 @@ export interface VolumeView {
   readonly mount: string
   readonly rules: number
   readonly state: 'serving' | 'expired' | 'gone' | 'absent'
-  readonly openFiles: number
+  readonly openFiles?: number
 }
 
 export interface NodeStatus {

@@ -74,7 +74,7 @@ export interface ReceiptView {
   readonly volumes?: readonly {
     readonly name: string
     readonly denied: boolean
-    readonly openFiles: number
+    readonly openFiles?: number
     readonly lasting?: number
   }[]
 }

@@ -105,8 +105,7 @@ export const seenVolumes = (
       ...{ workspace, name, mount: source },
       state: !there ? 'gone' : expired ? 'expired' : 'serving',
       mountId: 'why' in is ? 0 : is.mountId,
-      // Nobody counts them: whatever is open is judged again before every octet.
-      ...{ openFiles: 0, lasting: 0 },
+      lasting: 0,
       device: was ? `${was.device >>> 20}:${was.device & 0xfffff}` : '',
     }
   })

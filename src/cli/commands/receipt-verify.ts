@@ -40,7 +40,7 @@ export const receiptVerify: Declared = {
           ({ name, denied, openFiles, lasting = 0 }) =>
             [
               `volume ${name}`,
-              `${denied ? 'refuses everything' : 'serves'}, ${openFiles} files open${lasting > 0 ? `, ${lasting} of them until they are closed` : ''}`,
+              `${denied ? 'refuses everything' : 'serves'}, ${openFiles === undefined ? 'but for what was mapped before' : `${openFiles} files open`}${lasting > 0 ? `, ${lasting} of them until they are closed` : ''}`,
             ] as const,
         ),
         ['backends', receipt.backends.join(', ') || 'none: on record only'],

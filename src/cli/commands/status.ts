@@ -72,7 +72,7 @@ function describe({ host, paint }: Context, node: string, seen: NodeStatus): str
           ['workspace', 'volume', 'backend', 'mount', 'rules', 'open files', 'state'],
           served.map(({ workspace, at }) => [
             ...[workspace, at.name, at.backend, shown(at.mount)],
-            ...[String(at.rules), String(at.openFiles), at.state],
+            ...[String(at.rules), String(at.openFiles ?? 'uncounted'), at.state],
           ]),
         )}`
   const sinks =
