@@ -204,10 +204,16 @@ async function unary(
 async function stream(call: ServerWritableStream<unknown, unknown>, open: () => AsyncIterable<unknown>): Promise<void> {
   for await (const message of open()) {
     if (call.cancelled) break
-    if (!call.write(message))
+    if (!call.write(message) && !call.cancelled)
       await new Promise<void>((resolve) => {
-        call.once('drain', resolve)
-        call.once('cancelled', resolve)
+        // Whichever comes first takes the other away: a slow reader waits often.
+        const go = (): void => {
+          call.off('drain', go)
+          call.off('cancelled', go)
+          resolve()
+        }
+        call.on('drain', go)
+        call.on('cancelled', go)
       })
   }
   call.end()

@@ -18,6 +18,9 @@ import { Process } from './process.js'
 
 export const nodeOf = (name: string): string => `spiffe://fleet.example/node/${name}`
 
+/** Events that an agent writes before it answers. */
+const AT_ONCE = 10_000
+
 export class ExportScene {
   readonly folder = mkdtempSync(join(tmpdir(), 'sluice-export-'))
   readonly directory = join(this.folder, 'export')
@@ -93,9 +96,14 @@ export class ExportScene {
   }
   /** The last sequence number on the agent's disk after so many more events. */
   async write(name: string, events: number): Promise<number> {
-    const [, last, lost] = /^last (\d+) lost (\d+)$/.exec(await this.agent(name).ask(String(events))) ?? []
-    if (lost !== '0') throw new Error(`the journal of ${name} lost ${lost} events`)
-    return Number(last)
+    let reached = 0
+    for (let left = events; left > 0; left -= AT_ONCE) {
+      const said = await this.agent(name).ask(String(Math.min(left, AT_ONCE)))
+      const [, last, lost] = /^last (\d+) lost (\d+)$/.exec(said) ?? []
+      if (lost !== '0') throw new Error(`the journal of ${name} lost ${lost} events`)
+      reached = Number(last)
+    }
+    return reached
   }
   /** The files of the agent's journal, oldest first. */
   journal(name: string): readonly string[] {
