@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { FileDenied } from '../../src/backends/backend.js'
 import { docaVaultCapabilities } from '../../src/backends/doca-vault/capabilities.js'
 import { DocaVaultDriver } from '../../src/backends/doca-vault/driver.js'
@@ -14,14 +14,16 @@ import { digestOf } from '../../src/base/digest.js'
 import { evaluateFile } from '../../src/plan/evaluate-file.js'
 import type { VolumePlan } from '../../src/plan/model.js'
 import { SOURCE, WS } from '../support/plans.js'
-import { EmulatedCard, isShimBuilt } from '../support/vault/card.js'
+import { buildShim, EmulatedCard } from '../support/vault/card.js'
 import { names, PCI, ROOT, VUID, words } from '../support/vault/guest.js'
 import { ON_ENTRY, ON_NODE } from '../support/vault/plays.js'
 import { until } from '../support/vault/served.js'
 import { sliceOf, volume } from '../support/vault/slices.js'
 
 const [EACCES, EROFS] = [13, 30] as const
-const cannot = process.getuid?.() !== 0 ? 'this needs root' : isShimBuilt ? undefined : '`make shims` has not been run'
+const cannot = process.getuid?.() !== 0 && 'this needs root'
+
+beforeAll(buildShim)
 
 const after: (() => Promise<unknown> | unknown)[] = []
 afterEach(async () => {

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { apply } from '../../src/agent/enforce.js'
 import { AGENT_PUBLIC_KEY, agentSigner } from '../../src/agent/key.js'
 import type { AgentNode } from '../../src/agent/node.js'
@@ -17,14 +17,16 @@ import type { OpenBackend } from '../../src/agent/transaction.js'
 import { docaVaultBackend } from '../../src/backends/doca-vault/index.js'
 import { MemoryDriver } from '../../src/backends/memory/driver.js'
 import type { PlanSlice } from '../../src/plan/model.js'
-import { EmulatedCard, isShimBuilt } from '../support/vault/card.js'
+import { buildShim, EmulatedCard } from '../support/vault/card.js'
 import { names, PCI, ROOT, VUID, words } from '../support/vault/guest.js'
 import { ALPHA, makeNode, memoryAs, offer } from '../unit/agent/fixture.js'
 
-const cannot = process.getuid?.() !== 0 ? 'this needs root' : isShimBuilt ? undefined : '`make shims` has not been run'
+const cannot = process.getuid?.() !== 0 && 'this needs root'
 /** The bundles of the fixture end at a fixed date, and the shim goes by the machine's clock. */
 const FAR_MS = Date.UTC(2100, 0, 1)
 const [EACCES, EROFS] = [13, 30] as const
+
+beforeAll(buildShim)
 
 const after: (() => Promise<unknown> | unknown)[] = []
 afterEach(async () => {

@@ -1,12 +1,16 @@
 // The emulated virtio-fs card in this process, as the shim's own library has it, and a guest of one of its functions: what
 // doca-shims/vault/emulator/include/doca_emulated_guest.h declares, for tests of the agent's own backend.
 
-import { existsSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
 import koffi from 'koffi'
 import { vaultShimPath } from '../../../src/backends/doca-vault/native.js'
+import { repositoryPath } from '../lab/repository.js'
 import { type Answered, type Ask, FUSE, type FuseOp, PCI, VUID } from './guest.js'
 
-export const isShimBuilt = existsSync(vaultShimPath())
+/** The shim on the emulator, as its sources are now. */
+export const buildShim = (): void => {
+  execFileSync('make', ['-s', '-f', 'doca-shims/vault/Makefile'], { cwd: repositoryPath(''), stdio: 'inherit' })
+}
 
 /** struct emulated_answer: where its members lie. */
 const ANSWER = { status: 0, errno: 4, length: 8, body: 16, opened: 144, got: 160, data: 164, size: 1_048_744 } as const
