@@ -206,6 +206,7 @@ test('every pure file is compiled without the types of Node', () => {
 test('rows of the import table do not hide one another: each has a sample of its own', () => {
   const samples = ['base/x', 'bundle/x', 'policy/x', 'plan/x', 'decide/x', 'backends/backend', 'backends/registry']
   samples.push(
+    'vault/x',
     'backends/tracing/x',
     'backends/memory/driver',
     'dns/x',
