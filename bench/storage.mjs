@@ -19,7 +19,13 @@ const WORKSPACE = 'spiffe://example.org/workspace/bench'
 
 /** Bytes a second. */
 function fio(directory, rw, more = []) {
-  const common = ['--name=volume', `--filename=${join(directory, 'data')}`, `--size=${SIZE}`, '--ioengine=psync']
+  const common = [
+    '--name=volume',
+    `--filename=${join(directory, 'data')}`,
+    `--size=${SIZE}`,
+    '--ioengine=psync',
+    '--fadvise_hint=0',
+  ]
   const text = execFileSync('fio', [...common, `--rw=${rw}`, '--invalidate=0', '--output-format=json', ...more], {
     encoding: 'utf8',
     maxBuffer: 1 << 26,
