@@ -7,9 +7,15 @@ export type BinaryMatch = (executable: string | undefined, ancestors: readonly s
 
 export function compileBinaries(binaries: readonly string[]): BinaryMatch {
   // A path without `*` is compared as text, whatever else stands in it.
-  const exact = new Set(binaries.filter((path) => !path.includes('*')))
+  const plain = binaries.filter((path) => !path.includes('*'))
+  const exact = new Set(plain)
   const globs = binaries.filter((path) => path.includes('*')).map((path) => opaGlob(path, '/').matches)
-  const one = (path: string): boolean => exact.has(path) || globs.some((matches) => matches(path))
+  const [only] = plain
+  // Most rules name one program.
+  const one =
+    only !== undefined && binaries.length === 1
+      ? (path: string): boolean => path === only
+      : (path: string): boolean => exact.has(path) || globs.some((matches) => matches(path))
   return (executable, ancestors) => {
     if (executable === undefined) return false
     if (one(executable)) return true

@@ -5,7 +5,7 @@
 // Answers that carry no obligation are made when the program is compiled, so that an ordinary question allocates nothing.
 
 import { type Ip, inPrefix, parseIp } from '../base/ip.js'
-import { addressClass } from '../base/reserved.js'
+import { type AddressClass, addressClass } from '../base/reserved.js'
 import { isBlockedName } from '../policy/host-pattern.js'
 import { carries } from './authority.js'
 import { decideExec, decideFile, decideRunAs } from './local.js'
@@ -102,29 +102,57 @@ function reach(
   if (action.address !== undefined && !address) return MALFORMED
   const where = address && addressClass(address)
   if (where === 'never') return denied('never-address')
+  const entry = workspace.byPort.get(action.port)
+  const exact = entry?.exact.get(name)
+  const [only] = exact ?? []
+  // Most questions are about one endpoint: its own list is the answer, and nothing is gathered.
+  if (exact && only && exact.length === 1 && entry?.wide.length === 0 && workspace.ranged.length === 0) {
+    if (only.protocol !== protocol) return denied('no-grant')
+    const refusal = refusalOf(only, asking, address, where)
+    return refusal === undefined ? exact : denied(refusal, only.at)
+  }
+  const near: Endpoint[] = []
+  if (exact) for (const endpoint of exact) if (endpoint.protocol === protocol) near.push(endpoint)
+  const add = (endpoint: Endpoint): void => {
+    if (endpoint.protocol === protocol && couldReach(endpoint, name, address)) near.push(endpoint)
+  }
+  if (entry) for (const endpoint of entry.wide) add(endpoint)
+  for (const { ports, endpoint } of workspace.ranged)
+    if (ports.from <= action.port && action.port <= ports.to) add(endpoint)
+  return gather(near, asking, address, where)
+}
+
+/** Those that admit who asks and where; or the reason of the last one by its address, or else of the first by its program. */
+function gather(
+  near: readonly Endpoint[],
+  asking: Asking,
+  address: Ip | undefined,
+  where: AddressClass | undefined,
+): readonly Endpoint[] | Decision {
   const found: Endpoint[] = []
   let why: DenyReason = 'no-grant'
   let at: Endpoint | undefined
-  const ask = (endpoint: Endpoint, isNamed: boolean): void => {
-    if (endpoint.protocol !== protocol || (!isNamed && !couldReach(endpoint, name, address))) return
-    if (!endpoint.binary(asking.executable, asking.ancestors)) {
-      if (why !== 'no-grant') return
-      why = 'binary'
+  for (const endpoint of near) {
+    const refusal = refusalOf(endpoint, asking, address, where)
+    if (refusal === undefined) found.push(endpoint)
+    else if (refusal !== 'binary' || why === 'no-grant') {
+      why = refusal
       at = endpoint
-    } else if (address && !admits(endpoint, address, where === 'reserved')) {
-      why = where === 'reserved' ? 'reserved' : 'address-not-granted'
-      at = endpoint
-    } else found.push(endpoint)
+    }
   }
-  const entry = workspace.byPort.get(action.port)
-  if (entry) {
-    const exact = entry.exact.get(name)
-    if (exact) for (const endpoint of exact) ask(endpoint, true)
-    for (const endpoint of entry.wide) ask(endpoint, false)
-  }
-  for (const { ports, endpoint } of workspace.ranged)
-    if (ports.from <= action.port && action.port <= ports.to) ask(endpoint, false)
   return found.length > 0 ? found : denied(why, at?.at)
+}
+
+/** Why an endpoint for that host and port does not admit this program at this address. */
+function refusalOf(
+  endpoint: Endpoint,
+  { executable, ancestors }: Asking,
+  address: Ip | undefined,
+  where: AddressClass | undefined,
+): DenyReason | undefined {
+  if (!endpoint.binary(executable, ancestors)) return 'binary'
+  if (address === undefined || admits(endpoint, address, where === 'reserved')) return undefined
+  return where === 'reserved' ? 'reserved' : 'address-not-granted'
 }
 
 /** RFC 1035 section 2.3.4. */
@@ -184,7 +212,7 @@ function judgeRules(endpoints: readonly Endpoint[], chosen: Requests, action: Re
     return denied('protocol', chosen.at)
   let answer: Decision | undefined
   for (const { requests } of endpoints) {
-    if (!requests?.authorized(action.path) || !requests.route.matches(action.path)) continue
+    if (!requests?.authorized(action.path) || (requests !== chosen && !requests.route.matches(action.path))) continue
     const one = judgeEndpoint(requests, action)
     // Deny beats allow, whichever endpoint says it.
     if (one.decision === 'deny' && one.reason !== 'no-request-rule') return one
@@ -192,7 +220,7 @@ function judgeRules(endpoints: readonly Endpoint[], chosen: Requests, action: Re
     if (one.decision === 'deny' && requests.protocol === 'websocket' && action.graphql) return one
     if (one.decision === 'allow') answer ??= one
   }
-  return answer ?? denied('no-request-rule', chosen.at)
+  return answer ?? chosen.noRule
 }
 
 function judgeEndpoint(endpoint: Requests, action: RequestAction): Decision {
@@ -205,7 +233,7 @@ function judgeEndpoint(endpoint: Requests, action: RequestAction): Decision {
     if (judged.decision === 'allow' || judged.reason === 'deny-rule') return judged
     if (endpoint.protocol === 'graphql' || endpoint.protocol === 'websocket') return judged
   }
-  return ruleFor(endpoint, 'allow', action) ?? denied('no-request-rule', endpoint.at)
+  return ruleFor(endpoint, 'allow', action) ?? endpoint.noRule
 }
 
 const READING = ['GET', 'HEAD', 'OPTIONS']
@@ -228,17 +256,31 @@ function review(workspace: WorkspaceProgram, action: RequestAction): Obligation[
  * segments, doubled slashes, parameters, a query or encoded dots in it would be read one way here and another way there.
  */
 function isCanonical(path: string): boolean {
-  if (path.length > MAX_PATH || path.charCodeAt(0) !== SLASH) return false
-  for (let at = 0; at < path.length; at++) {
+  const { length } = path
+  if (length > MAX_PATH || path.charCodeAt(0) !== SLASH) return false
+  let encoded = false
+  for (let at = 0; at < length; at++) {
     const code = path.charCodeAt(at)
-    if (code <= 0x20 || code === 0x7f || code === 0x23 || code === 0x3b || code === 0x3f || code === 0x5c) return false
-    if (code !== SLASH) continue
+    const kind = code < 128 ? OCTETS[code] : PLAIN
+    if (kind === PLAIN) continue
+    if (kind === REFUSED) return false
+    if (kind === ENCODED) {
+      encoded = true
+      continue
+    }
     const next = path.charCodeAt(at + 1)
     if (next === SLASH) return false
     if (next === DOT && /^\.\.?(\/|$)/.test(path.slice(at + 1, at + 4))) return false
   }
-  return !path.includes('%') || !/%(2e|00|5c|3b|3f|23)/i.test(path)
+  return !encoded || !/%(2e|00|5c|3b|3f|23)/i.test(path)
 }
+
+const [PLAIN, REFUSED, ENCODED, SEPARATOR] = [0, 1, 2, 3]
+/** What an octet of a path is: controls, spaces and `#;?\\` are refused, `%` and `/` are looked at. */
+const OCTETS = Uint8Array.from({ length: 128 }, (_, code) => {
+  if (code <= 0x20 || code === 0x7f || '#;?\\'.includes(String.fromCharCode(code))) return REFUSED
+  return code === 0x25 ? ENCODED : code === 0x2f ? SEPARATOR : PLAIN
+})
 
 const SLASH = 0x2f
 const DOT = 0x2e

@@ -194,8 +194,14 @@ const prefixOf = (text: string): Prefix[] => {
   return prefix ? [prefix] : []
 }
 
+/** A last character that an address can have: most names end in another, and are not read as one. */
+function endsLikeAddress(host: string): boolean {
+  const code = host.charCodeAt(host.length - 1) | 0x20
+  return code < 0x40 || (code >= 0x61 && code <= 0x66)
+}
+
 /** The name as endpoints know it, or the address that stands in its place. */
 export function readHost(host: string): { readonly name: string; readonly ip: Ip | undefined } {
-  const ip = /^[0-9a-fA-F.:]+$/.test(host) ? parseIp(host) : undefined
+  const ip = endsLikeAddress(host) && /^[0-9a-fA-F.:]+$/.test(host) ? parseIp(host) : undefined
   return { name: ip ? '' : foldName(host), ip }
 }

@@ -53,6 +53,8 @@ export interface Requests {
   /** The mcp method profile, which admits tools/call only where no rule is about a single tool. */
   readonly profile: Decision | undefined
   readonly narrowsTools: boolean
+  /** The answer where no rule fits, made once. */
+  readonly noRule: Decision
 }
 
 const FORMAT = 'sluice-request-clause/1'
@@ -93,6 +95,7 @@ export function compileRequests(
     strictToolNames: terms.strictToolNames,
     profile: terms.allKnownMethods ? allowed('rule', at) : undefined,
     narrowsTools: terms.allow.some((rule) => rule.tool !== undefined),
+    noRule: denied('no-request-rule', at),
   }
 }
 
