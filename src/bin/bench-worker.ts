@@ -29,7 +29,7 @@ try {
   const ground = await openGround()
   try {
     const { scenes, seed, budgetMs, stateDirectory, only } = terms
-    const variants = variantsOf(stateDirectory, Date.now).filter(({ name }) => !only || only.includes(name))
+    const variants = variantsOf(stateDirectory, Date.now, ground).filter(({ name }) => !only || only.includes(name))
     const ran = await runMatrix(pathOf(ground), variants, {
       scenes,
       seed,

@@ -2,6 +2,7 @@
 // stopped or killed leaves nothing behind. Nothing is said of the figures; what `bench compare` makes of a planted tenth is shown with
 // SLUICE_BENCH_PROOF=1, on a machine with nothing else to do, in about six minutes. Needs root, a build and iperf3.
 
+import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { assemble, type Raw } from '../../src/bench/assemble.js'
@@ -76,6 +77,24 @@ labSuite('the bench', () => {
     expect(standing.map(({ value }) => value)).toEqual(NAMES.map(() => 50))
     const positions = told.raws.filter(({ question }) => question === 'flows').map(({ position }) => position)
     expect(positions).toEqual([...positions].sort())
+  })
+
+  it('measures the software BlueField as what it is, and has its cables back afterwards', async () => {
+    execFileSync('make', ['-s', '-f', 'doca-shims/Makefile'], { stdio: 'inherit' })
+    const scene = { ...SMALL, workspaces: 1, rounds: 3, probes: [probe('flows', 20, 100)] }
+    const told = await measured({ scenes: [scene], names: ['doca-flow', 'none'], seed: 1 })
+    expect(told.remarks).toEqual([])
+    expect(told.ran?.variants).toMatchObject([
+      { name: 'doca-flow', emulated: true, state: 'measured' },
+      { name: 'none', emulated: false, state: 'measured' },
+    ])
+    const measuredOf = (name: string): Raw[] =>
+      told.raws.filter(({ variant, question }) => variant === name && question === 'flows')
+    for (const name of ['doca-flow', 'none']) {
+      expect(measuredOf(name).map(({ value }) => value)).toEqual([20, 20, 20])
+    }
+    // One of them came after a visit to the card.
+    expect(new Set(measuredOf('none').map(({ position }) => position)).size).toBe(2)
   })
 
   it('stops when it is told to, and gives what it has', async () => {

@@ -1,6 +1,6 @@
 // A BlueField as a variant. It is never put in place from here: its fence lies between real interfaces, on the card's own processor,
 // so that it is measured between hosts (`sluice bench --client`), once with the card's policy and once without. What is here says so in
-// every result, and says when there is no card at all. The software BlueField has cables of its own and is timed by bench/doca.mjs.
+// every result, and says when there is no card at all. The software BlueField is another variant (doca.ts).
 
 import { lookForCard } from '../../backends/doca-flow/card.js'
 import type { Variant } from './variant.js'

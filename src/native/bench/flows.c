@@ -13,7 +13,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { WINDOW = 256, SILENCE_MS = 3000 };
+enum { WINDOW = 256, SILENCE_MS = 10000 };
 
 static int opened(const struct load_end *end, int epoll)
 {

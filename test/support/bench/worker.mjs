@@ -48,7 +48,7 @@ const ground = await openGround()
 const stop = new AbortController()
 process.stdin.on('data', () => stop.abort()).on('end', () => stop.abort())
 try {
-  const all = [...variantsOf(stateDirectory, Date.now), hollow]
+  const all = [...variantsOf(stateDirectory, Date.now, ground), hollow]
   const variants = names.map((name) => all.find((one) => one.name === name))
   const ran = await runMatrix(
     pathOf(ground),
