@@ -1,0 +1,73 @@
+// What `sluice audit reconcile --companion` prints of agents whose trails agree and of one that does not, and how it exits.
+
+import { expect, it } from 'vitest'
+import type { Context } from '../../../src/cli/frame.js'
+import type { TrailReconciled } from '../../../src/cli/host-companion.js'
+import { trailsOutcome } from '../../../src/cli/trails.js'
+
+const CHAIN = '01900000-0000-7000-8000-000000000001'
+const GOOD: TrailReconciled = {
+  ...{ name: 'n1', node: 'spiffe://fleet.example/node/n1', agrees: true, findings: [] },
+  epochs: [
+    {
+      ...{ chain: CHAIN, from: 0, journalled: 9, through: 9, pulled: 9, wrong: [] },
+      sinks: [
+        {
+          ...{ name: 'siem', delivered: 7, dead: 1, leftOut: 1, discarded: 0, pending: 0 },
+          held: { place: 'stream SLUICE', matched: 7, repeated: 0 },
+        },
+      ],
+    },
+  ],
+}
+const BAD: TrailReconciled = {
+  ...{ ...GOOD, name: 'n2', agrees: false, firstMissing: [CHAIN, 4, 5], unasked: 'connection refused' },
+  findings: [{ found: 'events-missing', fromSequence: 4, toSequence: 5 }],
+  epochs: GOOD.epochs.map((epoch) => ({
+    ...epoch,
+    journalled: null,
+    wrong: ['siem does not have 1 events, the first of them 7'],
+  })),
+}
+
+const asked = (agents: readonly TrailReconciled[]) => {
+  const host = {
+    readFile: () => new Uint8Array(0),
+    companion: { reconcile: () => Promise.resolve(agents) },
+  }
+  const context = { host, paint: (_colour: string, text: string) => text } as unknown as Context
+  return trailsOutcome(context, 'companion.yaml')
+}
+
+it('says what became of each epoch, and exits 0 when everything agrees', async () => {
+  const { text, exit, json } = await asked([GOOD])
+  expect(exit).toBeUndefined()
+  expect(json).toEqual({ agents: [GOOD] })
+  expect(text.split('\n').map((line) => line.trim().replace(/ {2,}/g, '  '))).toEqual([
+    'agrees: n1',
+    'node  spiffe://fleet.example/node/n1',
+    `epoch  ${CHAIN}`,
+    'journalled  1 to 9',
+    'pulled  9, up to 9',
+    'siem  7 delivered, 1 refused, 1 left out, 0 gone, 0 waiting; 7 in stream SLUICE',
+    '',
+  ])
+})
+
+it('names the first range that is missing, and exits 2', async () => {
+  const { text, exit } = await asked([GOOD, BAD])
+  expect(exit).toBe(2)
+  expect(text).toMatch(/does not agree: n2\n/)
+  expect(text).toMatch(/first missing +4 to 5\n/)
+  expect(text).toMatch(/found as it was pulled +events-missing 4 to 5\n/)
+  expect(text).toMatch(/not asked +connection refused\n/)
+  expect(text).toMatch(/journalled +not known\n/)
+  expect(text).toMatch(/wrong +siem does not have 1 events, the first of them 7\n/)
+})
+
+it('says so when the companion takes no trail out', async () => {
+  expect(await asked([])).toMatchObject({
+    text: 'the companion takes no trail out of the machine\n',
+    json: { agents: [] },
+  })
+})
