@@ -11,6 +11,7 @@ import {
   type sendUnaryData,
   type UntypedHandleCall,
 } from '@grpc/grpc-js'
+import { apiFault } from './errors.js'
 import { listedMessage, outcomeMessage, readChange, readConsole, readKill, stepMessage } from './lifecycle-convert.js'
 import {
   LIFECYCLE_METHOD_NAMES,
@@ -22,6 +23,7 @@ import {
 import type { LifecyclePorts } from './lifecycle-ports.js'
 import { v1 } from './messages.js'
 import { peerOf } from './peer.js'
+import { LIFECYCLE_ACCESS, type Role } from './roles.js'
 import { claimSocket } from './socket-server.js'
 import { toStatus } from './status.js'
 
@@ -66,6 +68,8 @@ export interface LifecycleEffects {
 }
 
 const MAX_REQUEST_BYTES = 64 << 10
+/** Whoever may use the socket. */
+const LOCAL: Role = 'operator'
 
 /** Throws API_SOCKET. `handed`: a descriptor that listens there already. */
 export async function serveLifecycle(
@@ -118,6 +122,9 @@ function serve(server: Server, handlers: Handlers, by: string, failed: (error: u
     if (status.metadata.get('sluice-code')[0] === 'INTERNAL') failed(error)
     return status
   }
+  const admit = (name: LifecycleMethod): void => {
+    if (!LIFECYCLE_ACCESS[name].includes(LOCAL)) throw apiFault('API_DENIED', { who: by, what: `call ${name}` })
+  }
   const callOf = (name: LifecycleMethod): UntypedHandleCall =>
     name === 'Lifecycle/ChangeWorkspace'
       ? (call: ServerWritableStream<unknown, unknown>) => {
@@ -125,7 +132,11 @@ function serve(server: Server, handlers: Handlers, by: string, failed: (error: u
             // An operation goes on when nobody looks on any more.
             if (!call.cancelled) call.write(message)
           }
-          handlers[name](call.request as never, by, tell).then(
+          const run = async () => {
+            admit(name)
+            return handlers[name](call.request as never, by, tell)
+          }
+          run().then(
             (outcome) => {
               tell(outcome)
               call.end()
@@ -134,7 +145,11 @@ function serve(server: Server, handlers: Handlers, by: string, failed: (error: u
           )
         }
       : (call: ServerUnaryCall<unknown, unknown>, answer: sendUnaryData<unknown>) => {
-          handlers[name](call.request as never, by).then(
+          const run = async () => {
+            admit(name)
+            return handlers[name](call.request as never, by)
+          }
+          run().then(
             (response) => answer(null, response),
             (error: unknown) => answer(refuse(error)),
           )

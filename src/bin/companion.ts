@@ -108,7 +108,8 @@ export async function runCompanion(
     try {
       await resumed
       while (!signal.aborted) {
-        await lifecycle.look()
+        // A broker that hangs must not keep anybody from seeing that a fence is gone.
+        await lifecycle.look(true)
         await sleep(LOOK_MS, signal)
       }
     } finally {

@@ -41,7 +41,7 @@ const KINDS = { tap: 2, representor: 3 } as const
 /** A slot that the workspace does not hold is given back. */
 const DETACHED = new Set(['AGENT_NOT_ATTACHED', 'AGENT_LEASE_STALE', 'AGENT_NOTHING_LIVE', 'AGENT_WORKSPACE_UNKNOWN'])
 const LOOK_MS = 5_000
-const FENCE_MS = 10_000
+const FENCE_MS = 30_000
 const EVIDENCE_MS = 130_000
 
 export function agentFence(link: AgentLink): FencePort {

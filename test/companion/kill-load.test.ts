@@ -44,6 +44,7 @@ labSuite('the kill switch', () => {
       // One alone, then everything that is left.
       const reports = [await host.kill(0), await host.kill()]
       for (const { partial, workspaces, elapsedMs, askedAtMs } of reports) {
+        expect(workspaces.flatMap(({ steps }) => steps.filter(({ outcome }) => outcome !== 'done'))).toEqual([])
         expect(partial).toBe(false)
         wholes.push(elapsedMs)
         for (const { workspace, fencedAtMs, steps } of workspaces) {

@@ -76,7 +76,10 @@ export interface KillAnswer {
 
 /** Steps of different workspaces that are carried out at once. */
 const ABREAST = 16
-const STEPS: readonly Step[] = ['fence', 'end', 'sessions', 'detach', 'unplug']
+/** What a kill does beside the fence, in this order. */
+const AFTER: readonly Step[] = ['end', 'sessions', 'detach', 'unplug']
+/** How long machines wait for their fences; a fence may take longer, and is then still what the report says of it. */
+const FENCE_FIRST_MS = 5_000
 const RECEIPTS_KEPT = 1_000
 
 /** Throws WORKSPACE_REQUEST when the request id was used for something else, and nothing else. */
@@ -90,10 +93,18 @@ export async function kill(host: KillHost, asked: KillAsked): Promise<KillAnswer
   const targets = targetsOf(lifecycle, asked.target)
   const runs = await Promise.all(targets.map((workspace) => begin(lifecycle, asked, digest, workspace)))
   const mine = runs.filter((one): one is Run => 'carry' in one)
-  // A whole fleet is fenced before the first machine is ended.
-  for (const step of STEPS)
+  const forAll = async (step: Step): Promise<void> => {
     for (let at = 0; at < mine.length; at += ABREAST)
       await Promise.all(mine.slice(at, at + ABREAST).map((run) => run.carry(step)))
+  }
+  // A whole fleet is fenced before the first machine is ended; but an agent that hangs keeps no machine alive.
+  const over = new AbortController()
+  const fenced = forAll('fence').finally(() => {
+    over.abort()
+  })
+  await Promise.race([fenced, clock.sleep(FENCE_FIRST_MS, over.signal)])
+  for (const step of AFTER) await forAll(step)
+  await fenced
   const answers = await Promise.all(runs.map((one) => ('carry' in one ? one.finish() : one.answer)))
   const workspaces = answers.map((answer, i) => killedOf(lifecycle, targets[i] ?? '', answer))
   const report: KillReport = {
@@ -146,7 +157,9 @@ function killedOf(lifecycle: Lifecycle, workspace: string, { state, steps, owed 
   const user = lifecycle.host.store.get(workspace)?.profile?.user ?? ''
   const fence = steps.find(({ step, outcome }) => step === 'fence' && outcome === 'done')
   const fencedAtMs = fence ? Math.ceil(fence.atMs + fence.elapsedMs) : null
-  return { workspace, user, state, fencedAtMs, steps, owed }
+  // In the order in which they were begun: a late fence ends after what was begun behind it.
+  const inOrder = [...steps].sort((a, b) => a.atMs - b.atMs)
+  return { workspace, user, state, fencedAtMs, steps: inOrder, owed }
 }
 
 const fileOf = (requestId: string): string => `${digestOfText(requestId).slice(7, 39)}.json`

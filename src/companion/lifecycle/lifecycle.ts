@@ -125,6 +125,8 @@ export class Lifecycle {
     } catch (error) {
       this.drop(run)
       run.fail(error)
+      // Nothing has begun. What the disk refuses again is what it has already.
+      await this.host.store.put(record).catch(() => undefined)
       throw error
     }
     void run.perform()
@@ -144,8 +146,8 @@ export class Lifecycle {
     await Promise.all(left)
   }
 
-  /** One look at everything, and what follows from it. Never throws. */
-  async look(): Promise<readonly Finding[]> {
+  /** One look at everything, and what follows from it: done when it resolves, or with `isHurried` only begun. Never throws. */
+  async look(isHurried = false): Promise<readonly Finding[]> {
     const { store, ports } = this.host
     const before = new Map(store.all().map((record) => [record.workspace, record]))
     const busy = new Set(this.runs.keys())
@@ -163,7 +165,8 @@ export class Lifecycle {
       ({ workspace }) =>
         !busy.has(workspace) && !this.runs.has(workspace) && store.get(workspace) === before.get(workspace),
     )
-    await Promise.all(found.map((finding) => this.settle(finding)))
+    const settled = Promise.all(found.map((finding) => this.settle(finding)))
+    if (!isHurried) await settled
     return found
   }
 

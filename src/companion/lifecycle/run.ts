@@ -16,7 +16,7 @@ import { CARRY, type StepGave, type StepRun } from './steps.js'
 const LIMIT_MS: { readonly [S in Step]: number } = {
   ...{ layer: 900_000, renew: 900_000, sweep: 60_000, released: 15_000, prepare: 120_000 },
   ...{ attach: 660_000, policy: 660_000, evidence: 150_000, run: 30_000 },
-  ...{ halt: 180_000, end: 20_000, detach: 10_000, unplug: 10_000, fence: 10_000, sessions: 20_000, erase: 60_000 },
+  ...{ halt: 180_000, end: 20_000, detach: 35_000, unplug: 10_000, fence: 30_000, sessions: 20_000, erase: 60_000 },
 }
 /** How long whoever takes over waits for what was under way. */
 const SETTLE_MS = 15_000

@@ -350,11 +350,17 @@ describe('the kill switch', () => {
   it('does not wait for a fence that does not answer', async () => {
     await up()
     world.held.set('quarantine', new Promise(() => undefined))
-    const done = askKill(at)
-    while (!world.done.includes('end')) {
-      await new Promise(setImmediate)
+    let isOver = false
+    const done = askKill(at).finally(() => {
+      isOver = true
+    })
+    let endedMs: number | undefined
+    for (let ms = 0; !isOver; ms += 1_000) {
+      for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+      if (world.done.includes('end')) endedMs ??= ms
       at.pass(1_000)
     }
+    expect(endedMs).toBe(5_000)
     const { report } = await done
     expect(report.workspaces[0]).toMatchObject({ fencedAtMs: null, owed: ['fence'] })
     expect(report.workspaces[0]?.steps[0]).toMatchObject({ step: 'fence', outcome: 'late' })
