@@ -12,7 +12,7 @@ import { type Lab, openLab } from '../support/lab/lab.js'
 import { labSuite } from '../support/lab/suite.js'
 
 const SIZE = 3
-const COUNT = Number(process.env.SLUICE_CHAOS ?? 8)
+const COUNT = Number(process.env.SLUICE_CHAOS ?? 6)
 const SEED = Number(process.env.SLUICE_CHAOS_SEED ?? 20_261_121)
 
 /** mulberry32: the same moments for the same seed, as far as a machine repeats itself. */
@@ -45,11 +45,11 @@ labSuite('a host whose parts die', () => {
   beforeAll(async () => {
     lab = await openLab()
     host = await LabHost.open(lab, SIZE)
-  })
+  }, 600_000)
   afterAll(async () => {
     await host?.close()
     await lab?.close()
-  })
+  }, 600_000)
 
   const listed = async () => new Map((await host.list()).map((one) => [one.profile.workspace, one]))
   /** Everything is as the companion says, and stays so for two looks. */

@@ -23,11 +23,11 @@ labSuite('the kill switch', () => {
     lab = await openLab()
     host = await LabHost.open(lab, SIZE)
     for (const n of all) await host.change('create', n)
-  })
+  }, 600_000)
   afterAll(async () => {
     await host?.close()
     await lab?.close()
-  })
+  }, 600_000)
 
   it('lets no octet out after the time of its report', { timeout: 3_600_000 }, async () => {
     const fences: number[] = []

@@ -95,7 +95,7 @@ describe('the files', () => {
     await expect(RecordStore.open(await recordFiles(directory))).rejects.toThrow(`it is of ${WS}`)
   })
 
-  it('of workspaces that were deleted go, the oldest first', async () => {
+  it('of workspaces that were deleted go, the oldest first', { timeout: 600_000 }, async () => {
     const store = await RecordStore.open(await recordFiles(directory))
     for (let i = 0; i < 260; i++) await store.put(emptyRecord(`${WS}-${i}`))
     expect(readdirSync(directory)).toHaveLength(256)
