@@ -39,7 +39,7 @@ import { planCommand } from './commands/plan.js'
 import { policyCheck } from './commands/policy-check.js'
 import { policySuggest } from './commands/policy-suggest.js'
 import { publishCosign } from './commands/publish-cosign.js'
-import { publishDelegation, publishRegistration } from './commands/publish-records.js'
+import { publishDelegation, publishImages, publishRegistration } from './commands/publish-records.js'
 import { bundleRollback, publishPromote, publishRelease } from './commands/publish-release.js'
 import { publishRevoke, publishRotate } from './commands/publish-root.js'
 import { publishBreakglass, publishFreshness } from './commands/publish-statements.js'
@@ -83,6 +83,7 @@ const GROUPS = [
       publishBreakglass,
       publishRegistration,
       publishDelegation,
+      publishImages,
     ],
   },
   {

@@ -10,6 +10,7 @@ import { closeSync, constants, existsSync, fsyncSync, openSync } from 'node:fs'
 import { chmod, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { isDigest } from '../base/digest.js'
 import { isObject, parseJson } from '../base/json.js'
 import { LIMITS } from '../base/limits.js'
 import {
@@ -60,8 +61,7 @@ export class ImageStore {
     await mkdir(this.terms.directory, { recursive: true, mode: 0o700 })
     for (const image of verified.list.images) for (const one of filesOf(image)) await this.take(from, one)
     // The mark first: a crash between the two refuses the older list, and the newer one may be fetched again.
-    const { epoch, revision, digest } = verified.mark
-    await this.put(MARK, JSON.stringify({ digest, epoch, revision: String(revision) }))
+    await this.keep(verified)
     await this.put(IMAGE_LIST, bytes)
     return verified.list.images.map(imageName)
   }
@@ -158,7 +158,10 @@ export class ImageStore {
   }
 
   private async held(): Promise<VerifiedImages> {
-    return this.verify(await readList(join(this.terms.directory, IMAGE_LIST)))
+    const verified = await this.verify(await readList(join(this.terms.directory, IMAGE_LIST)))
+    // A folder that an operator filled by hand is held to its newest list as well.
+    if ((await this.mark())?.digest !== verified.mark.digest) await this.keep(verified)
+    return verified
   }
 
   private async verify(bytes: Uint8Array): Promise<VerifiedImages> {
@@ -167,16 +170,19 @@ export class ImageStore {
     return verifyImages(bytes, trust(), { nowMs: nowMs(), channel, ...(held ? { held } : {}) })
   }
 
+  private async keep({ mark: { digest, epoch, revision } }: VerifiedImages): Promise<void> {
+    await this.put(MARK, JSON.stringify({ digest, epoch, revision: String(revision) }))
+  }
+
   private async mark() {
     const path = join(this.terms.directory, MARK)
     if (!existsSync(path)) return undefined
     const mark = parseJson(await readFile(path, 'utf8'))
-    if (!isObject(mark) || typeof mark.epoch !== 'number') throw no(path, 'the mark of the newest list is damaged')
-    return {
-      epoch: mark.epoch,
-      revision: BigInt(String(mark.revision)),
-      digest: mark.digest as `sha256:${string}`,
-    }
+    if (!isObject(mark)) throw no(path, 'the mark of the newest list is damaged')
+    const { epoch, revision, digest } = mark
+    if (typeof epoch !== 'number' || typeof revision !== 'string' || typeof digest !== 'string' || !isDigest(digest))
+      throw no(path, 'the mark of the newest list is damaged')
+    return { epoch, revision: BigInt(revision), digest }
   }
 
   private place({ digest, size }: ImageFile): VerifiedFile {

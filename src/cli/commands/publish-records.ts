@@ -1,5 +1,5 @@
-// `sluice publish registration` and `delegation`: sign what the registry of agents, or somebody who hands work on, has written as
-// JSON. The document is checked as the node will check it, so that nothing is signed that would be refused there.
+// `sluice publish registration`, `delegation` and `images`: sign what the registry of agents, somebody who hands work on, or whoever builds
+// images has written as JSON. The document is checked as the node will check it, so that nothing is signed that would be refused there.
 
 import { decodeUtf8 } from '../../base/bytes.js'
 import { canonicalize } from '../../base/canonical.js'
@@ -7,7 +7,9 @@ import { digestOfText } from '../../base/digest.js'
 import { isObject, JsonError, parseJson } from '../../base/json.js'
 import { LIMITS } from '../../base/limits.js'
 import { signDelegation } from '../../bundle/delegation.js'
+import { parseImages, signImages } from '../../bundle/images.js'
 import { signRegistration } from '../../bundle/registration.js'
+import type { Signer } from '../../bundle/sign.js'
 import { type JsonObject, STATEMENTS } from '../../bundle/statement.js'
 import { cliFault } from '../errors.js'
 import { readFile, writeFile } from '../files.js'
@@ -30,10 +32,17 @@ const RECORDS = {
     sign: signDelegation,
     maxBytes: LIMITS.delegationBytes,
   },
+  images: {
+    summary: 'sign the list of images that machines may boot',
+    example: 'sluice publish images images.json --key keys/image.key --out published/images.jws.json',
+    sign: (statement: JsonObject, signer: Signer, before?: Uint8Array) =>
+      signImages(parseImages(statement), signer, before),
+    maxBytes: LIMITS.envelopeBytes,
+  },
 } as const
 
 const declared = (kind: keyof typeof RECORDS): Declared => ({
-  usage: `${kind} <record>`,
+  usage: kind === 'images' ? 'images <list>' : `${kind} <record>`,
   summary: RECORDS[kind].summary,
   examples: [RECORDS[kind].example],
   declare: (command) =>
@@ -71,3 +80,4 @@ function readRecord(host: Host, path: string, kind: keyof typeof RECORDS): JsonO
 
 export const publishRegistration = declared('registration')
 export const publishDelegation = declared('delegation')
+export const publishImages = declared('images')
