@@ -113,6 +113,7 @@ describe('metrics', () => {
     revocationMetrics(metrics.registry).show(
       () => [],
       () => NOW,
+      5_000,
     )
     const known = new Set((await metrics.registry.getMetricsAsJSON()).map(({ name }) => name))
     const text = readFileSync(repositoryPath('deploy/grafana/sluice.json'), 'utf8')
