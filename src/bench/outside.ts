@@ -112,7 +112,7 @@ async function one(file: BenchFile, { signal, leftMs }: OutsideTerms): Promise<T
   signal.removeEventListener('abort', stop)
   if (told !== undefined) return JSON.parse(told) as Told
   if (signal.aborted) return 'it was interrupted'
-  return error.split('\n').find((line) => /Error|error|:/.test(line)) ?? 'it ended without a figure'
+  return error.split('\n').find((line) => /^\w*(Error|Fault)\b/.test(line)) ?? 'it ended without a figure'
 }
 
 const MOST_SAMPLES = 1_000
