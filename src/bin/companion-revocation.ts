@@ -26,11 +26,13 @@ export interface EarPlace {
   readonly say: CompanionRequest['tell']
 }
 
-/** Undefined where none is configured. Trouble with it keeps no companion from running: it is said, and the agent has its own. */
-export async function listenForRevocations(
+/**
+ * Undefined where none is configured. Trouble with it keeps no companion from running: it is said, and the agent has its own. What an
+ * earlier run left pending is taken up beside whatever else is done. */
+export function listenForRevocations(
   { revocation, stateDirectory }: CompanionConfig,
   { around, lifecycle, clock, emit, say }: EarPlace,
-): Promise<RevocationService | undefined> {
+): { readonly stop: () => Promise<void> } | undefined {
   if (!revocation) return undefined
   const { nowMs, random } = around
   const service = new RevocationService(revocation, {
@@ -52,12 +54,15 @@ export async function listenForRevocations(
       say({ atMs: nowMs(), level: kind === 'failed' ? 'warning' : 'info', event: `revocation-${kind}`, detail })
     },
   })
-  try {
-    await service.start()
-  } catch (error) {
+  const started = service.start().catch((error: unknown) => {
     say({ atMs: nowMs(), level: 'warning', event: 'revocation-failed', detail: { why: causeChain(error).join(': ') } })
+  })
+  return {
+    stop: async () => {
+      await started
+      await service.stop()
+    },
   }
-  return service
 }
 
 /** Whose each workspace is: what its profile says, in the forms in which a transmitter may name a user or a session. */

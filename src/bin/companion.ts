@@ -91,7 +91,8 @@ export async function runCompanion(
       signer: agentSigner(stateDirectory, random),
       receipts: await recordFiles(join(stateDirectory, 'kills')),
     }
-    // What a crash ended is taken up before anybody is answered, so that a kill finds it.
+    // What a crash ended is taken up before anybody is answered, so that a kill finds it. Nobody waits for its end: one that waits for its
+    // policy must not keep anybody from seeing that the fence of another is gone.
     const resumed = lifecycle.resume()
     const path = socketOfCompanion(config)
     const handed = handedSocket(around.environment, process.pid, path)
@@ -101,12 +102,12 @@ export async function runCompanion(
         say({ atMs: nowMs(), level: 'error', event: 'defect', detail: { why: causeChain(error).join(': ') } })
       },
     }
+    resumed.catch(effects.failed)
     const socket = await serveLifecycle(path, deskOf(kills, terms, onlookers), effects, handed)
-    const revocation = await listenForRevocations(config, { around, lifecycle, clock, emit: trail.emit, say })
+    const revocation = listenForRevocations(config, { around, lifecycle, clock, emit: trail.emit, say })
     exported = exportTrails(config, { around, trail, sleep })
     say({ atMs: nowMs(), level: 'info', event: 'ready', detail: { socket: path, workspaces: lifecycle.all().length } })
     try {
-      await resumed
       while (!signal.aborted) {
         // A broker that hangs must not keep anybody from seeing that a fence is gone.
         await lifecycle.look(true)
