@@ -158,7 +158,8 @@ export class Lifecycle {
     if (!host) return []
     const nowMs = ports.clock.monotonicMs()
     const isAbsent = fence !== undefined && (fence.state === 'absent' || fence.state === 'nothing')
-    this.unfencedSinceMs = isAbsent ? (this.unfencedSinceMs ?? nowMs) : undefined
+    // An answer that is missing now and then is no repair: the time goes on from the first that said so.
+    if (fence) this.unfencedSinceMs = isAbsent ? (this.unfencedSinceMs ?? nowMs) : undefined
     const isUnfenced = isAbsent && nowMs - (this.unfencedSinceMs ?? nowMs) >= this.host.terms.unfencedMs
     const found = findingsOf(before, { host, isUnfenced, ...(fence ? { fence } : {}) }).filter(
       // What changed while we looked is looked at again.

@@ -252,6 +252,21 @@ describe('a look', () => {
     expect(world.left()).toEqual([`layer ${WS}#1`])
   })
 
+  it('takes an agent at its word also when it does not answer now and then', async () => {
+    await up()
+    world.state = 'absent'
+    const found: string[] = []
+    for (let second = 0; second < 10; second++) {
+      if (second % 8 === 7) world.broken.set('fence.look', 'API_LOST')
+      else world.broken.clear()
+      found.push(...(await at.lifecycle.look()).map(({ kind }) => kind))
+      at.pass(1_000)
+    }
+    expect(found).toEqual([])
+    expect(await at.lifecycle.look()).toEqual([{ kind: 'reclaim', workspace: WS, why: 'the agent says absent' }])
+    expect(world.left()).toEqual([`layer ${WS}#1`])
+  })
+
   it('leaves everything as it is while the agent does not answer, and says so once', async () => {
     await up()
     world.broken.set('fence.look', 'API_LOST')
