@@ -24,6 +24,10 @@ export const companionHost = (around: Surroundings): CompanionHost => {
       const { reconcileCompanion } = await import('./companion-export.js')
       return reconcileCompanion(read(path, bytes))
     },
+    fetchImages: async (path, bytes, from) => {
+      const { fetchImages } = await import('./companion-images.js')
+      return fetchImages(read(path, bytes), around, from)
+    },
     run: async (path, bytes, request) => {
       // Loaded where it is wanted: no other command carries its weight.
       const { runCompanion } = await import('./companion.js')

@@ -11,23 +11,24 @@ import { AgentClient } from '../api/grpc-client.js'
 import { handedSocket } from '../api/handed-socket.js'
 import { serveLifecycle } from '../api/lifecycle-server.js'
 import { causeChain } from '../base/fault.js'
-import { parseTrustRoot } from '../bundle/root.js'
 import type { CompanionRequest } from '../cli/host-companion.js'
 import { agentFence } from '../companion/agent.js'
 import type { CompanionConfig } from '../companion/config.js'
 import { deskOf, Onlookers } from '../companion/desk.js'
 import type { MachineDriver } from '../companion/drivers/driver.js'
 import { QemuDriver } from '../companion/drivers/qemu.js'
-import { ImageStore } from '../companion/image-store.js'
 import type { KillHost } from '../companion/lifecycle/kill.js'
 import { Lifecycle, type Told } from '../companion/lifecycle/lifecycle.js'
 import type { Clock } from '../companion/lifecycle/ports.js'
+import type { Shelf } from '../companion/lifecycle/renewal.js'
 import { RecordStore, recordFiles } from '../companion/lifecycle/store.js'
 import { hostMachines, type Images, networkNamed } from '../companion/machines.js'
+import { Renewals } from '../companion/renewals.js'
 import { brokerSessions } from '../companion/sessions.js'
 import { userName } from './calls.js'
 import { type ExportedTrails, exportTrails } from './companion-export.js'
 import { socketOfCompanion } from './companion-host.js'
+import { imagesOf } from './companion-images.js'
 import { factOf, lineOf } from './companion-lines.js'
 import { listenForRevocations } from './companion-revocation.js'
 import { type Surroundings, trailOf } from './node.js'
@@ -39,7 +40,7 @@ const LOOK_MS = 1_000
 /** What runs machines, and what they boot: tests run processes that are no machines. */
 export interface Parts {
   readonly driver: MachineDriver
-  readonly images: Images
+  readonly images: Images & { shelf(): Promise<Shelf> }
 }
 
 /** Runs until the signal is aborted. Throws what keeps it from starting; machines and fences stay whatever becomes of it. */
@@ -106,11 +107,23 @@ export async function runCompanion(
     const socket = await serveLifecycle(path, deskOf(kills, terms, onlookers), effects, handed)
     const revocation = listenForRevocations(config, { around, lifecycle, clock, emit: trail.emit, say })
     exported = exportTrails(config, { around, trail, sleep })
+    const { maxAgeMs } = config.images
+    const renewals =
+      maxAgeMs === undefined
+        ? undefined
+        : new Renewals({
+            ...{ lifecycle, maxAgeMs, nowMs, shelf: () => parts.images.shelf() },
+            tell: (why, workspace) => {
+              const detail = { ...(workspace === undefined ? {} : { workspace }), why }
+              say({ atMs: nowMs(), level: 'warning', event: 'image-old', detail })
+            },
+          })
     say({ atMs: nowMs(), level: 'info', event: 'ready', detail: { socket: path, workspaces: lifecycle.all().length } })
     try {
       while (!signal.aborted) {
         // A broker that hangs must not keep anybody from seeing that a fence is gone.
         await lifecycle.look(true)
+        void renewals?.look()
         await sleep(LOOK_MS, signal)
       }
     } finally {
@@ -132,12 +145,9 @@ export async function runCompanion(
   }
 }
 
-const partsOf = ({ machines, images }: CompanionConfig, { nowMs }: Surroundings): Parts => ({
-  driver: QemuDriver.open({ directory: machines.directory }),
-  images: new ImageStore({
-    ...{ directory: images.directory, channel: images.channel, nowMs },
-    trust: () => parseTrustRoot(readFileSync(images.trustRoot)),
-  }),
+const partsOf = (config: CompanionConfig, around: Surroundings): Parts => ({
+  driver: QemuDriver.open({ directory: config.machines.directory }),
+  images: imagesOf(config, around),
 })
 
 async function sleep(ms: number, wake?: AbortSignal): Promise<void> {

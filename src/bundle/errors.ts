@@ -78,7 +78,9 @@ export const BUNDLE_FAULTS = {
   BUNDLE_THRESHOLD: {
     ...reject,
     say: (d: { what: string; role: string; have: number; need: number }) =>
-      `the ${d.what} has ${d.have} good signatures of distinct ${d.role} keys and needs ${d.need}`,
+      `the ${d.what} has ${d.have} good signatures of distinct ${d.role} keys and needs ${
+        Number.isFinite(d.need) ? d.need : 'some, but the trust root has no such role'
+      }`,
     remedy: 'Collect the missing signatures with `sluice bundle sign`.',
   },
   BUNDLE_RELEASE_MISMATCH: {

@@ -129,12 +129,24 @@ export interface CompanionRequest {
   }) => void
 }
 
+export interface ImagesFetched {
+  /** The folder that was filled. */
+  readonly directory: string
+  readonly channel: string
+  /** `name@version` of everything in the list. */
+  readonly fetched: readonly string[]
+  /** Those that may boot now. */
+  readonly boot: readonly string[]
+}
+
 export interface CompanionHost {
   /** Reads the octets of companion.yaml; throws with every finding. */
   readonly configure: (path: string, bytes: Uint8Array) => ConfiguredCompanion
   readonly open: (socket: string) => CompanionHandle
   /** What became of the trails that it takes out of the machine, agent by agent. */
   readonly reconcile: (path: string, bytes: Uint8Array) => Promise<readonly TrailReconciled[]>
+  /** Takes a signed list of images and their files from a folder (absolute) into that of this host. Throws IMAGE_LIST, BUNDLE_*, MACHINE_IMAGE. */
+  readonly fetchImages: (path: string, bytes: Uint8Array, from: string) => Promise<ImagesFetched>
   /** Runs the companion of this host in this process, until the signal is aborted. */
   readonly run: (path: string, bytes: Uint8Array, request: CompanionRequest) => Promise<void>
 }

@@ -31,6 +31,7 @@ import { evidenceVerify } from './commands/evidence-verify.js'
 import { explainCommand } from './commands/explain.js'
 import { floorCommand } from './commands/floor.js'
 import { followCommand } from './commands/follow.js'
+import { imageFetch } from './commands/image-fetch.js'
 import { initCommand } from './commands/init.js'
 import { inventorySign } from './commands/inventory-sign.js'
 import { mediateCommand } from './commands/mediate.js'
@@ -115,6 +116,7 @@ const GROUPS = [
     say: 'make, run and end the workspaces of this host, through its companion',
     rows: WORKSPACE_COMMANDS,
   },
+  { name: 'image', say: 'the golden images that machines of this host may boot', rows: [imageFetch] },
   {
     name: 'recover',
     say: 'go on after a lost state or a clock that went back, on your word',

@@ -31,6 +31,12 @@ export const COMPANION_FAULTS = {
     say: (d: { file: string; why: string }) => `${d.file} does not boot: ${d.why}`,
     remedy: 'Fetch the image again. If it differs again, somebody changed it: look at the store and its source.',
   },
+  IMAGE_LIST: {
+    reaction: 'reject',
+    say: (d: { file: string; why: string }) => `${d.file}: ${d.why}`,
+    remedy:
+      'Name the folder that a builder published: images.jws.json, and each file under its digest (`sluice image fetch`).',
+  },
   MACHINE_NIC: {
     reaction: 'reject',
     say: (d: { nic: string; why: string }) => `the network interface ${d.nic} cannot be given to the machine: ${d.why}`,

@@ -25,6 +25,7 @@ import type { TrustRoot } from '../bundle/model.js'
 import type { BootImage, VerifiedFile } from './drivers/driver.js'
 import { openVerified, requireQcow2 } from './drivers/verified.js'
 import { companionFault } from './errors.js'
+import type { Shelf } from './lifecycle/renewal.js'
 
 export const IMAGE_LIST = 'images.jws.json'
 const MARK = 'mark.json'
@@ -47,13 +48,14 @@ export interface ImageTerms {
 const file = (path: string): string => path.slice('sha256:'.length)
 const no = (image: string, why: string, cause?: unknown) =>
   companionFault('MACHINE_IMAGE', { file: image, why }, { cause })
+const noList = (file: string, why: string) => companionFault('IMAGE_LIST', { file, why })
 
 export class ImageStore {
   constructor(private readonly terms: ImageTerms) {}
 
   /**
    * Takes a list and the files of its images from a folder, in which the files are named by their digests. The list replaces the
-   * one that is held when every file is here. Throws BUNDLE_* for the list, MACHINE_IMAGE for a file.
+   * one that is held when every file is here. Throws IMAGE_LIST and BUNDLE_* for the list, MACHINE_IMAGE for a file.
    */
   async fetch(from: string): Promise<readonly string[]> {
     const bytes = await readList(join(from, IMAGE_LIST))
@@ -73,7 +75,7 @@ export class ImageStore {
     return may.sort((a, b) => (a.name === b.name ? b.version - a.version : a.name < b.name ? -1 : 1)).map(imageName)
   }
 
-  /** The newest version of that name: `name@version`. Throws MACHINE_IMAGE when there is none, BUNDLE_* for the list. */
+  /** The newest version of that name: `name@version`. Throws MACHINE_IMAGE when there is none, IMAGE_LIST and BUNDLE_* for the list. */
   async newest(name: string): Promise<string> {
     const image = newestImage(await this.held(), name, this.terms.nowMs())
     if (!image) throw no(name, `the list of channel ${this.terms.channel} has no version of it that may boot`)
@@ -81,9 +83,16 @@ export class ImageStore {
     return imageName(image)
   }
 
-  /** Milliseconds since it was built. Throws MACHINE_IMAGE for what may not boot. */
-  async ageMs(image: string): Promise<number> {
-    return this.terms.nowMs() - (await this.named(image)).builtAtMs
+  /** What the list says of the age of images. Throws as `newest` does for the list. */
+  async shelf(): Promise<Shelf> {
+    const verified = await this.held()
+    const { images } = verified.list
+    const newest = [...new Set(images.map(({ name }) => name))].flatMap((name): [string, string][] => {
+      const image = newestImage(verified, name, this.terms.nowMs())
+      return image ? [[name, imageName(image)]] : []
+    })
+    const builtAtMs = new Map(images.map((image) => [imageName(image), image.builtAtMs]))
+    return { builtAtMs, newest: new Map(newest) }
   }
 
   /** Makes the machine's own layer over the image's disk, if it is not there; an image without a disk needs none. Throws MACHINE_IMAGE. */
@@ -221,13 +230,13 @@ const filesOf = ({ kernel, disk }: Image): readonly ImageFile[] => [
   ...(disk ? [disk.file] : []),
 ]
 
-/** Throws MACHINE_IMAGE when there is none, or it is larger than an envelope may be. */
+/** Throws IMAGE_LIST when there is none, or it is larger than an envelope may be. */
 async function readList(path: string): Promise<Uint8Array> {
-  if (!existsSync(path)) throw no(path, 'there is no list of images')
+  if (!existsSync(path)) throw noList(path, 'there is no list of images')
   const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
     const status = await handle.stat()
-    if (!status.isFile() || status.size > LIMITS.envelopeBytes) throw no(path, 'it is no list of images')
+    if (!status.isFile() || status.size > LIMITS.envelopeBytes) throw noList(path, 'it is no list of images')
     return await handle.readFile()
   } finally {
     await handle.close()

@@ -91,7 +91,10 @@ describe('golden images', () => {
     expect(await store().fetch(at('published'))).toEqual(['tiny@1', 'tiny@2', 'tiny@3'])
     expect(await store().list()).toEqual(['tiny@2', 'tiny@1'])
     expect(await store().newest('tiny')).toBe('tiny@2')
-    expect(await store().ageMs('tiny@2')).toBe(DAY)
+    expect(await store().shelf()).toEqual({
+      builtAtMs: new Map([1, 2, 3].map((version) => [`tiny@${version}`, NOW - DAY])),
+      newest: new Map([['tiny', 'tiny@2']]),
+    })
     await expect(store().newest('other')).rejects.toThrow(/no version of it that may boot/)
     await expect(store().boot('tiny@3', '')).rejects.toThrow('tiny@3 does not boot: it expired at')
     await expect(store().boot('tiny@9', '')).rejects.toThrow(/the list of channel stable does not have it/)

@@ -1,4 +1,4 @@
-// The contract between the companion and what runs virtual machines: `qemu` by itself, `libvirt` through its daemon. A machine
+// The contract between the companion and what runs virtual machines: `qemu`, and whatever else will run them. A machine
 // exists before it runs (`prepare`), so that its fence can be read back and proved while no instruction of it was executed.
 //
 // A driver answers from the machine itself, every time: processes, QMP, the kernel. It keeps nothing in memory that another
@@ -111,7 +111,7 @@ export interface DriverProbe {
 }
 
 export interface MachineDriver {
-  readonly name: 'qemu' | 'libvirt'
+  readonly name: 'qemu'
   probe(): Promise<DriverProbe>
   /**
    * When this resolves the process exists, confined and limited, its devices were read back, and no virtual CPU has run. The same

@@ -79,6 +79,7 @@ const images = {
   newest: (name) => Promise.resolve(`${name}@1`),
   layer: (_image, path) => Promise.resolve(existsSync(path) ? undefined : writeFileSync(path, 'layer')),
   boot: (image) => Promise.resolve({ image }),
+  shelf: () => Promise.resolve({ builtAtMs: new Map(), newest: new Map() }),
 }
 
 const ending = new AbortController()

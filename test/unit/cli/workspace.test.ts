@@ -91,6 +91,7 @@ const sluice = (line: string, colour = false): Promise<Said> =>
         configure,
         open: () => companion,
         run: () => Promise.resolve(),
+        fetchImages: () => Promise.reject(new Error('nobody asked')),
         reconcile: () => Promise.resolve([]),
       },
     }

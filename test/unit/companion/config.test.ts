@@ -23,14 +23,14 @@ const notesOf = (text: string): string[] => {
 
 describe('the example of deploy/', () => {
   it('is taken', () => {
-    const { networks, hooks, volumes, machines, waitInitialMs } = read(EXAMPLE)
+    const { networks, hooks, volumes, machines, images, waitInitialMs } = read(EXAMPLE)
     expect(networks.map(({ name, kind }) => `${name} ${kind}`)).toEqual(['ws0 tap', 'vf0 representor'])
     expect(hooks.map(({ name, kind, tries }) => `${name} ${kind} ${tries}`)).toEqual([
       'portal webhook 2',
       'local command 1',
     ])
     expect(volumes).toHaveLength(2)
-    expect([machines.graceMs, waitInitialMs]).toEqual([30_000, 60_000])
+    expect([machines.graceMs, waitInitialMs, images.maxAgeMs]).toEqual([30_000, 60_000, 30 * 86_400_000])
   })
 
   it('has every key but those of revocation and of the export, which have examples of their own', () => {
@@ -56,7 +56,22 @@ describe('the example of deploy/', () => {
 describe('findings', () => {
   it.each([
     ['first_user: 63000', 'first_user: 0', 'machines.first_user: expected a whole number from 1000 to 2000000000'],
-    ['driver: qemu', 'driver: quemu', 'machines.driver: expected one of qemu, libvirt; did you mean qemu?'],
+    ['driver: qemu', 'driver: quemu', 'machines.driver: expected qemu'],
+    [
+      'driver: qemu',
+      'driver: libvirt',
+      'machines.driver: expected qemu: this release has no driver for libvirt; write `driver: qemu`, which needs no daemon',
+    ],
+    [
+      'max_image_age: 30d',
+      'max_image_age: 30',
+      'images.max_image_age: expected a time such as 14d, 36h or 90m, of at most 366 days',
+    ],
+    [
+      'max_image_age: 30d',
+      'max_image_age: 367d',
+      'images.max_image_age: expected a time such as 14d, 36h or 90m, of at most 366 days',
+    ],
     ['kind: tap', 'kind: veth', 'networks[0].kind: expected kind to be one of tap, representor'],
     ['gateway_mac:', 'gatewaymac:', 'networks[0].gatewaymac: unknown key "gatewaymac"; did you mean gateway_mac?'],
     ['pci: 0000:03:00.2', 'pci: 03:00.2', 'networks[1].pci: expected a PCI address such as 0000:03:00.2'],
