@@ -7,11 +7,11 @@ import type { Fact } from '../audit/fact.js'
 import { hex } from '../base/bytes.js'
 import type { Json } from '../base/canonical.js'
 import { digestOfText } from '../base/digest.js'
-import { causeChain, Fault } from '../base/fault.js'
+import { causeChain } from '../base/fault.js'
 import type { CompanionRequest } from '../cli/host-companion.js'
 import type { CompanionConfig } from '../companion/config.js'
 import { lifecycleFault } from '../companion/lifecycle/errors.js'
-import type { Lifecycle } from '../companion/lifecycle/lifecycle.js'
+import { type Lifecycle, requestDigest } from '../companion/lifecycle/lifecycle.js'
 import { preempts } from '../companion/lifecycle/operations.js'
 import type { Clock } from '../companion/lifecycle/ports.js'
 import { readSubject } from '../plan/subject.js'
@@ -35,6 +35,9 @@ export function listenForRevocations(
 ): { readonly stop: () => Promise<void> } | undefined {
   if (!revocation) return undefined
   const { nowMs, random } = around
+  const failed = (error: unknown): void => {
+    say({ atMs: nowMs(), level: 'warning', event: 'revocation-failed', detail: { why: causeChain(error).join(': ') } })
+  }
   const service = new RevocationService(revocation, {
     ...{ nowMs, monotonicMs: clock.monotonicMs, chance: Math.random, random: () => hex(random(16)) },
     sleep: (ms, wake) => clock.sleep(ms, wake),
@@ -44,7 +47,7 @@ export function listenForRevocations(
         lifecycle,
         revocation.streams.map(({ issuer }) => issuer),
       ),
-    quarantine: (workspace, by, reason, commandId) => revokeAt(lifecycle, workspace, by, reason, commandId),
+    quarantine: (workspace, by, reason, commandId) => revokeAt(lifecycle, workspace, by, reason, commandId, failed),
     emit: (facts) => {
       // The trail counts what it cannot write.
       void emit(facts)
@@ -54,9 +57,7 @@ export function listenForRevocations(
       say({ atMs: nowMs(), level: kind === 'failed' ? 'warning' : 'info', event: `revocation-${kind}`, detail })
     },
   })
-  const started = service.start().catch((error: unknown) => {
-    say({ atMs: nowMs(), level: 'warning', event: 'revocation-failed', detail: { why: causeChain(error).join(': ') } })
-  })
+  const started = service.start().catch(failed)
   return {
     stop: async () => {
       await started
@@ -90,23 +91,35 @@ function identitiesOf(form: Json): readonly string[] {
 }
 
 /**
- * Throws while it is not fenced: then the event is not acknowledged, and comes again. A kill that is under way does more, and
- * another revoke as much. */
+ * Resolves when the fence was read back, and throws while it was not: then the event is not acknowledged, and comes again. Sessions and
+ * machines follow by themselves, so that no fence waits for the machine of another; a defect among them goes to `failed`. A kill that
+ * is under way does more, and another revoke as much. */
 export async function revokeAt(
   lifecycle: Lifecycle,
   workspace: string,
   by: string,
   reason: string,
   commandId: string,
+  failed: (error: unknown) => void = () => undefined,
 ): Promise<void> {
   const requestId = `${commandId}-${digestOfText(workspace).slice(7, 19)}`
-  try {
-    const underWay = lifecycle.underWay(workspace)
-    if (underWay && preempts(underWay.change)) await underWay.answer
-    else await lifecycle.operate({ requestId, change: 'revoke', workspace, by, reason })
-  } catch (error) {
-    if (!(error instanceof Fault && error.code === 'WORKSPACE_PREEMPTED')) throw error
-    await lifecycle.underWay(workspace)?.answer
+  const digest = requestDigest('revoke', { workspace, profile: null })
+  const narrowing = () => {
+    const run = lifecycle.underWay(workspace)
+    return run && preempts(run.change) ? run : undefined
+  }
+  let run = narrowing()
+  if (!run) {
+    const before = lifecycle.answered(requestId, digest, workspace)
+    if (!before) run = await lifecycle.begin({ requestId, change: 'revoke', workspace, by, reason, digest })
+    run?.answer.catch(failed)
+  }
+  while (run) {
+    if (await run.fenced) return
+    const next = narrowing()
+    if (!next || next === run) throw lifecycleFault('WORKSPACE_OWED', { workspace, steps: 'fence' })
+    // It took the place of that one.
+    run = next
   }
   const { owed } = lifecycle.known(workspace)
   if (owed.includes('fence')) throw lifecycleFault('WORKSPACE_OWED', { workspace, steps: owed.join(', ') })

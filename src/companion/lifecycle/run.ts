@@ -32,6 +32,8 @@ export class Run implements StepRun {
   /** Why it is not on record, where it is not. */
   unrecorded: unknown
   readonly answer: Promise<Answer>
+  /** Whether the quarantine was read back: as soon as that step was tried; false, too, when it ends without it. Never rejects. */
+  readonly fenced: Promise<boolean>
   /** Nothing of it is under way any more. */
   readonly settled: Promise<void>
   readonly steps: StepDone[] = []
@@ -43,6 +45,7 @@ export class Run implements StepRun {
   private giveAnswer: (answer: Answer) => void = () => undefined
   private refuse: (error: unknown) => void = () => undefined
   private settle: () => void = () => undefined
+  private giveFenced: (isFenced: boolean) => void = () => undefined
 
   constructor(
     private readonly host: LifecycleHost,
@@ -62,8 +65,14 @@ export class Run implements StepRun {
     })
     // Whoever waits for the answer hears of it.
     this.answer.catch(() => undefined)
+    this.fenced = new Promise((resolve) => {
+      this.giveFenced = resolve
+    })
     this.settled = new Promise((resolve) => {
-      this.settle = resolve
+      this.settle = () => {
+        this.giveFenced(false)
+        resolve()
+      }
     })
   }
 
@@ -135,12 +144,14 @@ export class Run implements StepRun {
       this.goingOn()
       this.failed.delete(step)
       done({ outcome: 'done', ...(gave ?? {}) })
+      if (step === 'fence') this.giveFenced(true)
       return undefined
     } catch (error) {
       if (this.preemptedBy !== undefined) throw error
       this.failed.add(step)
       const late = error instanceof Fault && error.code === 'WORKSPACE_STEP_LATE'
       done({ outcome: late ? 'late' : 'failed', why: causeChain(error).join(': ') })
+      if (step === 'fence') this.giveFenced(false)
       return this.failureOf(step, error)
     }
   }
@@ -198,6 +209,7 @@ export class Run implements StepRun {
     const { state, owed } = this.record
     const answer = { requestId, digest, change, state, steps: [...this.steps], owed, elapsedMs: 0, failure }
     this.giveAnswer(answer)
+    this.giveFenced(false)
     this.ending.abort()
     return answer
   }

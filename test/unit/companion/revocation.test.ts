@@ -54,16 +54,19 @@ it('revokes what is meant: fenced, its sessions closed, its machine ended; once 
   await revokeAt(at.lifecycle, WS, 'stream:idp', 'session-revoked', 'set-1')
   await revokeAt(at.lifecycle, WS, 'stream:idp', 'session-revoked', 'set-1')
   expect([...world.quarantined]).toEqual([WS])
+  await at.lifecycle.idle()
   expect(world.sessionsClosed).toEqual([WS])
   expect(at.lifecycle.known(WS).state).toBe('revoked')
   expect(at.lifecycle.known(two).state).toBe('running')
   await revokeAt(at.lifecycle, two, 'stream:idp', 'session-revoked', 'set-1')
+  await at.lifecycle.idle()
   expect(at.lifecycle.known(two).state).toBe('revoked')
 })
 
 it('is not done while the fence is not: the event comes again, and is done then', async () => {
   world.broken.set('quarantine', 'API_LOST')
   await expect(revokeAt(at.lifecycle, WS, 'stream:idp', 'x', 'set-2')).rejects.toMatchObject({ code: 'WORKSPACE_OWED' })
+  await at.lifecycle.idle()
   expect(world.left()).not.toContain(`machine ${WS}#1 running`)
   await expect(revokeAt(at.lifecycle, WS, 'stream:idp', 'x', 'set-2')).rejects.toMatchObject({ code: 'WORKSPACE_OWED' })
   world.broken.clear()
@@ -83,7 +86,45 @@ it('has nothing to do in a workspace that is being killed', async () => {
   const killing = at.lifecycle.operate({ requestId: 'kill-1', change: 'kill', workspace: WS, by: 'user:t', reason: '' })
   const revoking = revokeAt(at.lifecycle, WS, 'stream:idp', 'x', 'set-3')
   letGo()
-  await killing
   await revoking
+  expect([...world.quarantined]).toEqual([WS])
+  await killing
+  expect(at.lifecycle.known(WS).state).toBe('killed')
+})
+
+it('is done when it is fenced: the machine that shuts down holds up nobody, and the revoke goes on', async () => {
+  let letGo: () => void = () => undefined
+  world.held.set(
+    'halt',
+    new Promise((resolve) => {
+      letGo = resolve
+    }),
+  )
+  await revokeAt(at.lifecycle, WS, 'stream:idp', 'x', 'set-4')
+  expect([...world.quarantined]).toEqual([WS])
+  expect(world.left()).toContain(`machine ${WS}#1 running`)
+  // The same event once more, while it goes on.
+  await revokeAt(at.lifecycle, WS, 'stream:idp', 'x', 'set-4')
+  letGo()
+  await at.lifecycle.idle()
+  expect(at.lifecycle.known(WS)).toMatchObject({ state: 'revoked', owed: [] })
+  expect(world.done.filter((name) => name === 'quarantine')).toHaveLength(1)
+})
+
+it('whose place a kill takes is done when that one has fenced', async () => {
+  const held: (() => void)[] = []
+  world.held.set(
+    'quarantine',
+    new Promise((resolve) => {
+      held.push(resolve)
+    }),
+  )
+  const revoking = revokeAt(at.lifecycle, WS, 'stream:idp', 'x', 'set-5')
+  while (at.lifecycle.underWay(WS)?.record.doing?.step !== 'fence') await new Promise(setImmediate)
+  const killing = at.lifecycle.operate({ requestId: 'kill-2', change: 'kill', workspace: WS, by: 'user:t', reason: '' })
+  for (const letGo of held) letGo()
+  await revoking
+  expect([...world.quarantined]).toEqual([WS])
+  await killing
   expect(at.lifecycle.known(WS).state).toBe('killed')
 })
