@@ -85,7 +85,7 @@ describe('enrolment', () => {
       'an unknown role',
       withKeys({ spare: key({ role: 'admin' }) }),
       no(
-        'key spare has no role of author, release, inventory, freshness, breakglass, root, agent, registration, delegation',
+        'key spare has no role of author, release, inventory, freshness, breakglass, root, agent, registration, delegation, image',
       ),
     ],
     [
