@@ -129,7 +129,9 @@ export interface MachineDriver {
   kill(id: MachineId): Promise<void>
   /** After `kill`: takes away what the driver keeps about it. Never the overlay, the tap or a volume. Throws MACHINE_ALIVE. */
   remove(id: MachineId): Promise<void>
-  /** Every machine that this driver has anything of, sorted by id; those of a companion that is no more too. */
+  /** Every machine that this driver has anything of, sorted; those of a companion that is no more too. No machine is asked. */
+  ids(): Promise<readonly MachineId[]>
+  /** What each of `ids` is now, sorted by id. One that does not answer within a second is `silent`, and holds up no other. */
   list(): Promise<readonly MachineSeen[]>
   /** Throws MACHINE_UNKNOWN, MACHINE_SILENT. */
   inspect(id: MachineId): Promise<MachineInside>

@@ -10,21 +10,14 @@ import { Fault } from '../../base/fault.js'
 import { isObject } from '../../base/json.js'
 import { companionFault } from '../errors.js'
 import { MachineGroups } from './cgroup.js'
-import type {
-  DriverProbe,
-  MachineDriver,
-  MachineId,
-  MachineInside,
-  MachineSeen,
-  MachineSpec,
-  MachineState,
-} from './driver.js'
+import type { DriverProbe, MachineDriver, MachineId, MachineInside, MachineSeen, MachineSpec } from './driver.js'
 import { MachineFolder } from './machine-folder.js'
 import { isAlive, programOf, waysOutOf } from './proc.js'
 import { CONSOLE_BYTES, CONSOLE_CHARDEV, uuidOf } from './qemu-arguments.js'
 import { makeMachine } from './qemu-make.js'
 import { probeQemu, QEMU } from './qemu-probe.js'
 import { type Answers, type ReadBack, readBack } from './qemu-readback.js'
+import { stateOf } from './qemu-state.js'
 import { Qmp, QmpRefusal } from './qmp.js'
 import { QmpProblem } from './qmp-message.js'
 import { checkSpec, specDigest } from './spec.js'
@@ -42,7 +35,9 @@ export interface QemuOptions {
 
 const PROGRAM = /^qemu-system-/
 const OPEN_MS = 30_000
-/** What a kill waits for the last words of a console. */
+/** What a machine may take to say what it is, where many are looked at. */
+const LOOK_MS = 1_000
+/** What a kill waits for the last words of a console, from the first octet to the last. */
 const LAST_WORDS_MS = 100
 const KILL_MS = 60_000
 const POLL_MS = 10
@@ -57,6 +52,8 @@ export class QemuDriver implements MachineDriver {
   private readonly lanes = new Map<MachineId, Promise<unknown>>()
   /** Kills of a machine so far: a `prepare` under way sees that it was overtaken. */
   private readonly kills = new Map<MachineId, number>()
+  /** Stops under way, each with the only connection that its machine serves: a kill takes it away. */
+  private readonly stopping = new Map<MachineId, AbortController>()
   /** Machines of which a process may exist that is not in its cgroup yet. */
   private readonly launching = new Set<MachineId>()
 
@@ -125,16 +122,26 @@ export class QemuDriver implements MachineDriver {
 
   stop(id: MachineId, graceMs: number): Promise<'stopped' | 'killed'> {
     return this.inTurn(id, async () => {
-      const stopped = await this.asked(id, graceMs)
-      await this.kill(id)
-      return stopped ? 'stopped' : 'killed'
+      const over = new AbortController()
+      this.stopping.set(id, over)
+      try {
+        const stopped = await this.asked(id, graceMs, over.signal)
+        // A machine that shut down is in no hurry; one that ignores its power button has what a kill waits.
+        if (stopped) await this.lastWords(id, over.signal)
+        return stopped ? 'stopped' : 'killed'
+      } finally {
+        this.stopping.delete(id)
+        await this.kill(id)
+      }
     })
   }
 
   async kill(id: MachineId): Promise<void> {
     // Never behind something that is under way: a kill overtakes it, and what it had begun is killed as well.
     this.kills.set(id, (this.kills.get(id) ?? 0) + 1)
-    if (this.folder(id).exists() && this.processes(id).length > 0) await this.drain(id, LAST_WORDS_MS)
+    this.stopping.get(id)?.abort()
+    if (this.folder(id).exists() && this.processes(id).length > 0)
+      await this.lastWords(id, AbortSignal.timeout(LAST_WORDS_MS))
     await this.end(id)
     for (; this.launching.has(id); await this.end(id)) await sleep(POLL_MS)
   }
@@ -145,9 +152,12 @@ export class QemuDriver implements MachineDriver {
     await this.forget(id)
   }
 
-  list(): Promise<readonly MachineSeen[]> {
-    const ids = new Set([...MachineFolder.ids(this.options.directory), ...this.groups.list()])
-    return Promise.all([...ids].sort().map((id) => this.look(id)))
+  ids(): Promise<readonly MachineId[]> {
+    return Promise.resolve([...new Set([...MachineFolder.ids(this.options.directory), ...this.groups.list()])].sort())
+  }
+
+  async list(): Promise<readonly MachineSeen[]> {
+    return Promise.all((await this.ids()).map((id) => this.look(id, AbortSignal.timeout(LOOK_MS))))
   }
 
   inspect(id: MachineId): Promise<MachineInside> {
@@ -204,7 +214,7 @@ export class QemuDriver implements MachineDriver {
     stop()
   }
 
-  private async look(id: MachineId): Promise<MachineSeen> {
+  private async look(id: MachineId, over?: AbortSignal): Promise<MachineSeen> {
     const spec = this.folder(id).read()
     const pid = this.qemu(id)
     const [first] = this.processes(id)
@@ -219,25 +229,25 @@ export class QemuDriver implements MachineDriver {
     }
     if (alive === undefined) return { ...seen, state: 'gone' }
     try {
-      return { ...seen, state: await this.asking(id, stateOf) }
+      return { ...seen, state: await this.asking(id, stateOf, over) }
     } catch (error) {
       if (error instanceof Fault) return { ...seen, state: this.processes(id).length > 0 ? 'silent' : 'gone' }
       throw error
     }
   }
 
-  /** Throws MACHINE_UNKNOWN, MACHINE_SILENT. */
+  /** Until `over`, whatever it waits for. Throws MACHINE_UNKNOWN, MACHINE_SILENT. */
   private async asking<T>(
     id: MachineId,
     ask: (qmp: Qmp, spec: MachineSpec) => Promise<T>,
-    withinMs = OPEN_MS,
+    over?: AbortSignal,
   ): Promise<T> {
     const folder = this.folder(id)
     const spec = folder.read()
     if (!spec || this.processes(id).length === 0) throw companionFault('MACHINE_UNKNOWN', { id })
     let qmp: Qmp | undefined
     try {
-      qmp = await Qmp.open(folder.control, withinMs, () => this.processes(id).length === 0)
+      qmp = await Qmp.open(folder.control, OPEN_MS, () => this.processes(id).length === 0, over)
       const uuid = await qmp.execute('query-uuid')
       if (!isObject(uuid) || uuid.UUID !== uuidOf(spec)) throw new QmpProblem('another machine answers there')
       return await ask(qmp, spec)
@@ -267,18 +277,19 @@ export class QemuDriver implements MachineDriver {
   }
 
   /** Whether it shut down by itself within `graceMs`, asked to. */
-  private async asked(id: MachineId, graceMs: number): Promise<boolean> {
+  private async asked(id: MachineId, graceMs: number, over: AbortSignal): Promise<boolean> {
     const endMs = Date.now() + graceMs
+    const ask = async (qmp: Qmp): Promise<boolean> => {
+      if ((await stateOf(qmp)) === 'running') await qmp.execute('system_powerdown')
+      for (;;) {
+        const state = await stateOf(qmp)
+        if (state === 'ended') return true
+        if (state !== 'running' || Date.now() >= endMs) return false
+        await sleep(STOP_POLL_MS)
+      }
+    }
     try {
-      return await this.asking(id, async (qmp) => {
-        if ((await stateOf(qmp)) === 'running') await qmp.execute('system_powerdown')
-        for (;;) {
-          const state = await stateOf(qmp)
-          if (state === 'ended') return true
-          if (state !== 'running' || Date.now() >= endMs) return false
-          await sleep(STOP_POLL_MS)
-        }
-      })
+      return await this.asking(id, ask, over)
     } catch (error) {
       // It does not answer, or is not there: then there is nobody to ask, and the kill that follows is the answer.
       if (error instanceof Fault) return false
@@ -287,7 +298,7 @@ export class QemuDriver implements MachineDriver {
   }
 
   /** What the console said since the last time, onto the disk. What cannot be had any more is gone; that keeps nothing waiting. */
-  private async drain(id: MachineId, withinMs = OPEN_MS): Promise<void> {
+  private async drain(id: MachineId, over?: AbortSignal): Promise<void> {
     try {
       await this.asking(
         id,
@@ -299,11 +310,16 @@ export class QemuDriver implements MachineDriver {
           })
           if (typeof said === 'string' && said !== '') this.folder(id).keepConsole(Buffer.from(said, 'base64'))
         },
-        withinMs,
+        over,
       )
     } catch (error) {
       if (!(error instanceof Fault)) throw error // a Fault says that nobody answers: then there is nothing to keep
     }
+  }
+
+  /** Never throws: a disk that refuses what a machine said is no reason for the machine to live. */
+  private lastWords(id: MachineId, over: AbortSignal): Promise<void> {
+    return this.drain(id, over).catch(() => undefined)
   }
 
   /** Every process of it, until none is left. Throws MACHINE_ALIVE. */
@@ -356,20 +372,6 @@ export class QemuDriver implements MachineDriver {
 
 /** Of a folder that says nothing. */
 const NO_SPEC = `sha256:${'0'.repeat(64)}` as const
-
-/** qapi/run-state.json of QEMU. */
-const STATES: Readonly<Record<string, MachineState>> = {
-  prelaunch: 'prepared',
-  running: 'running',
-  shutdown: 'ended',
-  'guest-panicked': 'ended',
-  'internal-error': 'ended',
-}
-
-async function stateOf(qmp: Qmp): Promise<MachineState> {
-  const status = await qmp.execute('query-status')
-  return (isObject(status) && typeof status.status === 'string' ? STATES[status.status] : undefined) ?? 'paused'
-}
 
 function requireClean(id: MachineId, { findings }: ReadBack): void {
   if (findings.length > 0) throw companionFault('MACHINE_PATH', { id, found: findings.join('; ') })

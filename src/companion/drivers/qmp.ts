@@ -45,18 +45,29 @@ export class Qmp {
   }
 
   /**
-   * Connects within `withinMs`; another client is waited for. `gone` is asked while nothing listens: true ends the waiting. Throws
-   * QmpProblem.
+   * Connects within `withinMs`; another client is waited for. `gone` is asked while nothing listens: true ends the waiting. `over`
+   * ends the connection, whatever is waited for on it. Throws QmpProblem.
    */
-  static async open(path: string, withinMs: number, gone: () => boolean = () => false): Promise<Qmp> {
+  static async open(
+    path: string,
+    withinMs: number,
+    gone: () => boolean = () => false,
+    over?: AbortSignal,
+  ): Promise<Qmp> {
     const endMs = Date.now() + withinMs
     for (;;) {
       const socket = await connect(path)
       if (socket) {
         const qmp = new Qmp(socket)
+        const leave = (): void => {
+          qmp.end(new QmpProblem('nobody waits for it any more'))
+        }
+        if (over?.aborted) leave()
+        over?.addEventListener('abort', leave, { once: true })
         await qmp.greet(Math.max(endMs - Date.now(), 1))
         return qmp
       }
+      if (over?.aborted) throw new QmpProblem('nobody waits for it any more')
       if (gone()) throw new QmpProblem('its process ended')
       if (Date.now() >= endMs) throw new QmpProblem(`nothing listens on ${path}`)
       await sleep(10)
@@ -80,10 +91,12 @@ export class Qmp {
     const greeting = new Promise<string>((resolve, reject) => {
       this.greeted = resolve
       this.waiting.set(0, { resolve: () => undefined, reject })
+      if (this.ended) reject(this.ended)
     })
+    const endMs = Date.now() + withinMs
     this.version = await this.within(greeting, withinMs, 'its greeting')
     this.waiting.delete(0)
-    await this.execute('qmp_capabilities', {}, withinMs)
+    await this.execute('qmp_capabilities', {}, Math.max(endMs - Date.now(), 1))
   }
 
   private async within<T>(answer: Promise<T>, ms: number, what: string): Promise<T> {

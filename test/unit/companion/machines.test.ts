@@ -1,0 +1,38 @@
+// The machines of a host over a driver that stands in: what ends a machine waits for no machine that does not answer.
+
+import { expect, it } from 'vitest'
+import type { MachineDriver } from '../../../src/companion/drivers/driver.js'
+import type { WorkspaceRecord } from '../../../src/companion/lifecycle/record.js'
+import { hostMachines, type Images, machineId } from '../../../src/companion/machines.js'
+
+const [ONE, TWO] = ['spiffe://fleet.example/ws/one', 'spiffe://fleet.example/ws/two']
+const TERMS = { layers: '/nowhere', networks: [], volumes: [], firstUser: 63_000, graceMs: 1 }
+
+function machines(ids: readonly string[]) {
+  const done: string[] = []
+  const driver = {
+    ids: () => Promise.resolve(ids),
+    list: () => new Promise(() => undefined),
+    stop: (id: string) => Promise.resolve(done.push(`stop ${id}`)),
+    kill: (id: string) => Promise.resolve(done.push(`kill ${id}`)),
+    remove: (id: string) => Promise.resolve(done.push(`remove ${id}`)),
+  } as unknown as MachineDriver
+  return { done, port: hostMachines(driver, {} as Images, TERMS, () => [ONE, TWO]) }
+}
+
+it('ends and halts without asking any machine', async () => {
+  const [own, older, other] = [machineId(ONE, 2), machineId(ONE, 1), machineId(TWO, 1)]
+  const { done, port } = machines([older, own, other])
+  await port.end(ONE)
+  expect([...done].sort()).toEqual([`kill ${older}`, `kill ${own}`, `remove ${older}`, `remove ${own}`])
+  done.length = 0
+  await port.halt({ workspace: TWO, incarnation: 1 } as WorkspaceRecord)
+  await port.halt({ workspace: TWO, incarnation: 2 } as WorkspaceRecord)
+  expect(done).toEqual([`stop ${other}`, `remove ${other}`])
+})
+
+it('ends a machine of which nothing is known, by the name that it is listed with', async () => {
+  const { done, port } = machines(['left-over'])
+  await port.end('machine:left-over')
+  expect(done).toEqual(['kill left-over', 'remove left-over'])
+})
