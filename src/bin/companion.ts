@@ -23,6 +23,7 @@ import type { Clock } from '../companion/lifecycle/ports.js'
 import type { Shelf } from '../companion/lifecycle/renewal.js'
 import { RecordStore, recordFiles } from '../companion/lifecycle/store.js'
 import { hostMachines, type Images, networkNamed } from '../companion/machines.js'
+import { letPass } from '../companion/passage.js'
 import { Renewals } from '../companion/renewals.js'
 import { brokerSessions } from '../companion/sessions.js'
 import { userName } from './calls.js'
@@ -41,6 +42,8 @@ const LOOK_MS = 1_000
 export interface Parts {
   readonly driver: MachineDriver
   readonly images: Images & { shelf(): Promise<Shelf> }
+  /** Throws what would keep every machine of this host from starting. */
+  readonly ready?: () => void
 }
 
 /** Runs until the signal is aborted. Throws what keeps it from starting; machines and fences stay whatever becomes of it. */
@@ -66,6 +69,13 @@ export async function runCompanion(
   let exported: ExportedTrails | undefined
   try {
     const store = await RecordStore.open(await recordFiles(join(stateDirectory, 'workspaces')))
+    try {
+      parts.ready?.()
+    } catch (error) {
+      // Whoever is here already must find its kill switch.
+      if (!store.all().some(({ profile }) => profile)) throw error
+      say({ atMs: nowMs(), level: 'error', event: 'no-machines', detail: { why: causeChain(error).join(': ') } })
+    }
     const terms = { ...config, ...config.machines, layers: join(stateDirectory, 'layers') }
     const known = () => store.all().map(({ workspace }) => workspace)
     const machine = hostMachines(parts.driver, parts.images, terms, known)
@@ -148,6 +158,9 @@ export async function runCompanion(
 const partsOf = (config: CompanionConfig, around: Surroundings): Parts => ({
   driver: QemuDriver.open({ directory: config.machines.directory }),
   images: imagesOf(config, around),
+  ready: () => {
+    letPass(config.machines.directory)
+  },
 })
 
 async function sleep(ms: number, wake?: AbortSignal): Promise<void> {

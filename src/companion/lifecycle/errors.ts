@@ -99,6 +99,12 @@ export const LIFECYCLE_FAULTS = {
       `${d.file} is not acceptable: ${d.errors === 1 ? '1 error' : `${d.errors} errors`}`,
     remedy: 'Correct the findings.',
   },
+  COMPANION_PASSAGE: {
+    reaction: 'unsupported',
+    say: (d: { directory: string; folder: string; why: string }) => `no machine can start in ${d.directory}: ${d.why}`,
+    remedy:
+      'QEMU runs as a user of its own and must pass through every folder above its socket: `chmod 0711` that folder, or give machines.directory a place of its own, such as /var/lib/sluice-machines; run the companion with a umask such as 0066.',
+  },
   COMPANION_AGENT: {
     reaction: 'retry',
     say: (d: { why: string }) => `the agent does not answer: ${d.why}`,
