@@ -24,6 +24,7 @@ import { cgroupId } from '../tracing/cgroups.js'
 import { Kept } from '../tracing/kept.js'
 import type { Native } from '../tracing/native.js'
 import { drainRing } from '../tracing/ring.js'
+import { standing } from '../tracing/standing.js'
 import { openDoor } from './door.js'
 import { guardFault } from './errors.js'
 import { activitiesOf, fileDenialsOf, type Named } from './events.js'
@@ -204,30 +205,13 @@ export class GuardDriver implements Driver<GuardProgram> {
     )
   }
 
+  /** Whoever listens may do so before the first plan with a volume: it begins when files are judged. */
   fileDenials(deliver: (batch: FileDenialBatch) => void): Promise<() => Promise<void>> {
-    const guard = this.stands()
-    if (!guard?.hasFiles()) return Promise.resolve(() => Promise.resolve())
-    const read = (events: readonly Buffer[]): { batch: readonly FileDenied[]; unnamed: number } => {
-      const { seats, hung } = this.held()
-      const volumes = new Map(seats.map((seat) => [seat.workspace, seat.volumes.map(({ name }) => name)]))
-      const judged = { generation: guard.state()?.generation ?? 0, hung, volumes }
-      const { denials, unnamed } = fileDenialsOf(events, this.named(), judged, clocks(guard))
-      return { batch: denials, unnamed }
+    const begin = (failed: () => void): (() => Promise<void>) | undefined => {
+      const guard = this.stands()
+      return guard?.hasFiles() ? this.drainFiles(guard, deliver, failed) : undefined
     }
-    return Promise.resolve(
-      drainRing(
-        {
-          ...{ native: guard.native, kept: this.kept, toldFile: TOLD_FILES_FILE, batch: BATCH },
-          map: guard.fileEventsMap(),
-          eventOctets: STRUCTS.guard_file_event.size,
-          lost: () => guard.fileCount(FILES_LOST_ROW),
-          read,
-          deliver: (denials, lost) => deliver({ denials, lost }),
-        },
-        // Nothing was lost by it: the next watch reads on, and what had no room by then is counted.
-        () => undefined,
-      ),
-    )
+    return Promise.resolve(standing(begin))
   }
 
   inspect(): Promise<readonly Anchor[]> {
@@ -265,6 +249,27 @@ export class GuardDriver implements Driver<GuardProgram> {
     this.guard?.close()
     this.guard = undefined
     return Promise.resolve()
+  }
+
+  private drainFiles(guard: Guard, deliver: (batch: FileDenialBatch) => void, failed: () => void): () => Promise<void> {
+    const read = (events: readonly Buffer[]): { batch: readonly FileDenied[]; unnamed: number } => {
+      const { seats, hung } = this.held()
+      const volumes = new Map(seats.map((seat) => [seat.workspace, seat.volumes.map(({ name }) => name)]))
+      const judged = { generation: guard.state()?.generation ?? 0, hung, volumes }
+      const { denials, unnamed } = fileDenialsOf(events, this.named(), judged, clocks(guard))
+      return { batch: denials, unnamed }
+    }
+    return drainRing(
+      {
+        ...{ native: guard.native, kept: this.kept, toldFile: TOLD_FILES_FILE, batch: BATCH },
+        map: guard.fileEventsMap(),
+        eventOctets: STRUCTS.guard_file_event.size,
+        lost: () => guard.fileCount(FILES_LOST_ROW),
+        read,
+        deliver: (denials, lost) => deliver({ denials, lost }),
+      },
+      failed,
+    )
   }
 
   private volumes(guard: Guard, state: State, seats: readonly Seat[], hung: Hung): readonly VolumeSeen[] {

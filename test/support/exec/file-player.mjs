@@ -73,6 +73,13 @@ const there = (...words) =>
   spawnSync('/bin/sh', ['-c', `echo 0 >${GROUP}/cgroup.procs && ${words.join(' ')}`]).status === 0
 const reads = (path) => there('cat', `${VOLUME}/${path}`)
 
+// Before anything hangs, as a running agent does.
+const heard = []
+let lost = 0
+let stop = await driver.fileDenials((batch) => {
+  heard.push(...batch.denials)
+  lost += batch.lost
+})
 said.capabilities = guardCapabilities(await driver.probe())
 said.before = { live: (await driver.observe()).live, reads: reads('project/.secrets/token') }
 const began = performance.now()
@@ -82,12 +89,6 @@ said.firstStage = { live: (await driver.observe()).live, reads: reads('project/.
 await driver.commit(first)
 said.observed = await driver.observe()
 said.anchors = await driver.inspect()
-const heard = []
-let lost = 0
-let stop = await driver.fileDenials((batch) => {
-  heard.push(...batch.denials)
-  lost += batch.lost
-})
 
 // Somebody outside who hands over an open token: a workspace's peer with more rights.
 const giver = spawn('/opt/hand-over', ['/tmp/hand-over', `${VOLUME}/project/.secrets/token`], { stdio: 'ignore' })
