@@ -85,6 +85,7 @@ export class GuardDriver implements Driver<GuardProgram> {
     const drift = seats
       .filter(({ cgroup, cgroupId: id }) => cgroupId(cgroup) !== BigInt(id) || !judged.has(BigInt(id)))
       .map(({ workspace, cgroup }) => `${workspace}: the cgroup ${cgroup} is not the one that is judged`)
+    const missing = guard.missing(seats.some(({ volumes }) => volumes.length > 0))
     this.programs.refresh(guard, state.side, seats)
     const flagged = (flag: Flag): WorkspaceId[] =>
       seats.filter(({ cgroupId: id }) => (guard.flags(BigInt(id)) & FLAG[flag]) !== 0).map(({ workspace }) => workspace)
@@ -97,7 +98,11 @@ export class GuardDriver implements Driver<GuardProgram> {
         suspended: flagged('suspended'),
         learned: [],
       },
-      drift: [...drift, ...seats.flatMap((seat) => strayed(seat, hung.places))],
+      drift: [
+        ...missing.map((name) => `${name} does not hang`),
+        ...drift,
+        ...seats.flatMap((seat) => strayed(seat, hung.places)),
+      ],
       counters: [],
       volumes: this.volumes(guard, state, seats, hung),
       drops: {

@@ -75,6 +75,10 @@ export class Guard {
   hasFiles(): boolean {
     return this.pinned.stands(FILES.program)
   }
+  /** Programs that should hang and do not. */
+  missing(withFiles: boolean): readonly string[] {
+    return [EXEC, ...(withFiles ? [FILES] : [])].flatMap(({ name }) => this.pinned.missing(name))
+  }
   retire(): void {
     this.pinned.retire('guard')
   }

@@ -1,6 +1,6 @@
 // Programs that stand without an agent: their links, programs and maps as pins in a folder of the BPF file system. An object is loaded
-// from its file, and beside its pins stands the digest of that file, so that another build of it is seen for what it is and put in the
-// place of the one before. The new program hangs before the old one goes: in between both judge, and never nobody.
+// from its file, and beside its pins stand the digest of that file and the names of its programs, so that another build of it is seen for
+// what it is and put in the place of the one before, and a link that is gone is missed. The new program hangs before the old one goes: in between both judge, and never nobody.
 //
 // Refuses what the kernel refuses, in the words of the backend.
 
@@ -13,6 +13,7 @@ import {
   readlinkSync,
   renameSync,
   rmdirSync,
+  rmSync,
   symlinkSync,
   unlinkSync,
 } from 'node:fs'
@@ -57,7 +58,7 @@ export class Pinned {
     const build = createHash('sha256')
       .update(readFileSync(nativePath(`${name}.bpf.o`)))
       .digest('hex')
-    if (this.buildOf(name) === build) return
+    if (this.record(name)?.build === build && this.missing(name).length === 0) return
     this.clear('fresh')
     this.clear('next')
     for (const folder of ['maps', 'programs', 'links', 'builds', 'fresh', 'next'])
@@ -76,8 +77,15 @@ export class Pinned {
     if (existsSync(this.path('link'))) unlinkSync(this.path('link'))
     this.clear('fresh')
     this.clear('next')
-    symlinkSync(build, `${this.path('builds')}/new`)
+    rmSync(`${this.path('builds')}/new`, { force: true })
+    symlinkSync([build, ...programs].join(' '), `${this.path('builds')}/new`)
     renameSync(`${this.path('builds')}/new`, `${this.path('builds')}/${name}`)
+  }
+
+  /** What should hang of the object and does not: its programs, or the object itself where nothing says what its programs are. */
+  missing(name: string): readonly string[] {
+    const { programs = [] } = this.record(name) ?? {}
+    return programs.length === 0 ? [name] : programs.filter((program) => !this.stands(program))
   }
 
   /** A descriptor of a pinned map, kept until `close`. */
@@ -119,11 +127,11 @@ export class Pinned {
     this.descriptors.clear()
   }
 
-  /** Takes everything away. */
+  /** Takes everything away; first what says that it hangs. */
   remove(): void {
     this.close()
     if (existsSync(this.path('link'))) unlinkSync(this.path('link'))
-    for (const folder of ['links', 'next', 'fresh', 'programs', 'maps', 'builds']) this.clear(folder)
+    for (const folder of ['builds', 'links', 'next', 'fresh', 'programs', 'maps']) this.clear(folder)
     rmdirSync(this.path(''))
   }
 
@@ -139,9 +147,11 @@ export class Pinned {
     return `${this.native.bpffs()}/${this.folder}${name === '' ? '' : `/${name}`}`
   }
 
-  private buildOf(name: string): string | undefined {
+  /** An older release kept no programs. */
+  private record(name: string): { readonly build: string; readonly programs: readonly string[] } | undefined {
     try {
-      return readlinkSync(`${this.path('builds')}/${name}`)
+      const [build = '', ...programs] = readlinkSync(`${this.path('builds')}/${name}`).split(' ')
+      return { build, programs }
     } catch {
       return undefined // nothing hangs yet, or an older release hung it
     }
