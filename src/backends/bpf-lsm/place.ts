@@ -5,7 +5,8 @@
 // inside the volume, whose files are not below it.
 
 import { readFileSync, realpathSync, statSync } from 'node:fs'
-import { basename, dirname } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
+import { overlapping } from '../../plan/volume-path.js'
 import { kernelDevice } from './layout.js'
 
 export interface VolumePlace {
@@ -15,12 +16,16 @@ export interface VolumePlace {
   /** The directory above, where it is of the same file system. */
   readonly above?: { readonly inode: string; readonly name: string }
   readonly mountId: number
+  /** From the root of its file system, whatever of that is mounted where. */
+  readonly within: string
 }
 
 interface Mount {
   readonly id: number
   readonly device: number
   readonly at: string
+  /** What of its file system is mounted. */
+  readonly root: string
 }
 
 /** undefined with `why`: nothing can be held there. */
@@ -41,8 +46,9 @@ export function placeOf(source: string): VolumePlace | { readonly why: string } 
       return { why: 'its file system gives one number to files of several trees; use one that does not' }
     const inside = mounts.find(({ at }) => at.startsWith(`${source}/`))
     if (inside) return { why: `${inside.at} is mounted inside it, and what lies there is not below it` }
+    const within = join(mount.root, relative(mount.at, source))
     return {
-      ...{ device, inode: String(root.ino), mountId: mount.id },
+      ...{ device, inode: String(root.ino), mountId: mount.id, within },
       ...(kernelDevice(above.dev) === device && above.ino !== root.ino
         ? { above: { inode: String(above.ino), name: basename(source) } }
         : {}),
@@ -55,13 +61,20 @@ export function placeOf(source: string): VolumePlace | { readonly why: string } 
 /** Documentation/filesystems/proc.rst, section 3.5: `ID PARENT MAJOR:MINOR ROOT POINT ...`, with blanks as `\040`. */
 export function mountsOf(text: string): readonly Mount[] {
   return text.split('\n').flatMap((line) => {
-    const [id, , device = '', , at] = line.split(' ')
+    const [id, , device = '', root, at] = line.split(' ')
     const [major, minor] = device.split(':').map(Number)
-    if (at === undefined || major === undefined || minor === undefined) return []
-    const plain = at.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
-    return [{ id: Number(id), device: ((major << 20) | minor) >>> 0, at: plain }]
+    if (root === undefined || at === undefined || major === undefined || minor === undefined) return []
+    return [{ id: Number(id), device: ((major << 20) | minor) >>> 0, at: plain(at), root: plain(root) }]
   })
 }
+
+const plain = (text: string): string =>
+  text.replaceAll(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
+
+/** Rows of both would be about one directory: one is the other, lies in it, or is what the other's name is looked up in. */
+export const meet = (a: VolumePlace, b: VolumePlace): boolean =>
+  a.device === b.device &&
+  (overlapping(a.within, b.within) || a.inode === b.inode || a.above?.inode === b.inode || b.above?.inode === a.inode)
 
 export const samePlace = (a: VolumePlace, b: VolumePlace): boolean =>
   a.device === b.device && a.inode === b.inode && a.above?.inode === b.above?.inode && a.above?.name === b.above?.name

@@ -6,7 +6,7 @@ import type { VolumeSeen } from '../backend.js'
 import { guardFault } from './errors.js'
 import type { Guard } from './guard.js'
 import { FILES_LOST_ROW, MAX_NAMES } from './layout.js'
-import { placeOf, samePlace, type VolumePlace } from './place.js'
+import { meet, placeOf, samePlace, type VolumePlace } from './place.js'
 import type { GuardedWorkspace } from './program.js'
 import { type Tree, treeOf } from './tree.js'
 
@@ -25,6 +25,7 @@ export class Volumes {
   private next = 1
   /** Nodes that stand for directories above volumes, by workspace, device and inode. */
   private readonly above = new Map<string, number>()
+  private readonly taken: { readonly tenant: number; readonly name: string; readonly place: VolumePlace }[] = []
   private readonly clauses: Record<number, Tree['clauses'][number]> = {}
   private readonly places: Record<string, VolumePlace> = {}
 
@@ -39,6 +40,9 @@ export class Volumes {
       const refuse = (why: string) => guardFault('LSM_VOLUME', { workspace, volume: name, source, why })
       const place = placeOf(source)
       if ('why' in place) throw refuse(place.why)
+      const other = this.taken.find((one) => one.tenant === tenant && meet(one.place, place))
+      if (other) throw refuse(`by another mount it meets the volume ${other.name}`)
+      this.taken.push({ tenant, name, place })
       const tree = treeOf(rules, this.next)
       this.next += 1 + tree.below.length
       if (tree.tooLong[0] !== undefined)

@@ -16,12 +16,13 @@ import { dirname, join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { guardCapabilities } from '../../../src/backends/bpf-lsm/capabilities.js'
 import { fileDenialsOf } from '../../../src/backends/bpf-lsm/events.js'
+import type { Guard } from '../../../src/backends/bpf-lsm/guard.js'
 import { nameKey, rootKey, STRUCTS } from '../../../src/backends/bpf-lsm/layout.js'
 import { lower } from '../../../src/backends/bpf-lsm/lower.js'
-import { mountsOf, placeOf, samePlace } from '../../../src/backends/bpf-lsm/place.js'
+import { meet, mountsOf, placeOf, samePlace, type VolumePlace } from '../../../src/backends/bpf-lsm/place.js'
 import { render } from '../../../src/backends/bpf-lsm/render.js'
 import { treeOf } from '../../../src/backends/bpf-lsm/tree.js'
-import { seenVolumes, strayed } from '../../../src/backends/bpf-lsm/volumes.js'
+import { seenVolumes, strayed, Volumes } from '../../../src/backends/bpf-lsm/volumes.js'
 import { digestOfText } from '../../../src/base/digest.js'
 import { FILE_DENIALS } from '../../../src/plan/evaluate-file.js'
 import { FILE_OPERATION_NAMES } from '../../../src/plan/file-operations.js'
@@ -122,7 +123,29 @@ describe('where a volume lies', () => {
   })
   it('reads mounts with blanks in their names', () => {
     const line = '36 35 98:1048575 /mnt1 /mnt/a\\040b rw,noatime master:1 - ext3 /dev/root rw'
-    expect(mountsOf(`${line}\n`)).toEqual([{ id: 36, device: ((98 << 20) | 1048575) >>> 0, at: '/mnt/a b' }])
+    expect(mountsOf(`${line}\n`)).toEqual([
+      { id: 36, device: ((98 << 20) | 1048575) >>> 0, at: '/mnt/a b', root: '/mnt1' },
+    ])
+  })
+  it('meets another, whatever mount it is named by', () => {
+    const place = (within: string, inode: string, above?: string): VolumePlace => ({
+      ...{ device: 1, mountId: 1, within, inode },
+      ...(above === undefined ? {} : { above: { inode: above, name: 'v' } }),
+    })
+    const work = place('/srv/a', '5', '2')
+    const met = [place('/srv/a', '5'), place('/srv/a/deep/er', '9', '8'), place('/', '2'), place('/other', '7', '5')]
+    expect(met.map((other) => [meet(work, other), meet(other, work)])).toEqual(met.map(() => [true, true]))
+    const apart = [place('/srv/ab', '6', '2'), { ...work, device: 2 }]
+    expect(apart.map((other) => meet(work, other))).toEqual([false, false])
+    const written: number[] = []
+    const guard = { putRoot: (...row: number[]) => written.push(row.length), putName: () => undefined }
+    const source = scratch()
+    const volumes = ['work', 'again'].map((name) => ({ name, source, rules: [] }))
+    const seat = { workspace: 'spiffe://example.org/a', cgroup: 'a', allow: [], onExpiry: 'hold' as const, volumes }
+    expect(() => new Volumes(guard as unknown as Guard, 0).hang(seat, 1)).toThrow(/meets the volume work/)
+    expect(written).toHaveLength(3)
+    const others = new Volumes(guard as unknown as Guard, 0)
+    for (const tenant of [1, 2]) others.hang({ ...seat, volumes: volumes.slice(0, 1) }, tenant)
   })
   it('says when another directory lies there', () => {
     const folder = scratch()
