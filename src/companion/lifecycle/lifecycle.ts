@@ -123,10 +123,11 @@ export class Lifecycle {
     try {
       await begun
     } catch (error) {
+      const isOwn = this.runs.get(workspace) === run
       this.drop(run)
       run.fail(error)
-      // Nothing has begun. What the disk refuses again is what it has already.
-      await this.host.store.put(record).catch(() => undefined)
+      // Nothing has begun. What the disk refuses again is what it has already; what took its place meanwhile has a record of its own.
+      if (isOwn) await this.host.store.put(record).catch(() => undefined)
       throw error
     }
     void run.perform()

@@ -22,6 +22,8 @@ const LIMIT_MS: { readonly [S in Step]: number } = {
 const SETTLE_MS = 15_000
 /** The trail is written beside an operation; one that does not come back holds up no answer for longer. */
 const TELL_MS = 2_000
+/** Nor does a disk that hangs hold up the answer of a kill, whose effects are what counts. */
+const RECORD_MS = 5_000
 
 export class Run implements StepRun {
   readonly signal: AbortSignal
@@ -41,6 +43,8 @@ export class Run implements StepRun {
   private readonly ending = new AbortController()
   private readonly startMs: number
   private preemptedBy: Change | undefined
+  /** Its answer was given: the record is that of whoever comes next. */
+  private isOver = false
   private before: Run | undefined
   private giveAnswer: (answer: Answer) => void = () => undefined
   private refuse: (error: unknown) => void = () => undefined
@@ -89,6 +93,7 @@ export class Run implements StepRun {
   }
 
   fail(error: unknown): void {
+    this.isOver = true
     this.refuse(error)
     this.settle()
   }
@@ -122,6 +127,7 @@ export class Run implements StepRun {
       // Whoever took over has its record, and its answer was given then.
       if (this.preemptedBy === undefined) this.refuse(error)
     } finally {
+      this.isOver = true
       this.settle()
       this.over()
     }
@@ -172,11 +178,32 @@ export class Run implements StepRun {
     // Told before it is settled: what a crash ends between the two is told again, and never not at all.
     await Promise.race([told, host.ports.clock.sleep(TELL_MS)])
     const kept = isQuiet || requestId === '' ? this.record : withAnswer(this.record, answer)
-    await this.keep({ answers: kept.answers, state, owed, doing: null, ...gone })
+    const recorded = this.keep({ answers: kept.answers, state, owed, doing: null, ...gone })
+    await (change === 'kill' ? this.atMost(RECORD_MS, recorded) : recorded)
+    this.isOver = true
     this.giveAnswer(answer)
     this.settle()
     this.over()
     return answer
+  }
+
+  /** In memory it holds at once; on the disk it will, or not, and that is told. */
+  private async atMost(ms: number, recorded: Promise<void>): Promise<void> {
+    const over = new AbortController()
+    const late = this.host.ports.clock.sleep(ms, over.signal).then(() => {
+      if (!over.signal.aborted) this.unkept(new TypeError(`the disk did not take it within ${ms} ms`))
+    })
+    try {
+      await Promise.race([recorded, late])
+    } finally {
+      over.abort()
+    }
+  }
+
+  private unkept(error: unknown): void {
+    this.unrecorded = error
+    const why = causeChain(error).join(': ')
+    void this.host.tell({ kind: 'unrecorded', workspace: this.record.workspace, why })
   }
 
   /** What failed of steps that are not given up, and what was owed before and is not done. A machine that was not shut down is ended. */
@@ -214,8 +241,10 @@ export class Run implements StepRun {
     return answer
   }
 
+  /** A step that ends after its time finds here that nobody waits for it any more. */
   private goingOn(): void {
     if (this.preemptedBy !== undefined) throw this.preempted()
+    if (this.isOver) throw lifecycleFault('WORKSPACE_STEP_LATE', { step: this.change, ms: 0, why: 'it is over' })
   }
 
   private readonly preempted = (): Fault =>
@@ -239,9 +268,7 @@ export class Run implements StepRun {
       await this.patch(change)
     } catch (error) {
       if (this.preemptedBy !== undefined) throw error
-      this.unrecorded = error
-      const why = causeChain(error).join(': ')
-      void this.host.tell({ kind: 'unrecorded', workspace: this.record.workspace, why })
+      this.unkept(error)
     }
   }
 
