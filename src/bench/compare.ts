@@ -3,7 +3,9 @@
 // the series of bench/ have no such partner: they are compared as they are, on the same machine only, and have to change by more.
 //
 // A change counts when the whole interval of the quotient (99 %, since a comparison looks at many) lies on one side of 1 and its middle
-// is further from 1 than the least change that matters. Everything else is the same, or too noisy to tell.
+// is further from 1 than the least change that matters. Everything else is the same, or too noisy to tell. What of ours the first run
+// has and the second has not (refused, failed, no longer there) counts as slower: who asks whether something got slower is not to hear
+// no because it is gone.
 
 import type { Better, Cell, Figure, Measurement, Results, Role } from './results.js'
 import { chance, type Interval, median, quantile, Ranked } from './statistics.js'
@@ -25,12 +27,14 @@ export interface Compared {
   readonly what: 'share of nothing attached' | 'value' | 'latency p50' | 'latency p99' | 'median'
   readonly before: number
   readonly after: number
-  /** After by before. */
+  /** After by before; 0 throughout for what is gone. */
   readonly quotient: Interval
   readonly better: Better
   readonly verdict: Verdict
   /** Only what is ours decides whether something got slower. */
   readonly counts: boolean
+  /** Of what the second run does not have: why. */
+  readonly gone?: string
 }
 
 export interface Comparison {
@@ -47,20 +51,27 @@ export function compareResults(before: Results, after: Results, seed = 1): Compa
   const same = sameMachine(before, after)
   const rows: Compared[] = []
   const remarks = same ? [] : ['the machines differ: only shares of nothing attached are compared']
+  const alike = askedOf(before) === askedOf(after)
   let agreeing = 0
   let ratios = 0
   for (const { id, ...old } of before.measurements) {
     const now = after.measurements.find((one) => one.id === id)
-    if (!now) continue
     for (const cell of old.cells) {
-      const other = now.cells.find(({ variant }) => variant === cell.variant)
-      if (!other) continue
+      const other = now?.cells.find(({ variant }) => variant === cell.variant)
       const role = roleOf(before, cell.variant)
       const common = {
         from: `measurement ${id}`,
         say: titleOf({ id, ...old }),
         variant: cell.variant,
         counts: role === 'fence',
+      }
+      if (!now || !other || failing(cell, other, now)) {
+        // Whoever asked for less has less.
+        const awaited = alike || (now !== undefined && after.variants.some(({ name }) => name === cell.variant))
+        const values = cell.repetitions.map(({ value }) => value)
+        const why = whyGone(after, cell.variant, other)
+        if (role === 'fence' && awaited) rows.push({ ...common, ...goneRow('value', values, old.better, why) })
+        continue
       }
       rows.push(...cellRows(before, after, { ...old, id }, now, cell, other, common, same, seed))
       const overlap = overlapping(cell, other, baselineOf(before))
@@ -69,7 +80,7 @@ export function compareResults(before: Results, after: Results, seed = 1): Compa
       if (overlap) agreeing++
     }
   }
-  if (same) rows.push(...benchRows(before, after, seed))
+  if (same) rows.push(...benchRows(before, after, alike, seed))
   remarks.push(...missing(before, after))
   const slower = rows.filter(({ verdict, counts }) => verdict === 'slower' && counts).length
   return { rows, remarks, agreeing, ratios, slower }
@@ -81,6 +92,10 @@ const baselineOf = ({ variants }: Results): string | undefined => variants.find(
 
 const sameMachine = (a: Results, b: Results): boolean =>
   a.machine.cpu === b.machine.cpu && a.machine.cpus === b.machine.cpus && a.machine.kernel === b.machine.kernel
+
+/** Two runs that were asked for the same have the same in them, if all went well. */
+const askedOf = ({ run: { kind, command } }: Results): string =>
+  kind === 'only' ? command.replace(/ --seed \d+$/, '') : kind
 
 const titleOf = ({ say, grants, workspaces }: Measurement | (Omit<Measurement, 'cells'> & { id: string })): string =>
   `${say}, ${grants.toLocaleString('en')} grants${workspaces > 1 ? `, ${workspaces} workspaces` : ''}`
@@ -116,15 +131,15 @@ function cellRows(
   const [a, b] = [shares(cell, old, baselineOf(before)), shares(other, now, baselineOf(after))]
   if (a && b) {
     const quotient = quotientOf(a, b, seed)
-    const judged = judge(quotient, better, LEAST_CHANGE.share)
-    const values = { before: median(a), after: median(b), quotient, better, verdict: judged }
-    out.push({ ...common, what: 'share of nothing attached', ...values })
+    const values = { before: median(a), after: median(b), quotient, better }
+    const verdict = judge(values, LEAST_CHANGE.share)
+    out.push({ ...common, what: 'share of nothing attached', ...values, verdict })
   } else if (same) {
     const [x, y] = [cell, other].map(({ repetitions }) => repetitions.map(({ value }) => value))
     if (x && y && x.length >= LEAST_SAMPLES && y.length >= LEAST_SAMPLES) {
       const quotient = quotientOf(x, y, seed)
-      const judged = judge(quotient, better, LEAST_CHANGE.alone)
-      out.push({ ...common, what: 'value', before: median(x), after: median(y), quotient, better, verdict: judged })
+      const values = { before: median(x), after: median(y), quotient, better }
+      out.push({ ...common, what: 'value', ...values, verdict: judge(values, LEAST_CHANGE.alone) })
     }
   }
   if (!same) return out
@@ -133,24 +148,50 @@ function cellRows(
     if (x?.kind !== 'value' || y?.kind !== 'value' || x.low <= 0) continue
     // Their repetitions are not in the file, their intervals are: the quotient of the ends is wider than a resampled one.
     const quotient = { middle: y.middle / x.middle, low: y.low / x.high, high: y.high / x.low }
-    const judged = judge(quotient, 'lower', LEAST_CHANGE.alone)
-    const values = { before: x.middle, after: y.middle, quotient, better: 'lower' as const, verdict: judged }
-    out.push({ ...common, what: `latency ${percent}`, ...values })
+    const values = { before: x.middle, after: y.middle, quotient, better: 'lower' as const }
+    out.push({ ...common, what: `latency ${percent}`, ...values, verdict: judge(values, LEAST_CHANGE.alone) })
   }
   return out
 }
 
-function benchRows(before: Results, after: Results, seed: number): Compared[] {
+function benchRows(before: Results, after: Results, alike: boolean, seed: number): Compared[] {
   return before.benches.flatMap(({ name, series }) =>
-    series.flatMap((old) => {
-      const now = after.benches.find((one) => one.name === name)?.series.find((one) => one.name === old.name)
-      if (!now || now.samples.length < LEAST_SAMPLES || old.samples.length < LEAST_SAMPLES) return []
+    series.flatMap((old): Compared[] => {
+      const bench = after.benches.find((one) => one.name === name)
+      const now = bench?.series.find((one) => one.name === old.name)
+      const common = { from: `bench ${name}`, say: old.name, counts: true }
+      const enough = old.samples.length >= LEAST_SAMPLES
+      if (!now || (enough && now.samples.length < LEAST_SAMPLES)) {
+        const awaited = alike || bench?.state === 'failed' || bench?.state === 'done'
+        const why = now ? tooFew(now.samples.length) : (bench?.why ?? 'it is not in the second run')
+        return awaited ? [{ ...common, ...goneRow('median', old.samples, old.better, why) }] : []
+      }
+      if (!enough) return []
       const quotient = quotientOf(old.samples, now.samples, seed)
-      const verdict = judge(quotient, old.better, LEAST_CHANGE.alone)
-      const values = { before: median(old.samples), after: median(now.samples), quotient, better: old.better, verdict }
-      return [{ from: `bench ${name}`, say: old.name, what: 'median' as const, ...values, counts: true }]
+      const values = { before: median(old.samples), after: median(now.samples), quotient, better: old.better }
+      const verdict = judge(values, LEAST_CHANGE.alone)
+      return [{ ...common, what: 'median', ...values, verdict }]
     }),
   )
+}
+
+const tooFew = (count: number): string => `${count} in the second run, and ${LEAST_SAMPLES} are needed`
+
+/** Its repetitions failed where those of others did not. */
+const failing = (cell: Cell, other: Cell, now: Measurement): boolean =>
+  other.repetitions.length < LEAST_SAMPLES &&
+  cell.repetitions.length >= LEAST_SAMPLES &&
+  now.cells.some(({ repetitions }) => repetitions.length >= LEAST_SAMPLES)
+
+function whyGone({ run, variants }: Results, variant: string, other: Cell | undefined): string {
+  if (other) return tooFew(other.repetitions.length)
+  const seen = variants.find(({ name }) => name === variant)
+  return seen?.why ?? run.why ?? 'it is not in the second run'
+}
+
+function goneRow(what: Compared['what'], values: readonly number[], better: Better, gone: string) {
+  const quotient = { middle: 0, low: 0, high: 0 }
+  return { what, before: median(values), after: 0, quotient, better, verdict: 'slower' as const, gone }
 }
 
 /** Interval of the quotient of two medians that were not measured in pairs: each list is drawn again by itself. */
@@ -177,7 +218,11 @@ function quotientOf(before: readonly number[], after: readonly number[], seed: n
 /** An interval that is wider than this, end to end, could hide a change of a tenth. */
 const TELLING = 0.4
 
-function judge({ middle, low, high }: Interval, better: Better, least: number): Verdict {
+function judge(values: Pick<Compared, 'before' | 'after' | 'quotient' | 'better'>, least: number): Verdict {
+  const { before, after, quotient, better } = values
+  const { middle, low, high } = quotient
+  // Nothing at all came through, in half of the rounds and more: no quotient says how much slower that is.
+  if (before > 0 && after === 0) return better === 'lower' ? 'faster' : 'slower'
   if (!(low > 0) || !Number.isFinite(high)) return 'too-noisy'
   const up = low > 1 && middle >= 1 + least
   const down = high < 1 && middle <= 1 - least

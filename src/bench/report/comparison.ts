@@ -22,19 +22,28 @@ const value = (what: Compared['what'], number: number): string =>
   what.startsWith('share') ? ratio(number) : `${amount(number)}${what.startsWith('latency') ? ' us' : ''}`
 
 /** By how much it got worse: the worst first, whichever way the unit goes. */
-const worse = ({ quotient, better }: Compared): number => (better === 'higher' ? 1 / quotient.middle : quotient.middle)
+const worse = ({ quotient, better, gone }: Compared): number =>
+  gone !== undefined || quotient.middle === 0
+    ? Number.MAX_VALUE
+    : better === 'higher'
+      ? 1 / quotient.middle
+      : quotient.middle
 
 function headRow(compared: Compared): HeadRow {
-  const { say, variant, what, before, after, quotient, better, verdict, counts } = compared
+  const { say, variant, what, before, after, quotient, better, verdict, counts, gone } = compared
   const { middle, low, high } = quotient
   return {
     what: `${variant === undefined ? '' : `${labelOf(variant)}: `}${say}`,
     target: value(what, before),
-    measured: `${value(what, after)}, ${change(middle)} (${change(low)} to ${change(high)})`,
+    measured:
+      gone === undefined ? `${value(what, after)}, ${change(middle)} (${change(low)} to ${change(high)})` : 'gone',
     // The quotient as it would be if 1 were promised.
-    against: againstTarget({ value: { kind: 'value', middle, low, high, spread: 0, of: 0 }, target: 1, better }),
+    against:
+      gone === undefined
+        ? againstTarget({ value: { kind: 'value', middle, low, high, spread: 0, of: 0 }, target: 1, better })
+        : null,
     verdict: WORDS[verdict],
-    remark: `${what}${counts ? '' : '; not ours'}`,
+    remark: `${what}${counts ? '' : '; not ours'}${gone === undefined ? '' : `; ${gone}`}`,
     emulated: false,
   }
 }
@@ -51,23 +60,23 @@ function everything(rows: readonly Compared[]): Section {
       {
         caption: 'Shares of nothing attached, values, latencies in microseconds, medians of the benches',
         head: ['What', 'Of', 'Before', 'After', 'Change', 'Interval', 'Verdict'],
-        rows: rows.map(({ say, variant, what, before, after, quotient: { middle, low, high }, verdict }) => ({
+        rows: rows.map(({ say, variant, what, before, after, quotient: { middle, low, high }, verdict, gone }) => ({
           look: null,
           emulated: false,
           cells: [
             { text: `${variant === undefined ? '' : `${labelOf(variant)}: `}${say}` },
             { text: what },
             { text: value(what, before) },
-            { text: value(what, after) },
+            { text: gone === undefined ? value(what, after) : 'gone' },
             {
-              text: change(middle),
+              text: gone === undefined ? change(middle) : '-',
               ...(verdict === 'slower'
                 ? { tone: 'bad' as const }
                 : verdict === 'faster'
                   ? { tone: 'good' as const }
                   : {}),
             },
-            { text: `${change(low)} to ${change(high)}` },
+            { text: gone ?? `${change(low)} to ${change(high)}` },
             { text: verdict === 'too-noisy' ? 'too noisy' : verdict },
           ],
         })),

@@ -43,8 +43,10 @@ export const benchCompare: Declared = {
 
 const percent = (share: number): string => `${share >= 0 ? '+' : ''}${(share * 100).toFixed(1)} %`
 
-function row({ verdict, quotient, what, variant, say, counts }: Compared): string[] {
+function row({ verdict, quotient, what, variant, say, counts, gone }: Compared): string[] {
   const { middle, low, high } = quotient
   const interval = `${percent(low - 1)} to ${percent(high - 1)}`
+  // untrusted: why it is gone is text of the file.
+  if (gone !== undefined) return [verdict, 'gone', '-', what, variant ?? '-', `${say}: ${shown(gone)}`]
   return [counts ? verdict : `${verdict} (not ours)`, percent(middle - 1), interval, what, variant ?? '-', say]
 }

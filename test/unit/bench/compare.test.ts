@@ -75,6 +75,57 @@ describe('compareResults', () => {
     expect(rows.find(({ verdict }) => verdict === 'slower')).toMatchObject({ variant: 'hand', counts: false })
   })
 
+  describe('takes for slower what of ours the second run has not', () => {
+    const before = drawnRun({ seed: 1 })
+    const without = (results: Results, name: string): Results['measurements'] =>
+      results.measurements.map((one) => ({ ...one, cells: one.cells.filter(({ variant }) => variant !== name) }))
+    const gone = (after: Results, first: Results = before) =>
+      compareResults(first, after).rows.flatMap(({ gone, counts, verdict, variant, from }) =>
+        gone === undefined || !counts ? [] : [`${variant ?? from} ${verdict}: ${gone}`],
+      )
+    const drawn = drawnRun({ seed: 2 })
+
+    it('because it was refused', () => {
+      const why = 'tcp 45.0.0.2 port 7000, which nothing grants, was answered'
+      const variants = drawn.variants.map((one) =>
+        one.name === 'ebpf' ? { ...one, state: 'refused' as const, why } : one,
+      )
+      const after = { ...drawn, variants, measurements: without(drawn, 'ebpf') }
+      expect(gone(after)).toEqual(Array(4).fill(`ebpf slower: ${why}`))
+      expect(compareResults(before, after).slower).toBe(4)
+      // What one would write by hand decides nothing.
+      expect(gone({ ...drawn, measurements: without(drawn, 'hand') })).toEqual([])
+    })
+
+    it('because the run ended before it, or its repetitions failed', () => {
+      const run = { ...drawn.run, complete: false, why: 'the process that measures ended' }
+      expect(gone({ ...drawn, run, measurements: drawn.measurements.slice(1) })).toEqual([
+        'nftables slower: the process that measures ended',
+        'ebpf slower: the process that measures ended',
+      ])
+      const measurements = drawn.measurements.map((one, i) => ({
+        ...one,
+        cells: one.cells.map((cell) =>
+          i === 0 && cell.variant === 'ebpf' ? { ...cell, repetitions: cell.repetitions.slice(0, 2) } : cell,
+        ),
+      }))
+      expect(gone({ ...drawn, measurements })).toEqual(['ebpf slower: 2 in the second run, and 5 are needed'])
+    })
+
+    it('because nothing comes through any more', () => {
+      const dead = drawnRun({ seed: 2, rate: slow('ebpf', 'packets', 1) })
+      expect(found(before, dead)).toEqual(['ebpf slower packets'])
+    })
+
+    it('and not what it was not asked for', () => {
+      const run = { ...drawn.run, kind: 'only' as const, command: 'sluice bench --only nftables --seed 2' }
+      const variants = drawn.variants.filter(({ name }) => name !== 'ebpf')
+      const after = { ...drawn, run, variants, measurements: without(drawn, 'ebpf').slice(1) }
+      expect(gone(after)).toEqual([])
+      expect(compareResults(before, after).remarks).toEqual(['1 measurements are in the first alone'])
+    })
+  })
+
   it('compares series of bench/ on the same machine only', () => {
     const bench = (milliseconds: number): BenchSeen => ({
       name: 'quarantine',
@@ -101,6 +152,14 @@ describe('compareResults', () => {
     expect(compareResults(before, after).rows.filter(({ verdict }) => verdict === 'slower')).toMatchObject([
       { from: 'bench quarantine', what: 'median', better: 'lower', counts: true },
     ])
+    const failed = { ...bench(1), state: 'failed' as const, why: 'Error: no fence', series: [] }
+    for (const [benches, gone] of [
+      [[failed], 'Error: no fence'],
+      [[], 'it is not in the second run'],
+    ] as const)
+      expect(
+        compareResults(before, { ...after, benches }).rows.filter(({ verdict }) => verdict === 'slower'),
+      ).toMatchObject([{ from: 'bench quarantine', gone, counts: true }])
     const elsewhere = { ...after, machine: { ...after.machine, kernel: '6.1.0' } }
     expect(compareResults(before, elsewhere)).toMatchObject({
       slower: 0,
@@ -129,6 +188,16 @@ describe('sluice bench compare', () => {
     const { exit, text } = await run(drawnRun({ seed: 1 }), drawnRun({ seed: 2, rate: slow('ebpf', 'tcp-crr', 0.1) }))
     expect(text).toMatch(/^slower +-1\d\.\d % +-\d+\.\d % to -\d+\.\d % +share of nothing attached +ebpf +TCP connect/m)
     expect(text).toMatch(/^1 slower of \d+ compared/m)
+    expect(exit).toBe(1)
+  })
+
+  it('ends with 1 and says why something is gone', async () => {
+    const after = drawnRun({ seed: 2 })
+    const [one, ...rest] = after.measurements
+    const cells = one?.cells.filter(({ variant }) => variant !== 'ebpf') ?? []
+    const measurements = one ? [{ ...one, cells }, ...rest] : []
+    const { exit, text } = await run(drawnRun({ seed: 1 }), { ...after, measurements })
+    expect(text).toMatch(/^slower +gone +- +value +ebpf +TCP stream.*: it is not in the second run$/m)
     expect(exit).toBe(1)
   })
 
