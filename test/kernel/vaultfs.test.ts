@@ -2,6 +2,7 @@
 // daemon do to files that are open, mapped or cached.
 
 import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   closeSync,
   existsSync,
@@ -20,6 +21,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { FileDenied } from '../../src/backends/backend.js'
 import { lower } from '../../src/vault/lower.js'
@@ -47,6 +49,13 @@ async function project(rules: readonly string[] = RULES): Promise<Served> {
   writeFileSync(join(source, 'elsewhere/other'), 'other\n')
   return at
 }
+
+/** Makes and removes a file until it is told that there is none to ask, and says when it is at it. */
+const BUSY = `import os, sys
+for i in range(10**9):
+    os.close(os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY))
+    os.unlink(sys.argv[1])
+    if i == 1500: print('going', flush=True)`
 
 /** The error of an operation, or `ok`. */
 function outcome(action: () => unknown): string {
@@ -311,6 +320,34 @@ describe.skipIf(cannotServe)('vaultfs', () => {
       (drops['file-denied'] ?? 0n) + (drops['file-no-rule'] ?? 0n),
     )
   })
+
+  it.each(Array.from({ length: 8 }, (_, i) => i))(
+    'stops in the middle of requests, and nobody waits for one (%i)',
+    async () => {
+      at = await serve(['read-write /'])
+      const { mount, driver, pid } = at
+      const daemon = pid()
+      const clients = ['a', 'b'].map((name) =>
+        spawn('python3', ['-c', BUSY, join(mount, name)], { stdio: ['ignore', 'pipe', 'ignore'] }),
+      )
+      const said = clients.map(() => '')
+      for (const [i, client] of clients.entries())
+        client.stdout.on('data', (text: Buffer) => (said[i] += text.toString()))
+      const ends = clients.map((client) => once(client, 'close'))
+      await until('requests', () => said.every((text) => text.includes('going')))
+      const stopped = driver.uninstall()
+      const patience = new AbortController()
+      const waited = sleep(30_000, 'it waits', { signal: patience.signal }).catch(() => 'it waits no more')
+      const outcome = await Promise.race([stopped.then(() => 'stopped'), waited])
+      patience.abort()
+      if (outcome !== 'stopped') process.kill(daemon, 'SIGKILL')
+      await stopped
+      for (const client of clients) client.kill('SIGKILL')
+      await Promise.all(ends)
+      expect(outcome).toBe('stopped')
+    },
+    60_000,
+  )
 
   it('takes everything away', async () => {
     const { driver, mount } = await project()

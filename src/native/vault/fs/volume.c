@@ -30,6 +30,23 @@ static void on_init(void *data, struct fuse_conn_info *connection)
                                                FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ATOMIC_O_TRUNC);
 }
 
+/* Nobody takes requests any more, so that nobody may wait for an answer: with its last descriptor the kernel ends the connection and tells
+ * all who asked. The number becomes a pipe that nobody reads, for those who still write to it, and for libfuse, which by its POLLERR
+ * knows that it has nothing to unmount. */
+static void hang_up(const struct volume *volume)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        fprintf(stderr, "sluice-vaultfs: %s: not hung up: %s\n", volume->mount, strerror(errno));
+        return;
+    }
+    if (dup3(ends[1], fuse_session_fd(volume->session), O_CLOEXEC) < 0)
+        fprintf(stderr, "sluice-vaultfs: %s: not hung up: %s\n", volume->mount, strerror(errno));
+    close(ends[0]);
+    close(ends[1]);
+}
+
 static void *serve(void *data)
 {
     struct volume *volume = data;
@@ -43,6 +60,7 @@ static void *serve(void *data)
         fuse_loop_cfg_destroy(config);
     }
     atomic_store(&volume->over, true);
+    hang_up(volume);
     return NULL;
 }
 
@@ -115,12 +133,17 @@ static uint32_t find_mount(const char *mount, char device[24], bool *ours)
     return found;
 }
 
-bool volume_stands(const struct volume *volume)
+static bool is_mounted(const struct volume *volume)
 {
     char device[24];
     bool ours;
 
-    return !atomic_load(&volume->over) && find_mount(volume->mount, device, &ours) != 0 && strcmp(device, volume->device) == 0;
+    return find_mount(volume->mount, device, &ours) != 0 && strcmp(device, volume->device) == 0;
+}
+
+bool volume_stands(const struct volume *volume)
+{
+    return !atomic_load(&volume->over) && is_mounted(volume);
 }
 
 /* What a daemon left that was killed: dead, and in the way. Anything else there is somebody's, and refused. */
@@ -141,7 +164,7 @@ static int clear_place(const char *mount)
 /* Reads ahead as far as one request may be long: the kernel's default is an eighth of that. Without sysfs it stays so. */
 static void read_ahead(const char *device)
 {
-    char path[64];
+    char path[256];
     int fd;
 
     snprintf(path, sizeof(path), "/sys/class/bdi/%s/read_ahead_kb", device);
@@ -206,13 +229,17 @@ struct volume *volume_open(const struct vault_table *table, uint32_t index, char
 
 void volume_close(struct volume *volume)
 {
+    /* Of a session that ended by itself the mount is gone or another's: its device may have the same number. */
+    bool served = !atomic_load(&volume->over);
     struct statfs answer;
 
     fuse_session_exit(volume->session);
-    /* Its threads wait for a request: this is one, whatever the answer. */
-    if (!atomic_load(&volume->over))
+    /* Its threads wait for a request: this is one, whatever the answer. If they have ended meanwhile, `hang_up` is the answer. */
+    if (served)
         statfs(volume->mount, &answer);
     pthread_join(volume->thread, NULL);
+    if (served && is_mounted(volume) && umount2(volume->mount, MNT_DETACH) != 0)
+        fprintf(stderr, "sluice-vaultfs: %s: not unmounted: %s\n", volume->mount, strerror(errno));
     fuse_session_unmount(volume->session);
     fuse_session_destroy(volume->session);
     volume_free(volume);
