@@ -151,13 +151,13 @@ describe.skipIf(cannot)('the backend doca-vault', () => {
     expect(await driver.observe()).toMatchObject({
       live: { generation: 1, planDigest, workspaces: [WS], quarantined: [], suspended: [] },
       drift: [],
-      volumes: [{ workspace: WS, name: 'work', state: 'serving', device: PCI, openFiles: 0, lasting: 0 }],
+      volumes: [{ workspace: WS, name: 'work', state: 'serving', device: `${PCI}#${VUID}`, openFiles: 0, lasting: 0 }],
     })
     expect(await driver.inspect()).toEqual([
       {
         ...{ workspace: WS, emulated: true, generation: 1 },
         hooks: [{ hook: 'virtio-fs', on: `${PCI}#${VUID}`, owner: { kind: 'rules', digest: digestOf(table) } }],
-        objects: [{ kind: 'mount', name: 'work', id: PCI }],
+        objects: [{ kind: 'mount', name: 'work', id: `${PCI}#${VUID}` }],
       },
     ])
     expect(
@@ -188,6 +188,59 @@ describe.skipIf(cannot)('the backend doca-vault', () => {
     expect((await driver.observe()).volumes).toMatchObject([{ state: 'expired' }])
     await apply(['read-write /'])
     expect((await read()).data.toString()).toBe('data')
+  })
+
+  it('follows the inventory: a function that moves serves its new workspace, and two that are swapped serve each the other', async () => {
+    const { directory, driver, lookup, placed } = scene()
+    const OTHER_WS = `${WS}-other`
+    const sources = ['mine', 'theirs'].map((name) => join(directory, name)) as [string, string]
+    for (const [i, name] of ['mine', 'theirs'].entries()) {
+      mkdirSync(sources[i] ?? '')
+      writeFileSync(join(sources[i] ?? '', name), name)
+    }
+    let generation = 0
+    type Where = { readonly vuid: string; readonly tag?: string } | undefined
+    const slice = (mine: Where, theirs: Where) => {
+      const slices = [mine, theirs].map((at, i) => {
+        if (!at) return []
+        const function_ = { tag: 'work', ...at }
+        const one = placed(['read-only /'], { source: sources[i] ?? '', mount: `/run/view/${i}`, function: function_ })
+        return sliceOf([one]).workspaces.map((own) => ({ ...own, workspace: i === 0 ? WS : OTHER_WS }))
+      })
+      return docaVaultBackend.lower(sliceOf([], ++generation, { workspaces: slices.flat() }))
+    }
+    const [first, second] = [{ vuid: VUID }, { vuid: 'OTHER' }]
+    const seen = async (name: string) => [
+      (await lookup(name, VUID)).errno === 0,
+      (await lookup(name, 'OTHER').catch(() => ({ errno: -1 }))).errno === 0,
+    ]
+    const hangs = async () =>
+      Object.fromEntries((await driver.inspect()).map(({ workspace, hooks }) => [workspace, hooks.map(({ on }) => on)]))
+    await driver.commit(await driver.stage(slice(first, second)))
+    expect([await seen('mine'), await seen('theirs')]).toEqual([
+      [true, false],
+      [false, true],
+    ])
+    // Until the commit what serves is what served, and so it says.
+    const swapped = await driver.stage(slice(second, first))
+    expect([await seen('mine'), await seen('theirs')]).toEqual([
+      [true, false],
+      [false, true],
+    ])
+    expect(await hangs()).toEqual({ [WS]: [`${PCI}#${VUID}`], [OTHER_WS]: [`${PCI}#OTHER`] })
+    await driver.commit(swapped)
+    expect([await seen('mine'), await seen('theirs')]).toEqual([
+      [false, true],
+      [true, false],
+    ])
+    expect(await hangs()).toEqual({ [WS]: [`${PCI}#OTHER`], [OTHER_WS]: [`${PCI}#${VUID}`] })
+    expect((await driver.observe()).volumes?.map(({ state }) => state)).toEqual(['serving', 'serving'])
+    // One leaves, and what it had goes to the other at once; then to a workspace that was not there.
+    await driver.commit(await driver.stage(slice(first, undefined)))
+    expect([(await lookup('mine')).errno, (await lookup('theirs')).errno === 0]).toEqual([0, false])
+    await driver.commit(await driver.stage(slice(undefined, { ...first, tag: 'anew' })))
+    expect([(await lookup('mine')).errno === 0, (await lookup('theirs')).errno]).toEqual([false, 0])
+    expect(await hangs()).toEqual({ [OTHER_WS]: [`${PCI}#${VUID}`] })
   })
 
   it('tells what it refused, with its clause, and stays as it was when something cannot be served', async () => {

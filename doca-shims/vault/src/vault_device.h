@@ -92,7 +92,7 @@ struct device {
     struct numbers nodes, handles;
     _Atomic uint32_t under_way; /* answers that are being copied */
     _Atomic bool over, stop;
-    char tag[DOCA_VFS_TAG_SIZE], vuid[DOCA_DEVINFO_REP_VUID_SIZE];
+    char pci[DOCA_DEVINFO_PCI_ADDR_SIZE], tag[DOCA_VFS_TAG_SIZE], vuid[DOCA_DEVINFO_REP_VUID_SIZE];
 };
 
 /* ---- numbers.c ----------------------------------------------------------------------------------------------------- */

@@ -63,6 +63,37 @@ static struct device *device_of(const struct volume *volume)
     return (struct device *)(void *)volume->session;
 }
 
+/* Under `placing`. */
+static bool same_function(const struct volume *volume, const struct place *at)
+{
+    return strcmp(device_of(volume)->pci, at->pci) == 0 && strcmp(device_of(volume)->vuid, at->vuid) == 0;
+}
+
+/* A signed inventory that moves a function changes no row: what serves is then served by the wrong machine. */
+bool volume_belongs(const struct volume *volume)
+{
+    const struct place *at;
+    bool same;
+
+    pthread_mutex_lock(&placing);
+    at = place_of(volume->workspace, volume->name);
+    same = at != NULL && same_function(volume, at) && strcmp(device_of(volume)->tag, at->tag) == 0;
+    pthread_mutex_unlock(&placing);
+    return same;
+}
+
+bool volume_holds(const struct volume *volume, const char *workspace, const char *name)
+{
+    const struct place *at;
+    bool same;
+
+    pthread_mutex_lock(&placing);
+    at = place_of(workspace, name);
+    same = at != NULL && same_function(volume, at);
+    pthread_mutex_unlock(&placing);
+    return same;
+}
+
 struct volume *volume_open(const struct vault_table *table, uint32_t index, char *why, size_t room)
 {
     struct volume *volume = volume_make(table, index, why, room);
@@ -84,7 +115,7 @@ struct volume *volume_open(const struct vault_table *table, uint32_t index, char
         volume_free(volume);
         return NULL;
     }
-    snprintf(volume->device, sizeof(volume->device), "%s", place.pci);
+    snprintf(volume->function, sizeof(volume->function), "%s#%s", place.pci, place.vuid);
     return volume;
 }
 

@@ -29,8 +29,6 @@ const EVENTS_MS = 250
 export class DocaVaultDriver implements Driver<VaultProgram> {
   /** Set while the shim is open in this process. */
   private card: VaultCard | undefined
-  /** Of what was staged last, by workspace and volume. */
-  private functions = new Map<string, string>()
 
   constructor(private readonly options: OpenOptions) {}
 
@@ -52,16 +50,13 @@ export class DocaVaultDriver implements Driver<VaultProgram> {
     const { vault } = this.options
     if (!vault) throw docaVaultFault('DOCA_VAULT_CARD', {})
     const card = this.opened()
-    const functions = new Map<string, string>()
     for (const { workspace, volume } of program.volumes) {
       // One without a function is refused when the plan is made; what comes round that is refused by the shim.
       if (!volume.function) continue
       card.place(workspace, volume.name, vault.card, volume.function.vuid, volume.function.tag)
-      functions.set(keyOf(workspace, volume.name), volume.function.vuid)
     }
     const { generation, planDigest, table } = program
     await card.stage(table)
-    this.functions = functions
     return { generation, planDigest }
   }
 
@@ -115,10 +110,12 @@ export class DocaVaultDriver implements Driver<VaultProgram> {
   inspect(): Promise<readonly Anchor[]> {
     const table = this.card?.table()
     if (!this.card || !table) return Promise.resolve([])
-    const on = ({ workspace, name, device }: { workspace: string; name: string; device: string }): string =>
-      `${device}#${this.functions.get(keyOf(workspace, name)) ?? ''}`
     return Promise.resolve(
-      readAnchors(this.card.observe(), table, { hook: 'virtio-fs', emulated: this.card.emulated, on }),
+      readAnchors(this.card.observe(), table, {
+        hook: 'virtio-fs',
+        emulated: this.card.emulated,
+        on: ({ device }) => device,
+      }),
     )
   }
 
@@ -150,5 +147,3 @@ export class DocaVaultDriver implements Driver<VaultProgram> {
     return card
   }
 }
-
-const keyOf = (workspace: string, volume: string): string => `${workspace} ${volume}`

@@ -30,7 +30,7 @@ static const char *text_at(const struct vault_table *table, struct vault_text te
     return vault_text_at(table, text);
 }
 
-/* The row that a volume serves, or VAULT_NONE: name, source, mount, and whether what is open lasts, all the same. */
+/* The row that a volume serves, or VAULT_NONE: name, source, mount, what serves it, and whether what is open lasts, all the same. */
 static uint32_t row_of(const struct vault_table *table, const struct volume *volume)
 {
     uint32_t index = sluice_vault_find(table, volume->workspace, volume->name);
@@ -40,7 +40,7 @@ static uint32_t row_of(const struct vault_table *table, const struct volume *vol
         return VAULT_NONE;
     row = vault_volume_at(table, index);
     return strcmp(text_at(table, row->source), volume->source) == 0 && strcmp(text_at(table, row->mount), volume->mount) == 0 &&
-                   volume->lasts == ((row->terms & VAULT_LASTS) != 0)
+                   volume->lasts == ((row->terms & VAULT_LASTS) != 0) && volume_belongs(volume)
                ? index
                : VAULT_NONE;
 }
@@ -94,7 +94,7 @@ static void drop_staged(void)
 static int open_missing(const struct vault_table *table, bool all, char *why, size_t room)
 {
     for (uint32_t i = 0; i < vault_header_of(table)->volumes; i++) {
-        const char *mount = text_at(table, vault_volume_at(table, i)->mount);
+        const struct vault_volume *row = vault_volume_at(table, i);
         struct volume *volume;
         bool served = false, taken = false;
 
@@ -102,14 +102,23 @@ static int open_missing(const struct vault_table *table, bool all, char *why, si
             /* A volume whose session has ended, or whose mount was taken away, is served anew. */
             if (row_of(table, volume) == i && (volume->pending || volume_stands(volume)))
                 served = true;
-            else if (strcmp(volume->mount, mount) == 0 && volume_stands(volume))
+            else if ((strcmp(volume->mount, text_at(table, row->mount)) == 0 ||
+                      /* One that stays has it for good: then opening says so. */
+                      (row_of(table, volume) == VAULT_NONE &&
+                       volume_holds(volume, text_at(table, row->workspace), text_at(table, row->name)))) &&
+                     volume_stands(volume))
                 taken = true;
         }
-        if (served || (taken && !all))
+        if (served)
             continue;
-        volume = volume_open(table, i, why, room);
+        /* What has to wait is refused now all the same if its source is. */
+        volume = taken && !all ? volume_make(table, i, why, room) : volume_open(table, i, why, room);
         if (volume == NULL)
             return -EIO;
+        if (taken && !all) {
+            volume_free(volume);
+            continue;
+        }
         pthread_mutex_lock(&serving);
         volume->standing = flags_of(volume->workspace);
         volume->next = volumes;
@@ -305,7 +314,8 @@ size_t serve_observe(char *text, size_t room)
         used += put_escaped(text + used, volume->source);
         text[used++] = ' ';
         used += put_escaped(text + used, volume->mount);
-        used += (size_t)sprintf(text + used, " %u %s %u %u\n", volume->mounted, volume->device, atomic_load(&volume->open),
+        used += (size_t)sprintf(text + used, " %u %s %u %u\n", volume->mounted,
+                                volume->function[0] != 0 ? volume->function : volume->device, atomic_load(&volume->open),
                                 atomic_load(&volume->lent));
     }
     for (int i = 1; i < VAULT_VERDICTS; i++)

@@ -86,6 +86,7 @@ struct volume {
     struct counts counts;
     bool pending;           /* staged and not yet live: denies everything */
     char device[24];        /* of its mount, as mountinfo has it */
+    char function[160];     /* of a card, which serves it in the place of a mount; else empty */
     uint32_t mounted;       /* the kernel's number of its mount */
     _Atomic uint32_t open;  /* handles */
     _Atomic uint32_t lent;  /* of these, what nobody judges any more */
@@ -243,6 +244,10 @@ void volume_free(struct volume *volume);
 struct volume *volume_open(const struct vault_table *table, uint32_t index, char *why, size_t room);
 /* Is its mount still where it was put? */
 bool volume_stands(const struct volume *volume);
+/* Beyond its row: is what it is served by what a volume of its name belongs to now? */
+bool volume_belongs(const struct volume *volume);
+/* Beyond its mount: has it what a volume of that name is to be served by? */
+bool volume_holds(const struct volume *volume, const char *workspace, const char *name);
 void volume_close(struct volume *volume);
 /* Makes the kernel ask again about everything that it has cached. Call without any lock. */
 void volume_refresh(struct volume *volume);
