@@ -7,6 +7,7 @@ import { execFileSync } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate as rest } from 'node:timers/promises'
 import { vaultfsBackend } from '../dist/backends/vaultfs/index.js'
 
 export const promise = 'a volume beside the bare directory (best of rounds that take turns)'
@@ -58,12 +59,11 @@ const WORKLOADS = {
 const best = (list) => Math.max(...list)
 
 /** One directory, served twice: open files judged, and handed to the kernel. */
-async function serve(directory) {
+async function serve(driver, directory) {
   const source = join(directory, 'source')
   mkdirSync(source)
   const [judged, handed] = ['judged', 'handed'].map((name) => join(directory, name))
   const rules = [{ path: '/', access: 'read-write', clauses: [`sha256:${'0'.repeat(64)}`] }]
-  const driver = await vaultfsBackend.open({ attachInterfaces: [], stateDirectory: join(directory, 'state') })
   const volumes = [
     { name: 'handed', source, mount: handed, rules, openFiles: 'until-closed' },
     { name: 'judged', source, mount: judged, rules },
@@ -76,17 +76,28 @@ async function serve(directory) {
   const source0 = { expiresAtMs: Date.now() + 86_400_000 }
   const slice = { generation: 1, planDigest: `sha256:${'1'.repeat(64)}`, source: source0, workspaces: [workspace] }
   await driver.commit(await driver.stage(vaultfsBackend.lower(slice)))
-  return { places: { bare: source, judged, handed }, driver }
+  return { bare: source, judged, handed }
 }
 
 /** Each round in another order, so that nobody is always first. */
 const turned = (list, by) => [...list.slice(by % list.length), ...list.slice(0, by % list.length)]
 
-export async function measure() {
+export async function measure({ atEnd = () => undefined } = {}) {
   if (process.getuid?.() !== 0 || !existsSync('/usr/bin/fio')) return { figure: 'needs root and fio', met: false }
   const directory = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), 'sluice-storage-'))
-  const { places, driver } = await serve(directory)
+  const driver = await vaultfsBackend.open({ attachInterfaces: [], stateDirectory: join(directory, 'state') })
+  const served = serve(driver, directory)
+  let gone
+  const takeAway = () => {
+    gone ??= served
+      .catch(() => undefined)
+      .then(() => driver.uninstall())
+      .finally(() => rmSync(directory, { recursive: true, force: true }))
+    return gone
+  }
+  atEnd(takeAway)
   try {
+    const places = await served
     closeSync(openSync(join(places.bare, 'data'), 'w'))
     fio(places.bare, 'write', ['--bs=1M', '--end_fsync=1'])
     const lines = []
@@ -95,6 +106,9 @@ export async function measure() {
       const rates = { bare: [], judged: [], handed: [] }
       for (let round = 0; round < ROUNDS; round++)
         for (const [who, at] of turned(Object.entries(places), round)) {
+          // What runs waits for its programs, and hears of a signal here only.
+          await rest()
+          if (gone !== undefined) throw new Error('it was stopped')
           if (cold) for (const place of Object.values(places)) drop(join(place, 'data'))
           else if (name !== 'metadata') fio(at, 'read', ['--bs=1M'])
           rates[who].push(run(at))
@@ -112,7 +126,6 @@ export async function measure() {
     }
     return { figure: lines.join('; '), met }
   } finally {
-    await driver.uninstall()
-    rmSync(directory, { recursive: true, force: true })
+    await takeAway()
   }
 }

@@ -2,7 +2,8 @@
 // `node scripts/bench.mjs NAME...`, or all of them. A figure that misses its target is printed as such and fails nothing: machines
 // differ, and tests time nothing. A file exports `promise`, `target` (text) and `measure()`, which gives `{ figure, met }`, and
 // `series` where it has single measurements to show. Each runs in a process of its own, and as root in a network namespace of its own,
-// threads of the pool included. `--tell FILE` runs one where it is and tells its outcome as a line of JSON, for `sluice bench`.
+// threads of the pool included. A file that leaves something on the machine until it is
+// over is given `atEnd` to say how it is taken away. `--tell FILE` runs one where it is and tells its outcome as a line of JSON, for `sluice bench`.
 
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
@@ -13,19 +14,36 @@ const folder = new URL('../bench/', import.meta.url)
 const ONE = '--one'
 const TELL = '--tell'
 
+const clears = []
+/** How a file says what it made outside itself, so that nothing of it stays when it is stopped; the last is taken away first. */
+const atEnd = (clear) => clears.unshift(clear)
+let ending = false
+/** `finally` is not reached where the process is ended, and ends too late where it is awaited. */
+async function end() {
+  if (ending) return
+  ending = true
+  try {
+    for (const clear of clears) await clear()
+  } finally {
+    process.exit(143)
+  }
+}
+
 async function one(file) {
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, end)
   const { promise, target, measure } = await import(new URL(file, folder).href)
-  const { figure, met } = await measure()
+  const { figure, met } = await measure({ atEnd })
   console.log(`${met ? 'met     ' : 'NOT MET '} ${promise}: ${figure} (target ${target})`)
 }
 
 async function tell(file) {
-  // Whoever is told to stop takes away what it made (bench/agent/node.mjs).
-  process.on('SIGTERM', () => process.exit(143))
+  process.on('SIGTERM', end)
+  // From a terminal the interrupt comes to everybody; who started this one says when to stop.
+  process.on('SIGINT', () => undefined)
   // Tables for people are no part of what is told.
   console.log = console.error
   const { promise, target, measure } = await import(new URL(file, folder).href)
-  const { figure, met, series = [] } = await measure()
+  const { figure, met, series = [] } = await measure({ atEnd })
   process.stdout.write(`${JSON.stringify({ promise, target, figure, met, series })}\n`)
 }
 

@@ -25,6 +25,9 @@ export class Node {
     const node = new Node()
     node.directory = mkdtempSync(join(tmpdir(), 'sluice-bench-agent-'))
     node.members = members
+    // Of a run that is stopped in the middle nothing is left either.
+    node.clear = () => node.takeAway()
+    process.once('exit', node.clear)
     // What has no kernel beneath it needs no namespace, and its API is then where its caller is.
     if (backend !== 'memory') {
       node.namespace = `slb-${process.pid}`
@@ -45,9 +48,6 @@ export class Node {
     node.child = spawn(program, words, { cwd: node.directory, stdio: ['ignore', 'ignore', 'pipe'] })
     createInterface({ input: node.child.stderr }).on('line', (line) => node.hear(line))
     node.ended = new Promise((resolve) => node.child.once('close', resolve))
-    // Of a run that is stopped in the middle nothing is left either.
-    node.clear = () => node.takeAway()
-    process.once('exit', node.clear)
     await node.active(node.revision)
     return node
   }
@@ -129,9 +129,13 @@ ${addresses.length === 0 ? '' : `egress:\n${clause}`}`
     // An agent that was just told to end, or that is in the way, does not keep its node.
     if (this.child?.exitCode === null) this.child.kill('SIGKILL')
     const [program, ...words] = this.within([process.execPath, PROGRAM, 'uninstall', '--yes'])
-    execFileSync(program, words, { cwd: this.directory, stdio: 'ignore' })
-    if (this.namespace !== undefined) execFileSync('ip', ['netns', 'delete', this.namespace])
-    rmSync(this.directory, { recursive: true })
+    try {
+      execFileSync(program, words, { cwd: this.directory, stdio: 'ignore' })
+    } finally {
+      // Whatever was there to be uninstalled.
+      rmSync(this.directory, { recursive: true })
+      if (this.namespace !== undefined) execFileSync('ip', ['netns', 'delete', this.namespace])
+    }
   }
 }
 
