@@ -30,6 +30,8 @@ export function lineOf(told: Told, atMs: number): Line | undefined {
       const why = told.finding.kind === 'reclaim' ? told.finding.why : ''
       return { atMs, level: 'warning', event: 'found', detail: { workspace, kind, why } }
     }
+    case 'left':
+      return { atMs, level: 'warning', event: 'layer-left', detail: { workspace: told.workspace } }
     case 'unrecorded':
       return { atMs, level: 'error', event: 'unrecorded', detail: { workspace: told.workspace, why: told.why } }
     case 'unseen':

@@ -69,11 +69,13 @@ export async function runCompanion(
   let exported: ExportedTrails | undefined
   try {
     const store = await RecordStore.open(await recordFiles(join(stateDirectory, 'workspaces')))
+    for (const [file, why] of store.damaged)
+      say({ atMs: nowMs(), level: 'error', event: 'record-damaged', detail: { file, why } })
     try {
       parts.ready?.()
     } catch (error) {
       // Whoever is here already must find its kill switch.
-      if (!store.all().some(({ profile }) => profile)) throw error
+      if (store.damaged.size === 0 && !store.all().some(({ profile }) => profile)) throw error
       say({ atMs: nowMs(), level: 'error', event: 'no-machines', detail: { why: causeChain(error).join(': ') } })
     }
     const terms = { ...config, ...config.machines, layers: join(stateDirectory, 'layers') }

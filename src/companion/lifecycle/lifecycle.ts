@@ -8,7 +8,7 @@ import { causeChain, Fault } from '../../base/fault.js'
 import { lifecycleFault } from './errors.js'
 import { type Change, preempts, type Refusal, type Way, wayOf } from './operations.js'
 import type { Profile } from './profile.js'
-import { type Finding, findingsOf } from './reconcile.js'
+import { type Finding, findingsOf, leftLayers } from './reconcile.js'
 import { type Answer, emptyRecord, type Request, type StepDone, type WorkspaceRecord } from './record.js'
 import { Run } from './run.js'
 import type { Ports, StepTerms } from './steps.js'
@@ -29,6 +29,8 @@ export type Told =
       readonly record: WorkspaceRecord
     }
   | { readonly kind: 'found'; readonly finding: Finding }
+  /** Layers of a workspace that has no record, which stay where they are. */
+  | { readonly kind: 'left'; readonly workspace: string }
   | {
       readonly kind: 'step'
       readonly workspace: string
@@ -61,6 +63,7 @@ export const requestDigest = (change: Change, target: Json): Request['digest'] =
 export class Lifecycle {
   private readonly runs = new Map<string, Run>()
   private unfencedSinceMs: number | undefined
+  private left: readonly string[] = []
   private readonly unseen = new Map<'agent' | 'machines', string>()
 
   constructor(readonly host: LifecycleHost) {}
@@ -99,6 +102,7 @@ export class Lifecycle {
     const { change, workspace, profile, requestId } = asked
     // What the companion does by itself is not what somebody should be told to wait for.
     for (let own = this.own(workspace); own && !preempts(change); own = this.own(workspace)) await own.settled
+    if (!preempts(change)) this.host.store.sound(workspace)
     const record = this.host.store.get(workspace) ?? emptyRecord(workspace)
     const before = this.runs.get(workspace)
     if (before && !(preempts(change) && before.change !== 'kill'))
@@ -162,6 +166,7 @@ export class Lifecycle {
     // An answer that is missing now and then is no repair: the time goes on from the first that said so.
     if (fence) this.unfencedSinceMs = isAbsent ? (this.unfencedSinceMs ?? nowMs) : undefined
     const isUnfenced = isAbsent && nowMs - (this.unfencedSinceMs ?? nowMs) >= this.host.terms.unfencedMs
+    this.tellLeft(leftLayers(before, host))
     const found = findingsOf(before, { host, isUnfenced, ...(fence ? { fence } : {}) }).filter(
       // What changed while we looked is looked at again.
       ({ workspace }) =>
@@ -181,6 +186,12 @@ export class Lifecycle {
   /** Resolves when nothing is under way. */
   async idle(): Promise<void> {
     while (this.runs.size > 0) await Promise.all([...this.runs.values()].map(({ settled }) => settled))
+  }
+
+  /** Each once, for as long as it is there. */
+  private tellLeft(now: readonly string[]): void {
+    for (const workspace of now) if (!this.left.includes(workspace)) void this.host.tell({ kind: 'left', workspace })
+    this.left = now
   }
 
   private async settle(finding: Finding): Promise<void> {

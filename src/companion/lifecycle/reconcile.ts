@@ -8,6 +8,8 @@
 import type { FenceSeen, HostSeen } from './ports.js'
 import type { WorkspaceRecord } from './record.js'
 
+type Layer = HostSeen['layers'][number]
+
 export type Finding =
   /** The machine ends and the slot is given back. */
   | { readonly kind: 'reclaim'; readonly workspace: string; readonly why: string }
@@ -39,9 +41,25 @@ function findingOf(workspace: string, record: WorkspaceRecord | undefined, looks
   const why = record?.state === 'running' ? lostBy(record, looks) : leftOf(workspace, record, looks)
   if (why !== undefined) return { kind: 'reclaim', workspace, why }
   const keep = record?.profile && record.image !== '' ? record.incarnation : null
-  const stale = looks.host.layers.some((layer) => layer.workspace === workspace && layer.incarnation !== keep)
+  const stale = looks.host.layers.some(
+    (layer) => layer.workspace === workspace && layer.incarnation !== keep && isKnown(layer, record),
+  )
   return stale ? { kind: 'sweep', workspace, keep } : undefined
 }
+
+/**
+ * Layers that may go. One of a workspace without a profile that its record has not made, or that has no record, may be the disk of
+ * somebody whose record is lost: it stays. */
+const isKnown = ({ incarnation }: Layer, record: WorkspaceRecord | undefined): boolean =>
+  record !== undefined && (record.profile !== null || incarnation <= record.incarnation)
+
+/** Workspaces that layers are left of, which nobody takes away by himself. Sorted. */
+export const leftLayers = (records: ReadonlyMap<string, WorkspaceRecord>, host: HostSeen): readonly string[] =>
+  [
+    ...new Set(
+      host.layers.filter((layer) => !isKnown(layer, records.get(layer.workspace))).map(({ workspace }) => workspace),
+    ),
+  ].sort()
 
 /** Why a machine that should run may not, or does not; undefined when all is well. */
 function lostBy({ workspace, incarnation, lease }: WorkspaceRecord, { host, fence, isUnfenced }: Looks) {

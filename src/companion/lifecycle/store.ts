@@ -6,6 +6,7 @@ import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { utf8 } from '../../base/bytes.js'
 import { digestOfText } from '../../base/digest.js'
+import { causeChain } from '../../base/fault.js'
 import { lifecycleFault } from './errors.js'
 import { decodeRecord, encodeRecord, type WorkspaceRecord } from './record.js'
 
@@ -47,22 +48,25 @@ const TOMBSTONES = 256
 
 export class RecordStore {
   private readonly records = new Map<string, WorkspaceRecord>()
+  /** Why a file is not what was written, by its name. It stays as it is: no other record of that workspace is written. */
+  readonly damaged = new Map<string, string>()
   /** Writes of one workspace follow one another. */
   private readonly writing = new Map<string, Promise<void>>()
 
   private constructor(private readonly files: RecordFiles) {}
 
-  /** Reads every record. Throws COMPANION_STORE for one that is damaged: nothing is guessed about what may run. */
+  /**
+   * Reads every record. One that is damaged is held apart: nothing is guessed about what may run, and the kill switch of every other
+   * workspace does not depend on it. */
   static async open(files: RecordFiles): Promise<RecordStore> {
     const store = new RecordStore(files)
     for (const name of [...(await files.list())].sort()) {
       // Left over from a write that a crash ended.
       if (!name.endsWith('.json')) continue
-      const found = decodeRecord(await files.read(name))
-      if (typeof found === 'string') throw lifecycleFault('COMPANION_STORE', { file: name, why: found })
-      if (fileOf(found.workspace) !== name)
-        throw lifecycleFault('COMPANION_STORE', { file: name, why: `it is of ${found.workspace}` })
-      store.records.set(found.workspace, found)
+      const found = await files.read(name).then(decodeRecord, (error: unknown) => causeChain(error).join(': '))
+      if (typeof found === 'string') store.damaged.set(name, found)
+      else if (fileOf(found.workspace) !== name) store.damaged.set(name, `it is of ${found.workspace}`)
+      else store.records.set(found.workspace, found)
     }
     return store
   }
@@ -71,17 +75,27 @@ export class RecordStore {
     return this.records.get(workspace)
   }
 
+  /** Throws COMPANION_STORE for a workspace whose record is damaged. */
+  sound(workspace: string): void {
+    const file = fileOf(workspace)
+    const why = this.damaged.get(file)
+    if (why !== undefined) throw lifecycleFault('COMPANION_STORE', { file, why })
+  }
+
   /** By workspace; deleted ones too. */
   all(): readonly WorkspaceRecord[] {
     return [...this.records.values()].sort((a, b) => (a.workspace < b.workspace ? -1 : 1))
   }
 
-  /** What holds from now on, and is on the disk when this resolves. Throws COMPANION_STORE_WRITE; then it holds in memory only. */
+  /**
+   * What holds from now on, and is on the disk when this resolves. Throws COMPANION_STORE_WRITE; then it holds in memory only, as where
+   * the file is damaged. */
   async put(record: WorkspaceRecord): Promise<void> {
     const { workspace } = record
     this.records.delete(workspace)
     this.records.set(workspace, record)
     const name = fileOf(workspace)
+    if (this.damaged.has(name)) return
     const before = this.writing.get(workspace) ?? Promise.resolve()
     const written = before
       // Whoever made that write heard of it.
@@ -100,7 +114,8 @@ export class RecordStore {
 
   private async prune(): Promise<void> {
     const gone = [...this.records.values()].filter(
-      ({ profile, doing, owed }) => !profile && !doing && owed.length === 0,
+      ({ workspace, profile, doing, owed }) =>
+        !profile && !doing && owed.length === 0 && !this.damaged.has(fileOf(workspace)),
     )
     for (const { workspace } of gone.slice(0, -TOMBSTONES)) {
       this.records.delete(workspace)

@@ -62,3 +62,31 @@ describe('an operation that is over', () => {
     expect(record()?.state).toBe('killed')
   })
 })
+
+describe('a record that is damaged', () => {
+  it('keeps its file and its disk, and nobody else from anything; it can be killed, and nothing more', async () => {
+    const two = `${WS}2`
+    await ask(at, 'create')
+    const [file = ''] = [...world.disk.keys()]
+    await ask(at, 'create', undefined, two)
+    const damaged = new TextEncoder().encode('{"body":{}}')
+    world.disk.set(file, damaged)
+    at = await boot(world)
+    expect([...at.lifecycle.host.store.damaged.keys()]).toEqual([file])
+    await ask(at, 'start', undefined, two)
+    await at.lifecycle.look()
+    for (const change of ['create', 'start'] as const)
+      await expect(ask(at, change)).rejects.toMatchObject({ code: 'COMPANION_STORE' })
+    expect((await askKill(at)).report.workspaces[0]).toMatchObject({ workspace: WS, owed: [] })
+    expect([...world.quarantined]).toEqual([WS])
+    for (let look = 0; look < 3; look++) await at.lifecycle.look()
+    expect(world.disk.get(file)).toBe(damaged)
+    expect(world.layers).toContain(`${WS}#1`)
+    expect(at.lifecycle.known(two).state).toBe('running')
+    // Its file is moved away.
+    world.disk.delete(file)
+    at = await boot(world)
+    for (let look = 0; look < 3; look++) await at.lifecycle.look()
+    expect(world.layers).toContain(`${WS}#1`)
+  })
+})

@@ -280,14 +280,18 @@ describe('a look', () => {
     ])
   })
 
-  it('takes away what nobody asked for: machines, interfaces and layers of nobody, and slots of a stopped one', async () => {
+  it('takes away what nobody asked for: machines and interfaces of nobody, other layers of its own, and slots of a stopped one', async () => {
     await ask(at, 'create')
     world.machines.set(`${WS}9#4`, 'prepared')
-    world.layers.add(`${WS}#7`).add(`${WS}8#1`)
+    world.layers.add(`${WS}#7`).add(`${WS}8#1`).add(`${WS}9#4`)
     world.interfaces.add(`${WS}7`)
     await at.lifecycle.look()
     expect(await at.lifecycle.look()).toEqual([])
-    expect(world.left()).toEqual([`layer ${WS}#1`])
+    // The disks of somebody, whose record may be lost: told once, and left.
+    expect(world.left()).toEqual([`layer ${WS}#1`, `layer ${WS}8#1`, `layer ${WS}9#4`])
+    expect(at.told.filter(({ kind }) => kind === 'left')).toEqual(
+      [`${WS}8`, `${WS}9`].map((workspace) => ({ kind: 'left', workspace })),
+    )
   })
 
   it('finds a machine that is gone', async () => {

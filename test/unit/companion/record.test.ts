@@ -81,7 +81,7 @@ describe('the files', () => {
     expect((await RecordStore.open(await recordFiles(directory))).get(WS)?.lease).toBe(11)
   })
 
-  it('that a crash left half written are passed over, and damaged ones are a fault', async () => {
+  it('that a crash left half written are passed over, and damaged ones held apart', async () => {
     const store = await RecordStore.open(await recordFiles(directory))
     await store.put(record)
     const [name = ''] = readdirSync(directory)
@@ -89,10 +89,15 @@ describe('the files', () => {
     await expect(RecordStore.open(await recordFiles(directory))).resolves.toBeDefined()
     const text = readFileSync(join(directory, name), 'utf8')
     writeFileSync(join(directory, name), text.slice(0, -20))
-    await expect(RecordStore.open(await recordFiles(directory))).rejects.toMatchObject({ code: 'COMPANION_STORE' })
+    const damaged = await RecordStore.open(await recordFiles(directory))
+    expect([damaged.all(), [...damaged.damaged.keys()]]).toEqual([[], [name]])
+    expect(() => {
+      damaged.sound(WS)
+    }).toThrow(name)
     writeFileSync(join(directory, 'a.json'), text)
     rmSync(join(directory, name))
-    await expect(RecordStore.open(await recordFiles(directory))).rejects.toThrow(`it is of ${WS}`)
+    const misnamed = await RecordStore.open(await recordFiles(directory))
+    expect([...misnamed.damaged]).toEqual([['a.json', `it is of ${WS}`]])
   })
 
   it('of workspaces that were deleted go, the oldest first', { timeout: 600_000 }, async () => {
