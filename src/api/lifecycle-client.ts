@@ -14,8 +14,10 @@ import type { ListedView, OutcomeView, StepView } from './lifecycle-ports.js'
 import { v1 } from './messages.js'
 import { fromStatus } from './status.js'
 
-/** A kill is bounded by its steps; a bake reads a whole image. */
 const DEADLINE_MS = 120_000
+/** More than every step of one kill takes at most, with what it took over; a kill of many is as many, some at once. */
+const KILL_MS = 240_000
+/** A bake reads a whole image. */
 const CHANGE_MS = 2 * 3_600_000
 
 type ChangeMessage = LifecycleResponse<'Lifecycle/ChangeWorkspace'>
@@ -57,7 +59,9 @@ export class LifecycleClient {
   }
 
   kill(asked: Parameters<typeof killMessage>[0]): Promise<{ readonly report: Uint8Array; readonly receipt: string }> {
-    return this.unary('Lifecycle/KillWorkspaces', killMessage(asked))
+    // How many are meant is known to the companion alone, and asking it first would cost the fences a round trip.
+    const withinMs = asked.target.kind === 'workspace' ? KILL_MS : CHANGE_MS
+    return this.unary('Lifecycle/KillWorkspaces', killMessage(asked), withinMs)
   }
 
   async list(): Promise<readonly ListedView[]> {
@@ -81,9 +85,13 @@ export class LifecycleClient {
     this.client.close()
   }
 
-  private unary<M extends LifecycleMethod>(name: M, request: LifecycleRequest<M>): Promise<LifecycleResponse<M>> {
+  private unary<M extends LifecycleMethod>(
+    name: M,
+    request: LifecycleRequest<M>,
+    withinMs = DEADLINE_MS,
+  ): Promise<LifecycleResponse<M>> {
     const { path, requestSerialize, responseDeserialize } = lifecycleDefinition(name)
-    const deadline = Date.now() + DEADLINE_MS
+    const deadline = Date.now() + withinMs
     return new Promise((resolve, reject) => {
       this.client.makeUnaryRequest(
         path,

@@ -7,11 +7,11 @@ import { type SealSigner, signCompact } from '../../audit/seal.js'
 import { decodeUtf8, utf8 } from '../../base/bytes.js'
 import { canonicalize, type Json } from '../../base/canonical.js'
 import { type Digest, digestOfText } from '../../base/digest.js'
-import { Fault } from '../../base/fault.js'
 import { isObject, parseJson } from '../../base/json.js'
 import { lifecycleFault } from './errors.js'
 import { type Lifecycle, requestDigest } from './lifecycle.js'
 import type { Step, WorkspaceState } from './operations.js'
+import type { Clock } from './ports.js'
 import type { Answer, StepDone, WorkspaceRecord } from './record.js'
 import type { Run } from './run.js'
 import type { RecordFiles } from './store.js'
@@ -74,13 +74,16 @@ export interface KillAnswer {
   readonly receipt?: string
 }
 
-/** Steps of different workspaces that are carried out at once. */
+/** Workspaces that a step other than the fence is carried out for at once. */
 const ABREAST = 16
 /** What a kill does beside the fence, in this order. */
 const AFTER: readonly Step[] = ['end', 'sessions', 'detach', 'unplug']
 /** How long machines wait for their fences; a fence may take longer, and is then still what the report says of it. */
 const FENCE_FIRST_MS = 5_000
 const RECEIPTS_KEPT = 1_000
+/** What a disk that hangs may cost: a receipt that is read, and one that is made and written. */
+const READ_MS = 1_000
+const KEEP_MS = 5_000
 
 /** Throws WORKSPACE_REQUEST when the request id was used for something else, and nothing else. */
 export async function kill(host: KillHost, asked: KillAsked): Promise<KillAnswer> {
@@ -88,18 +91,26 @@ export async function kill(host: KillHost, asked: KillAsked): Promise<KillAnswer
   const { clock } = lifecycle.host.ports
   const [askedAtMs, fromMs] = [clock.nowMs(), clock.monotonicMs()]
   const digest = requestDigest('kill', asked.target)
-  const known = await given(host, asked.requestId, digest)
+  // What this id stands for is in memory: a disk that hangs or is damaged keeps no fence waiting. A kill that was carried out is not
+  // carried out again on what was made since; one that only an old receipt knows is, where there is something to kill.
+  const isAgain = lifecycle.answered(asked.requestId, digest) !== undefined
+  const known = isAgain ? await given(host, asked.requestId, digest) : undefined
   if (known) return known
   const targets = targetsOf(lifecycle, asked.target)
   const runs = await Promise.all(targets.map((workspace) => begin(lifecycle, asked, digest, workspace)))
   const mine = runs.filter((one): one is Run => 'carry' in one)
+  const before = mine.length > 0 || isAgain ? undefined : await given(host, asked.requestId, digest)
+  if (before) return before
   const forAll = async (step: Step): Promise<void> => {
-    for (let at = 0; at < mine.length; at += ABREAST)
-      await Promise.all(mine.slice(at, at + ABREAST).map((run) => run.carry(step)))
+    const next = mine.values()
+    const lane = async (): Promise<void> => {
+      for (const run of next) await run.carry(step)
+    }
+    await Promise.all(Array.from({ length: ABREAST }, lane))
   }
   // A whole fleet is fenced before the first machine is ended; but an agent that hangs keeps no machine alive.
   const over = new AbortController()
-  const fenced = forAll('fence').finally(() => {
+  const fenced = Promise.all(mine.map((run) => run.carry('fence'))).finally(() => {
     over.abort()
   })
   await Promise.race([fenced, clock.sleep(FENCE_FIRST_MS, over.signal)])
@@ -164,30 +175,34 @@ function killedOf(lifecycle: Lifecycle, workspace: string, { state, steps, owed 
 
 const fileOf = (requestId: string): string => `${digestOfText(requestId).slice(7, 39)}.json`
 
-/** The answer that this request has been given. Throws WORKSPACE_REQUEST. */
+/** The answer that this request has been given; undefined where the disk does not say so. Throws WORKSPACE_REQUEST. */
 async function given(
   { receipts, lifecycle }: KillHost,
   requestId: string,
   digest: Digest,
 ): Promise<KillAnswer | undefined> {
-  // Used for something else, or in a kill that a crash ended: then its answers are taken as they are.
-  void lifecycle.answered(requestId, digest)
-  let bytes: Uint8Array
-  try {
-    bytes = await receipts.read(fileOf(requestId))
-  } catch {
-    // There is none: the kill is new, or its receipt could not be kept. It is carried out again, which is the same.
-    return undefined
+  const read = async (): Promise<Json | undefined> => {
+    try {
+      return parseJson(decodeUtf8(await receipts.read(fileOf(requestId))) ?? '')
+    } catch {
+      // There is none, or none that can be read: the kill is carried out again, which is the same.
+      return undefined
+    }
   }
-  const value = parseJson(decodeUtf8(bytes) ?? '')
-  if (!isObject(value) || value.digest !== digest) throw lifecycleFault('WORKSPACE_REQUEST', { requestId })
+  const value = await within(lifecycle.host.ports.clock, READ_MS, read())
+  if (!isObject(value)) return undefined
+  if (value.digest !== digest) throw lifecycleFault('WORKSPACE_REQUEST', { requestId })
   const { report, receipt } = value as unknown as KillAnswer
   return { report, ...(receipt === undefined ? {} : { receipt }) }
 }
 
-async function keep({ signer, receipts }: KillHost, report: KillReport, digest: Digest): Promise<KillAnswer> {
+async function keep(
+  { signer, receipts, lifecycle }: KillHost,
+  report: KillReport,
+  digest: Digest,
+): Promise<KillAnswer> {
   const answer: { report: KillReport; receipt?: string } = { report }
-  try {
+  const kept = async (): Promise<void> => {
     const payload = utf8(canonicalize(report as unknown as Json))
     if (signer) answer.receipt = `${await signCompact(KILL_TYPE, payload, signer)}\n`
     await receipts.replace(fileOf(report.requestId), utf8(canonicalize({ digest, ...answer } as unknown as Json)))
@@ -195,9 +210,22 @@ async function keep({ signer, receipts }: KillHost, report: KillReport, digest: 
     // Names are hashes, so which ones go is chance; every report is in the trail as well.
     for (const name of old.slice(0, Math.max(0, old.length - RECEIPTS_KEPT)))
       if (name !== fileOf(report.requestId)) await receipts.remove(name)
-  } catch (error) {
-    // The kill was carried out: a disk or a key that refuses is said by the receipt that is missing.
-    if (!(error instanceof Error) || error instanceof Fault) return answer
   }
-  return answer
+  // The kill was carried out: a disk or a key that refuses is said by the receipt that is missing.
+  await within(
+    lifecycle.host.ports.clock,
+    KEEP_MS,
+    kept().catch(() => undefined),
+  )
+  return { ...answer }
+}
+
+/** undefined when it takes longer; what comes later is nobody's. */
+async function within<T>(clock: Clock, ms: number, work: Promise<T>): Promise<T | undefined> {
+  const over = new AbortController()
+  try {
+    return await Promise.race([work, clock.sleep(ms, over.signal).then(() => undefined)])
+  } finally {
+    over.abort()
+  }
 }

@@ -6,6 +6,7 @@ import { causeChain, Fault } from '../../base/fault.js'
 import { LIFECYCLE_FAULTS, lifecycleFault } from './errors.js'
 import type { LifecycleHost } from './lifecycle.js'
 import { type Change, type Step, TAKE_DOWN, type Way } from './operations.js'
+import { SESSIONS_MS } from './ports.js'
 import { type Answer, type Failure, type Request, type StepDone, type WorkspaceRecord, withAnswer } from './record.js'
 import { CARRY, type StepGave, type StepRun } from './steps.js'
 
@@ -16,7 +17,15 @@ import { CARRY, type StepGave, type StepRun } from './steps.js'
 const LIMIT_MS: { readonly [S in Step]: number } = {
   ...{ layer: 900_000, renew: 900_000, sweep: 60_000, released: 15_000, prepare: 120_000 },
   ...{ attach: 660_000, policy: 660_000, evidence: 150_000, run: 30_000 },
-  ...{ halt: 180_000, end: 20_000, detach: 35_000, unplug: 10_000, fence: 30_000, sessions: 20_000, erase: 60_000 },
+  ...{
+    halt: 180_000,
+    end: 20_000,
+    detach: 35_000,
+    unplug: 10_000,
+    fence: 30_000,
+    sessions: SESSIONS_MS,
+    erase: 60_000,
+  },
 }
 /** How long whoever takes over waits for what was under way. */
 const SETTLE_MS = 15_000

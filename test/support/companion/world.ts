@@ -105,7 +105,7 @@ export async function boot(world: World): Promise<Booted> {
   }
   const clock = clockOf()
   const ports = { ...portsOf(world, effect), clock }
-  const files = filesOf(world.disk, effect)
+  const files = filesOf(world.disk, world.held, effect)
   const told: Told[] = []
   const lifecycle = new Lifecycle({
     ports,
@@ -119,7 +119,7 @@ export async function boot(world: World): Promise<Booted> {
   const kills = {
     companion: 'spiffe://fleet.example/companion/h1',
     lifecycle,
-    receipts: filesOf(world.receipts, effect),
+    receipts: filesOf(world.receipts, world.held, effect),
   }
   return {
     ...{ lifecycle, kills, told, death, pass: clock.pass },
@@ -157,12 +157,14 @@ function clockOf() {
 
 type Effect = <T>(name: string, act: () => T) => Promise<T>
 
-function filesOf(disk: Map<string, Uint8Array>, effect: Effect): RecordFiles {
+function filesOf(disk: Map<string, Uint8Array>, held: World['held'], effect: Effect): RecordFiles {
   return {
     list: () => Promise.resolve([...disk.keys()]),
-    read: (name) => {
+    read: async (name) => {
+      await held.get('read')
       const bytes = disk.get(name)
-      return bytes ? Promise.resolve(bytes) : Promise.reject(new Error('ENOENT'))
+      if (!bytes) throw new Error('ENOENT')
+      return bytes
     },
     replace: (name, bytes) =>
       effect('write', () => {
