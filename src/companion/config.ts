@@ -23,8 +23,9 @@ import { parseMac } from '../base/mac.js'
 import { compareNotes, hasErrors, type Note } from '../base/note.js'
 import { EXPORT_KEYS, type ExportSection } from './config-export.js'
 import { lifecycleFault } from './lifecycle/errors.js'
+import { SESSIONS_MS } from './lifecycle/ports.js'
 import type { Network, Volume } from './machines.js'
-import type { Hook } from './sessions.js'
+import { type Hook, longest } from './sessions.js'
 
 export interface CompanionConfig {
   /** SPIFFE URI: whom the agent knows as a companion, and the reporter of every event. */
@@ -203,11 +204,26 @@ export function parseCompanion(bytes: Uint8Array, file: string, directory: strin
   const config = found as unknown as CompanionConfig
   const more = hasErrors(notes)
     ? []
-    : [...sharedSlots(config, file), ...(config.revocation ? revocationNotes(config.revocation, file) : [])]
+    : [
+        ...sharedSlots(config, file),
+        ...slowHooks(config, file),
+        ...(config.revocation ? revocationNotes(config.revocation, file) : []),
+      ]
   const all = [...notes, ...more].sort(compareNotes)
   const errors = all.filter(({ severity }) => severity === 'error').length
   if (errors > 0) throw lifecycleFault('COMPANION_CONFIG', { file, errors }, { notes: all })
   return config
+}
+
+/** A try that the step does not wait for would be one that nobody hears of. */
+function slowHooks({ hooks }: CompanionConfig, file: string): readonly Note[] {
+  return hooks.flatMap((hook, i) => {
+    const ms = longest(hook)
+    if (ms < SESSIONS_MS) return []
+    const { name, tries, timeoutMs } = hook
+    const say = `${name} may take ${ms / 1_000} s (${tries} tries of ${timeoutMs / 1_000} s and the pauses between them); it must be less than ${SESSIONS_MS / 1_000} s`
+    return [{ code: 'hook-slow', severity: 'error', file, line: 0, column: 0, path: `broker[${i}]`, say } as const]
+  })
 }
 
 /** One workspace a slot, so one slot a network. */

@@ -27,6 +27,9 @@ export type Hook = {
 )
 
 const PAUSE_MS = 250
+/** How long a hook takes at most: every try, and the pauses between them. */
+export const longest = ({ timeoutMs, tries }: Pick<Hook, 'timeoutMs' | 'tries'>): number =>
+  tries * timeoutMs + (PAUSE_MS * tries * (tries - 1)) / 2
 
 export const brokerSessions = (hooks: readonly Hook[], clock: Clock): SessionPort => ({
   close: async (about) => {

@@ -70,6 +70,9 @@ export interface MachinePort {
   consoleOf(record: WorkspaceRecord, maxBytes: number): Promise<Uint8Array>
 }
 
+/** How long the access broker has for the sessions of a workspace: what is not done by then is owed. */
+export const SESSIONS_MS = 20_000
+
 /** The access broker. */
 export interface SessionPort {
   /** Every hook was told; throws WORKSPACE_SESSIONS when one did not do it. */

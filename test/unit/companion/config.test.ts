@@ -77,9 +77,14 @@ describe('findings', () => {
     ['pci: 0000:03:00.2', 'pci: 03:00.2', 'networks[1].pci: expected a PCI address such as 0000:03:00.2'],
     ['url: https://broker', 'url: http://broker', 'broker[0].url: expected an https address'],
     ['tries: 1}', 'tries: 9}', 'broker[1].tries: expected a whole number from 1 to 5'],
+    [
+      'timeout_seconds: 2, tries: 1',
+      'timeout_seconds: 10, tries: 5',
+      'broker[1]: local may take 52.5 s (5 tries of 10 s and the pauses between them); it must be less than 20 s',
+    ],
     ['interface: pf0vf0', 'interface: ws0', 'networks[1]: vf0 has the interface, the MAC or the VF of ws0'],
   ])('%s as %s', (from, to, note) => {
-    const line = note.startsWith('networks[1]: ') ? 0 : EXAMPLE.slice(0, EXAMPLE.indexOf(from)).split('\n').length
+    const line = /^(networks|broker)\[1\]: /.test(note) ? 0 : EXAMPLE.slice(0, EXAMPLE.indexOf(from)).split('\n').length
     expect(notesOf(EXAMPLE.replace(from, to))).toContain(`${line} ${note}`)
   })
 })
