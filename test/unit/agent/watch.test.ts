@@ -41,7 +41,21 @@ const denial = (destination: string): Denial => ({
   generation: 1,
 })
 
-const later = (): Promise<void> => new Promise((done) => setTimeout(done, 20))
+/** The next watch has its ears open, or has taken them over, and goes by what is on record. */
+function watched(node: AgentNode): { readonly node: AgentNode; readonly begun: Promise<void> } {
+  let begin: () => void
+  const begun = new Promise<void>((done) => {
+    begin = done
+  })
+  let loads = 0
+  // The first look is for what is watched; from the second on the ears are open and another generation is noticed.
+  const load = (): ReturnType<AgentNode['store']['load']> => {
+    loads++
+    if (loads === 2) begin()
+    return node.store.load()
+  }
+  return { node: { ...node, store: Object.create(node.store, { load: { value: load } }) as AgentNode['store'] }, begun }
+}
 
 describe('watching', () => {
   it('folds refusals into facts with workspace and policy, and puts them into the trail', async () => {
@@ -51,8 +65,9 @@ describe('watching', () => {
     node.facts.length = 0
     const told: Fact[] = []
     const stop = new AbortController()
-    const watching = watch(node, new Ears(), stop.signal, (facts) => told.push(...facts))
-    await later()
+    const seen = watched(node)
+    const watching = watch(seen.node, new Ears(), stop.signal, (facts) => told.push(...facts))
+    await seen.begun
     driver.deliver?.({ denials: [denial('1.1.1.1'), denial('1.1.1.1'), denial('2.2.2.2')], lost: 7 })
     stop.abort()
     expect(await watching).toBe('stopped')
@@ -75,8 +90,9 @@ describe('watching', () => {
     driver.counters = count(3n)
     const told: Fact[] = []
     const stop = new AbortController()
-    const watching = watch(node, new Ears(), stop.signal, (facts) => told.push(...facts))
-    await later()
+    const seen = watched(node)
+    const watching = watch(seen.node, new Ears(), stop.signal, (facts) => told.push(...facts))
+    await seen.begun
     driver.counters = count(10n)
     stop.abort()
     await watching
@@ -97,8 +113,9 @@ describe('watching', () => {
     const watchOnce = async (): Promise<string[]> => {
       const told: Fact[] = []
       const stop = new AbortController()
-      const watching = watch({ ...node, store }, new Ears(), stop.signal, (facts) => told.push(...facts))
-      await later()
+      const seen = watched({ ...node, store })
+      const watching = watch(seen.node, new Ears(), stop.signal, (facts) => told.push(...facts))
+      await seen.begun
       stop.abort()
       await watching
       return told.map(({ kind }) => kind)
@@ -112,8 +129,9 @@ describe('watching', () => {
   it('ends when another generation is on record', async () => {
     const node = makeNode([memoryAs('memory', ['veth'], new Reporting())])
     await apply(node, await offer())
-    const watching = watch(node, new Ears(), new AbortController().signal, () => undefined)
-    await later()
+    const seen = watched(node)
+    const watching = watch(seen.node, new Ears(), new AbortController().signal, () => undefined)
+    await seen.begun
     await apply(node, await offer({ revision: 2n, egress: [MAIL] }))
     expect(await watching).toBe('generation-changed')
   })
@@ -125,18 +143,21 @@ describe('watching', () => {
     const ears = new Ears()
     const told: Fact[] = []
     const stop = new AbortController()
-    const watchOn = () => watch(node, ears, stop.signal, (facts) => told.push(...facts))
-    const first = watchOn()
-    await later()
+    const watchOn = async () => {
+      const seen = watched(node)
+      const end = watch(seen.node, ears, stop.signal, (facts) => told.push(...facts))
+      await seen.begun
+      return { end }
+    }
+    const first = await watchOn()
     await apply(node, await offer({ revision: 2n, egress: [MAIL] }))
-    expect(await first).toBe('generation-changed')
+    expect(await first.end).toBe('generation-changed')
     expect(driver.unsubscribed).toBe(0)
     // Between two watches, when nobody looks.
     driver.deliver?.({ denials: [denial('3.3.3.3')], lost: 0 })
-    const second = watchOn()
-    await later()
+    const second = await watchOn()
     stop.abort()
-    expect(await second).toBe('stopped')
+    expect(await second.end).toBe('stopped')
     expect(told).toMatchObject([{ kind: 'flow-denied', policy: { generation: 1 }, flow: { destination: '3.3.3.3' } }])
     expect(driver.unsubscribed).toBe(1)
   })
