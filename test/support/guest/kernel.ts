@@ -6,10 +6,10 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { repositoryPath } from '../lab/repository.js'
 
 const META_PACKAGE = 'linux-image-cloud-amd64'
-const CACHE = fileURLToPath(new URL('../../../build/guest/', import.meta.url))
+const CACHE = repositoryPath('build/guest')
 
 export interface GuestKernel {
   /** `6.1.0-56-cloud-amd64`. */
