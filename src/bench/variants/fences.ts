@@ -31,19 +31,21 @@ export function fence(name: RegisteredBackend, options: OpenOptions, nowMs: () =
     put: async (setting: Setting) => {
       const backend = await loadBackend(name)
       const driver = await backend.open(options)
-      const slice = sliceOf(setting, name, ++generation, nowMs() + DEADLINE_MS)
-      const before = kernelMiB()
-      const began = performance.now()
-      await driver.commit(await driver.stage(backend.lower(slice)))
-      const stageMs = performance.now() - began
-      await driver.observe()
-      return {
-        stageMs,
-        kernelMiB: Math.max(0, kernelMiB() - before),
-        lift: async () => {
-          await driver.uninstall()
-          await driver.close()
-        },
+      const lift = async (): Promise<void> => {
+        await driver.uninstall()
+        await driver.close()
+      }
+      try {
+        const slice = sliceOf(setting, name, ++generation, nowMs() + DEADLINE_MS)
+        const before = kernelMiB()
+        const began = performance.now()
+        await driver.commit(await driver.stage(backend.lower(slice)))
+        const stageMs = performance.now() - began
+        await driver.observe()
+        return { stageMs, kernelMiB: Math.max(0, kernelMiB() - before), lift }
+      } catch (error) {
+        await lift()
+        throw error
       }
     },
   }

@@ -49,12 +49,21 @@ export const ipset: Variant = {
           run('ip6tables-restore', ['--noflush'], tables(setting, 'ipv6'))
         },
         () => {
-          for (const program of ['iptables', 'ip6tables']) {
-            run(program, ['-D', 'FORWARD', '-j', 'BENCH'])
-            run(program, ['-F', 'BENCH'])
-            run(program, ['-X', 'BENCH'])
+          const failed: unknown[] = []
+          const each = (program: string, ...words: string[]): void => {
+            try {
+              run(program, words)
+            } catch (error) {
+              failed.push(error)
+            }
           }
-          for (const name of ['bench4', 'bench6']) run('ipset', ['destroy', name])
+          for (const program of ['iptables', 'ip6tables']) {
+            each(program, '-D', 'FORWARD', '-j', 'BENCH')
+            each(program, '-F', 'BENCH')
+            each(program, '-X', 'BENCH')
+          }
+          for (const name of ['bench4', 'bench6']) each('ipset', 'destroy', name)
+          if (failed.length > 0) throw failed[0]
         },
       ),
     ),
@@ -63,7 +72,16 @@ export const ipset: Variant = {
 function timed(load: () => unknown, lift: () => unknown): Placed {
   const before = kernelMiB()
   const began = performance.now()
-  load()
+  try {
+    load()
+  } catch (error) {
+    try {
+      lift()
+    } catch {
+      // Not all of it is there to be taken away; why it is not is what was thrown first.
+    }
+    throw error
+  }
   const stageMs = performance.now() - began
   return {
     stageMs,

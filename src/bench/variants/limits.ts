@@ -21,28 +21,34 @@ export const emptyProgram: Variant = {
       return Promise.resolve(error instanceof Error ? error.message : 'the loader could not be opened')
     }
   },
-  put: ({ workspaces }) => {
+  put: async ({ workspaces }) => {
     const native = Native.open()
     const pins = `${pinsOf(native)}-empty`
-    for (const folder of ['maps', 'programs', 'links']) mkdirSync(`${pins}/${folder}`, { recursive: true })
-    load(native, 'fence_empty.bpf.o', `${pins}/maps`, `${pins}/programs`, 0)
-    const program = native.call('opening', 'get', `${pins}/programs/fence_empty`)
     const links: string[] = []
-    for (let n = 0; n < workspaces; n++) {
-      const index = native.call('looking up an interface', 'ifindex', slotOf(n).interface)
-      for (const egress of [0, 1]) {
-        const link = `${pins}/links/${index}-${egress}`
-        native.call('attaching', 'attach', program, index, egress, link, 1)
-        links.push(link)
-      }
-    }
+    let program: number | undefined
     const lift = (): Promise<void> => {
       for (const link of links) unlinkSync(link)
-      native.ask('close', program)
+      if (program !== undefined) native.ask('close', program)
       removePins(pins)
       return Promise.resolve()
     }
-    return Promise.resolve({ lift })
+    try {
+      for (const folder of ['maps', 'programs', 'links']) mkdirSync(`${pins}/${folder}`, { recursive: true })
+      load(native, 'fence_empty.bpf.o', `${pins}/maps`, `${pins}/programs`, 0)
+      program = native.call('opening', 'get', `${pins}/programs/fence_empty`)
+      for (let n = 0; n < workspaces; n++) {
+        const index = native.call('looking up an interface', 'ifindex', slotOf(n).interface)
+        for (const egress of [0, 1]) {
+          const link = `${pins}/links/${index}-${egress}`
+          native.call('attaching', 'attach', program, index, egress, link, 1)
+          links.push(link)
+        }
+      }
+    } catch (error) {
+      await lift()
+      throw error
+    }
+    return { lift }
   },
 }
 
@@ -83,10 +89,13 @@ export function emptyChains(fence: Variant): Variant {
 
 async function hooksOf(fence: Variant): Promise<{ load: string; lift: string }> {
   const placed = await fence.put({ grants: 0, workspaces: 1 })
-  const { nftables } = JSON.parse(nft(['-j', 'list', 'chains'])) as {
-    nftables: readonly { readonly chain?: ListedChain }[]
+  let text: string
+  try {
+    text = nft(['-j', 'list', 'chains'])
+  } finally {
+    await placed.lift()
   }
-  await placed.lift()
+  const { nftables } = JSON.parse(text) as { nftables: readonly { readonly chain?: ListedChain }[] }
   const chains = nftables.flatMap(({ chain }) => (chain?.table === 'sluice' && chain.hook !== undefined ? [chain] : []))
   const families = [...new Set(chains.map(({ family }) => family))]
   const lines = chains.map(({ family, name, type, hook, prio }) => {
