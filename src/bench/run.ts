@@ -23,6 +23,8 @@ export interface RunTerms {
   readonly raw: (raw: Raw) => void
   readonly progress: (progress: Progress) => void
   readonly remark: (say: string) => void
+  /** At once, since what was told of a variant before it was refused counts no more, whether or not this run comes to its end. */
+  readonly refused: (variant: string, why: string) => void
   /** Milliseconds of a clock that only goes forward. */
   readonly clock: () => number
 }
@@ -119,6 +121,7 @@ class Run {
         const wrong = await misread(ground, variant.role)
         if (wrong !== undefined) {
           this.refused.set(variant.name, wrong)
+          this.terms.refused(variant.name, wrong)
           return
         }
       }

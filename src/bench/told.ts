@@ -20,5 +20,6 @@ export type Heard =
   | { readonly kind: 'raw'; readonly raw: Raw }
   | { readonly kind: 'progress'; readonly progress: Progress }
   | { readonly kind: 'remark'; readonly say: string }
+  | { readonly kind: 'refused'; readonly variant: string; readonly why: string }
   | { readonly kind: 'ran'; readonly ran: Ran }
   | { readonly kind: 'failed'; readonly causes: readonly string[] }

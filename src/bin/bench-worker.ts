@@ -38,6 +38,7 @@ try {
       raw: (raw) => tell({ kind: 'raw', raw }),
       progress: (progress) => tell({ kind: 'progress', progress }),
       remark: (say) => tell({ kind: 'remark', say }),
+      refused: (variant, why) => tell({ kind: 'refused', variant, why }),
       clock: () => performance.now(),
     })
     tell({ kind: 'ran', ran })

@@ -127,6 +127,7 @@ async function runWorker(chosen: Chosen, request: BenchRequest, budgetMs: number
   request.signal.addEventListener('abort', stop)
   const raws: Raw[] = []
   const remarks: string[] = []
+  const refused = new Map<string, string>()
   let ran: Ran | undefined
   let causes: readonly string[] = []
   try {
@@ -135,6 +136,7 @@ async function runWorker(chosen: Chosen, request: BenchRequest, budgetMs: number
       if (heard.kind === 'raw') raws.push(heard.raw)
       else if (heard.kind === 'remark') remarks.push(heard.say)
       else if (heard.kind === 'progress') request.progress(heard.progress)
+      else if (heard.kind === 'refused') refused.set(heard.variant, heard.why)
       else if (heard.kind === 'ran') ran = heard.ran
       else causes = heard.causes
     })
@@ -146,20 +148,25 @@ async function runWorker(chosen: Chosen, request: BenchRequest, budgetMs: number
   if (ran) return { raws: ofRun(raws, ran.variants), ran, remarks }
   const why = causes.length > 0 ? causes.join(': ') : 'the process that measures ended'
   if (raws.length === 0) throw benchFault('BENCH_GROUND', { why })
-  return { raws, ran: { variants: named(raws), complete: false, why }, remarks }
+  const variants = named(raws, refused)
+  return { raws: ofRun(raws, variants), ran: { variants, complete: false, why }, remarks }
 }
 
 /** What was measured of a variant before it was found to mean something else is thrown away. */
-function ofRun(raws: readonly Raw[], variants: readonly VariantSeen[]): readonly Raw[] {
+export function ofRun(raws: readonly Raw[], variants: readonly VariantSeen[]): readonly Raw[] {
   const measured = new Set(variants.filter(({ state }) => state === 'measured').map(({ name }) => name))
   return raws.filter(({ variant }) => measured.has(variant))
 }
 
 /** The variants of a run that died before it could say. */
-const named = (raws: readonly Raw[]): readonly VariantSeen[] =>
+export const named = (raws: readonly Raw[], refused: ReadonlyMap<string, string>): readonly VariantSeen[] =>
   variantsOf('', () => 0)
-    .filter(({ name }) => raws.some(({ variant }) => variant === name))
-    .map(({ name, say, role, emulated }) => ({ name, say, role, emulated, state: 'measured' }))
+    .filter(({ name }) => refused.has(name) || raws.some(({ variant }) => variant === name))
+    .map(({ name, say, role, emulated }) => {
+      const why = refused.get(name)
+      const common = { name, say, role, emulated }
+      return why === undefined ? { ...common, state: 'measured' } : { ...common, state: 'refused', why }
+    })
 
 /** Puts together what a run found. */
 export function resultsOf(

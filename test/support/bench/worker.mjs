@@ -61,6 +61,7 @@ try {
       raw: (raw) => tell({ kind: 'raw', raw }),
       progress: (progress) => tell({ kind: 'progress', progress }),
       remark: (say) => tell({ kind: 'remark', say }),
+      refused: (variant, why) => tell({ kind: 'refused', variant, why }),
       clock: () => performance.now(),
     },
   )
