@@ -45,12 +45,16 @@ export async function openGround(): Promise<Ground> {
   const server = holder(GENERATOR, 'serve', '::', String(PORTS.echo))
   const [clientPid, serverPid] = await Promise.all([spoke(client), spoke(server)])
   // Neither is told when its standard input ends, so both end with this process.
-  const beside = (...words: string[]): void => {
+  const beside = (...words: string[]): ChildProcess => {
     const ending = ['setpriv', '--pdeathsig', 'KILL', ...words]
-    const child = spawn('nsenter', ['-t', String(serverPid), '-n', '--', ...ending], { stdio: 'ignore' })
+    const child = spawn('nsenter', ['-t', String(serverPid), '-n', '--', ...ending], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
     // Where iperf3 is missing, its first client says so.
     child.once('error', () => undefined)
+    child.stdout.resume()
     children.push(child)
+    return child
   }
   const within = (pid: number): string[] => ['nsenter', '-t', String(pid), '-n', '--']
   const inside = (pid: number, ...words: string[]): void => {
@@ -66,7 +70,8 @@ export async function openGround(): Promise<Ground> {
   outside(serverPid, inside)
   beside('iperf3', '-s', '-p', String(PORTS.iperf))
   beside(process.execPath, '-e', HTTP)
-  beside(GENERATOR, 'serve', '::', String(PORTS.denied))
+  // Whoever is not there yet does not answer either, and a variant that lets everything through would pass for one that does not.
+  await spoke(beside(GENERATOR, 'serve', '::', String(PORTS.denied)))
   let have = 0
   const slots = (workspaces: number): void => {
     for (; have < workspaces; have++) addSlot(have, clientPid, inside)
