@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { digestOfText } from '../base/digest.js'
 import type { BootImage, MachineDriver, MachineSeen, MachineSpec, SharedVolume } from './drivers/driver.js'
 import { OVERHEAD_MIB, OVERHEAD_PIDS } from './drivers/spec.js'
-import { ensureTap, listTaps, removeTap } from './drivers/tap.js'
+import { ensureTap, listTaps, removeTap, type TapSeen, tapMark } from './drivers/tap.js'
 import { lifecycleFault } from './lifecycle/errors.js'
 import type { HostSeen, MachinePort } from './lifecycle/ports.js'
 import type { WorkspaceRecord } from './lifecycle/record.js'
@@ -78,6 +78,7 @@ export function hostMachines(
     const named = read(id)
     return { workspace: workspace || named.workspace, incarnation: named.incarnation, state }
   }
+  const ownerOf = ({ mark, workspace }: TapSeen): string => known().find((one) => tapMark(one) === mark) ?? workspace
   const listLayers = async (): Promise<readonly string[]> => {
     await mkdir(layers, { recursive: true, mode: 0o700 })
     return (await readdir(layers)).filter((name) => name.endsWith(LAYER)).map((name) => name.slice(0, -LAYER.length))
@@ -86,7 +87,7 @@ export function hostMachines(
     look: async (): Promise<HostSeen> => ({
       machines: (await driver.list()).map(seenOf),
       layers: (await listLayers()).map(read),
-      interfaces: (await listTaps()).map((tap) => ({ name: tap.interface, workspace: tap.workspace })),
+      interfaces: (await listTaps()).map((tap) => ({ name: tap.interface, workspace: ownerOf(tap) })),
     }),
     layer: async ({ workspace, profile }, incarnation) => {
       const image = await images.newest(profile?.image ?? '')
@@ -131,7 +132,7 @@ export function hostMachines(
       )
     },
     unplug: async ({ workspace }) => {
-      for (const tap of await listTaps()) if (tap.workspace === workspace) await removeTap(tap.interface)
+      for (const tap of await listTaps()) if (ownerOf(tap) === workspace) await removeTap(tap.interface)
     },
     consoleOf: ({ workspace, incarnation }, maxBytes) => driver.consoleOf(machineId(workspace, incarnation), maxBytes),
   }

@@ -8,6 +8,7 @@ import { execFile } from 'node:child_process'
 import { closeSync, constants, openSync } from 'node:fs'
 import { promisify } from 'node:util'
 import koffi from 'koffi'
+import { digestOfText } from '../../base/digest.js'
 import { companionFault } from '../errors.js'
 
 export interface TapSpec {
@@ -21,6 +22,8 @@ export interface TapSpec {
 
 const RUN_MS = 10_000
 const MARK = 'sluice: tap of '
+/** IFALIASZ of linux/if.h, without its end: of a longer name the beginning, for people. */
+const ALIAS_BYTES = 255
 // linux/if_tun.h
 const TUNSETIFF = 0x400454ca
 const IFF_TAP = 0x0002
@@ -30,6 +33,21 @@ const IFREQ_BYTES = 40
 
 const run = promisify(execFile)
 const host = (address: string): string => `${address}/${address.includes(':') ? 128 : 32}`
+
+const shortOf = (workspace: string): string => digestOfText(workspace).slice(7, 39)
+
+/** The alias of a workspace's tap: compared as a whole, so that no name stands for one that begins like it. */
+export const tapMark = (workspace: string): string =>
+  Buffer.from(`${MARK}${shortOf(workspace)} ${workspace}`)
+    .subarray(0, ALIAS_BYTES)
+    .toString('latin1')
+
+/** A name that was cut is none: then the digest stands for it. */
+function workspaceOf(mark: string): string {
+  const [short = ''] = mark.slice(MARK.length).split(' ')
+  const workspace = mark.slice(MARK.length + short.length + 1)
+  return shortOf(workspace) === short ? workspace : `tap:${short}`
+}
 
 /** What the kernel says of an interface, by netlink: sysfs would show those of the namespace that mounted it. */
 interface Link {
@@ -49,10 +67,10 @@ async function linkOf(name: string): Promise<Link | undefined> {
 
 /** Up, with its addresses and routes when this resolves. Throws TAP_TAKEN, TAP_FAILED. */
 export async function ensureTap({ interface: name, workspace, gateway, addresses }: TapSpec): Promise<void> {
-  const mark = `${MARK}${workspace}`.slice(0, 255)
+  const mark = tapMark(workspace)
   const there = await linkOf(name)
   if (there) {
-    const why = notOurs(there, mark)
+    const why = notOurs(there, (alias) => alias === mark)
     if (why !== undefined) throw companionFault('TAP_TAKEN', { name, why })
   } else {
     await ip(name, 'tuntap', 'add', 'dev', name, 'mode', 'tap', 'vnet_hdr')
@@ -69,16 +87,23 @@ export async function ensureTap({ interface: name, workspace, gateway, addresses
 export async function removeTap(name: string): Promise<void> {
   const there = await linkOf(name)
   if (!there) return
-  const why = notOurs(there, MARK)
+  const why = notOurs(there)
   if (why !== undefined) throw companionFault('TAP_TAKEN', { name, why })
   await ip(name, 'link', 'delete', name)
 }
 
-/** Names of all taps that `ensureTap` made, sorted, with whose they are. */
-export async function listTaps(): Promise<readonly { readonly interface: string; readonly workspace: string }[]> {
+export interface TapSeen {
+  readonly interface: string
+  readonly mark: string
+  /** As the mark has it: `tap:` and a digest for a name that is too long for it. */
+  readonly workspace: string
+}
+
+/** All taps that `ensureTap` made, sorted by name, with whose they are. */
+export async function listTaps(): Promise<readonly TapSeen[]> {
   return (await links())
     .flatMap(({ ifname, ifalias = '' }) =>
-      ifalias.startsWith(MARK) ? [{ interface: ifname, workspace: ifalias.slice(MARK.length) }] : [],
+      isOurs(ifalias) ? [{ interface: ifname, mark: ifalias, workspace: workspaceOf(ifalias) }] : [],
     )
     .sort((a, b) => (a.interface < b.interface ? -1 : 1))
 }
@@ -92,7 +117,7 @@ export async function openTap(name: string): Promise<number> {
   // TUNSETIFF would make an interface of that name, and nobody has fenced it.
   const there = await linkOf(name)
   if (!there) throw no('there is none of that name')
-  const why = notOurs(there, MARK)
+  const why = notOurs(there)
   if (why !== undefined) throw no(why)
   const file = openSync('/dev/net/tun', constants.O_RDWR | constants.O_NONBLOCK)
   try {
@@ -110,10 +135,12 @@ export async function openTap(name: string): Promise<number> {
   }
 }
 
-/** Why the interface is not one of `ensureTap`; `mark` is what its alias has to begin with. */
-function notOurs({ linkinfo, ifalias = '' }: Link, mark: string): string | undefined {
+const isOurs = (alias: string): boolean => alias.startsWith(MARK)
+
+/** Why the interface is not one of `ensureTap`, or not the one that is meant. */
+function notOurs({ linkinfo, ifalias = '' }: Link, isMeant = isOurs): string | undefined {
   if (linkinfo?.info_kind !== 'tun' || linkinfo.info_data?.type !== 'tap') return 'it is no tap'
-  return ifalias.startsWith(mark) ? undefined : ifalias === '' ? 'somebody else made it' : `it is marked ${ifalias}`
+  return isMeant(ifalias) ? undefined : ifalias === '' ? 'somebody else made it' : `it is marked ${ifalias}`
 }
 
 async function ip(name: string, ...words: readonly string[]): Promise<void> {

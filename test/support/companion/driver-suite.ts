@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { MachineDriver, MachineSpec } from '../../../src/companion/drivers/driver.js'
 import { specDigest } from '../../../src/companion/drivers/spec.js'
-import { ensureTap, removeTap } from '../../../src/companion/drivers/tap.js'
+import { ensureTap, listTaps, removeTap, tapMark } from '../../../src/companion/drivers/tap.js'
 import { seclude } from '../ebpf/seclusion.js'
 import { BootFolder, MAC, machine, PATIENCE_MS, reached, saidOn, verified, WORKSPACE } from './machine.js'
 
@@ -164,6 +164,22 @@ export function driverSuite({ name, open }: DriverUnderTest): void {
       )
       await ensureTap(TAP_OF)
       expect(await driver.list()).toEqual([])
+    })
+
+    it('knows whose a tap is, whatever its name begins with and however long it is', async () => {
+      const short = { ...TAP_OF, interface: 'short', workspace: `${WORKSPACE}/10`, addresses: [] }
+      await ensureTap(short)
+      await expect(ensureTap({ ...short, workspace: `${WORKSPACE}/1` })).rejects.toMatchObject({ code: 'TAP_TAKEN' })
+      const long = { ...short, interface: 'long', workspace: `${WORKSPACE}/${'x'.repeat(1_000)}` }
+      await ensureTap(long)
+      await ensureTap(long)
+      await expect(ensureTap({ ...long, workspace: `${long.workspace}y` })).rejects.toMatchObject({ code: 'TAP_TAKEN' })
+      expect(await listTaps()).toEqual([
+        { interface: 'long', mark: tapMark(long.workspace), workspace: expect.stringMatching(/^tap:[0-9a-f]{32}$/) },
+        { interface: TAP, mark: tapMark(WORKSPACE), workspace: WORKSPACE },
+        { interface: 'short', mark: tapMark(short.workspace), workspace: short.workspace },
+      ])
+      for (const name of ['long', 'short']) await removeTap(name)
     })
   })
 }
