@@ -76,6 +76,9 @@ export interface VolumeFenced {
   readonly openFiles?: number
   /** Of these, what the policy leaves alone until it is closed (`open_files: until-closed`): it is refused nothing. Absent: none. */
   readonly lasting?: number
+  /** Since the machine started, files that last were handed over by a mount or a daemon that is gone: whether any of them is still open,
+   * and refused nothing, nobody knows. Absent: none were. */
+  readonly left?: true
 }
 
 /** What the command knows when the fence stands. */
@@ -149,10 +152,10 @@ async function volumesOf(carriers: readonly OpenBackend[], workspace: WorkspaceI
     const flagged = [...(seen.live?.quarantined ?? []), ...(seen.live?.suspended ?? [])].includes(workspace)
     for (const at of seen.volumes ?? [])
       if (at.workspace === workspace) {
-        const { name, mountId, openFiles, lasting, state } = at
+        const { name, mountId, openFiles, lasting, left, state } = at
         const denied = flagged || state !== 'serving'
         const open = { ...(openFiles === undefined ? {} : { openFiles }), ...(lasting > 0 ? { lasting } : {}) }
-        volumes.push({ name, mountId, denied, ...open })
+        volumes.push({ name, mountId, denied, ...open, ...(left ? { left } : {}) })
       }
   }
   return volumes.length > 0 ? { volumes } : {}
@@ -250,6 +253,11 @@ const SHAPE = {
   bundleDigest: orNull(text),
   backends: list(text),
   volumes: optional(
-    list(object({ name: text, mountId: count, denied: flag, openFiles: optional(count), lasting: optional(count) })),
+    list(
+      object({
+        ...{ name: text, mountId: count, denied: flag, openFiles: optional(count), lasting: optional(count) },
+        left: optional((value) => value === true),
+      }),
+    ),
   ),
 } as const satisfies Record<keyof Receipt, Is>

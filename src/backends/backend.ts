@@ -57,6 +57,8 @@ export interface VolumeSeen {
   readonly openFiles?: number
   /** Of these, what the policy leaves alone until it is closed (`open_files: until-closed`). */
   readonly lasting: number
+  /** Files that lasted were handed over by a mount or a daemon that is gone: nobody knows which of them are still open. */
+  readonly left?: true
 }
 
 /** Why a packet was not let through; the closed list of `evaluate`. */

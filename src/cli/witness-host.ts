@@ -76,6 +76,7 @@ export interface ReceiptView {
     readonly denied: boolean
     readonly openFiles?: number
     readonly lasting?: number
+    readonly left?: true
   }[]
 }
 

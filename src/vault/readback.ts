@@ -48,12 +48,12 @@ export function readObserved(text: string): Observed {
   }
 }
 
-/** `volume WORKSPACE NAME STATE SOURCE MOUNT MOUNT-ID DEVICE OPEN LASTING`, sorted by workspace and name. */
+/** `volume WORKSPACE NAME STATE SOURCE MOUNT MOUNT-ID DEVICE OPEN LASTING LEFT`, sorted by workspace and name. */
 function readVolumes(text: string): readonly VolumeSeen[] {
   return text
     .split('\n')
     .flatMap((line): VolumeSeen[] => {
-      const [kind, workspace = '', name = '', state, , mount = '', mountId, device = '', open, lasting] =
+      const [kind, workspace = '', name = '', state, , mount = '', mountId, device = '', open, lasting, left] =
         line.split(' ')
       if (kind !== 'volume') return []
       return [
@@ -64,6 +64,7 @@ function readVolumes(text: string): readonly VolumeSeen[] {
           mountId: Number(mountId),
           openFiles: Number(open),
           lasting: Number(lasting ?? 0),
+          ...(left === '1' ? { left: true } : {}),
         },
       ]
     })

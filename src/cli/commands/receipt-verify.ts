@@ -37,10 +37,10 @@ export const receiptVerify: Declared = {
         ],
         ['generation', String(receipt.generation)],
         ...(receipt.volumes ?? []).map(
-          ({ name, denied, openFiles, lasting = 0 }) =>
+          ({ name, denied, openFiles, lasting = 0, left }) =>
             [
               `volume ${name}`,
-              `${denied ? 'refuses everything' : 'serves'}, ${openFiles === undefined ? 'but for what was mapped before' : `${openFiles} files open`}${lasting > 0 ? `, ${lasting} of them until they are closed` : ''}`,
+              `${denied ? 'refuses everything' : 'serves'}, ${openFiles === undefined ? 'but for what was mapped before' : `${openFiles} files open`}${lasting > 0 ? `, ${lasting} of them until they are closed` : ''}${left ? '; files that an earlier mount handed over may be open still, and are refused nothing' : ''}`,
             ] as const,
         ),
         ['backends', receipt.backends.join(', ') || 'none: on record only'],

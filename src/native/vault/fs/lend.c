@@ -125,7 +125,7 @@ static int32_t lend(struct volume *volume, struct handle *handle)
     if (!volume->lasts || node->type == S_IFDIR)
         return 0;
     pthread_mutex_lock(&volume->tree);
-    if (node->lent == 0 && node->handles == 1)
+    if (node->lent == 0 && node->handles == 1 && left_note(volume->workspace) == 0)
         node->lent = hand_over(volume, handle->fd);
     lent = node->lent;
     handle->lent = lent > 0;

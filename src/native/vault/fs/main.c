@@ -100,6 +100,9 @@ int main(int argc, char **argv)
     error = flags_open(argv[1]);
     if (error != 0)
         return fail("the flags of workspaces", -error);
+    error = left_open(argv[1]);
+    if (error != 0)
+        return fail("what was handed over", -error);
     snprintf(path, sizeof(path), "%s/vaultfs.sock", argv[1]);
     error = control_run(path, stop);
     serve_stop();

@@ -76,6 +76,8 @@ struct volume *volume_make(const struct vault_table *table, uint32_t index, char
 
 void volume_free(struct volume *volume)
 {
+    if (volume->lent > 0)
+        left_behind(volume->workspace);
     /* What was open when its session ended: nobody is left to release it. */
     while (volume->handles != NULL)
         handle_end(volume, volume->handles);

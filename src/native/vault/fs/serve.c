@@ -314,9 +314,9 @@ size_t serve_observe(char *text, size_t room)
         used += put_escaped(text + used, volume->source);
         text[used++] = ' ';
         used += put_escaped(text + used, volume->mount);
-        used += (size_t)sprintf(text + used, " %u %s %u %u\n", volume->mounted,
+        used += (size_t)sprintf(text + used, " %u %s %u %u %u\n", volume->mounted,
                                 volume->function[0] != 0 ? volume->function : volume->device, atomic_load(&volume->open),
-                                atomic_load(&volume->lent));
+                                atomic_load(&volume->lent), left_of(volume->workspace) ? 1u : 0u);
     }
     for (int i = 1; i < VAULT_VERDICTS; i++)
         used += (size_t)sprintf(text + used, "count %d %llu\n", i, (unsigned long long)counts[i]);

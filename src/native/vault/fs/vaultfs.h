@@ -232,6 +232,17 @@ uint32_t flags_of(const char *workspace);
 struct flagged *flags_at(const char *workspace);
 const struct flagged *flags_first(void);
 
+/* ---- left.c -------------------------------------------------------------------------------------------------------- */
+
+/* Reads what an earlier daemon of this directory wrote down since the machine started; 0 or -errno. */
+int left_open(const char *directory);
+/* Before a file of the workspace is handed over. -errno: then nothing may be. */
+int left_note(const char *workspace);
+/* A mount ended while files of it were handed over. */
+void left_behind(const char *workspace);
+/* May files be open that a mount or a daemon handed over which is gone? */
+bool left_of(const char *workspace);
+
 /* ---- root.c -------------------------------------------------------------------------------------------------------- */
 
 /* A volume of the table with its root open, which nobody serves yet. NULL, and `why` says what is in the way. */
