@@ -35,6 +35,8 @@ PACKAGES=(
   chromium                              # the bench's report, looked at in a browser
   iperf3                                # a small run of the bench
 )
+# Volumes of guests: a package of its own from Debian 13 on, before a part of qemu-system-common.
+[ "${1:-}" != tests ] || ! apt-cache show virtiofsd >/dev/null 2>&1 || PACKAGES+=(virtiofsd)
 # `setup.sh bench` also installs what the bench measures with, and what it compares with.
 [ "${1:-}" != bench ] || PACKAGES+=(
   iperf3                                # streams

@@ -4,13 +4,16 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { QemuDriver } from '../../src/companion/drivers/qemu.js'
+import { virtiofsd } from '../../src/companion/drivers/qemu-probe.js'
 import { ensureTap, removeTap } from '../../src/companion/drivers/tap.js'
 import { TAP_OF } from '../support/companion/driver-suite.js'
 import { BootFolder, machine, PATIENCE_MS, reached, saidOn } from '../support/companion/machine.js'
 import { seclude } from '../support/ebpf/seclusion.js'
-import { cannotServe, type Served, serve } from '../support/vault/served.js'
+import { cannotServe, type Served, serve, suiteUnless } from '../support/vault/served.js'
+
+const cannotShare = virtiofsd() === undefined ? 'virtiofsd is not installed; run scripts/setup.sh tests' : undefined
 
 const RULES = ['read-only /', 'read-write /work', 'deny /secret']
 /** `it NAME COMMAND`: says whether it was done. */
@@ -27,7 +30,7 @@ const COMMAND = [
   'echo the second half is over; while [ ! -e /tmp/off ]; do sleep 1; done',
 ].join('\n')
 
-describe.skipIf(cannotServe !== undefined)('a volume in a machine', () => {
+suiteUnless(cannotServe ?? cannotShare, 'a volume in a machine', () => {
   let boot: BootFolder
   let served: Served
   let driver: QemuDriver

@@ -2,9 +2,10 @@
 
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, it } from 'vitest'
 import type { FileDenied } from '../../../src/backends/backend.js'
 import { daemonPath } from '../../../src/backends/vaultfs/daemon.js'
 import { VaultfsDriver } from '../../../src/backends/vaultfs/driver.js'
@@ -22,6 +23,16 @@ export const cannotServe: string | undefined =
       : !existsSync(daemonPath())
         ? '`make native` has not been run'
         : undefined
+
+/** Files can be handed over from Linux 6.9 on; before, every volume is judged, which test/kernel/vaultfs.test.ts shows. */
+const [major = 0, minor = 0] = release().split('.').map(Number)
+export const cannotLend = major > 6 || (major === 6 && minor >= 9) ? cannotServe : 'this kernel cannot take files'
+
+/** `describe`; where it cannot be had, one skipped test says why. */
+export function suiteUnless(why: string | undefined, name: string, body: () => void): void {
+  if (why === undefined) describe(name, body)
+  else it(name, (context) => context.skip(why))
+}
 
 export interface Served {
   readonly directory: string
