@@ -74,20 +74,23 @@ describe('golden images', () => {
       image(3, { expiresAtMs: NOW - 1 }),
     ]
     await publishList(at('published'), listOf(NOW, images), signerOf(builder))
+    await store().fetch(at('published'))
+    await store().layer('tiny@2', at('layer.qcow2'))
+    spec = machine(await store().boot('tiny@2', at('layer.qcow2')), TAP_OF.interface)
   }, PATIENCE_MS)
   afterEach(async () => {
-    for (const { id } of await driver.list()) {
+    for (const { id } of (await driver?.list()) ?? []) {
       await driver.kill(id)
       await driver.remove(id)
     }
   }, PATIENCE_MS)
   afterAll(async () => {
     await removeTap(TAP_OF.interface)
-    boot.close()
+    boot?.close()
   })
 
   it('come by digest, and the newest that may boot is given out', async () => {
-    await expect(store().newest('tiny')).rejects.toThrow('there is no list of images')
+    await expect(store({ directory: at('empty') }).newest('tiny')).rejects.toThrow('there is no list of images')
     expect(await store().fetch(at('published'))).toEqual(['tiny@1', 'tiny@2', 'tiny@3'])
     expect(await store().list()).toEqual(['tiny@2', 'tiny@1'])
     expect(await store().newest('tiny')).toBe('tiny@2')
@@ -105,8 +108,6 @@ describe('golden images', () => {
 
   it('are read-only under the layer of a machine', { timeout: PATIENCE_MS }, async () => {
     const layer = at('layer.qcow2')
-    await store().layer('tiny@2', layer)
-    spec = machine(await store().boot('tiny@2', layer), TAP_OF.interface)
     await driver.prepare(spec)
     const { paths } = await driver.inspect('m1')
     expect(
