@@ -27,7 +27,7 @@ import { drainRing } from '../tracing/ring.js'
 import { standing } from '../tracing/standing.js'
 import { openDoor } from './door.js'
 import { guardFault } from './errors.js'
-import { activitiesOf, fileDenialsOf, type Named } from './events.js'
+import { activitiesOf, fileDenialsOf, type Judged, type Named } from './events.js'
 import { Guard, type State } from './guard.js'
 import { COUNTS, FILES_LOST_ROW, FLAG, STRUCTS } from './layout.js'
 import { probeGuard } from './probe.js'
@@ -43,12 +43,15 @@ interface Seat extends GuardedWorkspace {
 }
 interface Held {
   readonly seats: readonly Seat[]
-  readonly hung: Hung
+  readonly hung: Pick<Hung, 'places'>
   /** Flags by workspace, also of those that have no cgroup yet. */
   readonly flags: Readonly<Record<WorkspaceId, number>>
 }
 const NOTHING: Held = { seats: [], hung: NOTHING_HUNG, flags: {} }
 const FILE = 'guard.json'
+const JUDGED_FILE = 'judged.json'
+/** Plans whose refusals may still be told of. */
+const JUDGED = 4
 const TOLD_FILE = 'told-lost'
 const TOLD_FILES_FILE = 'told-lost-files'
 const BATCH = 256
@@ -148,7 +151,14 @@ export class GuardDriver implements Driver<GuardProgram> {
     if (!guard) return Promise.reject(guardFault('LSM_STALE_STAGE', { generation }))
     const { seats, hung, side, program } = prepared
     // The names first: a kill in between leaves the old side judging under names that may be new, and the next look says so.
-    this.keep({ ...this.held(), seats, hung })
+    const turn = guard.nextTurn()
+    const volumes = Object.fromEntries(
+      seats.map((seat) => [seat.workspace, seat.volumes.map(({ name }) => name)] as const),
+    )
+    const before = this.judged().filter((one) => one.turn !== turn)
+    const judged: readonly Judged[] = [{ turn, generation, clauses: hung.clauses, volumes }, ...before].slice(0, JUDGED)
+    this.kept.write(JUDGED_FILE, JSON.stringify(judged))
+    this.keep({ ...this.held(), seats, hung: { places: hung.places } })
     guard.setState({
       generation,
       digest: planDigest,
@@ -258,10 +268,7 @@ export class GuardDriver implements Driver<GuardProgram> {
 
   private drainFiles(guard: Guard, deliver: (batch: FileDenialBatch) => void, failed: () => void): () => Promise<void> {
     const read = (events: readonly Buffer[]): { batch: readonly FileDenied[]; unnamed: number } => {
-      const { seats, hung } = this.held()
-      const volumes = new Map(seats.map((seat) => [seat.workspace, seat.volumes.map(({ name }) => name)]))
-      const judged = { generation: guard.state()?.generation ?? 0, hung, volumes }
-      const { denials, unnamed } = fileDenialsOf(events, this.named(), judged, clocks(guard))
+      const { denials, unnamed } = fileDenialsOf(events, this.named(), this.judged(), clocks(guard))
       return { batch: denials, unnamed }
     }
     return drainRing(
@@ -277,7 +284,7 @@ export class GuardDriver implements Driver<GuardProgram> {
     )
   }
 
-  private volumes(guard: Guard, state: State, seats: readonly Seat[], hung: Hung): readonly VolumeSeen[] {
+  private volumes(guard: Guard, state: State, seats: readonly Seat[], hung: Held['hung']): readonly VolumeSeen[] {
     return seats.flatMap((seat) =>
       seenVolumes(seat, hung.places, seat.onExpiry !== 'hold' && guard.native.bootNs() >= state.deadlineNs),
     )
@@ -306,6 +313,9 @@ export class GuardDriver implements Driver<GuardProgram> {
     this.programs.forget(side)
   }
 
+  private judged(): readonly Judged[] {
+    return this.kept.value<readonly Judged[]>(JUDGED_FILE, [])
+  }
   private held(): Held {
     return { ...NOTHING, ...this.kept.value<Partial<Held>>(FILE, {}) }
   }

@@ -8,8 +8,8 @@ import { FILE_OPERATION_NAMES } from '../../plan/file-operations.js'
 import type { ActivityBatch, FileDenied } from '../backend.js'
 import { textIn } from '../tracing/ring.js'
 import { COMM_OCTETS, FILE_PATH_OCTETS, FLAG, PATH_OCTETS, STRUCTS } from './layout.js'
+import type { Tree } from './tree.js'
 import { RIGHT_NAMES } from './tree.js'
-import type { Hung } from './volumes.js'
 
 /** Workspaces by the numbers of their cgroups. */
 export type Named = ReadonlyMap<bigint, string>
@@ -57,17 +57,20 @@ export function activitiesOf(
 /** Refusals of one batch that are told apart by the process as well; more than that is a flood, and folds whoever it was. */
 const TOLD_APART = 64
 
+/** A plan that judges or did, by the turn at which it began: what is told of late is still its own. */
 export interface Judged {
+  readonly turn: number
   readonly generation: number
-  readonly hung: Hung
+  /** By number of the node. */
+  readonly clauses: Tree['clauses']
   /** Names of volumes by workspace, in their order. */
-  readonly volumes: ReadonlyMap<string, readonly string[]>
+  readonly volumes: Readonly<Record<string, readonly string[]>>
 }
 
 export function fileDenialsOf(
   events: readonly Buffer[],
   named: Named,
-  { generation, hung, volumes }: Judged,
+  judged: readonly Judged[],
   now: Clocks,
 ): { readonly denials: readonly FileDenied[]; readonly unnamed: number } {
   const { fields } = STRUCTS.guard_file_event
@@ -81,11 +84,14 @@ export function fileDenialsOf(
       unnamed++
       continue
     }
+    // Of a plan that nobody knows any more there is no policy to name.
+    const turn = event.readUInt32LE(fields.turn)
+    const plan = judged.find((one) => one.turn === turn)
+    const generation = plan?.generation ?? 0
     // What has no path is on no volume that anybody knows.
-    const volume = volumes.get(workspace)?.[event.readUInt32LE(fields.volume) - 1] ?? ''
+    const volume = plan?.volumes[workspace]?.[event.readUInt32LE(fields.volume) - 1] ?? ''
     const access = RIGHT_NAMES[event.readUInt32LE(fields.right)]
-    const said =
-      event.readUInt32LE(fields.side) === hung.side ? hung.clauses[event.readUInt32LE(fields.node)] : undefined
+    const said = plan?.clauses[event.readUInt32LE(fields.node)]
     const clause = access === undefined ? undefined : said?.[access]
     const denied = {
       ...{ workspace, volume, operation, reason, generation },

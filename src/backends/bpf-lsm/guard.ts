@@ -94,12 +94,18 @@ export class Guard {
     const deadlineNs = value.readBigUInt64LE(fields.deadline_ns)
     return { generation, digest, deadlineNs, side: value.readUInt32LE(fields.side) }
   }
+  /** Of the next switch. */
+  nextTurn(): number {
+    const { size, fields } = STRUCTS.guard_state
+    const value = Buffer.alloc(size)
+    this.native.call('reading the state', 'read', this.map('guard_state'), ZERO, value)
+    return (value.readUInt32LE(fields.turn) + 1) >>> 0
+  }
   /** The one write that switches; its turn goes on by one, so that a program that is being judged is judged anew. */
   setState({ generation, digest, deadlineNs, side }: State): void {
     const { size, fields } = STRUCTS.guard_state
-    const [value, before] = [Buffer.alloc(size), Buffer.alloc(size)]
-    this.native.call('reading the state', 'read', this.map('guard_state'), ZERO, before)
-    value.writeUInt32LE((before.readUInt32LE(fields.turn) + 1) >>> 0, fields.turn)
+    const value = Buffer.alloc(size)
+    value.writeUInt32LE(this.nextTurn(), fields.turn)
     value.writeBigUInt64LE(BigInt(generation), fields.generation)
     value.write(digest.slice('sha256:'.length), fields.digest, 'hex')
     value.writeBigUInt64LE(deadlineNs, fields.deadline_ns)

@@ -26,7 +26,7 @@ export const STRUCTS = {
     size: 688,
     fields: {
       ...{ at_ns: 0, cgroup: 8, pid: 16, uid: 20, volume: 24, operation: 28 },
-      ...{ verdict: 32, node: 36, right: 40, side: 44, path: 48 },
+      ...{ verdict: 32, node: 36, right: 40, turn: 44, path: 48 },
     },
   },
 } as const

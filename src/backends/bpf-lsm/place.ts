@@ -1,10 +1,10 @@
 // Where a volume lies, as the kernel's own tree of a file system has it: the device and inode of its root, and the entry that leads to it.
 // The inode holds wherever the directory is moved or mounted; the name above it holds when another directory is put in its place.
 //
-// Refuses what could not be held: a link on the way, a file system whose inodes have the same number in several trees, and a mount
+// Refuses what could not be held: a link on the way, a file system whose inodes have the same number in several trees or that folds case, and a mount
 // inside the volume, whose files are not below it.
 
-import { readFileSync, realpathSync, statSync } from 'node:fs'
+import { readFileSync, realpathSync, statfsSync, statSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import { overlapping } from '../../plan/volume-path.js'
 import { kernelDevice } from './layout.js'
@@ -28,12 +28,19 @@ interface Mount {
   readonly root: string
 }
 
+/** Where two spellings are one file: msdos, exfat, ntfs, ntfs3, hfs, hfsplus, cifs, smb2, ecryptfs; those that may, by directory, are judged there. */
+const FOLDING: readonly number[] = [
+  ...[0x4d44, 0x2011bab0, 0x5346544e, 0x7366746e, 0x4244, 0x482b, 0xff534d42, 0xfe534d42, 0xf15f],
+]
+export const foldsCase = (type: number): boolean => FOLDING.includes(type >>> 0)
+
 /** undefined with `why`: nothing can be held there. */
 export function placeOf(source: string): VolumePlace | { readonly why: string } {
   try {
     if (realpathSync(source) !== source) return { why: 'a link leads there; name the directory itself' }
     const [root, above] = [statSync(source, { bigint: true }), statSync(dirname(source), { bigint: true })]
     if (!root.isDirectory()) return { why: 'it is no directory' }
+    if (foldsCase(statfsSync(source).type)) return { why: 'its file system folds case, and rules tell spellings apart' }
     const mounts = mountsOf(readFileSync('/proc/self/mountinfo', 'utf8'))
     const under = mounts.filter(({ at }) => at === '/' || source === at || source.startsWith(`${at}/`))
     // Of mounts on one another the last is seen.

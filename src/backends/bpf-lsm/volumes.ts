@@ -10,14 +10,13 @@ import { meet, placeOf, samePlace, type VolumePlace } from './place.js'
 import type { GuardedWorkspace } from './program.js'
 import { type Tree, treeOf } from './tree.js'
 
-/** What the record keeps of one side: what a verdict about a node rests on, by its number, and where volumes lie. */
+/** What the record keeps of one plan: what a verdict about a node rests on, by its number, and where volumes lie. */
 export interface Hung {
-  readonly side: number
   readonly clauses: Tree['clauses']
   /** By workspace and name of the volume. */
   readonly places: Readonly<Record<string, VolumePlace>>
 }
-export const NOTHING_HUNG: Hung = { side: 0, clauses: {}, places: {} }
+export const NOTHING_HUNG: Hung = { clauses: {}, places: {} }
 export const placeKey = (workspace: string, volume: string): string => `${workspace} ${volume}`
 
 /** Numbers of nodes go through a side, so that a node tells by itself whose it is. */
@@ -59,8 +58,8 @@ export class Volumes {
   }
 
   hung(): Hung {
-    const { side, clauses, places } = this
-    return { side, clauses, places }
+    const { clauses, places } = this
+    return { clauses, places }
   }
 
   private hangAt(tenant: number, { device, inode, above }: VolumePlace, root: NodeRow): void {

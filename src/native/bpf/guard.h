@@ -116,7 +116,7 @@ struct guard_file_event {
     __u32 verdict;   /* enum file_verdict */
     __u32 node;      /* whose rule it is, or 0 */
     __u32 right;     /* which of its rules: 0, 1, 2 for deny, read, write */
-    __u32 side;      /* that the node is of */
+    __u32 turn;      /* of the plan that judged; the node is one of its own */
     char path[GUARD_FILE_PATH + GUARD_NAME]; /* from the volume's root; cut off where it is longer */
 };
 

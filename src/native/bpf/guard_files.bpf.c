@@ -22,7 +22,7 @@
 #define BLOCKS 0060000u
 #define MAY_WRITE 2
 #define FOR_WRITE 2u /* FMODE_WRITE */
-#define SHARED_MAPPING 0x03ul /* MAP_SHARED and MAP_SHARED_VALIDATE */
+#define SHARED_MAPPING 1ul /* the bit of MAP_SHARED and MAP_SHARED_VALIDATE */
 #define WRITABLE 2ul /* PROT_WRITE */
 #define VERSION(major, minor) (((major) << 16) + ((minor) << 8))
 
@@ -87,6 +87,7 @@ HOOK(file_permission)
 {
     return judge_file((struct file *)word(context, 0), FILE_OP_READ, FILE_OP_WRITE, word(context, 1) & MAY_WRITE);
 }
+/* A shared mapping of what is open for writing can be made writable at any time: only its making is asked about. */
 HOOK(mmap_file)
 {
     struct file *file = (struct file *)word(context, 0);
@@ -94,14 +95,15 @@ HOOK(mmap_file)
 
     if (!file)
         return 0;
-    return judge_file(file, FILE_OP_READ, FILE_OP_WRITE, (flags & SHARED_MAPPING) == 1 && protection & WRITABLE);
+    return judge_file(file, FILE_OP_READ, FILE_OP_WRITE,
+                      flags & SHARED_MAPPING && (protection & WRITABLE || BPF_CORE_READ(file, f_mode) & FOR_WRITE));
 }
 /* Those of descriptors and terminals are about no file; clones are judged as reading and writing. */
 #define TERMINALS 0x54u
 #define CLONE 0x40049409u
 #define CLONE_RANGE 0x4020940du
 #define SAME_RANGE 0xc0189436u
-HOOK(file_ioctl)
+static __always_inline int judge_command(const unsigned long long *context)
 {
     __u32 command = (__u32)word(context, 1);
 
@@ -109,6 +111,8 @@ HOOK(file_ioctl)
         return 0;
     return judge_file((struct file *)word(context, 0), FILE_OP_IOCTL, FILE_OP_IOCTL, 1);
 }
+HOOK(file_ioctl) { return judge_command(context); }
+HOOK_IF_THERE(file_ioctl_compat) { return judge_command(context); }
 HOOK(path_notify)
 {
     return judge((__u64)BPF_CORE_READ((struct path *)word(context, 0), dentry), FILE_OP_LIST);
@@ -152,6 +156,8 @@ HOOK(inode_setattr)
 {
     return judge(word(context, LINUX_KERNEL_VERSION >= VERSION(6, 9) ? 1 : 0), FILE_OP_SETATTR);
 }
+/* Flags by a call of their own, as an ioctl would set them (6.17). */
+HOOK_IF_THERE(inode_file_setattr) { return judge(word(context, 0), FILE_OP_IOCTL); }
 HOOK(inode_getxattr) { return judge(word(context, 0), FILE_OP_GETXATTR); }
 HOOK(inode_listxattr) { return judge(word(context, 0), FILE_OP_GETXATTR); }
 

@@ -62,30 +62,39 @@ static __always_inline int moves(__u32 operation)
            operation == FILE_OP_RENAME_TO || operation == FILE_OP_LINK_TO;
 }
 
+/* No verdict: whoever asks has no volumes. */
+#define NOBODY FILE_VERDICTS
+
 /*
  * The verdict of one side of the maps about an entry, in words of enum file_verdict; what it rests on stays in the task's work. Where it
- * lies on no volume work->volume is 0, and the verdict allows, unless nobody can say where it lies.
+ * lies on no volume work->volume is 0, and the verdict allows, unless nobody can say where it lies. Memory is asked for after the
+ * workspace is known: where there is none, nobody outside may be refused for it.
  */
 __attribute__((noinline)) int guard_decide(__u64 entry, __u32 operation, __u32 side)
 {
     struct guard_root_key hangs = {.side = side & 1};
     struct guard_state *state;
     enum need need = need_of(operation);
+    struct guard_tenant tenant = {};
     __u32 zero = 0, reason;
-    struct work *work = work_of();
+    __u64 cgroup = 0;
+    struct work *work;
 
+    state = bpf_map_lookup_elem(&guard_state, &zero);
+    if (!state || !tenant_of(side & 1, &cgroup, &tenant) || !tenant.files)
+        return NOBODY;
+    work = work_of();
     if (!work)
         return FILE_BAD_PATH;
-    work->tenant.number = 0;
+    work->tenant = tenant;
+    work->cgroup = cgroup;
     work->side = side & 1;
     work->volume = 0;
     work->below = 0;
     work->here = 0;
     work->leads = 0;
+    work->folds = 0;
     work->with[0] = work->with[1] = work->with[2] = 0;
-    state = bpf_map_lookup_elem(&guard_state, &zero);
-    if (!state || !tenant_of(side & 1, &work->cgroup, &work->tenant) || !work->tenant.files)
-        return FILE_ALLOW;
     if (!entry)
         return FILE_BAD_PATH;
     hangs.tenant = work->tenant.number;
@@ -102,6 +111,8 @@ __attribute__((noinline)) int guard_decide(__u64 entry, __u32 operation, __u32 s
     reason = barred(state, &work->tenant, work->cgroup);
     if (reason)
         return reason == GUARD_QUARANTINED ? FILE_QUARANTINED : FILE_SUSPENDED;
+    if (work->folds)
+        return FILE_BAD_PATH;
     if (need == NEVER)
         return FILE_NEVER;
     if (work->with[0])
@@ -139,7 +150,7 @@ static __always_inline void write_path(struct work *work, struct guard_file_even
     }
 }
 
-static __always_inline void tell(struct work *work, __u32 operation, __u32 verdict)
+static __always_inline void tell(struct work *work, __u32 operation, __u32 verdict, __u32 turn)
 {
     struct guard_file_event *event;
     __u32 right = verdict == FILE_DENIED ? 0 : work->with[2] ? 2 : 1;
@@ -161,7 +172,7 @@ static __always_inline void tell(struct work *work, __u32 operation, __u32 verdi
     event->node = verdict == FILE_DENIED || verdict == FILE_READ_ONLY || verdict == FILE_ANCHORED
                       ? work->with[right]
                       : 0;
-    event->side = work->side;
+    event->turn = turn;
     write_path(work, event);
     bpf_ringbuf_submit(event, 0);
 }
@@ -179,7 +190,7 @@ __attribute__((noinline)) int guard_judge(__u64 entry, __u32 operation, __u32 ot
     struct guard_state *state;
     struct work *work;
     __u32 zero = 0, verdict = 0;
-    __u64 turn;
+    __u64 turn = 0;
 
     state = bpf_map_lookup_elem(&guard_state, &zero);
     if (!state)
@@ -191,14 +202,19 @@ __attribute__((noinline)) int guard_judge(__u64 entry, __u32 operation, __u32 ot
         if (turn == turn_of(state))
             break;
     }
+    if (verdict == NOBODY)
+        return OUTSIDE;
     work = work_of();
-    if (!work)
+    if (!work) {
+        count(FILE_BAD_PATH);
+        count(GUARD_FILES_LOST);
         return -EACCES;
+    }
     if (verdict == FILE_ALLOW && other != UNKNOWN && (work->volume != 0) != (other == INSIDE))
         verdict = FILE_NO_VOLUME;
     if (verdict == FILE_ALLOW)
         return work->volume ? INSIDE : OUTSIDE;
-    tell(work, operation, verdict);
+    tell(work, operation, verdict, (__u32)(turn >> 32));
     return verdict == FILE_READ_ONLY ? -EROFS : -EACCES;
 }
 

@@ -9,6 +9,7 @@
 #include "guard_words.h"
 
 #define TASK_STORAGE_CREATE 1
+#define FOLDS_CASE (1u << 15) /* S_CASEFOLD */
 
 /* Of the kernel's own, the fields that are read; libbpf finds where they are on the kernel that runs. */
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -27,6 +28,7 @@ struct super_block {
 };
 struct inode {
     __u16 i_mode;
+    unsigned int i_flags;
     unsigned long i_ino;
     struct super_block *i_sb;
     struct hlist_head i_dentry;
@@ -76,6 +78,7 @@ struct work {
     __u32 below;  /* how many entries lie below the volume's root */
     __u32 here;   /* a rule speaks of exactly this path, or of one below it */
     __u32 leads;
+    __u32 folds;   /* a directory on the way folds case: there two spellings are one file, and rules tell spellings apart */
     __u32 with[3]; /* the nearest node with each right, or 0 */
     /* Of the way down. In this memory and not in the stack's, of which older verifiers take the first turn of a loop for every one. */
     __u32 depth;
@@ -128,6 +131,8 @@ static __always_inline struct guard_node *node_of(struct work *work, struct dent
     }
     if (!inode)
         return found;
+    if (BPF_CORE_READ(inode, i_flags) & FOLDS_CASE)
+        work->folds = 1;
     root.inode = BPF_CORE_READ(inode, i_ino);
     rooted = root.inode ? bpf_map_lookup_elem(&guard_roots, &root) : NULL;
     return rooted ? rooted : found;

@@ -34,7 +34,7 @@
 
 static char volume[64];
 static const char *helper;
-static int held_token = -1; /* open before the cgroup was joined */
+static int held_token = -1, held_main = -1; /* open before the cgroup was joined */
 static volatile int got;
 
 static const char *at(const char *name)
@@ -204,6 +204,8 @@ static void reopen_for_writing(void) { reopen(open(at(MAIN), O_RDONLY), O_RDWR, 
 static void reopen_path_for_writing(void) { reopen(open(at(MAIN), O_PATH), O_WRONLY, 1); }
 static void map_for_writing(void) { did(mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, open(at(MAIN), O_RDONLY), 0) == MAP_FAILED ? -1 : 0); }
 static void protect_for_writing(void) { void *map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, open(at(MAIN), O_RDONLY), 0); did(mprotect(map, 4096, PROT_READ | PROT_WRITE)); }
+static void inherited_protected(void) { void *map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, held_main, 0); did(map == MAP_FAILED ? -1 : mprotect(map, 4096, PROT_READ | PROT_WRITE)); }
+static void inherited_for_writing(void) { did(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED_VALIDATE, held_main, 0) == MAP_FAILED ? -1 : 0); }
 static void attribute_of_main(void) { did(setxattr(at(MAIN), "user.x", "x", 1, 0)); }
 static void flags_of_main(void) { int flags = 0; did(ioctl(open(at(MAIN), O_RDONLY), _IOR('f', 1, long), &flags)); }
 static void new_file(void) { did(open(at("project/new"), O_WRONLY | O_CREAT, 0644)); }
@@ -350,7 +352,7 @@ static const struct way AS_USER[] = {
     WAY(move_project), WAY(move_volume), WAY(move_away), WAY(move_in), WAY(write_main), WAY(append_main),
     WAY(empty_main), WAY(create_over_main), WAY(mode_of_main), WAY(times_of_main), WAY(owner_of_main),
     WAY(mode_by_descriptor), WAY(remove_main), WAY(move_over_main), WAY(write_by_link), WAY(reopen_for_writing),
-    WAY(reopen_path_for_writing), WAY(map_for_writing), WAY(protect_for_writing), WAY(attribute_of_main),
+    WAY(reopen_path_for_writing), WAY(map_for_writing), WAY(protect_for_writing), WAY(inherited_protected), WAY(inherited_for_writing), WAY(attribute_of_main),
     WAY(flags_of_main), WAY(new_file), WAY(new_folder), WAY(new_pipe), WAY(new_link), WAY(new_socket),
     WAY(unnamed_file), WAY(unnamed_then_linked), WAY(denied_name), WAY(denied_name_moved), WAY(denied_name_linked),
     WAY(race_links), WAY(race_folders),
@@ -432,6 +434,7 @@ int main(int count, char **words)
     snprintf(volume, sizeof(volume), "%s", words[2]);
     helper = words[3];
     held_token = open(at(TOKEN), O_RDONLY);
+    held_main = open(at(MAIN), O_RDWR);
     write_text(words[1], "0");
     if (setresgid(1000, 1000, 1000) || setresuid(1000, 1000, 1000))
         return 70;

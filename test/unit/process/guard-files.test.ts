@@ -19,7 +19,7 @@ import { fileDenialsOf } from '../../../src/backends/bpf-lsm/events.js'
 import type { Guard } from '../../../src/backends/bpf-lsm/guard.js'
 import { nameKey, rootKey, STRUCTS } from '../../../src/backends/bpf-lsm/layout.js'
 import { lower } from '../../../src/backends/bpf-lsm/lower.js'
-import { meet, mountsOf, placeOf, samePlace, type VolumePlace } from '../../../src/backends/bpf-lsm/place.js'
+import { foldsCase, meet, mountsOf, placeOf, samePlace, type VolumePlace } from '../../../src/backends/bpf-lsm/place.js'
 import { render } from '../../../src/backends/bpf-lsm/render.js'
 import { treeOf } from '../../../src/backends/bpf-lsm/tree.js'
 import { seenVolumes, strayed, Volumes } from '../../../src/backends/bpf-lsm/volumes.js'
@@ -116,6 +116,10 @@ describe('where a volume lies', () => {
     expect(placeOf(join(folder, 'file'))).toEqual({ why: 'it is no directory' })
     expect(placeOf(join(folder, 'none'))).toEqual({ why: 'ENOENT' })
   })
+  it('is on no file system that folds case', () => {
+    expect([0x4d44, 0xff534d42, 0xff534d42 - 2 ** 32].map(foldsCase)).toEqual([true, true, true])
+    expect([0xef53, 0x01021994].map(foldsCase)).toEqual([false, false])
+  })
   it('is not where something is mounted inside it', (context) => {
     const inner = mountsOf(readFileSync('/proc/self/mountinfo', 'utf8')).find(({ at }) => at.lastIndexOf('/') > 0)
     if (inner === undefined) return context.skip('needs a mount below a directory that is not the root')
@@ -172,7 +176,7 @@ describe('where a volume lies', () => {
 
 describe('a refusal', () => {
   const { size, fields } = STRUCTS.guard_file_event
-  const event = (more: Partial<Record<'cgroup' | 'verdict' | 'node' | 'side' | 'pid' | 'at', number>>): Buffer => {
+  const event = (more: Partial<Record<'cgroup' | 'verdict' | 'node' | 'turn' | 'pid' | 'at', number>>): Buffer => {
     const octets = Buffer.alloc(size)
     octets.writeBigUInt64LE(BigInt(more.at ?? 5_000_000_000), fields.at_ns)
     octets.writeBigUInt64LE(BigInt(more.cgroup ?? 70), fields.cgroup)
@@ -183,15 +187,16 @@ describe('a refusal', () => {
     octets.writeUInt32LE(more.verdict ?? FILE_DENIALS.indexOf('read-only') + 1, fields.verdict)
     octets.writeUInt32LE(more.node ?? 3, fields.node)
     octets.writeUInt32LE(1, fields.right)
-    octets.writeUInt32LE(more.side ?? 1, fields.side)
+    octets.writeUInt32LE(more.turn ?? 7, fields.turn)
     octets.write('/project/main.c', fields.path)
     return octets
   }
-  const judged = {
-    generation: 4,
-    hung: { side: 1, clauses: { 3: { 'read-only': CLAUSE } }, places: {} },
-    volumes: new Map([['spiffe://example.org/a', ['work']]]),
-  }
+  const OLDER = digestOfText('older')
+  const volumes = (...names: string[]) => ({ 'spiffe://example.org/a': names })
+  const judged = [
+    { turn: 7, generation: 4, clauses: { 3: { 'read-only': CLAUSE } }, volumes: volumes('work') },
+    { turn: 6, generation: 3, clauses: { 3: { 'read-only': OLDER } }, volumes: volumes('home') },
+  ]
   const read = (...events: readonly Buffer[]) =>
     fileDenialsOf(events, new Map([[70n, 'spiffe://example.org/a']]), judged, { ms: 1_000_000, ns: 7_000_000_000n })
 
@@ -216,9 +221,13 @@ describe('a refusal', () => {
     expect(denials).toHaveLength(65)
     expect([denials[0]?.count, denials.at(-1)?.count]).toEqual([2, 36])
   })
-  it('has no clause where its node is of another side, or is none', () => {
-    const denials = [...read(event({ side: 0 })).denials, ...read(event({ node: 0 })).denials]
-    expect(denials.map((one) => 'clause' in one)).toEqual([false, false])
+  it('is of the plan that judged, also when it is told of late', () => {
+    const { denials } = read(event({ turn: 6 }), event({ turn: 5 }), event({ node: 0 }))
+    expect(denials.map(({ generation, volume, clause }) => [generation, volume, clause])).toEqual([
+      [3, 'home', OLDER],
+      [0, '', undefined],
+      [4, 'work', undefined],
+    ])
   })
   it('of an unknown kind is nobody’s', () => {
     expect(read(event({ verdict: 99 }))).toEqual({ denials: [], unnamed: 1 })
