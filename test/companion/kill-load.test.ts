@@ -43,6 +43,8 @@ labSuite('the kill switch', () => {
       await until('every workspace to push', () => all.every((n) => sent(n).length > 20))
       // One alone, then everything that is left.
       const reports = [await host.kill(0), await host.kill()]
+      // What was captured may come later than the answer.
+      await sniffer.settle(300, 3_000)
       for (const { partial, workspaces, elapsedMs, askedAtMs } of reports) {
         expect(workspaces.flatMap(({ steps }) => steps.filter(({ outcome }) => outcome !== 'done'))).toEqual([])
         expect(partial).toBe(false)
