@@ -2,7 +2,7 @@
 // packed buffers, a whole map in one call. Calls that may take long run on a thread of libuv's pool and give promises; a
 // negative answer becomes a fault with the name of the error.
 
-import { endianness } from 'node:os'
+import { constants, endianness } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { getSystemErrorName } from 'node:util'
 import koffi, { type LibraryHandle } from 'koffi'
@@ -105,12 +105,18 @@ export class Native {
     return checked(what, this.ask(name, ...args))
   }
 
-  /** As `ask`, on another thread. Buffers must stay untouched until it is done. */
+  /** As `ask`, on another thread; -EAGAIN when too many are under way. Buffers must stay untouched until it is done. */
   askAsync(name: Name, ...args: Argument[]): Promise<number> {
     return new Promise((done, failed) => {
-      this.functions[name].async(...args, (error: Error | null, result: number) =>
-        error ? failed(error) : done(Number(result)),
-      )
+      try {
+        this.functions[name].async(...args, (error: Error | null, result: number) =>
+          error ? failed(error) : done(Number(result)),
+        )
+      } catch (error) {
+        // An argument that does not fit is ours. Anything else is Koffi's limit (`max_async_calls`), which a burst of flags reaches.
+        if (error instanceof TypeError) failed(error)
+        else done(-constants.errno.EAGAIN)
+      }
     })
   }
 
