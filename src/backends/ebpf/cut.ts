@@ -10,14 +10,20 @@ import { FLOWS, STRUCTS } from './layout.js'
 const unknown = (why: string): Cut => ({ flows: { unknown: why }, lastPacketAtMs: { unknown: why } })
 /** Both ends have closed it. */
 const CLOSED = 3
+/** Counts under way at once: each holds a thread and a copy of a table, and the sweep and the drain need a thread as well. */
+const MOST = 16
 
 /** Counts flows of `epoch`, which has just ended. Never rejects: what cannot be counted is said. */
 export function countCut(fence: Fence, tenant: number, epoch: bigint): Promise<Cut> {
   if (fence.sweeps > 0) return Promise.resolve(unknown('flows were being swept when the flag was set'))
-  const counted = count(fence, tenant, epoch).catch((error: unknown) => {
-    if (error instanceof Fault) return unknown(error.message)
-    throw error
-  })
+  if (fence.counts >= MOST) return Promise.resolve(unknown('too many flags were set at once'))
+  fence.counts++
+  const counted = count(fence, tenant, epoch)
+    .catch((error: unknown) => {
+      if (error instanceof Fault) return unknown(error.message)
+      throw error
+    })
+    .finally(() => fence.counts--)
   fence.counting = counted
   return counted
 }

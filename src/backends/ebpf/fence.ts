@@ -36,6 +36,8 @@ export class Fence {
   private readonly descriptors = new Map<string, number>()
   /** Sweeps of flows that are under way, and the count of flows that the next one waits for (cut.ts). */
   sweeps = 0
+  /** Counts of flows under way. */
+  counts = 0
   counting: Promise<unknown> = Promise.resolve()
 
   private constructor(
