@@ -90,7 +90,7 @@ function judgingNow({ store }: AgentNode): Judging | undefined {
 class Judge {
   /** Why nothing more is delivered. */
   failure: unknown
-  private readonly causes: Causes<Kind>
+  private causes: Causes<Kind>
   private readonly owed: Owed<Debt>
   /** What each open cause asks for. */
   private readonly asked = new Map<string, Suspicion>()
@@ -134,8 +134,12 @@ class Judge {
   }
 
   private async take({ activities, lost }: ActivityBatch): Promise<void> {
-    // A plan may have become live since: what is told now is judged by it.
-    if (this.node.store.load().live?.generation !== this.of.live.generation) this.of = judgingNow(this.node) ?? this.of
+    // A plan may have become live since: what is told now is judged by it, and is news under it.
+    const next = this.node.store.load().live?.generation !== this.of.live.generation ? judgingNow(this.node) : undefined
+    if (next) {
+      this.of = next
+      this.causes = new Causes(this.node.config.node, COOLDOWN_MS)
+    }
     const facts = new Map<string, FactOf<'process-suspected'>>()
     const suspicions = new Map<string, Suspicion>()
     for (const { workspace, record, boundBy } of activities) {
