@@ -1,6 +1,8 @@
-// What a companion did to a workspace: one fact for each operation, when it was done or taken back. It may come twice after a crash,
-// under the same request id, and never not at all. Values only, like every fact.
+// What a companion did to a workspace: one fact for each operation, when it was done, taken back or ended by a kill, and one more each time
+// that something of it was done which had failed at first. It may come twice after a crash, under the same request id, and never not at
+// all. Values only, like every fact.
 
+import type { Digest } from '../base/digest.js'
 import type { WorkspaceContext } from './fact.js'
 
 export interface LifecycleFact {
@@ -16,7 +18,15 @@ export interface LifecycleFact {
   readonly failure?: { readonly code: string; readonly say: string }
   /** Steps that failed and are tried again. */
   readonly owed: readonly string[]
-  readonly steps: readonly { readonly step: string; readonly outcome: string; readonly elapsedMs: number }[]
+  readonly steps: readonly {
+    readonly step: string
+    readonly outcome: string
+    readonly elapsedMs: number
+    /** Of the agent's signed receipt, of a fence. */
+    readonly receipt?: Digest
+  }[]
+  /** Set: this request was told before as not wholly done. These are the steps that were tried again since then. */
+  readonly owedSinceMs?: number
   readonly by: string
   readonly reason: string
   readonly requestId: string

@@ -1,6 +1,7 @@
 // What the companion says of what it does: a line for the log, and a fact for the trail, where there is something to say.
 
 import type { LifecycleFact } from '../audit/fact-lifecycle.js'
+import { digestOfText } from '../base/digest.js'
 import type { CompanionRequest } from '../cli/host-companion.js'
 import type { Told } from '../companion/lifecycle/lifecycle.js'
 
@@ -17,6 +18,11 @@ export function lineOf(told: Told, atMs: number): Line | undefined {
         return { atMs, level: 'warning', event: 'failed', detail: { ...detail, why } }
       }
       const level = owed.length > 0 || change === 'reclaim' ? 'warning' : 'info'
+      if (told.owedSinceMs !== undefined) {
+        const steps = told.answer.steps.filter(({ outcome }) => outcome === 'done').map(({ step }) => step)
+        const since = new Date(told.owedSinceMs).toISOString()
+        return { atMs, level, event: 'owed-done', detail: { ...detail, steps, since, owed } }
+      }
       return { atMs, level, event: 'changed', detail: { ...detail, ...(owed.length > 0 ? { owed } : {}) } }
     }
     case 'step': {
@@ -53,7 +59,11 @@ export function factOf(told: Told, atMs: number): LifecycleFact | undefined {
     workspace: { workspace, attachmentId, interface: profile?.network ?? '' },
     ...{ change, state, owed, by, reason, requestId, image, elapsedMs },
     ...(failure ? { failure: { code: failure.code, say: [failure.message, ...failure.causes].join(': ') } } : {}),
-    steps: steps.map(({ step, outcome, elapsedMs: ms }) => ({ step, outcome, elapsedMs: ms })),
+    steps: steps.map(({ step, outcome, elapsedMs: ms, receipt }) => ({
+      ...{ step, outcome, elapsedMs: ms },
+      ...(receipt === undefined ? {} : { receipt: digestOfText(receipt) }),
+    })),
+    ...(told.owedSinceMs === undefined ? {} : { owedSinceMs: told.owedSinceMs }),
     user: profile?.user ?? '',
     leaseGeneration: lease,
   }

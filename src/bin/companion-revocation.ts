@@ -14,6 +14,7 @@ import { lifecycleFault } from '../companion/lifecycle/errors.js'
 import { type Lifecycle, requestDigest } from '../companion/lifecycle/lifecycle.js'
 import { preempts } from '../companion/lifecycle/operations.js'
 import type { Clock } from '../companion/lifecycle/ports.js'
+import { owedSteps } from '../companion/lifecycle/record.js'
 import { readSubject } from '../plan/subject.js'
 import type { Mapped } from '../revocation/model.js'
 import type { Surroundings } from './node.js'
@@ -121,6 +122,6 @@ export async function revokeAt(
     // It took the place of that one.
     run = next
   }
-  const { owed } = lifecycle.known(workspace)
+  const owed = owedSteps(lifecycle.known(workspace))
   if (owed.includes('fence')) throw lifecycleFault('WORKSPACE_OWED', { workspace, steps: owed.join(', ') })
 }

@@ -64,6 +64,8 @@ export interface WorkspacesKilled {
     readonly fencedAtMs: number | null
     readonly steps: readonly WorkspaceStep[]
     readonly owed: readonly string[]
+    /** Why the companion's disk did not take it. */
+    readonly unrecorded?: string
   }[]
 }
 

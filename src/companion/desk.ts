@@ -60,7 +60,8 @@ export function deskOf(kills: KillHost, terms: Pick<MachineTerms, 'networks' | '
         const { workspace, profile, state, incarnation, image, lease, owed, doing } = record
         const machine = machines.find((one) => one.workspace === workspace)?.state ?? ''
         if (!profile) return []
-        return [{ profile, state, machine, incarnation, image, lease, owed, doing: doing?.change ?? '' }]
+        const steps = owed.map(({ step }) => step)
+        return [{ profile, state, machine, incarnation, image, lease, owed: steps, doing: doing?.change ?? '' }]
       })
     },
     console: (workspace: string, maxBytes: number) => ports.machine.consoleOf(lifecycle.known(workspace), maxBytes),

@@ -624,7 +624,13 @@ export const anyFact: fc.Arbitrary<Fact> = fc.oneof(
     state: text,
     failure: fc.record({ code: text, say: text }),
     owed: fc.array(text),
-    steps: fc.array(fc.record({ step: text, outcome: text, elapsedMs: fc.double() })),
+    steps: fc.array(
+      fc.record(
+        { step: text, outcome: text, elapsedMs: fc.double(), receipt: fc.constant(digestOfText('receipt')) },
+        { requiredKeys: ['step', 'outcome', 'elapsedMs'] },
+      ),
+    ),
+    owedSinceMs: fc.option(number, { nil: undefined }),
     ...{ by: text, reason: text, requestId: text, user: text, image: text },
     leaseGeneration: fc.nat(),
     elapsedMs: fc.double(),

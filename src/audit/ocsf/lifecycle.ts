@@ -14,6 +14,8 @@ export function lifecycleDraft(fact: LifecycleFact, context: OcsfContext): Draft
   const { workspace, change, state, failure, owed, steps, elapsedMs } = fact
   const isWhole = !failure && owed.length === 0
   const runs = state === 'running'
+  const receipt = steps.find((step) => step.receipt !== undefined)?.receipt
+  const later = fact.owedSinceMs === undefined ? '' : ', later'
   return {
     classUid: CLASS.configState,
     activityId: 1,
@@ -27,7 +29,7 @@ export function lifecycleDraft(fact: LifecycleFact, context: OcsfContext): Draft
       status_code: `workspace.${words(change) ?? 'unknown'}`,
       message: failure
         ? `${words(change) ?? ''} of the workspace failed: ${words(failure.say) ?? ''}`
-        : `the workspace is ${words(state) ?? ''} after ${words(change) ?? ''}`,
+        : `the workspace is ${words(state) ?? ''} after ${words(change) ?? ''}${later}`,
       actor: agentActor(context),
       device: workspaceDevice(workspace),
       state_id: runs ? 2 : 1, // Enabled, Disabled
@@ -50,6 +52,8 @@ export function lifecycleDraft(fact: LifecycleFact, context: OcsfContext): Draft
               .join(', '),
           ),
           elapsed_ms: whole(elapsedMs),
+          owed_since: fact.owedSinceMs === undefined ? undefined : whole(fact.owedSinceMs),
+          receipt: receipt && words(receipt),
         }),
       ),
     },

@@ -48,7 +48,7 @@ export function findCompanion(
   return { ...host.companion.configure(path, bytes), bytes }
 }
 
-async function asking(
+export async function asking(
   context: Context,
   { config }: Words,
   run: (companion: CompanionHandle) => Promise<Outcome>,
@@ -199,12 +199,15 @@ export const workspaceKill: Declared = {
                 ['workspace', 'user', 'state', 'fence', 'machine', 'sessions', 'not done'],
                 workspaces.map(killedRow),
               ),
-        ...(partial
-          ? {
-              exit: EX_PARTIAL,
-              remarks: `${paint('red', 'partial')}: ${notDone(report)}; the companion goes on trying\n`,
-            }
-          : {}),
+        ...(partial ? { exit: EX_PARTIAL } : {}),
+        remarks: [
+          ...(partial ? [`${paint('red', 'partial')}: ${notDone(report)}; the companion goes on trying\n`] : []),
+          ...workspaces.flatMap(({ workspace: name, unrecorded }) =>
+            unrecorded === undefined
+              ? []
+              : [`${paint('yellow', 'warning')}: done, and not on record: ${name}: ${shown(unrecorded)}\n`],
+          ),
+        ].join(''),
       }
     })
   },

@@ -41,6 +41,8 @@ export interface Killed {
   readonly fencedAtMs: number | null
   readonly steps: readonly StepDone[]
   readonly owed: readonly Step[]
+  /** Why the companion's disk did not take it; absent: it did, or was not done with it yet. */
+  readonly unrecorded?: string
 }
 
 /** Times are milliseconds since 1970, by the clock of the host; what took how long is measured by the monotonic one. */
@@ -164,13 +166,21 @@ async function begin(
   return lifecycle.begin({ requestId, change: 'kill', by, reason, workspace, digest }, true)
 }
 
-function killedOf(lifecycle: Lifecycle, workspace: string, { state, steps, owed }: Answer): Killed {
+function killedOf(lifecycle: Lifecycle, workspace: string, { state, steps, owed, unrecorded }: Answer): Killed {
   const user = lifecycle.host.store.get(workspace)?.profile?.user ?? ''
   const fence = steps.find(({ step, outcome }) => step === 'fence' && outcome === 'done')
   const fencedAtMs = fence ? Math.ceil(fence.atMs + fence.elapsedMs) : null
   // In the order in which they were begun: a late fence ends after what was begun behind it.
   const inOrder = [...steps].sort((a, b) => a.atMs - b.atMs)
-  return { workspace, user, state, fencedAtMs, steps: inOrder, owed }
+  return {
+    workspace,
+    user,
+    state,
+    fencedAtMs,
+    steps: inOrder,
+    owed,
+    ...(unrecorded === undefined ? {} : { unrecorded }),
+  }
 }
 
 const fileOf = (requestId: string): string => `${digestOfText(requestId).slice(7, 39)}.json`

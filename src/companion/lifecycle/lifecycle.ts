@@ -5,11 +5,12 @@
 import { canonicalize, type Json } from '../../base/canonical.js'
 import { digestOfText } from '../../base/digest.js'
 import { causeChain, Fault } from '../../base/fault.js'
+import { debtors } from './debts.js'
 import { lifecycleFault } from './errors.js'
 import { type Change, preempts, type Refusal, type Way, wayOf } from './operations.js'
 import type { Profile } from './profile.js'
 import { type Finding, findingsOf, leftLayers } from './reconcile.js'
-import { type Answer, emptyRecord, type Request, type StepDone, type WorkspaceRecord } from './record.js'
+import { type Answer, emptyRecord, owedSteps, type Request, type StepDone, type WorkspaceRecord } from './record.js'
 import { Run } from './run.js'
 import type { Ports, StepTerms } from './steps.js'
 import type { RecordStore } from './store.js'
@@ -27,6 +28,8 @@ export type Told =
       readonly by: string
       readonly reason: string
       readonly record: WorkspaceRecord
+      /** Set: it was told before as not done, and these steps of it, tried again since then, are now. */
+      readonly owedSinceMs?: number
     }
   | { readonly kind: 'found'; readonly finding: Finding }
   /** Layers of a workspace that has no record, which stay where they are. */
@@ -97,7 +100,7 @@ export class Lifecycle {
     return this.result(await run.answer)
   }
 
-  /** Begins it and gives the run, whose steps follow by themselves unless `byHand`. Throws as `operate`. */
+  /** Begins it and gives the run, whose steps follow by themselves unless a kill is carried out `byHand`. Throws as `operate`. */
   async begin(asked: Asked & Pick<Request, 'digest'>, byHand = false): Promise<Run> {
     const { change, workspace, profile, requestId } = asked
     // What the companion does by itself is not what somebody should be told to wait for.
@@ -110,18 +113,19 @@ export class Lifecycle {
     const way = wayOf(record.state, change)
     if (typeof way === 'string') throw refused(way, record)
     if (record.owed.length > 0 && way.undo)
-      throw lifecycleFault('WORKSPACE_OWED', { workspace, steps: record.owed.join(', ') })
+      throw lifecycleFault('WORKSPACE_OWED', { workspace, steps: owedSteps(record).join(', ') })
     const run = this.make(record, asked, way, before)
     const { clock } = this.host.ports
     const { digest, by, reason } = asked
     const doing = { requestId, digest, change, by, reason, from: record.state, atMs: clock.nowMs(), step: null }
     const first = profile && change === 'create' ? { profile, image: '' } : {}
     const begun = run.patch({ ...first, doing })
-    if (byHand) {
-      // The fence does not wait for the disk; what is not on record is told with the answer.
+    if (preempts(change)) {
+      // The fence does not wait for the disk; what is not on record is told, and stands in the answer.
       begun.catch((error: unknown) => {
-        run.unrecorded = error
+        run.unkept(error)
       })
+      if (!byHand) void run.perform()
       return run
     }
     try {
@@ -180,7 +184,7 @@ export class Lifecycle {
   /** A run that nobody asked for. */
   private own(workspace: string): Run | undefined {
     const run = this.runs.get(workspace)
-    return run?.requestId === '' ? run : undefined
+    return run?.request.requestId === '' ? run : undefined
   }
 
   /** Resolves when nothing is under way. */
@@ -196,18 +200,29 @@ export class Lifecycle {
 
   private async settle(finding: Finding): Promise<void> {
     const { workspace } = finding
+    if (finding.kind === 'owed') return this.pay(workspace)
     const record = this.host.store.get(workspace) ?? emptyRecord(workspace)
-    if (finding.kind !== 'owed') void this.host.tell({ kind: 'found', finding })
-    const change: Change = 'reclaim'
+    void this.host.tell({ kind: 'found', finding })
     const reason = finding.kind === 'reclaim' ? finding.why : finding.kind
-    const asked = { requestId: '', digest: requestDigest(change, workspace), change, by: 'companion', reason }
-    await this.make(record, asked, wayFor(finding, record), undefined).perform({ isQuiet: finding.kind !== 'reclaim' })
+    const run = this.make(record, ofCompanion(workspace, reason), wayFor(finding, record), undefined)
+    await (finding.kind === 'reclaim' ? run : run.quietly()).perform()
   }
 
-  private make(record: WorkspaceRecord, asked: Request, way: Way, before: Run | undefined): Run {
-    const run = new Run(this.host, record, asked, way, () => {
+  /** What is owed is tried again, for one request after the other, until somebody asks for something. */
+  private async pay(workspace: string): Promise<void> {
+    for (const { request, steps } of debtors(this.host.store.get(workspace)?.owed ?? [])) {
+      const record = this.host.store.get(workspace)
+      if (!record || this.runs.has(workspace)) return
+      const way = { steps, to: record.state }
+      await this.make(record, ofCompanion(workspace, request.reason), way, undefined, request).quietly().perform()
+    }
+  }
+
+  private make(record: WorkspaceRecord, asked: Request, way: Way, before: Run | undefined, debtor?: Request): Run {
+    const over = (): void => {
       this.drop(run)
-    })
+    }
+    const run: Run = new Run(this.host, record, asked, way, over, debtor)
     if (before) run.follow(before)
     this.runs.set(record.workspace, run)
     return run
@@ -257,16 +272,16 @@ export class Lifecycle {
   }
 }
 
-function wayFor(finding: Finding, { state, owed }: WorkspaceRecord): Way {
-  switch (finding.kind) {
-    case 'reclaim':
-      return wayOf(state, 'reclaim') as Way
-    case 'owed':
-      return { steps: owed, to: state }
-    case 'sweep':
-      return { steps: [finding.keep === null ? 'erase' : 'sweep'], to: state }
-  }
+/** What the companion does by itself; nobody can ask for its answer. */
+const ofCompanion = (workspace: string, reason: string): Request => {
+  const change: Change = 'reclaim'
+  return { requestId: '', digest: requestDigest(change, workspace), change, by: 'companion', reason }
 }
+
+const wayFor = (finding: Exclude<Finding, { kind: 'owed' }>, { state }: WorkspaceRecord): Way =>
+  finding.kind === 'reclaim'
+    ? (wayOf(state, 'reclaim') as Way)
+    : { steps: [finding.keep === null ? 'erase' : 'sweep'], to: state }
 
 function refused(why: Refusal, { workspace, state }: WorkspaceRecord): Fault {
   switch (why) {

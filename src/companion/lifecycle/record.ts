@@ -45,6 +45,14 @@ export interface Request {
   readonly reason: string
 }
 
+/** A step that failed, and is tried again until it is done in the name of the request that it belongs to. */
+export interface Debt {
+  readonly step: Step
+  /** When it failed first under that request. */
+  readonly sinceMs: number
+  readonly request: Request
+}
+
 export interface Answer extends Omit<Request, 'by' | 'reason'> {
   readonly state: WorkspaceState
   readonly steps: readonly StepDone[]
@@ -52,6 +60,8 @@ export interface Answer extends Omit<Request, 'by' | 'reason'> {
   readonly owed: readonly Step[]
   readonly elapsedMs: number
   readonly failure?: Failure
+  /** Why the disk did not take what was done; absent: it did. What was done holds all the same. */
+  readonly unrecorded?: string
 }
 
 /** An operation that has begun. What is found here after a crash is undone and begun again. */
@@ -75,7 +85,8 @@ export interface WorkspaceRecord {
   readonly image: string
   /** The last lease that was asked for: a later one is higher. */
   readonly lease: number
-  readonly owed: readonly Step[]
+  /** At most one a step: of whoever asked last. */
+  readonly owed: readonly Debt[]
   readonly doing: Doing | null
   readonly answers: readonly Answer[]
 }
@@ -98,6 +109,8 @@ export const withAnswer = (record: WorkspaceRecord, answer: Answer): WorkspaceRe
   answers: [...record.answers.filter(({ requestId }) => requestId !== answer.requestId), answer].slice(-ANSWERS_KEPT),
 })
 
+export const owedSteps = ({ owed }: WorkspaceRecord): readonly Step[] => owed.map(({ step }) => step)
+
 export function encodeRecord(record: WorkspaceRecord): string {
   const body = canonicalize(record as unknown as Json)
   return `{"body":${body},"digest":"${digestOfText(body)}","format":"${RECORD_FORMAT}"}\n`
@@ -117,7 +130,7 @@ export function decodeRecord(bytes: Uint8Array): WorkspaceRecord | string {
     if (record.profile !== null) readProfile(record.profile)
     const known =
       STATES.includes(record.state) &&
-      record.owed.every((step) => Object.hasOwn(STEPS, step)) &&
+      record.owed.every(({ step, request }) => Object.hasOwn(STEPS, step) && CHANGES.includes(request.change)) &&
       (record.doing === null || CHANGES.includes(record.doing.change))
     return known ? record : 'it has a word that this release does not know'
   } catch (error) {

@@ -3,11 +3,21 @@
 // and cleaned up behind it, so that nothing comes up after a kill.
 
 import { causeChain, Fault } from '../../base/fault.js'
+import { owedAfter, owedSince, unpaid } from './debts.js'
 import { LIFECYCLE_FAULTS, lifecycleFault } from './errors.js'
 import type { LifecycleHost } from './lifecycle.js'
-import { type Change, type Step, TAKE_DOWN, type Way } from './operations.js'
+import { type Change, preempts, type Step, TAKE_DOWN, type Way } from './operations.js'
 import { SESSIONS_MS } from './ports.js'
-import { type Answer, type Failure, type Request, type StepDone, type WorkspaceRecord, withAnswer } from './record.js'
+import {
+  type Answer,
+  type Debt,
+  type Failure,
+  owedSteps,
+  type Request,
+  type StepDone,
+  type WorkspaceRecord,
+  withAnswer,
+} from './record.js'
 import { CARRY, type StepGave, type StepRun } from './steps.js'
 
 /**
@@ -31,7 +41,7 @@ const LIMIT_MS: { readonly [S in Step]: number } = {
 const SETTLE_MS = 15_000
 /** The trail is written beside an operation; one that does not come back holds up no answer for longer. */
 const TELL_MS = 2_000
-/** Nor does a disk that hangs hold up the answer of a kill, whose effects are what counts. */
+/** Nor does a disk that hangs hold up the answer of a kill or a revoke, whose effects are what counts. */
 const RECORD_MS = 5_000
 
 export class Run implements StepRun {
@@ -40,8 +50,6 @@ export class Run implements StepRun {
   readonly reason: string
   readonly requestId: string
   attachmentId = ''
-  /** Why it is not on record, where it is not. */
-  unrecorded: unknown
   readonly answer: Promise<Answer>
   /** Whether the quarantine was read back: as soon as that step was tried; false, too, when it ends without it. Never rejects. */
   readonly fenced: Promise<boolean>
@@ -55,6 +63,12 @@ export class Run implements StepRun {
   /** Its answer was given: the record is that of whoever comes next. */
   private isOver = false
   private before: Run | undefined
+  /** Nobody asked for it, and nobody is told of it. */
+  private isQuiet = false
+  /** Why it is not on record, where it is not. */
+  private unrecorded: string | undefined
+  /** In the trail: that it took the place of another. */
+  private toldBefore: Promise<void> = Promise.resolve()
   private giveAnswer: (answer: Answer) => void = () => undefined
   private refuse: (error: unknown) => void = () => undefined
   private settle: () => void = () => undefined
@@ -66,11 +80,13 @@ export class Run implements StepRun {
     readonly request: Request,
     readonly way: Way,
     private readonly over: () => void,
+    /** Whose owed steps these are: they are done, and told, in that name, which was answered before. */
+    private readonly debtor?: Request,
   ) {
     this.signal = this.ending.signal
     this.change = request.change
-    this.reason = request.reason
-    this.requestId = request.requestId
+    this.reason = (debtor ?? request).reason
+    this.requestId = (debtor ?? request).requestId
     this.startMs = host.ports.clock.monotonicMs()
     this.answer = new Promise((resolve, reject) => {
       this.giveAnswer = resolve
@@ -92,7 +108,18 @@ export class Run implements StepRun {
   /** Takes the place of a run that is under way. */
   follow(before: Run): void {
     this.before = before
-    this.record = withAnswer(this.record, before.preempt(this.change))
+    const answer = before.preempt(this.change)
+    if (answer.requestId !== '') this.record = withAnswer(this.record, answer)
+    const { by, reason } = before.request
+    // Beside the fence, which waits for no trail.
+    if (!before.isQuiet)
+      this.toldBefore = this.host.tell({ kind: 'changed', answer, by, reason, record: before.record })
+  }
+
+  /** Before it is performed: nobody is told of it. */
+  quietly(): this {
+    this.isQuiet = true
+    return this
   }
 
   async patch(change: Partial<WorkspaceRecord>): Promise<void> {
@@ -107,14 +134,12 @@ export class Run implements StepRun {
     this.settle()
   }
 
-  /** `again`: a crash ended it; `failure`: and it was being taken back. `isQuiet`: nobody asked for it. Never throws. */
+  /** `again`: a crash ended it; `failure`: and it was being taken back. Never throws. */
   async perform({
     again = false,
-    isQuiet = false,
     failure,
   }: {
     readonly again?: boolean
-    readonly isQuiet?: boolean
     readonly failure?: Failure
   } = {}): Promise<void> {
     const { undo, steps } = this.way
@@ -131,7 +156,7 @@ export class Run implements StepRun {
         if (doing && !doing.failure) await this.keep({ doing: { ...doing, failure: failing } })
         await this.takeBack(undo.steps)
       }
-      await this.finish(failing, isQuiet)
+      await this.finish(failing)
     } catch (error) {
       // Whoever took over has its record, and its answer was given then.
       if (this.preemptedBy === undefined) this.refuse(error)
@@ -172,28 +197,38 @@ export class Run implements StepRun {
   }
 
   /** What is on record from now on, and the answer. Never throws but WORKSPACE_PREEMPTED. */
-  async finish(failure?: Failure, isQuiet = false): Promise<Answer> {
+  async finish(failure?: Failure): Promise<Answer> {
     if (this.before) await this.cleanUp(this.before)
     const { way, request, host, steps } = this
     const state = failure && way.undo ? way.undo.to : way.to
     const owed = this.owed()
-    const { requestId, digest, change, by, reason } = request
+    const { requestId, digest, change } = request
     const elapsedMs = Math.max(0, host.ports.clock.monotonicMs() - this.startMs)
-    const answer = { requestId, digest, change, state, steps, owed, elapsedMs, ...(failure ? { failure } : {}) }
+    const done = { state, steps, owed: owed.map(({ step }) => step), elapsedMs, ...(failure ? { failure } : {}) }
+    const answer: Answer = { requestId, digest, change, ...done }
     const gone = state === 'absent' ? { profile: null, image: '' } : {}
-    const told = isQuiet
-      ? Promise.resolve()
-      : host.tell({ kind: 'changed', answer, by, reason, record: { ...this.record, state } })
     // Told before it is settled: what a crash ends between the two is told again, and never not at all.
-    await Promise.race([told, host.ports.clock.sleep(TELL_MS)])
-    const kept = isQuiet || requestId === '' ? this.record : withAnswer(this.record, answer)
+    await Promise.race([Promise.all([this.toldBefore, this.tellOf(done)]), host.ports.clock.sleep(TELL_MS)])
+    const kept = this.isQuiet || requestId === '' ? this.record : withAnswer(this.record, answer)
     const recorded = this.keep({ answers: kept.answers, state, owed, doing: null, ...gone })
-    await (change === 'kill' ? this.atMost(RECORD_MS, recorded) : recorded)
+    await (preempts(change) ? this.atMost(RECORD_MS, recorded) : recorded)
     this.isOver = true
-    this.giveAnswer(answer)
+    const given = this.unrecorded === undefined ? answer : { ...answer, unrecorded: this.unrecorded }
+    this.giveAnswer(given)
     this.settle()
     this.over()
-    return answer
+    return given
+  }
+
+  /** What was owed is told as soon as any of it is done, in the name of whoever it is owed to. */
+  private tellOf(done: Omit<Answer, keyof Request>): Promise<void> {
+    const { debtor, host } = this
+    const paid = debtor ? done.steps.filter(({ outcome }) => outcome === 'done').map(({ step }) => step) : []
+    if (this.isQuiet && paid.length === 0) return Promise.resolve()
+    const { requestId, digest, change, by, reason } = debtor ?? this.request
+    const record = { ...this.record, state: done.state }
+    const later = debtor ? { owedSinceMs: owedSince(this.record.owed, paid) } : {}
+    return host.tell({ kind: 'changed', answer: { requestId, digest, change, ...done }, by, reason, record, ...later })
   }
 
   /** In memory it holds at once; on the disk it will, or not, and that is told. */
@@ -209,18 +244,20 @@ export class Run implements StepRun {
     }
   }
 
-  private unkept(error: unknown): void {
-    this.unrecorded = error
+  /** The disk refuses, and what is done goes on: told once. */
+  unkept(error: unknown): void {
+    if (this.unrecorded !== undefined) return
     const why = causeChain(error).join(': ')
+    this.unrecorded = why
     void this.host.tell({ kind: 'unrecorded', workspace: this.record.workspace, why })
   }
 
-  /** What failed of steps that are not given up, and what was owed before and is not done. A machine that was not shut down is ended. */
-  private owed(): readonly Step[] {
-    const done = new Set(this.steps.filter(({ outcome }) => outcome === 'done').map(({ step }) => step))
-    const before = this.record.owed.filter((step) => !done.has(step))
-    const failed = [...this.failed].filter((step) => !this.way.undo || this.way.undo.steps.includes(step))
-    return [...new Set([...before, ...failed].map((step) => (step === 'halt' ? 'end' : step)))]
+  private owed(): readonly Debt[] {
+    const { steps, request, way } = this
+    // Of what was owed before, and failed again, nothing is new.
+    if (this.debtor) return unpaid(this.record.owed, steps)
+    const failed = [...this.failed].filter((step) => !way.undo || way.undo.steps.includes(step))
+    return owedAfter(this.record.owed, { steps, failed, request, nowMs: this.host.ports.clock.nowMs() })
   }
 
   private async takeBack(steps: readonly Step[]): Promise<void> {
@@ -242,8 +279,10 @@ export class Run implements StepRun {
     this.preemptedBy = by
     const { requestId, digest, change } = this.request
     const failure = this.failureAs(this.preempted(), 'what it had begun is taken down')
-    const { state, owed } = this.record
-    const answer = { requestId, digest, change, state, steps: [...this.steps], owed, elapsedMs: 0, failure }
+    const { state } = this.record
+    const elapsedMs = Math.max(0, this.host.ports.clock.monotonicMs() - this.startMs)
+    const done = { state, steps: [...this.steps], owed: owedSteps(this.record), elapsedMs }
+    const answer = { requestId, digest, change, ...done, failure }
     this.giveAnswer(answer)
     this.giveFenced(false)
     this.ending.abort()
@@ -263,10 +302,12 @@ export class Run implements StepRun {
       by: this.preemptedBy ?? '',
     })
 
-  /** On record before it is begun. A disk that refuses ends what can be taken back; what narrows goes on. */
+  /**
+   * On record before it is begun. A disk that refuses ends what can be taken back; what narrows goes on, and what fences does not even
+   * wait for the disk. */
   private async begins(step: Step): Promise<void> {
     const { doing } = this.record
-    if (!doing || this.change === 'kill') return
+    if (!doing || preempts(this.change)) return
     if (this.way.undo && !doing.failure) await this.patch({ doing: { ...doing, step } })
     else await this.keep({ doing: { ...doing, step } })
   }

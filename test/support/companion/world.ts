@@ -278,6 +278,20 @@ function portsOf(world: World, effect: Effect): Omit<Ports, 'clock'> {
   }
 }
 
+/** Lets time pass until it is done. */
+export async function inTime<T>({ pass }: Booted, done: Promise<T>): Promise<T> {
+  let isOver = false
+  const over = (): void => {
+    isOver = true
+  }
+  done.then(over, over)
+  while (!isOver) {
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+    pass(1_000)
+  }
+  return done
+}
+
 let requests = 0
 /** A request that nobody has made before. */
 export const fresh = (): string => `r-${++requests}`

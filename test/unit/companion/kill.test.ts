@@ -2,7 +2,7 @@
 
 import { beforeEach, describe, expect, it } from 'vitest'
 import { kill } from '../../../src/companion/lifecycle/kill.js'
-import { ask, askKill, type Booted, boot, fresh, World, WS } from '../../support/companion/world.js'
+import { ask, askKill, type Booted, boot, fresh, inTime, World, WS } from '../../support/companion/world.js'
 
 let world: World
 let at: Booted
@@ -17,29 +17,17 @@ const up = async (workspace = WS): Promise<void> => {
 }
 
 describe('a kill', () => {
-  /** Lets time pass until it is done. */
-  const inTime = async <T>(done: Promise<T>): Promise<T> => {
-    let isOver = false
-    const over = (): void => {
-      isOver = true
-    }
-    done.then(over, over)
-    while (!isOver) {
-      for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
-      at.pass(1_000)
-    }
-    return done
-  }
-
   it('works when the disk hangs: no fence waits for it, and the answer not long', async () => {
     await up()
     for (const effect of ['read', 'write']) world.held.set(effect, new Promise(() => undefined))
     const killing = askKill(at)
     while (!world.done.includes('unplug')) await new Promise(setImmediate)
-    const { report } = await inTime(killing)
+    const { report } = await inTime(at, killing)
     expect(report.workspaces[0]).toMatchObject({ state: 'killed', owed: [] })
     expect(report.elapsedMs).toBeLessThan(15_000)
-    expect(at.told.filter(({ kind }) => kind === 'unrecorded')).toHaveLength(1)
+    const why = 'the disk did not take it within 5000 ms'
+    expect(at.told.filter(({ kind }) => kind === 'unrecorded')).toEqual([{ kind: 'unrecorded', workspace: WS, why }])
+    expect(report.workspaces[0]?.unrecorded).toBe(why)
     expect(world.left()).toEqual([`layer ${WS}#1`])
   })
 

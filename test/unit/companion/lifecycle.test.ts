@@ -4,6 +4,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { Fault } from '../../../src/base/fault.js'
 import { kill } from '../../../src/companion/lifecycle/kill.js'
+import { owedSteps } from '../../../src/companion/lifecycle/record.js'
 import { ask, askKill, type Booted, boot, fresh, profileOf, World, WS } from '../../support/companion/world.js'
 
 let world: World
@@ -143,10 +144,10 @@ describe('a step that fails', () => {
     await ask(at, 'create')
     world.broken.set('run', 'MACHINE_SILENT').set('detach', 'API_LOST')
     await faultOf(ask(at, 'start'))
-    expect(at.lifecycle.known(WS).owed).toEqual(['detach'])
+    expect(owedSteps(at.lifecycle.known(WS))).toEqual(['detach'])
     expect(await faultOf(ask(at, 'start'))).toMatchObject({ code: 'WORKSPACE_OWED', reaction: 'retry' })
     await at.lifecycle.look()
-    expect(at.lifecycle.known(WS).owed).toEqual(['detach'])
+    expect(owedSteps(at.lifecycle.known(WS))).toEqual(['detach'])
     world.broken.clear()
     await at.lifecycle.look()
     expect(at.lifecycle.known(WS).owed).toEqual([])

@@ -19,7 +19,9 @@ const octets = (text: string): Uint8Array => new TextEncoder().encode(text)
 
 describe('a record', () => {
   it('comes back as it was written', () => {
-    expect(decodeRecord(octets(encodeRecord(record)))).toEqual(record)
+    const request = { requestId: 'r', digest: 'sha256:0', change: 'kill', by: 'user:t', reason: 'why' } as const
+    const owing: WorkspaceRecord = { ...record, owed: [{ step: 'fence', sinceMs: 12, request }] }
+    for (const one of [record, owing]) expect(decodeRecord(octets(encodeRecord(one)))).toEqual(one)
   })
 
   it.each([
@@ -34,6 +36,11 @@ describe('a record', () => {
       'a word of a later release',
       encodeRecord({ ...record, state: 'asleep' as never }),
       /^it has a word that this release/,
+    ],
+    [
+      'a step that is owed to nobody',
+      encodeRecord({ ...record, owed: ['fence'] as never }),
+      /^it has a word that this/,
     ],
     [
       'a profile that nobody may have',

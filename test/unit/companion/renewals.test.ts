@@ -14,6 +14,8 @@ const built = (...pairs: readonly (readonly [string, number])[]): Shelf => ({
   // As the list has them: the last of each name.
   newest: new Map(pairs.map(([image]) => [image.split('@')[0] ?? '', image])),
 })
+const REQUEST = { requestId: 'r', digest: 'sha256:0', change: 'stop', by: '', reason: '' } as const
+const DEBT = { step: 'detach', sinceMs: 1, request: REQUEST } as const
 const OLD = 'base@1 was built at 1972-09-01T00:00:00.000Z, longer ago than max_image_age'
 
 describe('due', () => {
@@ -47,7 +49,7 @@ describe('due', () => {
       record({ workspace: `${WS}a` }),
       record({ workspace: `${WS}c`, state: 'killed' }),
       record({ workspace: `${WS}d`, state: 'revoked' }),
-      record({ workspace: `${WS}e`, owed: ['detach'] }),
+      record({ workspace: `${WS}e`, owed: [DEBT] }),
       record({ workspace: `${WS}f`, doing: { ...doing, step: null } as WorkspaceRecord['doing'] }),
       record({ workspace: `${WS}g`, profile: null, state: 'absent' }),
       record({ workspace: `${WS}h`, state: 'stopped', image: '' }),

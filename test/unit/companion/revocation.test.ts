@@ -120,7 +120,7 @@ it('whose place a kill takes is done when that one has fenced', async () => {
     }),
   )
   const revoking = revokeAt(at.lifecycle, WS, 'stream:idp', 'x', 'set-5')
-  while (at.lifecycle.underWay(WS)?.record.doing?.step !== 'fence') await new Promise(setImmediate)
+  while (at.lifecycle.underWay(WS)?.change !== 'revoke') await new Promise(setImmediate)
   const killing = at.lifecycle.operate({ requestId: 'kill-2', change: 'kill', workspace: WS, by: 'user:t', reason: '' })
   for (const letGo of held) letGo()
   await revoking
