@@ -9,7 +9,7 @@ import { agentFault } from '../agent/errors.js'
 import { makeEvidence, verifyEvidence } from '../agent/evidence.js'
 import { AGENT_PUBLIC_KEY } from '../agent/key.js'
 import { verifyReceipt } from '../agent/receipt.js'
-import { agentKeysOf, openSigned, readAgentKeys } from '../agent/signed.js'
+import { agentKeysOf, openSigned, readAgentKeys, typeOf } from '../agent/signed.js'
 import { markAt, TRAIL_STATE } from '../agent/trail.js'
 import { events } from '../audit/query.js'
 import { SEAL_TYPE } from '../audit/seal.js'
@@ -19,8 +19,10 @@ import { Fault } from '../base/fault.js'
 import type { JwsKey } from '../bundle/jwk.js'
 import { parseTrustRoot } from '../bundle/root.js'
 import type { JournalPlace, WitnessHost } from '../cli/witness-host.js'
+import { KILL_TYPE } from '../companion/lifecycle/kill.js'
 import { readQuestion } from '../decide/read-question.js'
 import type { BackendName } from '../plan/model.js'
+import { verifyKill } from './kill-receipt.js'
 import { openAgentNode, type Surroundings, trailOf } from './node.js'
 import { reconcileSinks } from './reconcile.js'
 
@@ -49,7 +51,10 @@ export const composeWitness = (around: Surroundings): WitnessHost => ({
     const digest = read === undefined ? {} : { question: questionDigest(read) }
     return verifyDecision(token, trusted(keys), { ...asked, ...digest })
   },
-  verifyReceipt: (token, keys) => verifyReceipt(token, trusted(keys)),
+  verifyReceipt: (token, keys, agents) =>
+    typeOf(token) === KILL_TYPE
+      ? verifyKill(token, trusted(keys), agents && trusted(agents))
+      : verifyReceipt(token, trusted(keys)),
   makeEvidence: async (config, asked) => {
     const { node, close } = await openAgentNode(around, config, { exclusive: false })
     try {

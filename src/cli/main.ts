@@ -93,7 +93,7 @@ const GROUPS = [
     rows: [auditVerify, auditQuery, auditSeal, auditReconcile],
   },
   { name: 'evidence', say: 'make and check signed evidence of the live fence', rows: [evidenceMake, evidenceVerify] },
-  { name: 'receipt', say: 'check signed receipts of quarantines and lifts', rows: [receiptVerify] },
+  { name: 'receipt', say: 'check signed receipts of quarantines, lifts and kills', rows: [receiptVerify] },
   {
     name: 'decide',
     say: 'ask whether a workspace may do something, and check signed answers',

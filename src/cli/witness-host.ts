@@ -2,6 +2,7 @@
 // or signed by an agent, read and judged. `src/bin` composes them.
 
 import type { Configured } from './host.js'
+import type { WorkspacesKilled } from './host-companion.js'
 import type { DecisionStatementView } from './host-decisions.js'
 import type { SinkReconciled } from './host-sinks.js'
 
@@ -80,6 +81,21 @@ export interface ReceiptView {
   }[]
 }
 
+/** The report of the kill switch, and what is known of its fences beside the companion's word. */
+export interface KillView extends WorkspacesKilled {
+  readonly companion: string
+  readonly requestId: string
+  readonly by: string
+  readonly reason: string
+  readonly target: { readonly kind: string }
+  readonly fences: readonly {
+    readonly workspace: string
+    readonly proved: boolean
+    readonly why?: string
+    readonly receipt?: ReceiptView
+  }[]
+}
+
 /** Where a fence hangs, and who judges there. */
 export interface AnchorView {
   readonly emulated: boolean
@@ -155,7 +171,12 @@ export interface WitnessHost {
     config: Configured,
     asked: { readonly sink?: string; readonly received: readonly string[] },
   ): Promise<readonly SinkReconciled[]>
-  verifyReceipt(token: string, keys: { readonly file: string; readonly bytes: Uint8Array }): Promise<ReceiptView>
+  /** Of a quarantine or a lift, or of the kill switch, where `agents` are keys of the agents whose receipts are in it. */
+  verifyReceipt(
+    token: string,
+    keys: { readonly file: string; readonly bytes: Uint8Array },
+    agents?: { readonly file: string; readonly bytes: Uint8Array },
+  ): Promise<ReceiptView | KillView>
   /** A compact JWS with a line feed. */
   makeEvidence(config: Configured, asked: { readonly nonce: string; readonly audience: string }): Promise<string>
   verifyEvidence(
