@@ -12,6 +12,7 @@ import { canonicalize, type Json } from '../base/canonical.js'
 import { type Digest, digestOfText } from '../base/digest.js'
 import type { JwsKey } from '../bundle/jwk.js'
 import type { Signer } from '../bundle/sign.js'
+import { grantsOf } from '../plan/grants.js'
 import type { Plan, WorkspaceId } from '../plan/model.js'
 import type { QuarantineCommand } from './command.js'
 import { workspaceContext } from './context.js'
@@ -186,7 +187,7 @@ async function cutBy(carriers: readonly OpenBackend[], workspace: WorkspaceId): 
 
 /** Waits until the counters of the workspace stand still. Undefined when they never did, or are too many to read. */
 async function drained(node: AgentNode, workspace: WorkspaceId, { plan, carriers }: Done) {
-  const grants = plan?.workspaces.reduce((sum, { network }) => sum + network.egress.length + network.ingress.length, 0)
+  const grants = plan?.workspaces.reduce((sum, { network }) => sum + grantsOf(network).length, 0)
   if (carriers.length === 0 || (grants ?? 0) > COUNTED_GRANTS) return undefined
   const count = async (): Promise<bigint> => {
     let packets = 0n

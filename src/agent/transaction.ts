@@ -72,7 +72,8 @@ export function switchOrder(previous: Numbered | undefined, next: Numbered): Bac
   const planned = new Map(next.plan.workspaces.map((entry) => [entry.workspace, entry]))
   for (const change of diff.changed) {
     const entry = planned.get(change.workspace)
-    const wider = change.frame ?? change.egress.added[0] ?? change.ingress.added[0] ?? change.names.added[0]
+    const { frame, egress, ingress, sessions, names } = change
+    const wider = frame ?? [egress, ingress, sessions, names].find((list) => (list?.added.length ?? 0) > 0)
     if (entry && wider) widened.add(entry.backend)
     const files = change.frame?.after.storage
     if (files && widensFiles(change.frame?.before?.storage, files)) widened.add(files.backend)

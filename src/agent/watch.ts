@@ -10,6 +10,7 @@ import type { Fact, FlowEnds, PolicyContext } from '../audit/fact.js'
 import { EMPTY_FOLD, type FoldContext, type FoldState, foldDenials } from '../audit/fold.js'
 import { foldObserved, type SeenState } from '../audit/fold-observed.js'
 import type { Observed } from '../backends/backend.js'
+import { grantsOf } from '../plan/grants.js'
 import type { BackendName, Grant, GrantId, Plan, WorkspaceId, WorkspacePlan } from '../plan/model.js'
 import { policyContext, workspaceContext } from './context.js'
 import type { Ear, Ears } from './ears.js'
@@ -146,7 +147,7 @@ class Eye {
     const facts: Fact[] = []
     for (const entry of this.plan?.workspaces ?? []) {
       const traffic = news.get(entry.workspace)
-      for (const grant of traffic ? [...entry.network.egress, ...entry.network.ingress] : []) {
+      for (const grant of traffic ? grantsOf(entry.network) : []) {
         const moved = traffic?.get(grant.id)
         if (moved) facts.push(this.moved(entry, grant, policy, moved))
       }

@@ -2,7 +2,15 @@
 // Backends never import one another; the registry is closed (registry.ts).
 
 import type { Digest } from '../base/digest.js'
-import type { BackendName, GrantId, LearnedGrant, PlanSlice, WorkspaceId, WorkspacePlan } from '../plan/model.js'
+import type {
+  BackendName,
+  GrantId,
+  LearnedGrant,
+  PlanSlice,
+  SessionPeer,
+  WorkspaceId,
+  WorkspacePlan,
+} from '../plan/model.js'
 
 export type { Answer, Capabilities, Probe, Probed } from '../plan/capabilities.js'
 
@@ -26,6 +34,8 @@ export interface Observed {
     readonly quarantined: readonly WorkspaceId[]
     readonly suspended: readonly WorkspaceId[]
     readonly learned: readonly LearnedGrant[]
+    /** Peers with an open session, those whose end has not come. Absent where the backend knows none. */
+    readonly sessions?: readonly SessionPeer[]
   } | null
   /** Findings about what is there and should not be, or the reverse: drift. */
   readonly drift: readonly string[]
@@ -198,12 +208,12 @@ export type Staged = { readonly generation: number; readonly planDigest: Digest 
 
 export type Flag = 'quarantined' | 'suspended'
 
-export type Flagged = Pick<NonNullable<Observed['live']>, 'workspaces' | Flag>
+export type Flagged = Pick<NonNullable<Observed['live']>, 'workspaces' | Flag | 'sessions'>
 
 export interface Driver<Program> {
   probe(): Promise<Probed>
   observe(): Promise<Observed>
-  /** Who is live and who is flagged, as `observe` says it, for whoever asks every second: costs nothing that grows with grants.
+  /** Who is live, who is flagged and who has a session, as `observe` says it, for whoever asks every second: costs nothing that grows with grants.
    * Absent where `observe` is as cheap. */
   flagged?(): Promise<Flagged | null>
   /** Everything that can fail. Nothing is live yet; the fence still judges by the old generation. */
@@ -221,6 +231,13 @@ export interface Driver<Program> {
    * grants of one clause and tuple the longest counts; one that expires at 0 takes away what its clause learnt for that tuple: no new flow begins by it, live ones go on.
    */
   learn(generation: number, grants: readonly LearnedGrant[]): Promise<boolean>
+  /**
+   * Makes these all the peers that have a session of the workspace open, beside every generation; each ends by itself. Resolves
+   * when read back and what no session carries any more is cut: flows of sessions that ran out before, so that nothing revives
+   * them, and of those that are not in the list. False where what is live lacks the workspace, which ends them. Absent where
+   * `sessions` is not a capability.
+   */
+  sessions?(workspace: WorkspaceId, peers: readonly SessionPeer[]): Promise<boolean>
   /** Delivers refused packets until the returned function is called. */
   denials(deliver: (batch: DenialBatch) => void): Promise<() => Promise<void>>
   /** As `denials`, for operations on files. Absent where the backend serves none. */

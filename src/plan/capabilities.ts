@@ -86,6 +86,8 @@ export interface Capabilities {
   readonly denials?: 'counted' | 'unallowed'
   /** Lets through and reports what nothing grants, and ends that by itself, in the kernel (observe.ts). Absent: it cannot. */
   readonly observes?: true
+  /** Holds which peers have a session open, and ends each by itself, in the kernel (sessions.ts). Absent: it cannot. */
+  readonly sessions?: true
   /** The fence goes with the process that holds it; traffic stops until it is rebuilt. Absent: it stands without one. */
   readonly lifetime?: 'process'
 }

@@ -57,10 +57,11 @@ function checkAddresses(plan: Plan, say: Say): void {
 }
 
 function checkGrants(entry: WorkspacePlan, say: Say): void {
-  const { egress, ingress } = entry.network
+  const { egress, ingress, sessions = [] } = entry.network
   for (const [name, grants] of [
     ['egress', egress],
     ['ingress', ingress],
+    ['sessions', sessions],
   ] as const) {
     const path = `${entry.workspace} ${name}`
     if (!isSorted(grants.map((grant) => grant.id)))

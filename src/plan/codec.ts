@@ -47,6 +47,7 @@ function shareParts(plan: Plan): Plan {
       ...entry.network,
       egress: entry.network.egress.map(shared),
       ingress: entry.network.ingress.map(shared),
+      ...(entry.network.sessions ? { sessions: entry.network.sessions.map(shared) } : {}),
     },
   }))
   return { ...plan, workspaces }

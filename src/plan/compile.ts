@@ -75,6 +75,9 @@ export function compilePlan(input: CompileInput): CompileResult {
     const process = processSlice(policy, processes)
     const storage = storageSlice(entry, policy, files)
     const grants = compiled.grants.list()
+    const open = new Set(grants.map(({ id }) => id))
+    // What a clause without a session grants as well needs none.
+    const sessions = compiled.sessions.list().filter(({ id }) => !open.has(id))
     const observe = observationOf(policy)
     for (const guarantee of compiled.guarantees) guarantees.push(guarantee)
     workspaces.push({
@@ -91,6 +94,7 @@ export function compilePlan(input: CompileInput): CompileResult {
         services,
         egress: grants.filter((grant) => grant.direction === 'egress'),
         ingress: grants.filter((grant) => grant.direction === 'ingress'),
+        ...(sessions.length > 0 ? { sessions } : {}),
         names: compiled.rules,
         idle: IDLE,
       },
@@ -151,6 +155,8 @@ interface Placed {
 
 interface CompiledWorkspace {
   readonly grants: GrantSet
+  /** Of ingress that asks for a session. */
+  readonly sessions: GrantSet
   readonly rules: NameRule[]
   readonly guarantees: Guarantee[]
   readonly terms: MediatorTerms
@@ -164,6 +170,7 @@ function compileWorkspace(
   notes: Note[],
 ): CompiledWorkspace {
   const grants = new GrantSet()
+  const sessions = new GrantSet()
   const rules: NameRule[] = []
   const guarantees: Guarantee[] = []
   const namesOf = new Map<string, Set<string>>()
@@ -200,7 +207,8 @@ function compileWorkspace(
         const named = supportsNames(offer, mediation, unlearnable({ pattern, protocol: 'tcp', ports: [], within: [] }))
         if (named.level !== 'enforced') say({ level: named.level, why: `${quote(pattern)}: ${named.why}` })
       }
-    if (clause.kind === 'ingress') for (const grant of ingressGrants(clause)) grants.add(grant, clause.id)
+    if (clause.kind === 'ingress')
+      for (const grant of ingressGrants(clause)) (clause.session ? sessions : grants).add(grant, clause.id)
     if (clause.kind !== 'egress' || !policy) continue
     const made = egressGrants(clause, policy)
     for (const grant of made.grants) grants.add(grant, clause.id)
@@ -218,13 +226,14 @@ function compileWorkspace(
     }
   }
   if (policy) guarantees.push(...sharedAddresses(entry, policy, namesOf, pinnedBy))
-  if (grants.size > Math.min(offer.maxGrantsPerWorkspace, LIMITS.grantsPerWorkspace))
+  const size = grants.size + sessions.size
+  if (size > Math.min(offer.maxGrantsPerWorkspace, LIMITS.grantsPerWorkspace))
     notes.push(
       workspaceNote(
         entry.workspace,
         policy?.file ?? '',
         'too-many-grants',
-        `${grants.size} grants; ${offer.backend} carries at most ${offer.maxGrantsPerWorkspace} for one workspace`,
+        `${size} grants; ${offer.backend} carries at most ${offer.maxGrantsPerWorkspace} for one workspace`,
       ),
     )
   rules.sort((a, b) => (ruleKey(a) < ruleKey(b) ? -1 : 1))
@@ -234,7 +243,7 @@ function compileWorkspace(
       .sort((a, b) => (a.name < b.name ? -1 : 1)),
     sharedAddresses: policy?.delegate.includes('shared-address') ?? false,
   }
-  return { grants, rules, guarantees, terms }
+  return { grants, sessions, rules, guarantees, terms }
 }
 
 const guaranteeKey = (row: Guarantee): string =>

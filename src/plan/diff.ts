@@ -21,6 +21,8 @@ export interface WorkspaceDiff {
   readonly frame?: { readonly before?: Frame; readonly after: Frame }
   readonly egress: ListDiff<Grant>
   readonly ingress: ListDiff<Grant>
+  /** Of grants that ask for a session; present when there are any, before or after. */
+  readonly sessions?: ListDiff<Grant>
   readonly names: ListDiff<NameRule>
 }
 export interface PlanDiff {
@@ -42,6 +44,9 @@ function diffList<T>(before: readonly T[], after: readonly T[]): ListDiff<T> {
   }
 }
 
+const sessionsDiff = (before: readonly Grant[] | undefined, after: readonly Grant[] | undefined) =>
+  before || after ? { sessions: diffList(before ?? [], after ?? []) } : {}
+
 function frameOf(plan: WorkspacePlan): Frame {
   const { network, ...rest } = plan
   const { dns, observe, services, idle } = network
@@ -61,6 +66,7 @@ export function diffPlans(before: Plan, after: Plan): PlanDiff {
       ...(keyOf(was) === keyOf(is) ? {} : { frame: { before: was, after: is } }),
       egress: diffList(previous.network.egress, entry.network.egress),
       ingress: diffList(previous.network.ingress, entry.network.ingress),
+      ...sessionsDiff(previous.network.sessions, entry.network.sessions),
       names: diffList(previous.network.names, entry.network.names),
     })
   }
@@ -82,6 +88,7 @@ export function applyDiff(before: Plan, diff: PlanDiff): Plan {
       const change = changes.get(entry.workspace)
       if (!change) return entry
       const { dns, observe, services, idle, ...rest } = change.frame?.after ?? frameOf(entry)
+      const sessions = replay(entry.network.sessions ?? [], change.sessions ?? UNCHANGED, (grant) => grant.id)
       return {
         ...rest,
         network: {
@@ -90,6 +97,7 @@ export function applyDiff(before: Plan, diff: PlanDiff): Plan {
           services,
           egress: replay(entry.network.egress, change.egress, (grant) => grant.id),
           ingress: replay(entry.network.ingress, change.ingress, (grant) => grant.id),
+          ...(sessions.length > 0 ? { sessions } : {}),
           names: replay(entry.network.names, change.names, (rule) => `${rule.clause} ${rule.pattern}`),
           idle,
         },
@@ -107,6 +115,8 @@ export function applyDiff(before: Plan, diff: PlanDiff): Plan {
   }
 }
 
+const UNCHANGED: ListDiff<Grant> = { added: [], removed: [] }
+
 function replay<T>(before: readonly T[], change: ListDiff<T>, key: (item: T) => string): T[] {
   const gone = new Set(change.removed.map(keyOf))
   return sortBy([...before.filter((item) => !gone.has(keyOf(item))), ...change.added], key)
@@ -119,12 +129,16 @@ const sortBy = <T>(items: readonly T[], key: (item: T) => string): T[] =>
 export const printGrant = (grant: Grant): string =>
   `${grant.direction} ${grant.protocol} ${grant.prefix}${grant.ports === null ? '' : ` ${formatPorts(grant.ports)}`}`
 
+/** `ingress tcp 10.60.0.0/24 22 with a session`. */
+export const printSession = (grant: Grant): string => `${printGrant(grant)} with a session`
+
 /** One line a change, `+` and `-` in front; empty when nothing that decides a packet changed. */
 export function renderDiff(diff: PlanDiff): string {
   const lines: string[] = []
   for (const entry of diff.added) {
     lines.push(`+ workspace ${entry.workspace} on ${entry.slot.interface} (${entry.backend})`)
     for (const grant of [...entry.network.egress, ...entry.network.ingress]) lines.push(`  + ${printGrant(grant)}`)
+    for (const grant of entry.network.sessions ?? []) lines.push(`  + ${printSession(grant)}`)
     for (const rule of entry.network.names) lines.push(`  + ${printRule(rule)}`)
     for (const rule of insideOf(entry)) lines.push(`  + ${rule}`)
     lines.push(...observeLines(undefined, entry.network.observe))
@@ -141,6 +155,9 @@ export function renderDiff(diff: PlanDiff): string {
       for (const grant of list.removed) lines.push(`  - ${printGrant(grant)}  (its live flows are cut)`)
       for (const grant of list.added) lines.push(`  + ${printGrant(grant)}`)
     }
+    for (const grant of change.sessions?.removed ?? [])
+      lines.push(`  - ${printSession(grant)}  (its live flows are cut)`)
+    for (const grant of change.sessions?.added ?? []) lines.push(`  + ${printSession(grant)}`)
     for (const rule of change.names.removed) lines.push(`  - ${printRule(rule)}  (its live flows are cut)`)
     for (const rule of change.names.added) lines.push(`  + ${printRule(rule)}`)
   }

@@ -13,6 +13,7 @@ import { grantIndex } from './lookup.js'
 import type { Grant, Plan, WorkspaceId, WorkspacePlan } from './model.js'
 import { isObserved } from './observe.js'
 import { ACK, FIN, type IpPacket, type Packet, RST, SYN } from './packet.js'
+import { hasSession } from './sessions.js'
 import type { AllowReason, DropReason, Env, Flow, Refusal, State, Verdict } from './state.js'
 
 export interface Outcome {
@@ -215,13 +216,16 @@ function opensFlow({ transport }: IpPacket): boolean {
   return transport.kind === 'udp' || (transport.kind === 'echo' && !transport.reply)
 }
 
-/** The static grant that allows the tuple now; for a reserved peer only one that opens it. */
+/** The static grant that allows the tuple now, for a reserved peer only one that opens it; for ingress also one that asks for a
+ * session, while the peer has one open. */
 function grantFor(scene: Scene, direction: Grant['direction'], tuple: Tuple): Grant | undefined {
   // Ingress is granted by who comes: a source is not a destination, so step 6 has no say there.
   const where = direction === 'egress' ? addressClass(tuple.peer) : 'public'
   if (where === 'never') return undefined
   const port = direction === 'egress' ? tuple.peerPort : tuple.localPort
-  return grantIndex(scene.at).find(direction, tuple.protocol, tuple.peer, port, where === 'reserved')
+  const grant = grantIndex(scene.at).find(direction, tuple.protocol, tuple.peer, port, where === 'reserved')
+  if (grant || direction === 'egress' || !hasSession(scene.state, scene.at, tuple.peer, scene.nowMs)) return grant
+  return grantIndex(scene.at).find('session', tuple.protocol, tuple.peer, port, false)
 }
 
 interface Basis {
@@ -264,12 +268,16 @@ function basisOf(scene: Scene, flow: Flow, tuple: Tuple): Basis | undefined {
   return flow.basis === 'learned' && clauseIsLive(scene.at, flow.clause) ? { clause: flow.clause } : undefined
 }
 
-/** An observed flow ends with its clause's time, whether or not anybody looks: without a basis it is none. `ended`: also then. */
+/** A flow that is observed, or that a session let in, ends with its time, whether or not anybody looks: without a basis it is
+ * none. `ended`: also then. */
 function liveFlow(scene: Scene, tuple: Tuple, direction: Flow['direction'], ended = false): Flow | undefined {
   const flow = scene.state.flows.get(keyOf(scene, tuple, direction))
   if (!flow || !isLive(flow, scene.at.network.idle, scene.nowMs)) return undefined
-  return ended || flow.basis !== 'observed' || basisOf(scene, flow, tuple) ? flow : undefined
+  return ended || !endsByItself(scene, flow) || basisOf(scene, flow, tuple) ? flow : undefined
 }
+
+const endsByItself = ({ at }: Scene, flow: Flow): boolean =>
+  flow.basis === 'observed' || (flow.direction === 'ingress' && at.network.sessions !== undefined)
 
 const keyOf = (scene: Scene, tuple: Tuple, direction: Flow['direction']): string =>
   flowKey({

@@ -9,6 +9,8 @@ import type { Protocol } from '../policy/model.js'
 import { printGrant } from './diff.js'
 import { planFault } from './errors.js'
 import { evaluate } from './evaluate.js'
+import { grantsOf } from './grants.js'
+import { grantIndex } from './lookup.js'
 import type { Grant, Guarantee, Plan, WorkspaceId, WorkspacePlan } from './model.js'
 import { type Packet, SYN, TCP, UDP } from './packet.js'
 import type { Env, State, Verdict } from './state.js'
@@ -79,9 +81,7 @@ export function explain(
   const packet = packetOf(question, direction, at)
   const { verdict } = evaluate(plan, state, workspace, packet, nowMs, env)
   if (verdict.kind === 'allow') {
-    const grant = [...(at?.network.egress ?? []), ...(at?.network.ingress ?? [])].find(
-      (one) => one.id === verdict.grant,
-    )
+    const grant = at && grantsOf(at.network).find((one) => one.id === verdict.grant)
     const clause = clauseOf(plan.guarantees, workspace, verdict.clause)
     if (verdict.reason === 'observed' && verdict.instead) {
       const refused = { kind: 'drop', reason: verdict.instead, refusal: 'silent' } as const
@@ -160,7 +160,9 @@ function whyNot(verdict: Verdict & { kind: 'drop' }, question: PacketQuestion, a
     case 'control-port':
       return `denied: port ${question.destinationPort} is a control-plane port, which opens only by its number`
     case 'no-flow':
-      return 'denied: no live flow, and no ingress grant'
+      return asksForSession(question, at)
+        ? `denied: ${formatIp(question.source)} has no session open, and the ingress clause asks for one`
+        : 'denied: no live flow, and no ingress grant'
     case 'no-grant':
       return 'denied: no clause grants this destination, protocol and port'
     default:
@@ -195,8 +197,16 @@ function waysOut(
     direction === 'from'
       ? `add to egress of the FencePolicy: { name: NAME, cidrs: [${formatIp(peer)}/${peer.family === 4 ? 32 : 128}], protocol: ${question.protocol}${ports} }`
       : `add to ingress of the FencePolicy: { name: NAME, from: [${formatIp(peer)}/${peer.family === 4 ? 32 : 128}], protocol: ${question.protocol}${ports} }`
-  return [...near, ...named, entry]
+  const session = asksForSession(question, at)
+    ? ['the access broker opens a session: sluice workspace session open']
+    : []
+  return [...session, ...near, ...named, entry]
 }
+
+/** Is this what an ingress grant would allow, had its peer a session? */
+const asksForSession = (question: PacketQuestion, at: WorkspacePlan | undefined): boolean =>
+  at?.slot.addresses.includes(formatIp(question.destination)) === true &&
+  grantIndex(at).find('session', question.protocol, question.source, question.destinationPort, false) !== undefined
 
 const contains = (range: { from: number; to: number }, question: PacketQuestion): boolean =>
   question.destinationPort >= range.from && question.destinationPort <= range.to

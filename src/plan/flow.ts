@@ -4,6 +4,7 @@ import { parseIp } from '../base/ip.js'
 import { addressClass } from '../base/reserved.js'
 import { grantIndex } from './lookup.js'
 import type { IdleTimeouts, LearnedGrant, Plan, WorkspaceId } from './model.js'
+import { isSessionFlow } from './sessions.js'
 import type { Flow, State } from './state.js'
 
 export const flowKey = (flow: Omit<Flow, 'basis' | 'clause' | 'grant' | 'lastSeenMs'>): string =>
@@ -29,7 +30,8 @@ export function withoutFlow(state: State, key: string): State {
 
 /**
  * The state under a new plan: learned grants of unchanged clauses are carried over and named with the new generation, the
- * rest dropped; flows that lost their grant or clause are destroyed, so that giving it back later revives none.
+ * rest dropped; flows that lost their grant or clause are destroyed, so that giving it back later revives none. Those of sessions
+ * that are over are the caller's, who knows the time (sessions.ts, `endSessions`).
  */
 export function carryOver(state: State, plan: Plan, generation: number): State {
   const workspaces = new Map(plan.workspaces.map((entry) => [entry.workspace, entry]))
@@ -53,9 +55,11 @@ export function carryOver(state: State, plan: Plan, generation: number): State {
       where !== 'never' && grantIndex(at).find(flow.direction, flow.protocol, peer, port, where === 'reserved')
     const learnt = flow.basis === 'learned' && clauses.get(flow.workspace)?.has(flow.clause)
     const observed = flow.basis === 'observed' && at.network.observe?.clause === flow.clause
-    if (granted || learnt || observed) flows.set(key, flow)
+    if (granted || learnt || observed || isSessionFlow(state, at, flow, 0)) flows.set(key, flow)
   }
-  return { ...state, learned, flows }
+  // Whoever gets the place of a workspace that is gone has no session.
+  const sessions = state.sessions.filter((one) => workspaces.has(one.workspace))
+  return { ...state, learned, flows, sessions }
 }
 
 /** Sets or lifts a flag. Setting one cuts every flow of the workspace, for good. */

@@ -5,7 +5,7 @@ import { familyBits, formatPrefix, parseIp, parsePrefix } from '../base/ip.js'
 import { formatPorts, type PortRange } from '../base/ports.js'
 import { addressClass, CONTROL_PLANE_PORTS, DNS_PORTS, prefixClass } from '../base/reserved.js'
 import type { EgressClause, IngressClause, Policy, Protocol } from '../policy/model.js'
-import type { Grant, GrantId, NameRule } from './model.js'
+import type { Grant, GrantId, NameRule, NetworkSlice } from './model.js'
 
 /** `egress/tcp/45.76.10.10/32/443`: the whole grant, so that the same one has the same id in every plan. */
 export const grantId = (
@@ -14,6 +14,13 @@ export const grantId = (
   prefix: string,
   ports: PortRange | null,
 ): GrantId => `${direction}/${protocol}/${prefix}${ports === null ? '' : `/${formatPorts(ports)}`}`
+
+/** Every grant of a workspace, those that ask for a session last. */
+export const grantsOf = ({ egress, ingress, sessions = [] }: NetworkSlice): readonly Grant[] => [
+  ...egress,
+  ...ingress,
+  ...sessions,
+]
 
 /** Collects grants, joining the clauses that say the same one. */
 export class GrantSet {

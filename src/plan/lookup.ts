@@ -5,7 +5,8 @@ import { type Family, familyBits, type Ip, parsePrefix, prefixMask } from '../ba
 import type { Protocol } from '../policy/model.js'
 import type { Grant, WorkspacePlan } from './model.js'
 
-type Direction = Grant['direction']
+/** `session`: ingress that counts only for the peer of an open session. */
+type Direction = Grant['direction'] | 'session'
 
 class PrefixTable {
   /** Longest first, so that the first hit is the most specific. */
@@ -52,17 +53,21 @@ export class GrantIndex {
   private readonly tables = new Map<string, PrefixTable>()
 
   constructor(plan: WorkspacePlan) {
-    for (const grant of [...plan.network.egress, ...plan.network.ingress]) {
-      const prefix = parsePrefix(grant.prefix)?.prefix
-      if (!prefix) throw new TypeError(`plan holds a bad prefix: ${grant.prefix}`)
-      const key = tableKey(grant.direction, grant.protocol, prefix.family)
-      let table = this.tables.get(key)
-      if (!table) {
-        table = new PrefixTable(prefix.family)
-        this.tables.set(key, table)
-      }
-      table.add(prefix.value, prefix.length, grant)
+    const { egress, ingress, sessions = [] } = plan.network
+    for (const grant of [...egress, ...ingress]) this.add(grant.direction, grant)
+    for (const grant of sessions) this.add('session', grant)
+  }
+
+  private add(direction: Direction, grant: Grant): void {
+    const prefix = parsePrefix(grant.prefix)?.prefix
+    if (!prefix) throw new TypeError(`plan holds a bad prefix: ${grant.prefix}`)
+    const key = tableKey(direction, grant.protocol, prefix.family)
+    let table = this.tables.get(key)
+    if (!table) {
+      table = new PrefixTable(prefix.family)
+      this.tables.set(key, table)
     }
+    table.add(prefix.value, prefix.length, grant)
   }
 
   /** The grant that allows (direction, protocol, peer, port); the most specific of several. */

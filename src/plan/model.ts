@@ -91,6 +91,8 @@ export interface NetworkSlice {
   readonly services: readonly FenceService[]
   readonly egress: readonly Grant[]
   readonly ingress: readonly Grant[]
+  /** Grants of ingress that count only for the peer of an open session (sessions.ts). Present exactly when a clause asks for one. */
+  readonly sessions?: readonly Grant[]
   readonly names: readonly NameRule[]
   readonly idle: IdleTimeouts
 }
@@ -220,6 +222,14 @@ export interface LearnedGrant {
   readonly address: string
   readonly port: number
   readonly generation: number
+  readonly expiresAtMs: number
+}
+
+/** A peer that has a session of a workspace open, and until when: whatever the broker called it and whoever uses it. */
+export interface SessionPeer {
+  readonly workspace: WorkspaceId
+  /** A canonical address. */
+  readonly peer: string
   readonly expiresAtMs: number
 }
 

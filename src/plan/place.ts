@@ -82,7 +82,13 @@ export function supports(clause: Exclude<Clause, StorageClause | ProcessClause>,
       return offer.protocols.includes(clause.protocol) ? yes : no(`${offer.backend} cannot judge ${clause.protocol}`)
     case 'ingress':
       if (!offer.ingress) return no(`${offer.backend} does not fence ingress`)
-      return offer.protocols.includes(clause.protocol) ? yes : no(`${offer.backend} cannot judge ${clause.protocol}`)
+      if (!offer.protocols.includes(clause.protocol)) return no(`${offer.backend} cannot judge ${clause.protocol}`)
+      if (clause.session === undefined) return yes
+      return offer.sessions
+        ? { ...yes, why: `${yes.why}; only while the peer has a session open` }
+        : no(
+            `${offer.backend} cannot end an ingress grant with its session; remove session, or use a node with nftables or ebpf`,
+          )
     case 'observe':
       return offer.observes
         ? {

@@ -1,7 +1,7 @@
 // What `evaluate` knows besides the plan: learned grants, live flows and flags; and what it is told about where it stands.
 
 import type { Protocol } from '../policy/model.js'
-import type { LearnedGrant, WorkspaceId } from './model.js'
+import type { LearnedGrant, SessionPeer, WorkspaceId } from './model.js'
 
 /** Why a packet was not let through. A closed list: backends, events and explanations use these words and no others. */
 export const DROP_REASONS = [
@@ -73,9 +73,17 @@ export interface State {
   readonly flows: ReadonlyMap<string, Flow>
   readonly quarantined: ReadonlySet<WorkspaceId>
   readonly suspended: ReadonlySet<WorkspaceId>
+  /** Who has a session open; one that has run out grants nothing. */
+  readonly sessions: readonly SessionPeer[]
 }
 
-export const EMPTY_STATE: State = { learned: [], flows: new Map(), quarantined: new Set(), suspended: new Set() }
+export const EMPTY_STATE: State = {
+  learned: [],
+  flows: new Map(),
+  quarantined: new Set(),
+  suspended: new Set(),
+  sessions: [],
+}
 
 /** Where the packet is judged, and what the backend that judges it declares (capabilities). */
 export interface Env {

@@ -25,7 +25,10 @@ function content(draft: Draft): { readonly [key: string]: Json } {
     case 'egress':
       return { protocol: draft.protocol, to: draft.to.map(targetJson), ports: draft.ports.map(formatPorts) }
     case 'ingress':
-      return { protocol: draft.protocol, from: draft.from, ports: draft.ports.map(formatPorts) }
+      return {
+        ...{ protocol: draft.protocol, from: draft.from, ports: draft.ports.map(formatPorts) },
+        ...(draft.session === undefined ? {} : { session: draft.session }),
+      }
     case 'observe':
       return { untilMs: draft.untilMs, names: draft.names }
     case 'quota':

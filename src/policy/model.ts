@@ -98,6 +98,8 @@ export interface IngressClause extends ClauseBase {
   /** Canonical prefixes. */
   readonly from: readonly string[]
   readonly ports: readonly PortRange[]
+  /** Closed but for the peers of sessions that the access broker has open. Absent: open to all of `from`. */
+  readonly session?: 'required'
 }
 /**
  * Until then a first packet that nothing grants, and that is refused for no other reason, passes and is reported. `names` are

@@ -141,7 +141,7 @@ describe.each([
         // Connections end with the process that holds the card.
         state = { ...state, learned, flows: new Map() }
         await driver.learn(generation, learned)
-      } else {
+      } else if (step.kind === 'packet') {
         const packet = readFrame(step.frame, step.direction)
         const { verdict, state: after } = evaluate(plan, state, WS, packet, nowMs, env)
         state = after

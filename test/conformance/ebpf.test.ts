@@ -11,7 +11,8 @@ import { LEARNED_CLAUSES, STRUCTS, viewOf } from '../../src/backends/ebpf/layout
 import { lower } from '../../src/backends/ebpf/lower.js'
 import { grantIdAt } from '../../src/backends/ebpf/render.js'
 import { sliceFor } from '../../src/plan/codec.js'
-import type { FenceService, LearnedGrant, Plan } from '../../src/plan/model.js'
+import { grantsOf } from '../../src/plan/grants.js'
+import type { FenceService, LearnedGrant, Plan, SessionPeer } from '../../src/plan/model.js'
 import type { Packet } from '../../src/plan/packet.js'
 import { EXACT_ENV } from '../../src/plan/state.js'
 import { judge, TC_PASS, TC_REDIRECT, TC_SHOT } from '../support/ebpf/judge.js'
@@ -20,6 +21,7 @@ import { labSuite } from '../support/lab/suite.js'
 import { WS } from '../support/plans.js'
 import { observing, withObserve } from './observing.js'
 import { type Contestant, contest, NOW_MS } from './run.js'
+import { asking, sessionScenario } from './sessions.js'
 
 /** Judges with the driver's own fence: a second handle on the same pins. */
 class Ebpf implements Contestant {
@@ -45,6 +47,7 @@ class Ebpf implements Contestant {
     if (this.learnt) await this.change(nameless(plan))
     this.learnt = false
     await this.change(plan)
+    await this.driver.sessions(WS, [])
     // ... and a flag cuts every flow.
     await this.driver.flag(WS, 'quarantined', true)
     await this.driver.flag(WS, 'quarantined', false)
@@ -70,6 +73,13 @@ class Ebpf implements Contestant {
     this.learnt = true
     await this.driver.learn(generation, [{ ...grant, generation, expiresAtMs: Date.now() + ttlMs }])
   }
+  async sessions(peers: readonly SessionPeer[]): Promise<void> {
+    const later = Date.now() - NOW_MS - this.aheadMs
+    await this.driver.sessions(
+      WS,
+      peers.map((one) => ({ ...one, expiresAtMs: one.expiresAtMs + later })),
+    )
+  }
   /** The kernel's clock cannot be put forward, so what it has written down is put back. */
   async pass(ms: number): Promise<boolean> {
     const { native } = this.fence
@@ -78,6 +88,8 @@ class Ebpf implements Contestant {
     vi.setSystemTime(Date.now() + ms)
     await this.driver.observe()
     age(this.fence, ms)
+    // As the sweep of every second does: what is over is gone.
+    await this.driver.observe()
     return true
   }
   async restart(): Promise<void> {
@@ -104,7 +116,7 @@ class Ebpf implements Contestant {
     if (judged.grant < 0) return `${judged.said} - -`
     const id = grantIdAt(this.grants, judged.grant)
     const network = this.plan?.workspaces[0]?.network
-    const grant = [...(network?.egress ?? []), ...(network?.ingress ?? [])].find((one) => one.id === id)
+    const grant = network && grantsOf(network).find((one) => one.id === id)
     return `${judged.said} ${grant?.clauses[0]} ${id}`
   }
 }
@@ -157,6 +169,8 @@ function age(fence: Fence, ms: number): void {
   const { size, fields } = STRUCTS.fence_learned
   const ends = Array.from({ length: LEARNED_CLAUSES }, (_, i) => fields.expires_ns + 8 * i)
   shift(fence.map('learned'), STRUCTS.fence_learned_key.size, size, ends)
+  const session = STRUCTS.fence_session
+  shift(fence.map('sessions'), STRUCTS.fence_session_key.size, session.size, [session.fields.expires_ns])
 }
 
 labSuite('conformance: ebpf', () => {
@@ -190,5 +204,12 @@ labSuite('conformance: ebpf', () => {
     const tally = await contest(contestant, 900, EXACT_ENV, (plan) => observing(dressed(plan)))
     expect(tally.disagreements).toBe(0)
     expect(tally.allowed / tally.cases).toBeGreaterThan(0.15)
+  }, 7_200_000)
+
+  it('says what evaluate says while sessions open, close and end', async () => {
+    const tally = await contest(contestant, 900, EXACT_ENV, (plan) => asking(dressed(plan)), sessionScenario)
+    expect(tally.disagreements).toBe(0)
+    expect(tally.allowed / tally.cases).toBeGreaterThan(0.15)
+    expect(tally.sessions).toBeGreaterThan(100)
   }, 7_200_000)
 })

@@ -97,7 +97,7 @@ class Script {
         this.nowMs += step.ms
         this.say({ op: 'clock', nowMs: this.nowMs })
       } else if (step.kind === 'restart') this.say({ op: 'restart', flower: { software: true } })
-      else if (step.frame.length >= 15) this.ask(plan, state, step.frame, step.direction)
+      else if (step.kind === 'packet' && step.frame.length >= 15) this.ask(plan, state, step.frame, step.direction)
     }
     this.flush()
   }

@@ -300,6 +300,8 @@ export type LongStep =
       readonly ttlMs: number
     }
   | { readonly kind: 'time'; readonly ms: number }
+  /** The access broker's sessions are these, and no others. */
+  | { readonly kind: 'sessions'; readonly peers: readonly { readonly peer: string; readonly ttlMs: number }[] }
   /** The agent ends and another carries on. */
   | { readonly kind: 'restart' }
 

@@ -5,7 +5,7 @@
 import fc from 'fast-check'
 import { digestOfText } from '../../src/base/digest.js'
 import type { LearnedGrant, NameRule, Plan } from '../../src/plan/model.js'
-import { ipFrame } from '../support/frames.js'
+import { ipFrame, type Payload } from '../support/frames.js'
 import { GATEWAY_MAC, WS, WS_MAC } from '../support/plans.js'
 import { LOCAL4, LOCAL6, type Scenario, type Step } from './generator.js'
 
@@ -20,6 +20,8 @@ export type Life =
   | Step
   /** `name` is learnt under the plan that is live; a brief grant ends before the next step but one. */
   | { readonly kind: 'learn'; readonly name: number; readonly brief: boolean }
+  /** All the peers that have a session open; brief ones end as brief grants do. */
+  | { readonly kind: 'sessions'; readonly peers: readonly { readonly peer: string; readonly brief: boolean }[] }
   /** Time passes until every brief grant has run out. */
   | { readonly kind: 'pass' }
   /** The driver's process ends as it is, and another takes its place. */
@@ -116,6 +118,77 @@ const learning: fc.Arbitrary<readonly Life[]> = fc
     }
     return [...(before ? speak : []), learn, ...speak, ...endings[end], ...goOn, ...speak]
   })
+
+/** What comes in and what answers, to and from one port of the workspace. */
+const visit = (peer: string, port: number, kind: 'tcp' | 'udp', inwards: boolean, flags: number): Step => {
+  const local = peer.includes(':') ? LOCAL6 : LOCAL4
+  const payload: Payload = inwards ? { kind, from: 50_000, to: port, flags } : { kind, from: port, to: 50_000, flags }
+  const [source, destination] = inwards ? [peer, local] : [local, peer]
+  const [sourceMac, destinationMac] = inwards ? [GATEWAY_MAC, WS_MAC] : [WS_MAC, GATEWAY_MAC]
+  return {
+    kind: 'packet',
+    direction: inwards ? 'to' : 'from',
+    frame: ipFrame({ source, destination, sourceMac, destinationMac, payload }),
+  }
+}
+
+const VISITORS = ['45.76.10.10', '45.76.10.20', '10.60.0.1', '2a05:9:9::10'] as const
+
+/** A peer comes before, while and after its session is open. */
+const staying: fc.Arbitrary<readonly Life[]> = fc
+  .record({
+    peer: fc.constantFrom(...VISITORS),
+    other: fc.constantFrom(...VISITORS),
+    port: fc.constantFrom(22, 8080),
+    kind: fc.constantFrom('tcp' as const, 'udp' as const),
+    brief: fc.boolean(),
+    before: fc.boolean(),
+    end: fc.constantFrom('close', 'other', 'both', 'pass', 'plan', 'quarantined', 'restart'),
+    again: fc.boolean(),
+    index: fc.nat(2),
+  })
+  .map(({ peer, other, port, kind, brief, before, end, again, index }) => {
+    const open: Life = { kind: 'sessions', peers: [{ peer, brief }] }
+    const come = visit(peer, port, kind, true, 0x02)
+    const goOn: readonly Life[] = [visit(peer, port, kind, false, 0x10), visit(peer, port, kind, true, 0x10)]
+    const endings: Readonly<Record<typeof end, readonly Life[]>> = {
+      close: [{ kind: 'sessions', peers: [] }],
+      other: [{ kind: 'sessions', peers: [{ peer: other, brief: false }] }],
+      // What ends soon is not made longer: which of two clocks saw its end first is nobody's promise.
+      both: brief
+        ? [{ kind: 'pass' }]
+        : [{ kind: 'sessions', peers: [other, peer].map((one) => ({ peer: one, brief: false })) }],
+      pass: [{ kind: 'pass' }],
+      plan: [{ kind: 'plan', index }],
+      quarantined: [
+        { kind: 'flag', flag: 'quarantined', on: true },
+        { kind: 'flag', flag: 'quarantined', on: false },
+      ],
+      restart: [{ kind: 'restart' }],
+    }
+    return [
+      ...(before ? [come] : []),
+      open,
+      come,
+      visit(peer, port, kind, false, 0x12),
+      ...endings[end],
+      ...goOn,
+      { kind: 'pass' },
+      ...(again ? [open, ...goOn, come] : [come]),
+      { kind: 'pass' },
+      { kind: 'sessions', peers: [] },
+    ]
+  })
+
+/** Visits by sessions in the place of names. */
+export const visited = (of: fc.Arbitrary<Scenario>, most: number): fc.Arbitrary<Living> =>
+  fc
+    .record({ scene: of, stays: fc.array(fc.tuple(fc.nat(1000), staying), { minLength: 1, maxLength: most }) })
+    .map(({ scene, stays }) => {
+      const steps: Life[] = [...scene.steps]
+      for (const [at, stay] of stays) steps.splice(at % (steps.length + 1), 0, ...stay)
+      return { plans: scene.plans, steps }
+    })
 
 /** A scenario in which two of three plans know names, with lessons between its steps. */
 export const living = (of: fc.Arbitrary<Scenario>, lessons: number): fc.Arbitrary<Living> =>

@@ -7,22 +7,23 @@ import { MemoryDriver } from '../../src/backends/memory/driver.js'
 import { sliceFor } from '../../src/plan/codec.js'
 import { evaluate } from '../../src/plan/evaluate.js'
 import { carryOver, withFlag } from '../../src/plan/flow.js'
-import type { LearnedGrant, Plan } from '../../src/plan/model.js'
+import type { LearnedGrant, Plan, SessionPeer } from '../../src/plan/model.js'
 import { type Packet, readFrame } from '../../src/plan/packet.js'
 import { EMPTY_STATE, EXACT_ENV, type State } from '../../src/plan/state.js'
 import { egress, planOf, WS } from '../support/plans.js'
 import { type Scenario, scenario } from './generator.js'
 import { observation, observing, unobserved, withObserve } from './observing.js'
 import { type Contestant, contest, NOW_MS, play, said, type Tally } from './run.js'
+import { asking, sessionScenario } from './sessions.js'
 
 class Memory implements Contestant {
   readonly name: string = 'memory'
-  protected driver = new MemoryDriver()
-  private generation = 0
   private nowMs = NOW_MS
+  protected driver = new MemoryDriver(() => this.nowMs)
+  private generation = 0
 
   async begin(plan: Plan): Promise<void> {
-    this.driver = new MemoryDriver()
+    this.driver = new MemoryDriver(() => this.nowMs)
     this.nowMs = NOW_MS
     await this.change(plan, 1)
   }
@@ -39,6 +40,9 @@ class Memory implements Contestant {
   async learn(grant: LearnedGrant): Promise<void> {
     await this.driver.learn(this.generation, [grant])
   }
+  async sessions(peers: readonly SessionPeer[]): Promise<void> {
+    await this.driver.sessions(WS, peers)
+  }
   pass(ms: number): Promise<boolean> {
     this.nowMs += ms
     return Promise.resolve(true)
@@ -50,6 +54,14 @@ class Forgetful extends Memory {
   override readonly name = 'forgetful'
   override async change(plan: Plan, generation: number): Promise<void> {
     if (generation === 1) await super.change(plan, generation)
+  }
+}
+
+/** A backend whose sessions never end by themselves. The suite must find it. */
+class Timeless extends Memory {
+  override readonly name = 'timeless'
+  override sessions(peers: readonly SessionPeer[]): Promise<void> {
+    return super.sessions(peers.map((one) => ({ ...one, expiresAtMs: Number.MAX_SAFE_INTEGER })))
   }
 }
 
@@ -100,6 +112,18 @@ describe('conformance: memory', () => {
     expect(tally.allowed / tally.cases).toBeGreaterThan(0.15)
   }, 7_200_000)
 
+  it('says what evaluate says while sessions open, close and end', async () => {
+    const tally = await contest(new Memory(), 10_000, EXACT_ENV, asking, sessionScenario)
+    expect(tally).toMatchObject({ disagreements: 0, unasked: 0 })
+    // Visits that a session let in, and not only what the other clauses grant.
+    expect(tally.allowed / tally.cases).toBeGreaterThan(0.15)
+    expect(tally.sessions).toBeGreaterThan(500)
+  }, 7_200_000)
+
+  it('finds a backend that ends no session', async () => {
+    await expect(contest(new Timeless(), 10_000, EXACT_ENV, asking, sessionScenario)).rejects.toThrow(/Property failed/)
+  })
+
   it('finds a backend that does not cut', async () => {
     await expect(contest(new Forgetful(), 20_000)).rejects.toThrow(/Property failed/)
   })
@@ -114,6 +138,7 @@ describe('conformance: memory', () => {
       learned: 0,
       passed: 0,
       restarts: 0,
+      sessions: 0,
       disagreements: 0,
       seed: 0,
     }

@@ -11,8 +11,9 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { sliceFor } from '../../src/plan/codec.js'
 import { evaluate } from '../../src/plan/evaluate.js'
 import { carryOver, withFlag } from '../../src/plan/flow.js'
-import type { LearnedGrant, Plan } from '../../src/plan/model.js'
+import type { LearnedGrant, Plan, SessionPeer } from '../../src/plan/model.js'
 import { type Packet, readFrame } from '../../src/plan/packet.js'
+import { withSessions } from '../../src/plan/sessions.js'
 import { EMPTY_STATE, type Env, type State, type Verdict } from '../../src/plan/state.js'
 import { ipFrame } from '../support/frames.js'
 import { WS as LAB, WS2 } from '../support/lab/addresses.js'
@@ -21,10 +22,11 @@ import { labSuite } from '../support/lab/suite.js'
 import { NftHarness, stateDirectory } from '../support/nftables/harness.js'
 import { egress, planOf, WS } from '../support/plans.js'
 import { type Step, scenario } from './generator.js'
-import { grantsOf, type Living, living, naming } from './lives.js'
+import { grantsOf, type Living, living, naming, visited } from './lives.js'
 import { meetings } from './meetings.js'
 import { observing } from './observing.js'
 import { said } from './run.js'
+import { asking } from './sessions.js'
 import { askable, type Fate, isUnrouted, mayVanish, Wire, warm } from './wire.js'
 
 const ENV: Env = { linkLayer: true, replies: 'stateful', icmpErrors: 'lagging', flowState: 'conntrack' }
@@ -42,6 +44,7 @@ interface Tally {
   learnt: number
   ranOut: number
   restarts: number
+  sessions: number
 }
 
 const newTally = (): Tally => ({
@@ -55,6 +58,7 @@ const newTally = (): Tally => ({
   learnt: 0,
   ranOut: 0,
   restarts: 0,
+  sessions: 0,
 })
 
 type Comparison = 'same' | 'stricter' | 'other-reason' | 'different'
@@ -119,12 +123,14 @@ labSuite('conformance: nftables, with frames on the wire', () => {
   const makeLive = async (plan: Plan): Promise<void> => nft.apply(sliceFor(plan, 'memory', ++generation))
 
   /** Grants that end soon: no frame is judged so near to an end that two clocks could differ about it. */
-  let ends: { readonly ms: number; readonly lateMs: number }[] = []
+  let ends: { readonly ms: number; readonly lateMs: number; readonly session?: true }[] = []
   let taught = false
-  const clear = async (all: boolean): Promise<void> => {
+  /** True when a session ended. */
+  const clear = async (all: boolean): Promise<boolean> => {
     const near = ends.filter(({ ms }) => all || ms - MARGIN_MS < Date.now())
     for (const { ms, lateMs } of near) while (Date.now() <= ms + lateMs + MARGIN_MS) await pause(5)
     ends = ends.filter((one) => !near.includes(one))
+    return near.some(({ session }) => session)
   }
 
   /** Plays one scenario on the wire and on `evaluate`. Gives the first difference as text. */
@@ -132,6 +138,14 @@ labSuite('conformance: nftables, with frames on the wire', () => {
     let plan = plans[0] as Plan
     let known: State = EMPTY_STATE
     ends = []
+    /** Peers of sessions that are not brief. */
+    let lasting: readonly SessionPeer[] = []
+    // As an agent does within a second: what a session let in is destroyed when it is over.
+    const tend = async (): Promise<void> => {
+      known = withSessions(known, plan, WS, lasting, Date.now())
+      await nft.sessions(WS, lasting)
+      await wire.settle()
+    }
     // What an earlier scenario learnt goes with its clauses.
     if (taught) await live(naming(plan, []))
     taught = false
@@ -161,16 +175,29 @@ labSuite('conformance: nftables, with frames on the wire', () => {
         if (step.brief) ends.push({ ms: expiresAtMs, lateMs: performance.now() - began })
         taught = true
         tally.learnt++
+      } else if (step.kind === 'sessions') {
+        const expiresAtMs = { brief: Date.now() + BRIEF_MS, long: Date.now() + 600_000 }
+        const peers = step.peers.map(({ peer, brief }) => ({
+          ...{ workspace: WS, peer, expiresAtMs: brief ? expiresAtMs.brief : expiresAtMs.long },
+        }))
+        const began = performance.now()
+        known = withSessions(known, plan, WS, peers, Date.now())
+        if (!(await nft.sessions(WS, peers))) return `step ${at}: the driver did not open sessions`
+        if (step.peers.some(({ brief }) => brief))
+          ends.push({ ms: expiresAtMs.brief, lateMs: performance.now() - began, session: true })
+        lasting = peers.filter((one) => one.expiresAtMs !== expiresAtMs.brief)
+        await wire.settle()
+        tally.sessions++
       } else if (step.kind === 'pass') {
         tally.ranOut += ends.length
-        await clear(true)
+        if (await clear(true)) await tend()
       } else if (step.kind === 'restart') {
         await nft.end()
         nft = await NftHarness.start(lab.namespace('node'), state.path)
         tally.restarts++
       } else {
         const packet = readFrame(step.frame, step.direction)
-        await clear(false)
+        if (await clear(false)) await tend()
         if (!askable(step.frame, packet)) {
           tally.unasked++
           continue
@@ -196,10 +223,14 @@ labSuite('conformance: nftables, with frames on the wire', () => {
   const wanted = Number(process.env.CONFORMANCE_CASES ?? 600)
 
   /** Whatever the plans are dressed with. */
-  async function agree(wanted: number, dress: (plan: Plan) => Plan = (plan) => plan): Promise<Tally> {
+  async function agree(
+    wanted: number,
+    dress: (plan: Plan) => Plan = (plan) => plan,
+    scenes: fc.Arbitrary<Living> = fc.oneof(living(scenario(20), 3), living(meetings(8), 2)),
+  ): Promise<Tally> {
     const tally = newTally()
     for (let round = 0; tally.cases < wanted; round++) {
-      const property = fc.asyncProperty(fc.oneof(living(scenario(20), 3), living(meetings(8), 2)), async (one) => {
+      const property = fc.asyncProperty(scenes, async (one) => {
         const found = await play({ ...one, plans: one.plans.map(dress) }, tally)
         if (found !== undefined) throw new Error(found)
       })
@@ -215,7 +246,7 @@ labSuite('conformance: nftables, with frames on the wire', () => {
     console.log(
       `nftables: ${tally.cases} frames in ${tally.scenarios} scenarios, ${tally.passed} passed, ${tally.stricter} stricter, ` +
         `${tally.vanished} not taken by the kernel, ${tally.unasked} not askable, ${tally.learnt} names learnt, ` +
-        `${tally.ranOut} ran out, ${tally.restarts} restarts of the driver, seed ${seed}`,
+        `${tally.ranOut} ran out, ${tally.sessions} lists of sessions, ${tally.restarts} restarts of the driver, seed ${seed}`,
     )
     for (const [text, count] of tally.otherReason) console.log(`other reason (${count}): ${text}`)
     expect(tally.stricter / tally.cases).toBeLessThan(0.05)
@@ -231,6 +262,12 @@ labSuite('conformance: nftables, with frames on the wire', () => {
   it(`agrees on ${wanted / 2} frames of workspaces that are observed`, { timeout: 3_600_000 }, async () => {
     const tally = await agree(wanted / 2, (plan) => observing(plan, [Date.UTC(2100, 0), Date.UTC(2100, 1)]))
     expect(tally.passed / tally.cases).toBeGreaterThan(0.25)
+  })
+
+  it(`agrees on ${wanted / 4} frames while sessions open, close and end`, { timeout: 3_600_000 }, async () => {
+    const tally = await agree(wanted / 4, asking, visited(scenario(4), 3))
+    expect(tally.passed / tally.cases).toBeGreaterThan(0.05)
+    expect(tally.sessions).toBeGreaterThan(10)
   })
 
   it('finds a fence that grants more than the plan', async () => {
@@ -252,13 +289,19 @@ labSuite('conformance: nftables, with frames on the wire', () => {
 /** A counter-example as a person reads it: the grants of each plan, then the steps. */
 function describeScenario({ plans, steps }: Living): string {
   const grants = plans.map(({ workspaces }, i) => {
-    const { egress = [], ingress = [], names = [] } = workspaces[0]?.network ?? {}
-    const said = [...[...egress, ...ingress].map((grant) => grant.id), ...names.map(({ pattern }) => pattern)]
+    const { egress = [], ingress = [], sessions = [], names = [] } = workspaces[0]?.network ?? {}
+    const said = [
+      ...[...egress, ...ingress].map((grant) => grant.id),
+      ...sessions.map((grant) => `${grant.id} with a session`),
+      ...names.map(({ pattern }) => pattern),
+    ]
     return `plan ${i}: ${said.join(', ') || 'nothing'}`
   })
   const lines = steps.map((step, i) => {
     if (step.kind === 'plan') return `step ${i}: plan ${step.index % plans.length}`
     if (step.kind === 'flag') return `step ${i}: ${step.flag} ${step.on ? 'set' : 'lifted'}`
+    if (step.kind === 'sessions')
+      return `step ${i}: sessions of ${step.peers.map(({ peer, brief }) => peer + (brief ? ', briefly' : '')).join('; ') || 'nobody'}`
     if (step.kind === 'learn') return `step ${i}: learn ${step.name}${step.brief ? ', briefly' : ''}`
     if (step.kind !== 'packet') return `step ${i}: ${step.kind}`
     return `step ${i}: ${step.direction} ${Buffer.from(step.frame).toString('hex')}`

@@ -7,8 +7,9 @@
 import fc from 'fast-check'
 import { evaluate } from '../../src/plan/evaluate.js'
 import { carryOver, withFlag } from '../../src/plan/flow.js'
-import type { LearnedGrant, Plan } from '../../src/plan/model.js'
+import type { LearnedGrant, Plan, SessionPeer } from '../../src/plan/model.js'
 import { type Packet, readFrame } from '../../src/plan/packet.js'
+import { endSessions, withSessions } from '../../src/plan/sessions.js'
 import { EMPTY_STATE, type Env, EXACT_ENV, type State, type Verdict } from '../../src/plan/state.js'
 import { WS } from '../support/plans.js'
 import { type LongScenario, type LongStep, longScenario, NAMES } from './generator.js'
@@ -28,6 +29,8 @@ export interface Contestant {
   /** Lets time pass; false when it cannot, here and now. */
   pass?(ms: number): Promise<boolean>
   restart?(): Promise<void>
+  /** All the peers with a session, until when on the scenario's clock. */
+  sessions?(peers: readonly SessionPeer[]): Promise<void>
 }
 
 export interface Disagreement {
@@ -49,6 +52,8 @@ export interface Tally {
   learned: number
   passed: number
   restarts: number
+  /** Lists of open sessions that were played. */
+  sessions: number
   disagreements: number
   readonly seed: number
 }
@@ -102,7 +107,14 @@ export async function play(
     } else if (step.kind === 'time') {
       if (!(await contestant.pass?.(step.ms))) continue
       nowMs += step.ms
+      state = endSessions(state, plan, nowMs)
       tally.passed++
+    } else if (step.kind === 'sessions') {
+      if (!contestant.sessions) continue
+      const peers = step.peers.map(({ peer, ttlMs }) => ({ workspace: WS, peer, expiresAtMs: nowMs + ttlMs }))
+      state = withSessions(state, plan, WS, peers, nowMs)
+      await contestant.sessions(peers)
+      tally.sessions++
     } else if (step.kind === 'restart') {
       if (!contestant.restart) continue
       await contestant.restart()
@@ -138,6 +150,7 @@ export async function contest(
   cases: number,
   env: Env = EXACT_ENV,
   dress: (plan: Plan) => Plan = (plan) => plan,
+  scenarios: fc.Arbitrary<LongScenario> = longScenario(24),
 ): Promise<Tally> {
   const wanted = setting('CONFORMANCE_CASES', cases)
   const seed = setting('CONFORMANCE_SEED', 20_261_121)
@@ -150,11 +163,12 @@ export async function contest(
     learned: 0,
     passed: 0,
     restarts: 0,
+    sessions: 0,
     disagreements: 0,
     seed,
   }
   for (let round = 0; tally.cases < wanted; round++) {
-    const property = fc.asyncProperty(longScenario(24), fc.nat(3), async (one, sender) => {
+    const property = fc.asyncProperty(scenarios, fc.nat(3), async (one, sender) => {
       const scene = { ...one, plans: one.plans.map(dress) }
       const found = await play(contestant, scene, tally, sender === 0 ? 'fence' : 'network', env)
       if (!found) return
@@ -168,4 +182,4 @@ export async function contest(
 }
 
 export const report = (tally: Tally): string =>
-  `${tally.backend}: ${tally.cases} cases, ${tally.disagreements} disagreements (${tally.allowed} allowed, ${tally.scenarios} scenarios, ${tally.learned} learned grants, ${tally.passed} steps of time, ${tally.restarts} restarts, ${tally.unasked} frames not askable, seed ${tally.seed})`
+  `${tally.backend}: ${tally.cases} cases, ${tally.disagreements} disagreements (${tally.allowed} allowed, ${tally.scenarios} scenarios, ${tally.learned} learned grants, ${tally.passed} steps of time, ${tally.restarts} restarts, ${tally.sessions} lists of sessions, ${tally.unasked} frames not askable, seed ${tally.seed})`

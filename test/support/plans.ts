@@ -76,15 +76,17 @@ export const ingress = (
   from: readonly string[],
   protocol: Protocol,
   portTexts: readonly string[],
+  session?: 'required',
 ): IngressClause => ({
   kind: 'ingress',
-  id: digestOfText(`ingress ${from.join(' ')} ${protocol} ${portTexts.join(' ')}`),
+  id: digestOfText(`ingress ${from.join(' ')} ${protocol} ${portTexts.join(' ')}${session ? ' session' : ''}`),
   name,
   origin: { file: 'fence.yaml', path: `ingress.${name}`, line: 1 },
   losses: [],
   protocol,
   from,
   ports: ports(portTexts),
+  ...(session ? { session } : {}),
 })
 
 /** `until` in milliseconds since 1970. */

@@ -32,5 +32,6 @@ export function ebpfCapabilities(probed: Probed): Capabilities {
     flowState: 'exact',
     deadline: 'exact',
     observes: true,
+    sessions: true,
   }
 }

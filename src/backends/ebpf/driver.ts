@@ -7,7 +7,7 @@
 
 import { setInterval } from 'node:timers'
 import { Fault } from '../../base/fault.js'
-import type { LearnedGrant, WorkspaceId } from '../../plan/model.js'
+import type { LearnedGrant, SessionPeer, WorkspaceId } from '../../plan/model.js'
 import type {
   Anchor,
   Cut,
@@ -38,6 +38,7 @@ import { probeEbpf } from './probe.js'
 import type { EbpfProgram } from './program.js'
 import { pruneNamespaces, signNamespace } from './prune.js'
 import { rehang } from './rehang.js'
+import { Sessions } from './sessions.js'
 import { sweepAll } from './sweep.js'
 import { Tenants } from './tenants.js'
 import { watchInterfaces } from './watch.js'
@@ -60,6 +61,7 @@ interface Standing {
   readonly fence: Fence
   readonly tenants: Tenants
   readonly learned: Learned
+  readonly sessions: Sessions
 }
 
 export class EbpfDriver implements Driver<EbpfProgram> {
@@ -75,6 +77,8 @@ export class EbpfDriver implements Driver<EbpfProgram> {
   private readonly watchers = new Set<() => void>()
   private unwatch: (() => void) | undefined
   private sweeping: Promise<void> = Promise.resolve()
+  /** Lists of sessions, one after another, and none while a plan is switched. */
+  private sessionLane: Promise<unknown> = Promise.resolve()
   /** Workspaces whose table is more than half full. */
   private pressed: ReadonlySet<number> = new Set()
 
@@ -98,14 +102,14 @@ export class EbpfDriver implements Driver<EbpfProgram> {
   async observe(): Promise<Observed> {
     await this.tail
     if (!this.held) return { live: null, drift: [], counters: [], drops: {} }
-    const { fence, tenants, learned } = this.held
-    return observe(fence, tenants, learned, this.options.attachInterfaces)
+    const { fence, tenants, learned, sessions } = this.held
+    return observe(fence, tenants, learned, sessions, this.options.attachInterfaces)
   }
 
   async flagged(): Promise<Flagged | null> {
     await this.tail
     if (!this.held) return null
-    const { fence, tenants } = this.held
+    const { fence, tenants, sessions } = this.held
     const word = fence.word()
     const book = word === 0n ? undefined : readBook(fence, Number(word & 1n))
     if (!book) return null
@@ -113,6 +117,7 @@ export class EbpfDriver implements Driver<EbpfProgram> {
       workspaces: book.workspaces.map((one) => one.workspace),
       quarantined: tenants.flagged('quarantined'),
       suspended: tenants.flagged('suspended'),
+      sessions: sessions.list(),
     }
   }
 
@@ -154,6 +159,8 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     const ready = this.ready(staged)
     const standing = this.stand()
     this.cutWhatExpired(standing)
+    await this.sessionLane
+    if (this.book) await standing.sessions.cutOver(this.book)
     standing.fence.setWord((BigInt(ready.generation) << 1n) | BigInt(ready.slot))
     this.staged = undefined
     this.book = ready.book
@@ -194,6 +201,17 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     learned.add(grants)
     // Read back: another generation may have become live by another hand.
     return Promise.resolve(Number(fence.word() >> 1n) === generation)
+  }
+
+  sessions(workspace: WorkspaceId, peers: readonly SessionPeer[]): Promise<boolean> {
+    const done = this.sessionLane.then(async () => {
+      await this.tail
+      const { sessions } = this.stand()
+      const at = this.book?.workspaces.find((one) => one.workspace === workspace)
+      return at !== undefined && sessions.put(at, peers)
+    })
+    this.sessionLane = done.catch(() => undefined)
+    return done
   }
 
   floor(): Promise<Floor> {
@@ -248,7 +266,7 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     const tenants = new Tenants(fence)
     const word = fence.word()
     const learned = new Learned(fence, tenants, Number(word >> 1n))
-    this.held = { fence, tenants, learned }
+    this.held = { fence, tenants, learned, sessions: new Sessions(fence, tenants) }
     const slot = Number(word & 1n)
     this.book = word === 0n ? undefined : readBook(fence, slot)
     if (this.book) this.follow(this.held, this.book, slot)
@@ -279,12 +297,13 @@ export class EbpfDriver implements Driver<EbpfProgram> {
   }
 
   /** Brings what lives beside the generations in line with the live one, then lets the old one go. */
-  private async settle({ fence, tenants, learned }: Standing, book: Book, slot: number): Promise<void> {
+  private async settle({ fence, tenants, learned, sessions }: Standing, book: Book, slot: number): Promise<void> {
     const clauses = new Map(book.workspaces.map((one) => [one.workspace, new Set(one.clauses)]))
     learned.carryOver(clauses, book.generation, Date.now())
     // Packets that began under the old word may still make flows by it: wait for them, then look at every flow.
     await clearSlot(fence, 1 - slot)
     for (const tenant of tenants.others(book.workspaces)) dropFlowTable(fence, tenant)
+    sessions.keepOnly(book.workspaces)
     tenants.forgetOthers(book.workspaces)
     await sweepAll(fence, book)
     // Interfaces may have been made anew meanwhile.
@@ -315,6 +334,7 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     await Promise.all(this.stops.splice(0).map((stop) => stop()))
     await Promise.all(this.cuts.values())
     await this.sweeping
+    await this.sessionLane
     await this.tail
   }
 
@@ -345,6 +365,8 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     this.sweeping = sweepAll(fence, book, (tenant) => (this.pressed.has(tenant) ? PRESSED_MS : 0)).then(
       (kept) => {
         this.pressed = new Set([...kept].filter(([, count]) => count > half).map(([tenant]) => tenant))
+        // Their flows are gone with this sweep.
+        this.held?.sessions.forgetOver()
       },
       () => undefined,
     )

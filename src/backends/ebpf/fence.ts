@@ -23,7 +23,7 @@ export type ProgramName = (typeof PROGRAMS)[number]
 /** Maps of a generation, chosen by the generation word. */
 export const OUTER = ['exact', 'facts', 'prefixes', 'ranges', 'workspaces', 'counters'] as const
 export type OuterName = (typeof OUTER)[number]
-const LASTING = ['live', 'about', 'tenants', 'flows', 'learned', 'classes', 'counts', 'events'] as const
+const LASTING = ['live', 'about', 'tenants', 'flows', 'learned', 'sessions', 'classes', 'counts', 'events'] as const
 /** Maps that only the agent reads: names of workspaces and of what was learnt. */
 const OWN = {
   roster: { key: 4, value: 2056 },

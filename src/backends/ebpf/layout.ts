@@ -7,7 +7,7 @@ import { hex } from '../../base/bytes.js'
 import type { Ip } from '../../base/ip.js'
 import type { Protocol } from '../../policy/model.js'
 
-export const FENCE_LAYOUT = 3
+export const FENCE_LAYOUT = 4
 export const SLOTS = 2
 export const MAX_TENANTS = 8192
 /** Flows that one workspace may hold, by how many there are. */
@@ -70,6 +70,8 @@ export const STRUCTS = {
   },
   fence_learned_key: { size: 24, fields: { address: 0, tenant: 16, port: 20, protocol: 22, family: 23 } },
   fence_learned: { size: 96, fields: { clause: 0, expires_ns: 64 } },
+  fence_session_key: { size: 24, fields: { address: 0, tenant: 16, family: 20 } },
+  fence_session: { size: 16, fields: { expires_ns: 0, expires_ms: 8 } },
   fence_counter: { size: 16, fields: { packets: 0, octets: 8 } },
   fence_event: {
     size: 64,
@@ -103,10 +105,13 @@ export const KIND = { egress: 0, ingress: 1, own: 2, gateway: 3, service: 4, cla
 export const KIND_V6 = 0x80
 /** A bucket of exact grants: octets, places, and the mark of one that found more than it holds. */
 export const BUCKET = { size: 64, v4: 4, v6: 2, full: 0x80000000 } as const
-export const DIRECTION = { egress: 0, ingress: 1 } as const
+/** `session`, of prefixes alone: ingress that counts only for the peer of an open session. */
+export const DIRECTION = { egress: 0, ingress: 1, session: 2 } as const
+/** Peers with a session open, of all workspaces. */
+export const MAX_SESSIONS = 65_536
 export const PROTOCOL = { tcp: 0, udp: 1, 'icmp-echo': 2 } as const satisfies Record<Protocol, number>
 export const CLASS = { public: 0, reserved: 1, never: 2 } as const
-export const HAS = { v4: 1, v6: 2, linkLocal: 4, linkLayer: 8, services: 16 } as const
+export const HAS = { v4: 1, v6: 2, linkLocal: 4, linkLayer: 8, services: 16, sessions: 32 } as const
 export const FLAG = { quarantined: 1, suspended: 2 } as const
 
 /** Bits of a prefix key before the address: index, direction, protocol, family. */

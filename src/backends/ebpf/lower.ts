@@ -40,6 +40,11 @@ export function lower(slice: PlanSlice): EbpfProgram {
       owners.push(index)
       place(grant, number, index, exact, nodes)
     }
+    for (const grant of at.network.sessions ?? []) {
+      const number = grants.push(grant) - 1
+      owners.push(index)
+      nodeOf(nodes, 'session', grant, prefixOf(grant)).grants.push({ grant, number })
+    }
     writeNodes(nodes, index, prefixes, ranges)
     writeFacts(at, index, facts)
     return {
@@ -128,8 +133,7 @@ interface Node {
 }
 
 function place(grant: Grant, number: number, index: number, exact: ExactGrant[], nodes: Map<string, Node>): void {
-  const prefix = parsePrefix(grant.prefix)?.prefix
-  if (!prefix) throw new TypeError(`plan holds a bad prefix: ${grant.prefix}`)
+  const prefix = prefixOf(grant)
   const single = grant.ports === null ? grant.protocol === 'icmp-echo' : grant.ports.from === grant.ports.to
   if (
     single &&
@@ -143,13 +147,23 @@ function place(grant: Grant, number: number, index: number, exact: ExactGrant[],
     exact.push({ key, grant: number })
     return
   }
-  const key = `${grant.direction} ${grant.protocol} ${prefix.family} ${prefix.length} ${prefix.value}`
+  nodeOf(nodes, grant.direction, grant, prefix).grants.push({ grant, number })
+}
+
+function prefixOf(grant: Grant): Prefix {
+  const prefix = parsePrefix(grant.prefix)?.prefix
+  if (!prefix) throw new TypeError(`plan holds a bad prefix: ${grant.prefix}`)
+  return prefix
+}
+
+function nodeOf(nodes: Map<string, Node>, direction: keyof typeof DIRECTION, grant: Grant, prefix: Prefix): Node {
+  const key = `${direction} ${grant.protocol} ${prefix.family} ${prefix.length} ${prefix.value}`
   let node = nodes.get(key)
   if (!node) {
-    node = { direction: DIRECTION[grant.direction], protocol: PROTOCOL[grant.protocol], prefix, grants: [] }
+    node = { direction: DIRECTION[direction], protocol: PROTOCOL[grant.protocol], prefix, grants: [] }
     nodes.set(key, node)
   }
-  node.grants.push({ grant, number })
+  return node
 }
 
 function putKey(
@@ -280,6 +294,7 @@ function recordOf(at: WorkspacePlan, index: number): Uint8Array {
     putAddress(view, fields.gateway_link_local, linkLocalOf(slot.gateway.mac))
   }
   if (network.services.length > 0) flags |= HAS.services
+  if (network.sessions !== undefined) flags |= HAS.sessions
   view.setUint32(fields.flags, flags, true)
   if (network.observe) record.set(clauseOctets(network.observe.clause), fields.observe)
   return record

@@ -11,6 +11,7 @@ import { type Book, openOf, readBook } from './generation.js'
 import { COUNTS_AFTER_REASONS, GRANT_ROW, STRUCTS, viewOf } from './layout.js'
 import type { Learned } from './learned.js'
 import { grantIdAt } from './render.js'
+import type { Sessions } from './sessions.js'
 import { sweepAll } from './sweep.js'
 import type { Tenants } from './tenants.js'
 
@@ -32,6 +33,7 @@ export async function observe(
   fence: Fence,
   tenants: Tenants,
   learned: Learned,
+  sessions: Sessions,
   patterns: readonly string[],
 ): Promise<Observed> {
   const word = fence.word()
@@ -57,6 +59,7 @@ export async function observe(
       quarantined: tenants.flagged('quarantined'),
       suspended: tenants.flagged('suspended'),
       learned: learned.list(),
+      sessions: sessions.list(),
     },
     drift: driftOf(fence, book, generation, patterns),
     counters: await countersOf(fence, book, slot),

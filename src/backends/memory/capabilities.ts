@@ -23,4 +23,5 @@ export const memoryCapabilities = (probed: Probed): Capabilities => ({
   flowState: 'exact',
   deadline: 'none',
   observes: true,
+  sessions: true,
 })

@@ -2,8 +2,16 @@
 
 import { evaluate } from '../../plan/evaluate.js'
 import { carryOver, withFlag, withLearned } from '../../plan/flow.js'
-import { type LearnedGrant, PLAN_FORMAT, type Plan, type PlanSlice, type WorkspaceId } from '../../plan/model.js'
+import {
+  type LearnedGrant,
+  PLAN_FORMAT,
+  type Plan,
+  type PlanSlice,
+  type SessionPeer,
+  type WorkspaceId,
+} from '../../plan/model.js'
 import type { Packet } from '../../plan/packet.js'
+import { endSessions, withSessions } from '../../plan/sessions.js'
 import { EMPTY_STATE, type Env, type State, type Verdict } from '../../plan/state.js'
 import type { Anchor, Cut, DenialBatch, Driver, Flag, Observed, Probed, Staged } from '../backend.js'
 
@@ -13,6 +21,9 @@ export class MemoryDriver implements Driver<PlanSlice> {
   private state: State = EMPTY_STATE
   private readonly drops = new Map<string, bigint>()
   private readonly cuts = new Map<WorkspaceId, Cut>()
+
+  /** `nowMs`: the clock that sessions end by. */
+  constructor(private readonly nowMs: () => number = Date.now) {}
 
   probe(): Promise<Probed> {
     return Promise.resolve({ backend: 'memory', trustDomain: 'host', probes: [] })
@@ -29,6 +40,7 @@ export class MemoryDriver implements Driver<PlanSlice> {
             quarantined: [...state.quarantined].sort(),
             suspended: [...state.suspended].sort(),
             learned: state.learned,
+            sessions: state.sessions.filter((one) => one.expiresAtMs > this.nowMs()),
           }
         : null,
       drift: [],
@@ -45,9 +57,10 @@ export class MemoryDriver implements Driver<PlanSlice> {
   commit(staged: Staged): Promise<void> {
     if (this.staged?.generation !== staged.generation || this.staged.planDigest !== staged.planDigest)
       return Promise.reject(new TypeError('memory: commit of something that was not staged last'))
+    const ended = endSessions(this.state, this.plan(), this.nowMs())
     this.live = this.staged
     this.staged = undefined
-    this.state = carryOver(this.state, this.plan(), staged.generation)
+    this.state = carryOver(ended, this.plan(), staged.generation)
     return Promise.resolve()
   }
 
@@ -82,6 +95,12 @@ export class MemoryDriver implements Driver<PlanSlice> {
   learn(generation: number, grants: readonly LearnedGrant[]): Promise<boolean> {
     if (this.live?.generation !== generation) return Promise.resolve(false)
     this.state = withLearned(this.state, grants)
+    return Promise.resolve(true)
+  }
+
+  sessions(workspace: WorkspaceId, peers: readonly SessionPeer[]): Promise<boolean> {
+    if (!this.live?.workspaces.some((at) => at.workspace === workspace)) return Promise.resolve(false)
+    this.state = withSessions(this.state, this.plan(), workspace, peers, this.nowMs())
     return Promise.resolve(true)
   }
 

@@ -37,5 +37,6 @@ export function capabilities(probed: Probed): Capabilities {
     translated: 'reassembled',
     deadline: 'element-timeout',
     observes: true,
+    sessions: true,
   }
 }

@@ -20,6 +20,7 @@ import { exactFamily, type LiveRecord, livePattern, structureDigest } from './re
 import { TABLE } from './scaffold.js'
 import { dropChain, hookScript, linkChain, linkScript, scaffoldScript, switchScript } from './script.js'
 import { type Place, reasonOf, type Session, type StagedProgram } from './session.js'
+import { endSessions, openAt } from './sessions.js'
 import { removeObjects } from './stage.js'
 import { readJudged, readStanding } from './standing.js'
 
@@ -36,6 +37,7 @@ export async function commit(session: Session, staged: Staged): Promise<void> {
   const before = await placesBefore(session)
   // What cannot be written down afterwards is not begun.
   await session.remember({})
+  await endSessions(session, before, program.workspaces)
   const deadlines = await readDeadlines(session, before)
   // While the deadline holds them no packet of these flows passes: destroyed now, none can revive at the switch.
   await cutSuspended(before, expiredOf(deadlines))
@@ -46,7 +48,7 @@ export async function commit(session: Session, staged: Staged): Promise<void> {
   session.staged.delete(staged.generation)
   session.assume(recordOf(held))
   await readBack(session, program)
-  await cut(program, before)
+  await cut(session, program, before)
   await cutSuspended(before, expiredOf(deadlines))
   await moveFlags(session, before, program.workspaces)
   await pruneLearned(session, record?.workspaces)
@@ -67,7 +69,9 @@ async function placesBefore(session: Session): Promise<readonly Place[]> {
   const standing = await readStanding(session)
   const agree = record?.generation === standing?.generation && record?.planDigest === standing?.planDigest
   if (!standing || agree) return record?.workspaces ?? []
-  const live = await readJudged(session)
+  const found = await readJudged(session)
+  const open = await openAt(session, found)
+  const live = found.map((one) => ({ ...one, peers: open.get(one.interface) ?? NOBODY }))
   const gone = (record?.workspaces ?? [])
     .filter((old) => !live.some((one) => one.interface === old.interface))
     .map((old) => ({ ...old, ...NOTHING }))
@@ -83,6 +87,7 @@ async function placesBefore(session: Session): Promise<readonly Place[]> {
   })
   return all.map(named)
 }
+const NOBODY: ReadonlySet<string> = new Set()
 const NOTHING = { clauses: [], flowGrants: [], services: [] } as const
 
 async function switchOver(
@@ -178,10 +183,14 @@ async function cutSuspended(before: readonly Place[], expired: ReadonlySet<strin
 }
 
 /** Flows without a grant, and every flow of a workspace that is attached no longer. */
-async function cut(program: NftProgram, before: readonly Place[]): Promise<void> {
+async function cut(session: Session, program: NftProgram, before: readonly Place[]): Promise<void> {
   const gone = before.filter((old) => !program.workspaces.some(({ workspace }) => workspace === old.workspace))
   const nothing = gone.map(({ addresses }) => ({ addresses, ...NOTHING }))
-  const keep = flowJudge([...nothing, ...program.workspaces])
+  const open = await openAt(session, program.workspaces)
+  const keep = flowJudge([
+    ...nothing,
+    ...program.workspaces.map((one) => ({ ...one, peers: open.get(one.interface) ?? NOBODY })),
+  ])
   await cutFlows(
     [...program.workspaces, ...gone].flatMap(({ addresses }) => addresses),
     keep,

@@ -12,6 +12,7 @@ import { flagged, observe } from './observe.js'
 import { probe } from './probe.js'
 import type { NftProgram } from './program.js'
 import { Session } from './session.js'
+import { adoptSessions, putSessions } from './sessions.js'
 import { discard, stage } from './stage.js'
 import { readPlaces } from './standing.js'
 import { uninstall } from './uninstall.js'
@@ -23,6 +24,7 @@ export async function openDriver(options: OpenOptions): Promise<Driver<NftProgra
   session.found = await readPlaces(session)
   await adoptFlags(session)
   await adoptLearned(session)
+  await adoptSessions(session)
   session.floor.adopt(session.live?.workspaces ?? session.found)
   const listeners = new Set<() => void>()
   const unwatch = watch(session, () => {
@@ -40,6 +42,7 @@ export async function openDriver(options: OpenOptions): Promise<Driver<NftProgra
     floor: () => session.lane.run(() => floor(session)),
     inspect: () => inspect(session),
     learn: (generation, grants) => session.lane.run(() => learn(session, generation, grants)),
+    sessions: (workspace, peers) => session.lane.run(() => putSessions(session, workspace, peers)),
     denials: (deliver) => readDenials(session, deliver),
     watch: (changed) => {
       session.tending = true

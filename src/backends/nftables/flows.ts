@@ -20,12 +20,15 @@ export interface LiveFlow {
 /** `observe` is not in the kernel: after a crash between a switch and its record, what was only observed is cut. */
 type Judged = Pick<NftWorkspace, 'addresses' | 'flowGrants' | 'services' | 'observe'> & {
   readonly clauses: readonly { readonly mark: number }[]
+  /** Peers with a session open. */
+  readonly peers?: ReadonlySet<string>
 }
 
 /** Grants of one workspace, exact ones by hash; indexed when the first flow asks, because most have none. */
 class Judge {
   private readonly exact = new Set<string>()
   private readonly ranges: FlowGrant[] = []
+  private readonly sessions: FlowGrant[] = []
   private readonly marks: ReadonlySet<number>
   private readonly services: ReadonlySet<string>
   private indexed = false
@@ -40,7 +43,8 @@ class Judge {
     if (this.indexed) return
     this.indexed = true
     for (const grant of this.judged.flowGrants) {
-      if (grant.range.first === grant.range.last && grant.from === grant.to)
+      if (grant.session) this.sessions.push(grant)
+      else if (grant.range.first === grant.range.last && grant.from === grant.to)
         this.exact.add(keyOf(grant.direction, grant.protocol, grant.range.family, grant.range.first, grant.from))
       else this.ranges.push(grant)
     }
@@ -55,14 +59,14 @@ class Judge {
     if (where === 'never') return false
     this.index()
     if (this.exact.has(keyOf(direction, protocol, peer.family, peer.value, port))) return true
-    return this.ranges.some(
-      (grant) =>
-        grant.direction === direction &&
-        grant.protocol === protocol &&
-        (protocol === 'icmp-echo' || (grant.from <= port && port <= grant.to)) &&
-        (where !== 'reserved' || grant.opens) &&
-        inRange(peer, grant.range),
-    )
+    const covers = (grant: FlowGrant): boolean =>
+      grant.direction === direction &&
+      grant.protocol === protocol &&
+      (protocol === 'icmp-echo' || (grant.from <= port && port <= grant.to)) &&
+      (where !== 'reserved' || grant.opens) &&
+      inRange(peer, grant.range)
+    if (this.ranges.some(covers)) return true
+    return this.judged.peers?.has(formatIp(peer)) === true && this.sessions.some(covers)
   }
 }
 
@@ -81,6 +85,13 @@ export function flowJudge(workspaces: readonly Judged[]): (flow: LiveFlow) => bo
     const to = byAddress.get(formatIp(flow.destination))
     return (!from || from.grants('egress', flow.destination, flow)) && (!to || to.grants('ingress', flow.source, flow))
   }
+}
+
+/** False for a flow into the workspace that neither a grant nor a session allows; what it began itself is not asked about. */
+export function comingJudge(judged: Judged): (flow: LiveFlow) => boolean {
+  const judge = new Judge(judged)
+  const own = new Set(judged.addresses)
+  return (flow) => !own.has(formatIp(flow.destination)) || judge.grants('ingress', flow.source, flow)
 }
 
 /** Addresses in the order and form that the native side searches: sixteen octets each, sorted. */

@@ -3,7 +3,7 @@
 
 import { formatIp, linkLocalOf, parseIp, prefixRange } from '../../base/ip.js'
 import type { PlanSlice, WorkspacePlan } from '../../plan/model.js'
-import { interfaceName, locate } from './elements.js'
+import { interfaceName, type Located, locate } from './elements.js'
 import type { FlowGrant, NftProgram, NftWorkspace, SharedSet } from './program.js'
 import { workspaceObjects } from './workspace.js'
 
@@ -31,15 +31,19 @@ function lowerWorkspace(plan: WorkspacePlan, expiresAtMs: number): NftWorkspace 
   }
 }
 
-const flowGrantsOf = (plan: WorkspacePlan): FlowGrant[] =>
-  locate([...plan.network.egress, ...plan.network.ingress]).map(({ grant, prefix }) => ({
-    direction: grant.direction,
-    protocol: grant.protocol,
-    range: prefixRange(prefix),
-    from: grant.ports?.from ?? 0,
-    to: grant.ports?.to ?? 65535,
-    opens: grant.opens,
-  }))
+const flowGrantsOf = ({ network: { egress, ingress, sessions = [] } }: WorkspacePlan): FlowGrant[] => [
+  ...locate([...egress, ...ingress]).map(flowGrant),
+  ...locate(sessions).map((one) => ({ ...flowGrant(one), session: true as const })),
+]
+
+const flowGrant = ({ grant, prefix }: Located): FlowGrant => ({
+  direction: grant.direction,
+  protocol: grant.protocol,
+  range: prefixRange(prefix),
+  from: grant.ports?.from ?? 0,
+  to: grant.ports?.to ?? 65535,
+  opens: grant.opens,
+})
 
 const isV6 = (text: string): boolean => text.includes(':')
 

@@ -21,6 +21,7 @@ import { exactFamily, type LiveRecord, livePattern, STATE_NAME, structureDigest 
 import { counterName, OBSERVED_COUNTER, TABLE } from './scaffold.js'
 import { linkChain, TABLE_FAMILIES, type TableFamily } from './script.js'
 import { reasonOf, type Session } from './session.js'
+import { readOpen, sessionsOf } from './sessions.js'
 
 /**
  * Throws NFT_READ when the kernel cannot be asked at all. A listing taken while a transaction is under way may hold things
@@ -41,7 +42,9 @@ async function look(session: Session): Promise<Observed> {
   const drops: Record<string, bigint> = { 'deny-floor': session.floor.drops() }
   if (!tables.has('inet')) return { live: null, drift: [...drift, ...floorDrift(session)], counters: [], drops }
   const { inet, netdev, bridge } = found
-  Object.assign(drops, dropsOf([...inet, ...netdev, ...bridge]))
+  const counting = [...inet, ...netdev, ...bridge]
+  session.reckoning.looked(counting, Date.now())
+  Object.assign(drops, dropsOf(counting))
   const list = async (name: string): Promise<ReadElement[] | undefined> => {
     const kind = name.endsWith('_ws') ? 'map' : 'set'
     // It went away since the structure was read, or a foreign flush took it: the structure says so.
@@ -76,7 +79,13 @@ async function look(session: Session): Promise<Observed> {
     drift.push(`generation ${gen.key} is live, and ${record.generation} was put there`)
   const flags = await flagsOf(record, read)
   return {
-    live: { generation: Number(gen.key), planDigest: gen.comment, ...flags, learned: learnedOf(session) },
+    live: {
+      generation: Number(gen.key),
+      planDigest: gen.comment,
+      ...flags,
+      learned: learnedOf(session),
+      sessions: sessionsOf(session, await readOpen(session)),
+    },
     drift,
     counters,
     drops,
@@ -90,7 +99,8 @@ export async function flagged(session: Session): Promise<Flagged | null> {
     session.reader.list(`list set inet ${TABLE} ${name}`).then(elementsOf, () => [])
   const [gen] = await read('gen')
   // There is no table, or the kernel refuses: a whole look tells which.
-  return gen ? flagsOf(session.live, read) : (await observe(session)).live
+  if (!gen) return (await observe(session)).live
+  return { ...(await flagsOf(session.live, read)), sessions: sessionsOf(session, await readOpen(session)) }
 }
 
 async function flagsOf(record: LiveRecord | null, read: (name: string) => Promise<ReadElement[]>): Promise<Flagged> {
@@ -206,10 +216,10 @@ async function conntrackDrift(): Promise<string[]> {
 
 /** What the letters of a set's name say (workspace.ts): whose direction, and echo or ports. */
 function countersOf(record: LiveRecord, name: string, elements: readonly ReadElement[]): GrantCounter[] {
-  const parts = /^w(\d+)_g[^_]+_([eijop]?)[xr][46]/.exec(name)
+  const parts = /^w(\d+)_g[^_]+_([eijopst]?)[xr][46]/.exec(name)
   const workspace = record.workspaces[Number(parts?.[1])]?.workspace
   if (!parts || workspace === undefined) return []
-  const direction = parts[2] === 'i' || parts[2] === 'j' ? 'ingress' : 'egress'
+  const direction = /[ijst]/.test(parts[2] ?? '') ? 'ingress' : 'egress'
   return elements.map(({ key, packets, bytes }) => ({ workspace, grant: grantOf(direction, key), packets, bytes }))
 }
 

@@ -48,6 +48,8 @@ export interface FlowGrant {
   readonly from: number
   readonly to: number
   readonly opens: boolean
+  /** Counts only for the peer of an open session. */
+  readonly session?: true
 }
 
 export interface NftWorkspace {

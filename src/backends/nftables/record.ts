@@ -81,7 +81,7 @@ function isState(value: unknown): value is StateFile {
 
 /** Of a set of exact grants by its name (workspace.ts); undefined for every other set. */
 export const exactFamily = (name: string): 4 | 6 | undefined => {
-  const family = /^w\d+_g[^_]+_[eijop]?x([46])$/.exec(name)?.[1]
+  const family = /^w\d+_g[^_]+_[eijopst]?x([46])$/.exec(name)?.[1]
   return family === undefined ? undefined : family === '4' ? 4 : 6
 }
 

@@ -93,6 +93,9 @@ export const INET_SETS: readonly ScaffoldSet[] = [
   // The default timeout takes the place of a zero, which would make an element permanent.
   map('learned4', 'type ifname . ipv4_addr . inet_proto . inet_service : mark; flags timeout; timeout 30s;'),
   map('learned6', 'type ifname . ipv6_addr . inet_proto . inet_service : mark; flags timeout; timeout 30s;'),
+  // Peers with a session open (sessions.ts), until each ends by itself; the default as above.
+  set('sessions4', 'type ifname . ipv4_addr; flags timeout; timeout 30s;'),
+  set('sessions6', 'type ifname . ipv6_addr; flags timeout; timeout 30s;'),
   map('from_ws', 'type ifname : verdict;'),
   map('to_ws', 'type ifname : verdict;'),
   map('nd_ws', 'type ifname : verdict;'),

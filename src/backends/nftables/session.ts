@@ -2,13 +2,15 @@
 // what is live, what is staged, learned grants and flags. One writer lane orders everything that changes the ruleset,
 // except flags, which have their own.
 
-import type { LearnedGrant } from '../../plan/model.js'
+import type { LearnedGrant, SessionPeer } from '../../plan/model.js'
+import { DROP_REASONS } from '../../plan/state.js'
 import type { Cut, Flag, OpenOptions } from '../backend.js'
 import { DenyFloor } from './denyfloor.js'
 import { Lane } from './lane.js'
 import { NftContext, NftError } from './libnftables.js'
 import { commentOf } from './lower.js'
 import type { NftProgram } from './program.js'
+import { Reckoning } from './reckoning.js'
 import { type LiveRecord, readState, type StateFile, type WorkspaceRecord, writeState } from './record.js'
 import { patternOf } from './scaffold.js'
 
@@ -32,6 +34,8 @@ export class Session {
   readonly staged = new Map<number, StagedProgram>()
   /** By element key of the learned maps: the grants behind the one element. */
   readonly learned = new Map<string, LearnedGrant[]>()
+  /** By `INTERFACE . PEER`: what this process opened or found, with exact ends. The kernel's sets are the authority. */
+  readonly open = new Map<string, SessionPeer>()
   /** Size of that at which expired ones are looked for. */
   learnedLimit = 1024
   /** What was asked for, by workspace; the kernel's sets are by interface. */
@@ -49,6 +53,8 @@ export class Session {
   refreshes: Promise<boolean> | undefined
   /** This process keeps the fence, and does not only look at it: what comes may be attached. */
   tending = false
+  /** What the kernel refused and nobody was told of. */
+  readonly reckoning = new Reckoning(DROP_REASONS)
   /** Loads of one process, for tags. */
   loads = 0
 

@@ -7,7 +7,7 @@ import { parsePrefix, prefixRange } from '../../base/ip.js'
 import { parsePorts } from '../../base/ports.js'
 import type { Protocol } from '../../policy/model.js'
 import { native } from './native.js'
-import type { FlowGrant } from './program.js'
+import { type FlowGrant, namePrefix } from './program.js'
 import { elementsOf, type ReadElement } from './readback.js'
 import { TABLE } from './scaffold.js'
 import type { Place, Session } from './session.js'
@@ -83,9 +83,23 @@ export async function readJudged(session: Session): Promise<readonly JudgedPlace
   return judged
 }
 
+/** What a workspace of the record lets in, with and without a session. */
+export async function readComing(session: Session, { interface: name }: Place): Promise<readonly FlowGrant[]> {
+  const { live } = session
+  const index = live?.workspaces.findIndex((one) => one.interface === name) ?? -1
+  if (!live || index < 0) return []
+  const prefix = namePrefix(index, live.generation, live.tag)
+  const names = Object.keys(live.elements).filter((one) => one.startsWith(prefix))
+  const coming = names.map((one) => one.slice(prefix.length)).filter((letters) => /^[ijst][xr]/.test(letters))
+  const grants: FlowGrant[] = []
+  for (const letters of coming)
+    grants.push(...(await read(session, prefix + letters)).flatMap(({ key }) => grantOf(letters, key) ?? []))
+  return grants
+}
+
 /** The letters of a set's name are workspace.ts's: whose direction, echo or ports, and whether it opens reserved addresses. */
 function grantOf(letters: string, key: string): FlowGrant | undefined {
-  const parts = /^([eijop]?)([xr])[46]/.exec(letters)
+  const parts = /^([eijopst]?)([xr])[46]/.exec(letters)
   const [address = '', protocol, ports] = key.split(' . ')
   const prefix = parsePrefix(address)?.prefix
   if (!parts || !prefix) return undefined
@@ -93,11 +107,12 @@ function grantOf(letters: string, key: string): FlowGrant | undefined {
   const range = ports === undefined ? { from: 0, to: 65_535 } : parsePorts(ports)
   if (!range) return undefined
   return {
-    direction: letter === 'i' || letter === 'j' ? 'ingress' : 'egress',
+    direction: /[ijst]/.test(letter ?? '') ? 'ingress' : 'egress',
     protocol: (protocol ?? 'icmp-echo') as Protocol,
     range: prefixRange(prefix),
     from: range.from,
     to: range.to,
     opens: letter !== '' || kind === 'x',
+    ...(letter === 's' || letter === 't' ? { session: true as const } : {}),
   }
 }

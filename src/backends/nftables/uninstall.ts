@@ -26,6 +26,7 @@ export async function uninstall(session: Session): Promise<string[]> {
   session.forget()
   session.staged.clear()
   session.learned.clear()
+  session.open.clear()
   session.flags.quarantined.clear()
   session.flags.suspended.clear()
   return removed

@@ -73,6 +73,7 @@ export interface WorkspaceObjects {
 export function workspaceObjects(workspace: string, slot: Slot, network: NetworkSlice): WorkspaceObjects {
   const egress = locate(network.egress)
   const ingress = locate(network.ingress)
+  const asking = locate(network.sessions ?? [])
   const ports = egress.filter(({ grant }) => grant.ports !== null)
   const echoes = egress.filter(({ grant }) => grant.ports === null)
   // A host address in a reserved range is there only because it was opened: exact grants need no second set.
@@ -96,6 +97,14 @@ export function workspaceObjects(workspace: string, slot: Slot, network: Network
     ingressEcho: setsOf(
       'j',
       ingress.filter(({ grant }) => grant.ports === null),
+    ),
+    session: setsOf(
+      's',
+      asking.filter(({ grant }) => grant.ports !== null),
+    ),
+    sessionEcho: setsOf(
+      't',
+      asking.filter(({ grant }) => grant.ports === null),
     ),
   }
   const clauses = clauseMarks(workspace, network.names)
@@ -126,7 +135,23 @@ export function workspaceObjects(workspace: string, slot: Slot, network: Network
   }
 }
 
-type Sets = Readonly<Record<'plain' | 'open' | 'echo' | 'echoOpen' | 'ingress' | 'ingressEcho', readonly NftSet[]>>
+type Sets = Readonly<
+  Record<
+    'plain' | 'open' | 'echo' | 'echoOpen' | 'ingress' | 'ingressEcho' | 'session' | 'sessionEcho',
+    readonly NftSet[]
+  >
+>
+
+const asksForSession = (sets: Sets): boolean => sets.session.length + sets.sessionEcho.length > 0
+
+/** An answer to somebody whose session is over is judged as if nobody had asked. */
+const ENDED = ['jump from_echo', 'goto refuse_from'] as const
+
+/** Only the peer of a session that is open comes to the grants that ask for one (plan/sessions.ts). */
+const bySession = (sets: Sets, link: 'iifname' | 'oifname', side: 'daddr' | 'saddr', chain: string): string[] =>
+  asksForSession(sets)
+    ? ([4, 6] as const).map((family) => `${link} . ${ip(family)} ${side} @sessions${family} goto ${chain}`)
+    : []
 
 const exactOf = (sets: readonly NftSet[]): NftSet[] => sets.filter((set) => !set.interval)
 const rangesOf = (sets: readonly NftSet[]): NftSet[] => sets.filter((set) => set.interval)
@@ -138,7 +163,13 @@ function fromChains(sets: Sets, learns: boolean, observe: ObserveMarks | undefin
   const replies = [
     ...lookups(sets.ingress, nothing, peer('daddr', 'sport'), 'return'),
     ...lookups(sets.ingressEcho, echo('reply'), address('daddr'), 'return'),
-    'goto f_no_grant',
+    ...bySession(sets, 'iifname', 'daddr', '%from_s'),
+    ...(asksForSession(sets) ? ENDED : ['goto f_no_grant']),
+  ]
+  const sessionReplies = [
+    ...lookups(sets.session, nothing, peer('daddr', 'sport'), 'return'),
+    ...lookups(sets.sessionEcho, echo('reply'), address('daddr'), 'return'),
+    ...ENDED,
   ]
   const learned = [
     'ct state established ct mark @%c return',
@@ -164,6 +195,7 @@ function fromChains(sets: Sets, learns: boolean, observe: ObserveMarks | undefin
       ],
     ],
     ['from_r', replies],
+    ...(asksForSession(sets) ? [['from_s', sessionReplies] as const] : []),
     ...(sets.open.length > 0
       ? [['from_o', [...lookups(sets.open, nothing, toPeer, 'goto ok_from'), 'goto f_reserved']] as const]
       : []),
@@ -202,9 +234,22 @@ function toChains(sets: Sets, learns: boolean, observe: ObserveMarks | undefined
         'ct state established ct direction reply goto %to_r',
         ...lookups(sets.ingress, nothing, peer('saddr', 'dport'), 'goto ok_to'),
         ...lookups(sets.ingressEcho, echo('request'), address('saddr'), 'goto ok_to'),
+        ...bySession(sets, 'oifname', 'saddr', '%to_s'),
         'goto t_no_flow',
       ],
     ],
+    ...(asksForSession(sets)
+      ? [
+          [
+            'to_s',
+            [
+              ...lookups(sets.session, nothing, peer('saddr', 'dport'), 'goto ok_to'),
+              ...lookups(sets.sessionEcho, echo('request'), address('saddr'), 'goto ok_to'),
+              'goto t_no_flow',
+            ],
+          ] as const,
+        ]
+      : []),
     [
       'to_r',
       [

@@ -95,8 +95,8 @@ async function planOf(
 
 /** The grants whose live flows end, by workspace. */
 const cutGrants = (diff: PlanDiff) =>
-  diff.changed.flatMap(({ workspace, egress, ingress, names }) => {
-    const grants = [...egress.removed, ...ingress.removed].map((grant) => grant.id)
+  diff.changed.flatMap(({ workspace, egress, ingress, sessions, names }) => {
+    const grants = [...egress.removed, ...ingress.removed, ...(sessions?.removed ?? [])].map((grant) => grant.id)
     const rules = names.removed.map((rule) => rule.pattern)
     return grants.length + rules.length === 0 ? [] : [{ workspace, grants, names: rules }]
   })

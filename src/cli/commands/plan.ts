@@ -3,7 +3,7 @@
 
 import { FENCING_BACKENDS } from '../../backends/registry.js'
 import { encodePlan, planDigest } from '../../plan/codec.js'
-import { printGrant } from '../../plan/diff.js'
+import { printGrant, printSession } from '../../plan/diff.js'
 import type { BackendName, Plan } from '../../plan/model.js'
 import { printCarriers, printProcess } from '../../plan/process.js'
 import { OPEN_LASTS, printFileRule } from '../../plan/storage.js'
@@ -70,7 +70,10 @@ function describe(plan: Plan): string {
   return plan.workspaces
     .map((entry) => {
       const { network, slot } = entry
-      const lines = [...network.egress, ...network.ingress].map((grant) => `  ${printGrant(grant)}\n`)
+      const lines = [
+        ...[...network.egress, ...network.ingress].map((grant) => `  ${printGrant(grant)}\n`),
+        ...(network.sessions ?? []).map((grant) => `  ${printSession(grant)}\n`),
+      ]
       const names = network.names.map((rule) => `  name ${rule.protocol} ${rule.pattern}\n`)
       const files = (entry.storage?.volumes ?? []).flatMap((volume) => [
         `  volume ${volume.name} at ${volume.mount} (${entry.storage?.backend})${volume.at === undefined ? '' : `, seen inside at ${volume.at}`}\n`,

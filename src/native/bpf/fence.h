@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define FENCE_LAYOUT 3
+#define FENCE_LAYOUT 4
 
 #define FENCE_SLOTS 2           /* generations that can exist side by side: the live one and the staged one */
 #define FENCE_TENANTS 8192      /* numbers of workspaces */
@@ -18,6 +18,7 @@
 #define FENCE_FLOWS_MOST 65536    /* ... and when it is nearly alone */
 #define FENCE_LEARNED 131072
 #define FENCE_CLAUSES 4         /* clauses that may have learnt one tuple */
+#define FENCE_SESSIONS 65536    /* peers with a session open, of all workspaces */
 #define FENCE_EVENTS (1 << 20)  /* octets of the ring buffer */
 
 #define FENCE_PREFIX_BITS 64    /* bits of a prefix key before the address */
@@ -32,6 +33,8 @@
 
 enum fence_protocol { FENCE_TCP = 0, FENCE_UDP = 1, FENCE_ECHO = 2, FENCE_PROTOCOL_NONE = 255 };
 enum fence_direction { FENCE_EGRESS = 0, FENCE_INGRESS = 1 };
+/* In place of a direction in the key of a prefix: ingress that counts only for the peer of an open session. */
+#define FENCE_SESSION 2
 enum fence_class { FENCE_PUBLIC = 0, FENCE_RESERVED = 1, FENCE_NEVER = 2 };
 
 /* What a key says. The two grant kinds equal the directions. */
@@ -166,6 +169,7 @@ struct fence_class_key {
 #define FENCE_HAS_LINK_LOCAL 4u  /* own; when the workspace has an IPv6 address */
 #define FENCE_HAS_LINK_LAYER 8u
 #define FENCE_HAS_SERVICES 16u
+#define FENCE_HAS_SESSIONS 32u   /* grants that ask for one */
 
 /* One workspace in one generation, keyed by where its traffic appears. */
 struct fence_workspace {
@@ -217,6 +221,7 @@ struct fence_flow_key {
 #define FENCE_BASIS_STATIC 0
 #define FENCE_BASIS_LEARNED 1
 #define FENCE_BASIS_OBSERVED 2
+#define FENCE_BASIS_SESSION 3
 #define FENCE_CLOSED_LOCAL 1u
 #define FENCE_CLOSED_PEER 2u
 
@@ -245,6 +250,19 @@ struct fence_learned_key {
 struct fence_learned {
     __u8 clause[FENCE_CLAUSES][16];
     __u64 expires_ns[FENCE_CLAUSES]; /* boot-time clock; 0: empty */
+};
+
+/* A peer with a session open. Written by the agent alone. */
+struct fence_session_key {
+    __u32 address[4];
+    __u32 tenant;
+    __u8 family;
+    __u8 zero[3];
+};
+
+struct fence_session {
+    __u64 expires_ns; /* boot-time clock */
+    __u64 expires_ms; /* since 1970, for the next agent */
 };
 
 /* The boot-time clock as last read by this CPU. */

@@ -108,7 +108,8 @@ static __always_inline int same_clause(const __u8 *a, const __u8 *b)
     return one[0] == other[0] && one[1] == other[1];
 }
 
-/* The static grant of its original tuple, or the live clause that it was learnt from or observed by. */
+/* The static grant of its original tuple, the grant of a session that is open, or the live clause that it was learnt from or
+ * observed by. */
 static __always_inline int basis_of(struct scene *s, struct fence_flow *flow, const struct tuple *t)
 {
     __u32 class, grant = grant_for(s, t, flow->direction, &class);
@@ -116,6 +117,13 @@ static __always_inline int basis_of(struct scene *s, struct fence_flow *flow, co
 
     if (grant)
         return grant;
+    if (flow->direction == FENCE_INGRESS) {
+        grant = session_grant_for(s, t);
+        if (!grant)
+            return BASIS_NONE;
+        flow->basis = FENCE_BASIS_SESSION;
+        return grant;
+    }
     if (flow->basis == FENCE_BASIS_OBSERVED)
         return observes(s) && same_clause(flow->clause, s->at->observe) ? BASIS_CLAUSE : BASIS_NONE;
     if (flow->basis != FENCE_BASIS_LEARNED)
@@ -135,8 +143,8 @@ static __always_inline int judge_flow(struct scene *s, struct fence_flow *flow, 
     if (basis == BASIS_NONE)
         return basis;
     flow->grant = basis;
-    /* What is observed ends in the middle of a generation: it must be looked at each time. */
-    if (basis == BASIS_CLAUSE && flow->basis == FENCE_BASIS_OBSERVED)
+    /* What is observed or a session let in ends in the middle of a generation: it must be looked at each time. */
+    if ((basis == BASIS_CLAUSE && flow->basis == FENCE_BASIS_OBSERVED) || flow->basis == FENCE_BASIS_SESSION)
         return basis;
     /* A tuple that is now one of the fence's services is not judged by its flow: it must be looked at each time. */
     if (!is_service(s, t))
@@ -190,7 +198,7 @@ static __always_inline int open_flow(struct scene *s, const struct fence_flow_ke
                                      __u32 grant, const __u8 *clause, __u32 octets)
 {
     struct fence_flow flow = {
-        .word = basis == FENCE_BASIS_OBSERVED ? 0 : s->word,
+        .word = basis >= FENCE_BASIS_OBSERVED ? 0 : s->word,
         .last_ns = s->now,
         .epoch = s->tenant->epoch,
         .packets = 1,

@@ -217,7 +217,7 @@ static __noinline __u32 find_exact(struct scene *s, const struct tuple *t, __u32
 }
 
 /* As find_exact, of prefixes with ranges behind them. `direction_opening`: the direction, and 2 when only a grant that opens a
- * reserved address will do. */
+ * reserved address will do, and 4 for ingress that asks for a session. */
 static __noinline __u32 find_prefix(__u32 slot, __u32 index, const struct tuple *t, __u32 direction_opening)
 {
     __u32 direction = direction_opening & 1;
@@ -225,7 +225,7 @@ static __noinline __u32 find_prefix(__u32 slot, __u32 index, const struct tuple 
     struct fence_prefix_key key = {
         .bits = FENCE_PREFIX_BITS + (t->family == 4 ? 32 : 128),
         .index = index,
-        .direction = direction,
+        .direction = direction_opening & 4 ? FENCE_SESSION : direction,
         .protocol = t->protocol,
         .family = t->family,
     };
@@ -269,6 +269,21 @@ static __always_inline __u32 grant_for(struct scene *s, const struct tuple *t, _
             return 0;
     }
     return find_prefix(s->slot, s->at->index, t, direction | (*class == FENCE_RESERVED ? 2 : 0));
+}
+
+/* 1 + the grant that lets the peer in while it has a session of the workspace, if it has one now (plan/sessions.ts); or 0. */
+static __always_inline __u32 session_grant_for(struct scene *s, const struct tuple *t)
+{
+    struct fence_session_key key = {.tenant = s->at->tenant, .family = t->family};
+    struct fence_session *held;
+
+    if (!(s->at->flags & FENCE_HAS_SESSIONS))
+        return 0;
+    copy_address(key.address, t->peer);
+    held = bpf_map_lookup_elem(&sessions, &key);
+    if (!held || held->expires_ns <= s->now)
+        return 0;
+    return find_prefix(s->slot, s->at->index, t, FENCE_INGRESS | 4);
 }
 
 /* Whether an unexpired learned grant of a live clause allows the tuple; `clause` is then its clause. */

@@ -356,7 +356,12 @@ static __always_inline struct verdict judge_to(struct __sk_buff *skb, struct sce
     if (!opens_flow(p))
         return DROP(FENCE_NO_FLOW);
     grant = grant_for(s, &t, FENCE_INGRESS, &class);
-    if (!grant || open_flow(s, &key, FENCE_INGRESS, FENCE_BASIS_STATIC, grant, 0, skb->len))
+    basis = FENCE_BASIS_STATIC;
+    if (!grant) {
+        grant = session_grant_for(s, &t);
+        basis = FENCE_BASIS_SESSION;
+    }
+    if (!grant || open_flow(s, &key, FENCE_INGRESS, basis, grant, 0, skb->len))
         return DROP(FENCE_NO_FLOW);
     return ALLOW_BY(FENCE_INGRESS_GRANT, grant);
 }

@@ -127,6 +127,15 @@ struct {
     __type(value, struct fence_learned);
 } learned SEC(".maps");
 
+/* Beside the generations, as flags are: who has a session, and until when. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, FENCE_SESSIONS);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct fence_session_key);
+    __type(value, struct fence_session);
+} sessions SEC(".maps");
+
 /* Reserved ranges, from base/reserved.ts; what is not in here is public. */
 struct {
     __uint(type, BPF_MAP_TYPE_LPM_TRIE);

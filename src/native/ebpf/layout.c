@@ -127,6 +127,13 @@ int sluice_ebpf_layout(char *text, uint32_t capacity)
     STRUCT(fence_learned);
     FIELD(fence_learned, clause);
     FIELD(fence_learned, expires_ns);
+    STRUCT(fence_session_key);
+    FIELD(fence_session_key, address);
+    FIELD(fence_session_key, tenant);
+    FIELD(fence_session_key, family);
+    STRUCT(fence_session);
+    FIELD(fence_session, expires_ns);
+    FIELD(fence_session, expires_ms);
     STRUCT(fence_counter);
     FIELD(fence_counter, packets);
     FIELD(fence_counter, octets);

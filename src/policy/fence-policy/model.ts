@@ -33,6 +33,7 @@ export interface FenceIngress {
   readonly protocol: Protocol
   readonly from: readonly string[]
   readonly ports: readonly PortRange[]
+  readonly session?: 'required'
 }
 export interface FenceObserve {
   readonly origin: ClauseOrigin

@@ -62,6 +62,7 @@ export function readIngress(entries: readonly IngressFound[], findings: Findings
       protocol: protocol ?? 'tcp',
       from: readPrefixes(entry.of.from ?? [], findings),
       ports: readPorts(entry, protocol, findings),
+      ...(entry.of.session === 'required' ? { session: 'required' as const } : {}),
     }
   })
 }

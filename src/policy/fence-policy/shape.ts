@@ -26,7 +26,7 @@ const egress = object(
   { what: 'egress' },
 )
 const ingress = object(
-  { name: text, from: listOf(located), protocol: text, ports: listOf(portText) },
+  { name: text, from: listOf(located), protocol: text, ports: listOf(portText), session: text },
   { what: 'ingress' },
 )
 const volume = object(

@@ -105,9 +105,9 @@ const running = new Map()
 let lastDownload = 0
 
 /** Starts a download that goes on until it is stopped or cut; resolves with its number when the first byte is here. */
-export function download({ host, port, rate, timeoutMs = 3000, localPort }) {
+export function download({ host, port, rate, timeoutMs = 3000, localAddress, localPort }) {
   return new Promise((done, failed) => {
-    const socket = connect({ host, port, localPort, autoSelectFamily: false })
+    const socket = connect({ host, port, localAddress, localPort, autoSelectFamily: false })
     const state = { bytes: 0, lastByteMs: 0, state: 'open', code: undefined, endedMs: 0, localPort: 0, socket }
     const number = ++lastDownload
     const end = (how, code) => {

@@ -111,7 +111,7 @@ export class Station {
   lookup = (name: string): Promise<string[]> => this.call('lookup', { name })
 
   /** Rate in octets a second. Resolves with its number when the first byte is here. */
-  download = (at: Reach & { rate: number; localPort?: number }): Promise<{ number: number; localPort: number }> =>
+  download = (at: Reach & Local & { rate: number }): Promise<{ number: number; localPort: number }> =>
     this.call('download', at)
   downloads = (numbers: readonly number[]): Promise<DownloadState[]> => this.call('downloads', { numbers })
   /** Sends an octet on a download's connection. */

@@ -9,7 +9,7 @@ import { nftablesBackend } from '../../../src/backends/nftables/index.js'
 import { NftContext } from '../../../src/backends/nftables/libnftables.js'
 import type { NftProgram } from '../../../src/backends/nftables/program.js'
 import { causeChain, Fault } from '../../../src/base/fault.js'
-import type { LearnedGrant, PlanSlice } from '../../../src/plan/model.js'
+import type { LearnedGrant, PlanSlice, SessionPeer } from '../../../src/plan/model.js'
 
 let driver: Driver<NftProgram> | undefined
 let counters: NftContext | undefined
@@ -72,6 +72,8 @@ const OPERATIONS: Readonly<Record<string, (...values: never[]) => Promise<unknow
   discard: (staged: Staged) => the().discard(staged),
   flag: (workspace: string, flag: 'quarantined' | 'suspended', on: boolean) => the().flag(workspace, flag, on),
   learn: (generation: number, grants: LearnedGrant[]) => the().learn(generation, grants),
+  sessions: (workspace: string, peers: SessionPeer[]) =>
+    the().sessions?.(workspace, peers) ?? Promise.resolve(undefined),
   listen: async () => {
     stopDenials = await the().denials((batch) => batches.push(batch))
   },

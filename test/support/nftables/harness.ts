@@ -17,7 +17,7 @@ import type {
   Probed,
   Staged,
 } from '../../../src/backends/backend.js'
-import type { LearnedGrant, PlanSlice } from '../../../src/plan/model.js'
+import type { LearnedGrant, PlanSlice, SessionPeer } from '../../../src/plan/model.js'
 import { repositoryPath } from '../lab/repository.js'
 import { compiled } from './compiled.js'
 
@@ -103,6 +103,8 @@ export class NftHarness {
   discard = (staged: Staged): Promise<void> => this.value('discard', staged)
   apply = async (slice: PlanSlice): Promise<void> => this.commit(await this.stage(slice))
   flag = (workspace: string, flag: Flag, on: boolean): Promise<Timed<void>> => this.call('flag', workspace, flag, on)
+  sessions = (workspace: string, peers: readonly SessionPeer[]): Promise<boolean> =>
+    this.value('sessions', workspace, peers)
   learn = (generation: number, grants: readonly LearnedGrant[]): Promise<boolean> =>
     this.value('learn', generation, grants)
   listen = (): Promise<void> => this.value('listen')

@@ -1,0 +1,150 @@
+// Peers with a session open (plan/sessions.ts): elements with a timeout in two sets beside the generations, from (interface, peer).
+// The grants that ask for a session are looked up only for who is there, in both directions, so that the end of an element is
+// the end of its flows, agent or no agent. Their conntrack entries stay behind and are destroyed before the same peer may
+// open a session again, or another plan may grant what it came by.
+
+import type { SessionPeer } from '../../plan/model.js'
+import { nftablesFault } from './errors.js'
+import { comingJudge, cutFlows } from './flows.js'
+import { addressKey, applyElements, joinKeys, type KernelElement, nameKey } from './kernel-set.js'
+import { native } from './native.js'
+import { elementsOf } from './readback.js'
+import { TABLE } from './scaffold.js'
+import type { Place, Session } from './session.js'
+import { isStanding, readComing } from './standing.js'
+
+const SETS = ['sessions4', 'sessions6'] as const
+const setOf = (peer: string): (typeof SETS)[number] => (peer.includes(':') ? 'sessions6' : 'sessions4')
+const packed = (name: string, peer: string): Uint8Array => joinKeys(nameKey(name), addressKey(peer))
+const keyOf = (name: string, peer: string): string => `${name} . ${peer}`
+
+/** One element, by the kernel's own word; whole seconds are all that it says of its end. */
+export interface OpenElement {
+  readonly interface: string
+  readonly peer: string
+  readonly expiresS?: number
+}
+
+/** Whoever has a session open anywhere; nobody where there is no table. */
+export async function readOpen(session: Session): Promise<readonly OpenElement[]> {
+  const found: OpenElement[] = []
+  for (const name of SETS)
+    for (const { key, expiresS } of await session.reader
+      .list(`list set inet ${TABLE} ${name}`)
+      .then(elementsOf, () => [])) {
+      const [link = '', peer = ''] = key.split(' . ')
+      found.push({ interface: link, peer, ...(expiresS === undefined ? {} : { expiresS }) })
+    }
+  return found
+}
+
+/** Who has a session open at these places, by interface. */
+export async function openAt(
+  session: Session,
+  places: readonly Pick<Place, 'interface'>[],
+): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+  const open = new Map<string, Set<string>>()
+  // Nobody opened one, and nothing was found when the fence was adopted: a commit need not ask.
+  if (session.open.size === 0) return open
+  for (const { interface: name, peer } of await readOpen(session))
+    if (places.some((one) => one.interface === name)) open.set(name, (open.get(name) ?? new Set()).add(peer))
+  return open
+}
+
+/** As `observe` says it. The ends are those that this process knows, or the kernel's seconds. */
+export function sessionsOf(session: Session, open: readonly OpenElement[]): SessionPeer[] {
+  return open.flatMap(({ interface: name, peer, expiresS = 0 }) => {
+    const workspace = session.live?.workspaces.find((one) => one.interface === name)?.workspace
+    if (workspace === undefined) return []
+    const known = session.open.get(keyOf(name, peer))
+    return [{ workspace, peer, expiresAtMs: known?.expiresAtMs ?? Date.now() + expiresS * 1000 }]
+  })
+}
+
+export async function adoptSessions(session: Session): Promise<void> {
+  for (const { interface: name, peer, expiresS = 0 } of await readOpen(session)) {
+    const workspace = session.live?.workspaces.find((one) => one.interface === name)?.workspace ?? name
+    session.open.set(keyOf(name, peer), { workspace, peer, expiresAtMs: Date.now() + expiresS * 1000 })
+  }
+}
+
+/** The contract's `sessions`. Throws NFT_READ_BACK, NFT_CUT; rejects with NftError where the kernel refuses. */
+export async function putSessions(
+  session: Session,
+  workspace: string,
+  peers: readonly SessionPeer[],
+): Promise<boolean> {
+  const at = session.live?.workspaces.find((one) => one.workspace === workspace)
+  if (!at || !session.live || !isStanding(session.live.generation)) return false
+  const name = at.interface
+  const before = await here(session, name)
+  await cutComing(session, at, before)
+  const nowMs = Date.now()
+  const wanted = new Map<string, SessionPeer>()
+  for (const one of peers)
+    if (one.expiresAtMs > nowMs && one.expiresAtMs >= (wanted.get(one.peer)?.expiresAtMs ?? 0))
+      wanted.set(one.peer, one)
+  const elements: KernelElement[] = [...new Set([...before, ...wanted.keys()])].flatMap((peer) => {
+    const element = { family: 'inet' as const, set: setOf(peer), key: packed(name, peer) }
+    const one = wanted.get(peer)
+    // Not every kernel gives an element another timeout in its place: it is replaced within the transaction.
+    return [{ ...element, remove: true }, ...(one ? [{ ...element, timeoutMs: one.expiresAtMs - nowMs }] : [])]
+  })
+  await applyElements(elements)
+  // One that ran out since it was looked for began anew: nothing of what was before may go on.
+  const lapsed = [...wanted.keys()].filter((peer) => {
+    const known = session.open.get(keyOf(name, peer))
+    return known !== undefined && known.expiresAtMs <= Date.now()
+  })
+  for (const peer of before) session.open.delete(keyOf(name, peer))
+  for (const [peer, one] of wanted) session.open.set(keyOf(name, peer), one)
+  const found = new Set([...before, ...wanted.keys()].filter((peer) => isOpen(name, peer)))
+  for (const peer of before)
+    if (found.has(peer) && !wanted.has(peer))
+      throw nftablesFault('NFT_READ_BACK', { wanted: `no session of ${peer}`, found: 'one' })
+  for (const { peer, expiresAtMs } of wanted.values())
+    if (!found.has(peer) && expiresAtMs > Date.now())
+      throw nftablesFault('NFT_READ_BACK', { wanted: `a session of ${peer}`, found: 'none' })
+  await cutComing(session, at, new Set([...found].filter((peer) => !lapsed.includes(peer))))
+  return true
+}
+
+/** Before a switch: flows of sessions that are over, and the sessions of whoever is no longer at its interface. Throws NFT_CUT. */
+export async function endSessions(session: Session, before: readonly Place[], after: readonly Place[]): Promise<void> {
+  if (session.open.size === 0) return
+  const open = await readOpen(session)
+  for (const at of before) {
+    const peers = new Set(open.flatMap((one) => (one.interface === at.interface ? [one.peer] : [])))
+    const mine = [...session.open.keys()].filter((key) => key.startsWith(`${at.interface} . `))
+    if (mine.every((key) => peers.has(key.slice(at.interface.length + 3)))) continue
+    await cutComing(session, at, peers)
+    for (const key of mine) if (!peers.has(key.slice(at.interface.length + 3))) session.open.delete(key)
+  }
+  const stays = (name: string): boolean => {
+    const next = after.find((one) => one.interface === name)
+    return next !== undefined && before.some((one) => one.interface === name && one.workspace === next.workspace)
+  }
+  const gone = open.filter((one) => !stays(one.interface))
+  await applyElements(
+    gone.map(({ interface: name, peer }) => ({
+      ...{ family: 'inet' as const, set: setOf(peer), key: packed(name, peer), remove: true },
+    })),
+  )
+  for (const { interface: name, peer } of gone) session.open.delete(keyOf(name, peer))
+}
+
+const here = async (session: Session, name: string): Promise<ReadonlySet<string>> =>
+  new Set((await readOpen(session)).flatMap((one) => (one.interface === name ? [one.peer] : [])))
+
+/** Destroys what came into the workspace and neither a grant nor a session of these peers allows. */
+async function cutComing(session: Session, at: Place, peers: ReadonlySet<string>): Promise<void> {
+  const flowGrants = await readComing(session, at)
+  await cutFlows(at.addresses, comingJudge({ addresses: at.addresses, flowGrants, services: [], clauses: [], peers }))
+}
+
+function isOpen(name: string, peer: string): boolean {
+  const key = packed(name, peer)
+  const there = native().elementHas(TABLE, setOf(peer), key, key.length)
+  if (there < 0) throw nftablesFault('NFT_READ', { what: setOf(peer), why: `errno ${-there}` })
+  return there === 1
+}
