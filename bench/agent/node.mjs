@@ -20,8 +20,8 @@ export class Node {
   waiting = []
   revision = 0
 
-  /** Its agent stands when this resolves. */
-  static async open(backend, more = '', members = undefined) {
+  /** Its agent stands when this resolves. `prepare` is given the node before that, when its folder and its slot are there. */
+  static async open(backend, more = '', members = undefined, prepare = () => undefined) {
     const node = new Node()
     node.directory = mkdtempSync(join(tmpdir(), 'sluice-bench-agent-'))
     node.members = members
@@ -43,6 +43,7 @@ export class Node {
     const key = (name) => signerOf(readPrivateKey(readFileSync(node.path(`keys/${name}.key`))))
     node.keys = { author: key('author'), release: key('release') }
     node.channel = folderTransport(node.path('pub'))
+    await prepare(node)
     await node.publish(await node.sign([]))
     const [program, ...words] = node.within([process.execPath, PROGRAM, 'agent', '--config', 'agent.yaml', '--json'])
     node.child = spawn(program, words, { cwd: node.directory, stdio: ['ignore', 'ignore', 'pipe'] })

@@ -1,5 +1,6 @@
 // Refused packets: the kernel samples them into NFLOG group 4201 with the reason in the prefix, a native thread takes them, and
-// here they become denials with their workspace. Nothing waits for them: what is not kept is counted.
+// here they become denials with their workspace. Nothing waits for them: what is not kept is counted, and so is what the kernel refused
+// and did not sample, as far as the last look at its counters goes (reckoning.ts).
 
 import { formatIp, type Ip } from '../../base/ip.js'
 import { DROP_REASONS, type DropReason } from '../../plan/state.js'
@@ -7,6 +8,7 @@ import { type Denial, type DenialBatch, type Sighting, sightingOf } from '../bac
 import { nftablesFault } from './errors.js'
 import { DENIAL_OCTETS, native, onPool, textAt } from './native.js'
 import { ipOf } from './octets.js'
+import { isReckoned } from './reckoning.js'
 import type { LiveRecord } from './record.js'
 import { LOG_GROUP } from './scaffold.js'
 import type { Session } from './session.js'
@@ -26,25 +28,33 @@ export async function readDenials(
   const out: [unknown] = [null]
   const status = native().nflogOpen(LOG_GROUP, RING_SLOTS, out)
   if (status < 0) throw nftablesFault('NFT_DENIALS', { group: LOG_GROUP, errno: -status })
+  const { reckoning } = session
+  reckoning.begin()
   let stopping = false
-  const loop = (async () => {
-    const records = new Uint8Array(BATCH * DENIAL_OCTETS)
-    while (!stopping) {
-      const lost = new BigUint64Array(1)
-      const count = await onPool(native().nflogDrain, out[0], records, BATCH, POLL_MS, lost)
-      if (count === 0 && lost[0] === 0n) continue
-      const denials: Denial[] = []
-      const observed: Sighting[] = []
-      for (let i = 0; i < count; i++) {
-        const record = records.subarray(i * DENIAL_OCTETS, (i + 1) * DENIAL_OCTETS)
-        const denial = readDenial(record, session.live)
-        if (!denial) continue
-        if (isSighting(record)) observed.push(sightingOf(denial))
-        else denials.push(denial)
-      }
-      deliver({ denials, ...(observed.length > 0 ? { observed } : {}), lost: Number(lost[0] ?? 0n) })
-      await new Promise((done) => setTimeout(done, GATHER_MS))
+  const records = new Uint8Array(BATCH * DENIAL_OCTETS)
+  const take = async (atMs: number): Promise<void> => {
+    const gone = new BigUint64Array(1)
+    const count = await onPool(native().nflogDrain, out[0], records, BATCH, POLL_MS, gone)
+    const denials: Denial[] = []
+    const observed: Sighting[] = []
+    let sampled = 0
+    for (let i = 0; i < count; i++) {
+      const record = records.subarray(i * DENIAL_OCTETS, (i + 1) * DENIAL_OCTETS)
+      if (isReckonedSample(record)) sampled++
+      const denial = readDenial(record, session.live)
+      if (!denial) continue
+      if (isSighting(record)) observed.push(sightingOf(denial))
+      else denials.push(denial)
     }
+    reckoning.tell(sampled + Number(gone[0]))
+    const lost = Number(gone[0]) + reckoning.due(atMs)
+    if (count > 0 || lost > 0) deliver({ denials, ...(observed.length > 0 ? { observed } : {}), lost })
+    if (count > 0) await new Promise((done) => setTimeout(done, GATHER_MS))
+  }
+  const loop = (async () => {
+    while (!stopping) await take(Date.now())
+    // Whoever stops has looked before: nothing of that comes any more.
+    await take(Number.POSITIVE_INFINITY)
   })()
   return async () => {
     stopping = true
@@ -57,6 +67,12 @@ const REASONS: ReadonlySet<string> = new Set(DROP_REASONS)
 
 /** `sluice:REASON:SIDE`, of which `o` and `a` are flows that passed (scaffold.ts, observedSample). */
 const isSighting = (record: Uint8Array): boolean => /:[oa]$/.test(textAt(record, 32, 32))
+
+/** A sample of what the counters count, whoever's packet it was. */
+function isReckonedSample(record: Uint8Array): boolean {
+  const [owner, reason = ''] = textAt(record, 32, 32).split(':')
+  return owner === 'sluice' && REASONS.has(reason) && isReckoned(reason as DropReason) && !isSighting(record)
+}
 
 /** One record of the native reader; undefined when it is not a packet of a workspace of ours. */
 export function readDenial(record: Uint8Array, live: LiveRecord | null): Denial | undefined {
