@@ -151,6 +151,15 @@ async function surveyOne(
   }
 }
 
+/** Who asks; by number where the machine has no name for it, as in a container of somebody's own. */
+function operatorHere(): string {
+  try {
+    return `user:${userInfo().username}`
+  } catch {
+    return `uid:${process.getuid?.() ?? 0}` // ENOENT of getpwuid: no fault of whoever asks
+  }
+}
+
 /** The surface of this process. */
 export const processSurface = (): Surface => ({
   cwd: process.cwd(),
@@ -174,7 +183,7 @@ export const processSurface = (): Surface => ({
       terminal.close()
     }
   },
-  operator: `user:${userInfo().username}`,
+  operator: operatorHere(),
   interrupted: (afterMs) => {
     const controller = new AbortController()
     const stop = (): void => {

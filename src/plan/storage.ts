@@ -93,14 +93,19 @@ function supportsOwnFiles(
   const outside = covered.flatMap((one) => (one.outside ? [one.path] : []))
   return [
     ...(offer && held.length > 0 ? [{ level: 'enforced' as const, why: `${offer.backend}: ${some(held)}` }] : []),
-    ...(outside.length === 0 ? [] : clause.losses).map(({ dimension, what, widenedTo }) => ({
-      dimension,
-      ...(held.length === 0
-        ? supportsLoss(dimension, what, widenedTo, policy)
-        : supportsLoss(dimension, `${what} of ${some(outside)}`, 'every path that is on no volume', policy)),
-    })),
+    ...(outside.length === 0 ? [] : clause.losses).map(({ dimension, what, widenedTo }) => {
+      const support =
+        held.length === 0
+          ? supportsLoss(dimension, what, widenedTo, policy)
+          : supportsLoss(dimension, `${what} of ${some(outside)}`, 'every path that is on no volume', policy)
+      return { dimension, ...support, ...(offer?.storageSlots ? { why: `${support.why}; ${offBy(offer)}` } : {}) }
+    }),
   ]
 }
+
+/** Where files are judged as they lie, why these are not, and what would make them. */
+const offBy = ({ backend }: Capabilities): string =>
+  `${backend} judges what lies on volumes: to have it held, give the directory as one, with \`at\`, in the inventory`
 
 /** As many as a line has room for. */
 const SHOWN = 4

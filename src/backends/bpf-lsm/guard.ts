@@ -144,8 +144,15 @@ export class Guard {
       4,
     )
   }
-  removeProgram(side: number, tenant: number, identity: Identity): void {
-    this.native.ask('remove', this.map('guard_programs'), programKey(side, tenant, identity))
+  /** `key` is that of `programKey`; one that is not there is no error. */
+  removeProgram(key: Buffer): void {
+    this.native.ask('remove', this.map('guard_programs'), key)
+  }
+  /** Keys of one side. */
+  programs(side: number): readonly Buffer[] {
+    const { size, fields } = STRUCTS.guard_program
+    const keys = this.pinned.keys('guard_programs', size, VALUE_OCTETS.guard_programs, MAX_PROGRAMS)
+    return keys.filter((key) => key.readUInt32LE(fields.side) === side)
   }
 
   putRoot(side: number, tenant: number, device: number, inode: bigint, row: NodeRow): void {

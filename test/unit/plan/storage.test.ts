@@ -1,6 +1,7 @@
 // The storage half of a plan: volumes of the inventory, clauses about them with a guarantee each, and what a rule allows.
 
 import { describe, expect, it } from 'vitest'
+import { guardCapabilities } from '../../../src/backends/bpf-lsm/capabilities.js'
 import { docaVaultCapabilities } from '../../../src/backends/doca-vault/capabilities.js'
 import { vaultfsCapabilities } from '../../../src/backends/vaultfs/capabilities.js'
 import type { Probe } from '../../../src/plan/capabilities.js'
@@ -125,6 +126,40 @@ describe('compiling clauses about files', () => {
     expect(compile([inside]).notes.map(({ code }) => code)).toEqual(['dimension-not-delegated'])
     const { guarantees } = compile([inside], WITH_VOLUME, { delegate: ['filesystem'] })
     expect(guarantees.map(({ level, dimension }) => [level, dimension])).toEqual([['delegated', 'filesystem']])
+  })
+
+  it('says what would make a path be judged, where files are judged as they lie', () => {
+    const guard = guardCapabilities({
+      backend: 'bpf-lsm',
+      trustDomain: 'host',
+      probes: ['library', 'lsm', 'btf', 'cgroup', 'files'].map((feature) => ({ feature, answer: 'yes', why: '' })),
+    })
+    const inside: Clause = identify({
+      kind: 'storage',
+      name: 'filesystem_policy.read_only',
+      origin: { file: 'sandbox.yaml', path: 'filesystem_policy', line: 2 },
+      losses: [{ dimension: 'filesystem', what: 'read_only', widenedTo: 'every path of the workspace' }],
+      access: 'read-only',
+      paths: ['/usr/lib', '/etc'],
+    })
+    const at = (path: string): InventoryEntry => ({
+      ...ENTRY,
+      slot: { ...ENTRY.slot, kind: 'cgroup' },
+      volumes: [{ name: 'system', source: '/usr', mount: '/run/sluice/usr', at: path }],
+    })
+    const said = (path: string) =>
+      compile([inside], at(path), { delegate: ['filesystem'] }, guard, ['memory', 'bpf-lsm']).guarantees.map(
+        ({ level, why }) => `${level}: ${why}`,
+      )
+    const why =
+      'bpf-lsm judges what lies on volumes: to have it held, give the directory as one, with `at`, in the inventory'
+    expect(said('/usr')).toEqual([
+      'enforced: bpf-lsm: /usr/lib is system:/lib',
+      `delegated: read_only of /etc left to the runtime inside the workspace; the fence admits every path that is on no volume; ${why}`,
+    ])
+    expect(said('/srv')).toEqual([
+      `delegated: read_only left to the runtime inside the workspace; the fence admits every path of the workspace; ${why}`,
+    ])
   })
 })
 
