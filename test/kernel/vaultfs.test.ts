@@ -1,7 +1,7 @@
 // vaultfs through real mounts: what a rule allows and denies, and what a change of plan, a flag, a deadline and the death of the
 // daemon do to files that are open, mapped or cached.
 
-import { execFileSync, spawn } from 'node:child_process'
+import { execFile, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   closeSync,
@@ -22,6 +22,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { FileDenied } from '../../src/backends/backend.js'
 import { lower } from '../../src/vault/lower.js'
@@ -348,6 +349,40 @@ describe.skipIf(cannotServe)('vaultfs', () => {
     },
     60_000,
   )
+
+  it('answers while eight requests wait for a file system below that does not', async () => {
+    const run = promisify(execFile)
+    const below = await project(['read-write /'])
+    const files = Array.from({ length: 8 }, (_, i) => `project/slow${i}`)
+    for (const file of files) writeFileSync(join(below.source, file), `${file}\n`)
+    const above = await serve(['read-only /project'], { source: below.mount })
+    const tasks = `/proc/${above.pid()}/task`
+    // In a call to a file, and neither at the device nor at rest: openat2 and fstat, by their numbers on x86-64 and arm64.
+    const waiting = () =>
+      readdirSync(tasks).filter((task) => /^(437|262|79|80) /.test(readFileSync(`${tasks}/${task}/syscall`, 'utf8')))
+    // Whoever asks first for a name that the kernel does not know is waited for there.
+    statSync(join(above.mount, 'project'))
+    process.kill(below.pid(), 'SIGSTOP')
+    let answered = 0
+    const read = files.map((file) =>
+      run('cat', [join(above.mount, file)]).then(({ stdout }) => {
+        answered++
+        return stdout
+      }),
+    )
+    try {
+      await until('eight requests wait below', () => waiting().length === files.length)
+      // What is denied is known without looking below.
+      const denied = await run('cat', [join(above.mount, 'elsewhere/other')], { timeout: 30_000 }).catch(String)
+      expect(denied).toContain('Permission denied')
+      expect(answered).toBe(0)
+    } finally {
+      process.kill(below.pid(), 'SIGCONT')
+      const texts = await Promise.all(read)
+      await above.close()
+      expect(texts).toEqual(files.map((file) => `${file}\n`))
+    }
+  }, 120_000)
 
   it('takes everything away', async () => {
     const { driver, mount } = await project()

@@ -13,17 +13,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "vaultfs.h"
 
-#define INIT_EXT (1u << 30)
-#define INIT_PASSTHROUGH_HIGH (1u << (37 - 32))
 #define OPEN_NOFLUSH (1u << 5)
 #define OPEN_PASSTHROUGH (1u << 7)
-/* No file system that lies on others may be below one that hands over; overlays may still lie on this one. */
-#define STACK_DEPTH 1u
 
 struct backing_map {
     int32_t fd;
@@ -33,57 +28,11 @@ struct backing_map {
 #define BACKING_OPEN _IOW(229, 1, struct backing_map)
 #define BACKING_CLOSE _IOW(229, 2, uint32_t)
 
-struct init_out {
-    uint32_t major, minor, max_readahead, flags;
-    uint16_t max_background, congestion_threshold;
-    uint32_t max_write, time_gran;
-    uint16_t max_pages, map_alignment;
-    uint32_t flags_high, max_stack_depth, unused[6];
-};
-
 struct open_out {
     uint64_t fh;
     uint32_t flags;
     int32_t backing;
 };
-
-/* The first answer of a session is the one to INIT: there the kernel learns that files may be handed over. One that does not know it
- * passes over it. */
-static ssize_t send_answer(int fd, struct iovec *iov, int count, void *data)
-{
-    struct volume *volume = data;
-    struct iovec parts[2];
-    struct init_out init;
-
-    if (atomic_exchange(&volume->greeted, true) || count != 2 || iov[1].iov_len != sizeof(init))
-        return writev(fd, iov, count);
-    memcpy(&init, iov[1].iov_base, sizeof(init));
-    init.flags |= INIT_EXT;
-    init.flags_high |= INIT_PASSTHROUGH_HIGH;
-    init.max_stack_depth = STACK_DEPTH;
-    parts[0] = iov[0];
-    parts[1] = (struct iovec){&init, sizeof(init)};
-    return writev(fd, parts, 2);
-}
-
-static ssize_t take_request(int fd, void *buffer, size_t room, void *data)
-{
-    (void)data;
-    return read(fd, buffer, room);
-}
-
-static ssize_t send_pipe(int from, off_t *from_at, int to, off_t *to_at, size_t size, unsigned int flags, void *data)
-{
-    (void)data;
-    return splice(from, from_at, to, to_at, size, flags);
-}
-
-int lend_begin(struct volume *volume)
-{
-    static const struct fuse_custom_io io = {.writev = send_answer, .read = take_request, .splice_send = send_pipe};
-
-    return fuse_session_custom_io(volume->session, &io, fuse_session_fd(volume->session));
-}
 
 /* The kernel reads and writes the file below with the rights of whoever hands it over. Without CAP_FSETID every write takes setuid and
  * setgid away, whoever writes and whenever they were set. Of this thread alone; the effective set, or 0 when it could not be done. */

@@ -71,6 +71,7 @@ struct volume {
     bool lasts;  /* files may be handed to the kernel */
     _Atomic bool greeted; /* INIT was answered */
     struct fuse_session *session;
+    struct loop *loop;
     pthread_t thread;
     pthread_rwlock_t gate;
     /* Written under `gate` for writing. */
@@ -184,8 +185,6 @@ void handle_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file
 
 /* ---- lend.c, and what stands for it where there is no kernel to hand files to ----------------------------------------- */
 
-/* Before a session is served: what is open in it may be handed over. -errno. */
-int lend_begin(struct volume *volume);
 /* Answer with a handle, as fuse_reply_open and fuse_reply_create do: -ENOENT when nobody took it. */
 int answer_open(fuse_req_t req, struct fuse_file_info *info, struct handle *handle);
 int answer_create(fuse_req_t req, const struct fuse_entry_param *entry, struct fuse_file_info *info, struct handle *handle);
@@ -248,6 +247,25 @@ bool left_of(const char *workspace);
 /* A volume of the table with its root open, which nobody serves yet. NULL, and `why` says what is in the way. */
 struct volume *volume_make(const struct vault_table *table, uint32_t index, char *why, size_t room);
 void volume_free(struct volume *volume);
+
+/* ---- init.c -------------------------------------------------------------------------------------------------------- */
+
+/* Before a session is served. -errno. */
+int init_begin(struct volume *volume);
+
+/* ---- loop.c -------------------------------------------------------------------------------------------------------- */
+
+/* The longest write that one request may carry, in octets. */
+#define LONGEST_WRITE (1u << 20)
+
+/* The threads of a mounted session, none of which runs yet. NULL without memory. */
+struct loop *loop_make(struct fuse_session *session);
+/* Serves until the session ends or is stopped, and until what was begun by then is done. */
+void loop_run(struct loop *loop);
+/* From any thread, also before and after it runs. */
+void loop_stop(struct loop *loop);
+/* Not while it runs. */
+void loop_free(struct loop *loop);
 
 /* ---- volume.c ------------------------------------------------------------------------------------------------------ */
 

@@ -7,13 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "vaultfs.h"
 
 #define MOUNT_TYPE "fuse.vaultfs"
-#define THREADS 10
 
 /* From 7.39 on (Linux 6.6) a write past the cache takes the pages that it writes over out of the cache, for those who read. */
 #define DIRECT_WRITES_MINOR 39
@@ -21,7 +19,7 @@
 static void on_init(void *data, struct fuse_conn_info *connection)
 {
     ((struct volume *)data)->direct = connection->proto_minor >= DIRECT_WRITES_MINOR;
-    connection->max_write = 1u << 20;
+    connection->max_write = LONGEST_WRITE;
     connection->max_readahead = 1u << 20;
     /* Handles are no paths. Privileged bits are cleared by the kernel, which asks for it by setattr. Data is written through. */
     connection->want &= ~(unsigned)(FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_WRITEBACK_CACHE |
@@ -50,15 +48,8 @@ static void hang_up(const struct volume *volume)
 static void *serve(void *data)
 {
     struct volume *volume = data;
-    struct fuse_loop_config *config = fuse_loop_cfg_create();
 
-    if (config != NULL) {
-        fuse_loop_cfg_set_clone_fd(config, 1);
-        fuse_loop_cfg_set_max_threads(config, THREADS);
-        fuse_loop_cfg_set_idle_threads(config, THREADS);
-        fuse_session_loop_mt(volume->session, config);
-        fuse_loop_cfg_destroy(config);
-    }
+    loop_run(volume->loop);
     atomic_store(&volume->over, true);
     hang_up(volume);
     return NULL;
@@ -217,7 +208,11 @@ static int attach(struct volume *volume)
         return EIO;
     }
     read_ahead(volume->device);
-    if ((volume->lasts && lend_begin(volume) != 0) || pthread_create(&volume->thread, NULL, serve, volume) != 0) {
+    volume->loop = loop_make(volume->session);
+    if (volume->loop == NULL || init_begin(volume) != 0 ||
+        pthread_create(&volume->thread, NULL, serve, volume) != 0) {
+        if (volume->loop != NULL)
+            loop_free(volume->loop);
         fuse_session_unmount(volume->session);
         fuse_session_destroy(volume->session);
         return EAGAIN;
@@ -246,17 +241,14 @@ void volume_close(struct volume *volume)
 {
     /* Of a session that ended by itself the mount is gone or another's: its device may have the same number. */
     bool served = !atomic_load(&volume->over);
-    struct statfs answer;
 
-    fuse_session_exit(volume->session);
-    /* Its threads wait for a request: this is one, whatever the answer. If they have ended meanwhile, `hang_up` is the answer. */
-    if (served)
-        statfs(volume->mount, &answer);
+    loop_stop(volume->loop);
     pthread_join(volume->thread, NULL);
     if (served && is_mounted(volume) && umount2(volume->mount, MNT_DETACH) != 0)
         fprintf(stderr, "sluice-vaultfs: %s: not unmounted: %s\n", volume->mount, strerror(errno));
     fuse_session_unmount(volume->session);
     fuse_session_destroy(volume->session);
+    loop_free(volume->loop);
     volume_free(volume);
 }
 
