@@ -19,6 +19,8 @@ type Measured = Pick<
 /** Where traffic goes and how it gets there. */
 export interface Path {
   readonly client: readonly string[]
+  /** Words that keep a command on its processor. */
+  readonly pinned: readonly string[]
   readonly address: (family: 'ipv4' | 'ipv6') => string
   /** Of the echo; the others follow it. */
   readonly port: number
@@ -28,6 +30,7 @@ export interface Path {
 
 export const pathOf = (ground: Ground): Path => ({
   client: ground.client,
+  pinned: ground.onClient,
   address: (family) => SERVER[family].address,
   port: PORTS.echo,
   ground,
@@ -58,7 +61,8 @@ interface Tally {
 }
 
 /** A command as a reader would type it in the namespace. */
-const shown = (words: readonly string[]): string => words.join(' ').replace(GENERATOR, 'sluice-load')
+const shown = ({ pinned }: Pick<Path, 'pinned'>, words: readonly string[]): string =>
+  [...pinned, ...words].join(' ').replace(GENERATOR, 'sluice-load')
 
 /** Half the distance of the best and the worst tenth, as a share of all: RFC 9411 calls it deviation in the sustain phase. */
 function deviationOf(slices: readonly number[]): number {
@@ -67,7 +71,7 @@ function deviationOf(slices: readonly number[]): number {
 }
 
 async function tally(path: Path, words: readonly string[], ms: number): Promise<{ tally: Tally; cpuSeconds: number }> {
-  const { stdout, cpuSeconds: cpu } = await run([...path.client, GENERATOR, ...words], ms)
+  const { stdout, cpuSeconds: cpu } = await run([...path.client, ...path.pinned, GENERATOR, ...words], ms)
   return { tally: JSON.parse(stdout) as Tally, cpuSeconds: cpu }
 }
 
@@ -85,7 +89,7 @@ async function transactions(path: Path, { question, family, flows, ms, paced }: 
   }
   const common = { tried: most.done + most.failed, failed: most.failed, resets: most.resets }
   if (paced === undefined)
-    return { ...counted, ...common, commands: [shown([GENERATOR, ...words])], latency: most.buckets }
+    return { ...counted, ...common, commands: [shown(path, [GENERATOR, ...words])], latency: most.buckets }
   const timed = [...words, String(paced)]
   const { tally: clock } = await tally(path, timed, ms)
   return {
@@ -93,7 +97,7 @@ async function transactions(path: Path, { question, family, flows, ms, paced }: 
     tried: common.tried + clock.done + clock.failed,
     failed: common.failed + clock.failed,
     resets: common.resets + clock.resets,
-    commands: [words, timed].map((one) => shown([GENERATOR, ...one])),
+    commands: [words, timed].map((one) => shown(path, [GENERATOR, ...one])),
     latency: clock.buckets,
     paced: true,
   }
@@ -109,7 +113,7 @@ async function ownStream(path: Path, { family, flows, ms }: Probe): Promise<Meas
     cpuSeconds: cpu,
     work: gbit,
     deviation: deviationOf(seen.slices),
-    commands: [shown([GENERATOR, ...words])],
+    commands: [shown(path, [GENERATOR, ...words])],
   }
 }
 
@@ -126,7 +130,7 @@ async function iperf(path: Path, { question, family, flows, ms }: Probe): Promis
   const seconds = String(Math.max(1, Math.round(ms / 1_000)))
   const words = ['iperf3', '-J', '-i', '0.2', '-c', path.address(family), '-p', String(PORTS.iperf), '-t', seconds]
   words.push('-P', String(flows), ...udp)
-  const { stdout, cpuSeconds: cpu } = await run([...path.client, ...words], ms)
+  const { stdout, cpuSeconds: cpu } = await run([...path.client, ...path.pinned, ...words], ms)
   const { end, intervals } = JSON.parse(stdout) as Iperf
   const { bits_per_second: sent = 0, bytes = 0 } = (udp.length > 0 ? end.sum : end.sum_received) ?? {}
   // What a receiver took of datagrams is what was sent without what was lost.
@@ -135,7 +139,7 @@ async function iperf(path: Path, { question, family, flows, ms }: Probe): Promis
     value: (sent * kept) / 1e9,
     cpuSeconds: cpu,
     work: (bytes * kept * 8) / 1e9,
-    commands: [words.join(' '), `iperf3 -s -p ${PORTS.iperf}`],
+    commands: [shown(path, words), `iperf3 -s -p ${PORTS.iperf}`],
     // The last interval is what was left over.
     deviation: deviationOf(intervals.slice(0, Number(seconds) * 5).map((one) => one.sum.bits_per_second)),
   }
@@ -144,14 +148,14 @@ async function iperf(path: Path, { question, family, flows, ms }: Probe): Promis
 /** About how many packets a millisecond brings: the run is counted in packets. */
 const PACKETS_A_MS = 200
 
-async function packets(ground: Ground, setting: Setting, { family, flows, ms }: Probe): Promise<Measured> {
+async function packets(path: Path, ground: Ground, setting: Setting, { family, flows, ms }: Probe): Promise<Measured> {
   const addresses = Math.max(1, share(family, setting.grants))
   const anew = flows > KNOWN_FLOWS
   const count = anew ? flows : ms * PACKETS_A_MS
   const warm = anew ? 0 : Math.min(flows, count)
   const words = ['packets', ground.interface, family === 'ipv6' ? '6' : '4', addresses, flows, warm, count].map(String)
   const before = received(ground.serverPid, 'out1')
-  const { stdout, cpuSeconds: cpu } = await run([...ground.client, GENERATOR, ...words], ms)
+  const { stdout, cpuSeconds: cpu } = await run([...path.client, ...path.pinned, GENERATOR, ...words], ms)
   const { nanoseconds } = JSON.parse(stdout) as { nanoseconds: number }
   const lost = Math.max(0, warm + count - (received(ground.serverPid, 'out1') - before))
   return {
@@ -160,15 +164,20 @@ async function packets(ground: Ground, setting: Setting, { family, flows, ms }: 
     work: (warm + count) / 1e6,
     tried: warm + count,
     failed: lost,
-    commands: [shown([GENERATOR, ...words])],
+    commands: [shown(path, [GENERATOR, ...words])],
   }
 }
 
 async function standing(path: Path, { family, flows, ms }: Probe): Promise<Measured> {
   const words = ['flows', path.address(family), String(path.port), String(flows)]
-  const { stdout } = await run([...path.client, GENERATOR, ...words], ms)
+  const { stdout } = await run([...path.client, ...path.pinned, GENERATOR, ...words], ms)
   const seen = JSON.parse(stdout) as { standing: number; failed: number; asked: number }
-  return { value: seen.standing, tried: seen.asked, failed: seen.failed, commands: [shown([GENERATOR, ...words])] }
+  return {
+    value: seen.standing,
+    tried: seen.asked,
+    failed: seen.failed,
+    commands: [shown(path, [GENERATOR, ...words])],
+  }
 }
 
 /** The program of autocannon, where it is installed. */
@@ -185,7 +194,10 @@ async function http(path: Path, { family, flows, ms }: Probe): Promise<Measured>
   const seconds = Math.max(1, Math.round(ms / 1_000))
   const host = family === 'ipv6' ? `[${path.address(family)}]` : path.address(family)
   const words = ['-j', '-c', String(flows), '-d', String(seconds), `http://${host}:${PORTS.http}/`]
-  const { stdout, cpuSeconds: cpu } = await run([...path.client, process.execPath, autocannon() ?? '', ...words], ms)
+  const { stdout, cpuSeconds: cpu } = await run(
+    [...path.client, ...path.pinned, process.execPath, autocannon() ?? '', ...words],
+    ms,
+  )
   const seen = JSON.parse(stdout) as {
     requests: { average: number; total: number }
     errors: number
@@ -198,7 +210,7 @@ async function http(path: Path, { family, flows, ms }: Probe): Promise<Measured>
     work: seen.requests.total / 1_000,
     tried: seen.requests.total + failed,
     failed,
-    commands: [`autocannon ${words.join(' ')}`],
+    commands: [shown(path, ['autocannon', ...words])],
   }
 }
 
@@ -215,7 +227,7 @@ export function measure(path: Path, setting: Setting, probe: Probe): Promise<Mea
       return transactions(path, probe)
     case 'packets':
       if (!ground) throw new TypeError('packets are counted at both ends of one machine')
-      return packets(ground, setting, probe)
+      return packets(path, ground, setting, probe)
     case 'http':
       return http(path, probe)
     case 'flows':

@@ -8,6 +8,7 @@ import { writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { benchFault } from './errors.js'
+import { pinned, processors } from './processors.js'
 import { PORTS, SERVER, slotOf } from './setting.js'
 
 export const GENERATOR = fileURLToPath(new URL('../../build/native/sluice-load', import.meta.url))
@@ -16,6 +17,8 @@ export interface Ground {
   /** Words before a command that is to run where the workspaces are, or where the server is. */
   readonly client: readonly string[]
   readonly server: readonly string[]
+  /** Words that keep a command on the processor of its side; no part of `client`. */
+  readonly onClient: readonly string[]
   /** Whose /proc files are of the server's namespace. */
   readonly serverPid: number
   /** Interface of the first workspace's own end. */
@@ -34,6 +37,8 @@ const end = (n: number): string => `w${n}`
 
 export async function openGround(): Promise<Ground> {
   const children: ChildProcess[] = []
+  const pair = processors()
+  const [onClient, onServer] = [pinned(pair?.client), pinned(pair?.server)]
   const holder = (...words: string[]): ChildProcess => {
     const child = spawn('unshare', ['-n', ...words], { stdio: ['pipe', 'pipe', 'inherit'] })
     children.push(child)
@@ -42,11 +47,11 @@ export async function openGround(): Promise<Ground> {
   // `cat` says back what it is told: then its namespace is there.
   const client = holder('cat')
   client.stdin?.write('there\n')
-  const server = holder(GENERATOR, 'serve', '::', String(PORTS.echo))
+  const server = holder(...onServer, GENERATOR, 'serve', '::', String(PORTS.echo))
   const [clientPid, serverPid] = await Promise.all([spoke(client), spoke(server)])
   // Neither is told when its standard input ends, so both end with this process.
   const beside = (...words: string[]): ChildProcess => {
-    const ending = ['setpriv', '--pdeathsig', 'KILL', ...words]
+    const ending = ['setpriv', '--pdeathsig', 'KILL', ...onServer, ...words]
     const child = spawn('nsenter', ['-t', String(serverPid), '-n', '--', ...ending], {
       stdio: ['ignore', 'pipe', 'ignore'],
     })
@@ -81,6 +86,7 @@ export async function openGround(): Promise<Ground> {
   return {
     client: within(clientPid),
     server: within(serverPid),
+    onClient,
     serverPid,
     interface: end(0),
     slots,

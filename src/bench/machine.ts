@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { arch, cpus, hostname, loadavg, release, totalmem } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Machine } from './results.js'
 
 /** CPU time of all processors since the boot: at work, and taken by the hypervisor. The kernel counts hundredths of a second. */
@@ -14,6 +15,22 @@ export function cpuSeconds(): { readonly busy: number; readonly stolen: number; 
     .map((ticks) => Number(ticks) / 100)
   const busy = user + nice + system + irq + softirq
   return { busy, stolen, all: busy + idle + wait + stolen }
+}
+
+const LOOK_MS = 60
+/** Of all processors; the kernel counts hundredths of a second, so one tick of a look on two of them is 0.08. */
+const STILL = 0.1
+
+/** Waits until the machine does next to nothing, or so long: what a load leaves behind (memory given back, tables taken apart by the
+ * kernel) is no cost of what is measured next. */
+export async function calm(mostMs: number): Promise<void> {
+  const until = performance.now() + mostMs
+  for (let before = cpuSeconds(); performance.now() < until; ) {
+    await sleep(LOOK_MS)
+    const now = cpuSeconds()
+    if (now.busy - before.busy <= STILL * (now.all - before.all)) return
+    before = now
+  }
 }
 
 /** Slabs, per-CPU areas and vmalloc of the kernel, MiB; other programs move it too. */

@@ -7,39 +7,11 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import type { BenchFile } from './budget.js'
 import type { BenchSeen, Better, Series } from './results.js'
 import { ascending, quantile } from './statistics.js'
 
 const SCRIPT = fileURLToPath(new URL('../../scripts/bench.mjs', import.meta.url))
-
-export interface BenchFile {
-  readonly name: string
-  /** Guess on an idle machine of two cores. */
-  readonly seconds: number
-  readonly emulated?: true
-  /** For a shorter run of the same. */
-  readonly quick?: Readonly<Record<string, string>>
-}
-
-/** In order of importance: what has no time left is at the end. */
-export const BENCH_FILES: readonly BenchFile[] = [
-  { name: 'quarantine', seconds: 12 },
-  { name: 'learn', seconds: 6 },
-  { name: 'journal', seconds: 12 },
-  { name: 'dns', seconds: 75 },
-  { name: 'decide', seconds: 60 },
-  { name: 'agent', seconds: 220 },
-  { name: 'nftables', seconds: 240 },
-  { name: 'dataplane', seconds: 200 },
-  { name: 'verify', seconds: 60 },
-  { name: 'storage', seconds: 120 },
-  { name: 'agent-memory', seconds: 120 },
-  { name: 'journal-verify', seconds: 60 },
-  { name: 'sinks', seconds: 120 },
-  { name: 'doca', seconds: 40, emulated: true },
-]
-/** Those of a quick run. */
-export const QUICK_FILES: readonly string[] = ['learn', 'quarantine']
 
 interface Told {
   readonly promise: string
@@ -64,7 +36,8 @@ export interface OutsideTerms {
 export async function runOutside(files: readonly BenchFile[], terms: OutsideTerms): Promise<readonly BenchSeen[]> {
   const seen: BenchSeen[] = []
   for (const [at, file] of files.entries()) {
-    const command = `node scripts/bench.mjs ${file.name}`
+    const settings = Object.entries(file.env ?? {}).map(([name, value]) => `${name}=${value} `)
+    const command = `${settings.join('')}node scripts/bench.mjs ${file.name}`
     const nothing = { name: file.name, promise: '', target: '', emulated: file.emulated ?? false, command, series: [] }
     const skip = (why: string): void => {
       seen.push({ ...nothing, state: 'skipped', why, tookSeconds: 0 })
@@ -93,7 +66,10 @@ export async function runOutside(files: readonly BenchFile[], terms: OutsideTerm
 async function one(file: BenchFile, { signal, leftMs }: OutsideTerms): Promise<Told | string> {
   const apart = process.getuid?.() === 0 ? ['unshare', '-n'] : []
   const [program = '', ...words] = [...apart, process.execPath, SCRIPT, '--tell', `${file.name}.mjs`]
-  const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(program, words, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...file.env },
+  })
   const late = setTimeout(() => child.kill('SIGTERM'), Math.max(1_000, leftMs()))
   const stop = (): void => {
     child.kill('SIGTERM')

@@ -58,6 +58,7 @@ const FILES: readonly { readonly id: string; readonly bench: string }[] = [
   { id: 'dns', bench: 'dns' },
   { id: 'decision', bench: 'decide' },
   { id: 'audit', bench: 'journal' },
+  { id: 'audit-flood', bench: 'flood' },
   { id: 'audit-verify', bench: 'journal-verify' },
   { id: 'sinks', bench: 'sinks' },
   { id: 'storage', bench: 'storage' },

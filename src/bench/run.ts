@@ -8,6 +8,7 @@ import { causeChain } from '../base/fault.js'
 import type { Raw } from './assemble.js'
 import { LEAST_REPETITIONS } from './figure.js'
 import { autocannon, measure, type Path } from './generators.js'
+import { calm } from './machine.js'
 import type { Probe, Scene } from './matrix.js'
 import { misread } from './meaning.js'
 import type { VariantSeen } from './results.js'
@@ -36,6 +37,8 @@ export interface Ran {
 }
 
 const execute = promisify(execFile)
+/** A machine that does other things as well never is calm. */
+const MOST_CALM_MS = 600
 
 export async function runMatrix(path: Path, variants: readonly Variant[], terms: RunTerms): Promise<Ran> {
   return await new Run(path, variants, terms).all()
@@ -64,7 +67,7 @@ class Run {
     const { scenes, signal } = this.terms
     for (const [at, scene] of scenes.entries()) {
       if (signal.aborted) break
-      if (guess(scene, this.live().length) * LEAST_REPETITIONS > this.leftMs()) this.skipped.push(titleOf(scene))
+      if (guess(scene, this.live(scene).length) * LEAST_REPETITIONS > this.leftMs()) this.skipped.push(titleOf(scene))
       else await this.scene(scene, at)
     }
     const why = signal.aborted
@@ -85,13 +88,13 @@ class Run {
     let rounds = scene.rounds
     for (let round = 0; round < rounds && !signal.aborted; round++) {
       const order = orderOf(
-        this.live().map(({ name }) => name),
+        this.live(scene, round).map(({ name }) => name),
         seed,
         at,
         round,
       )
       for (const [position, name] of order.entries()) {
-        const variant = this.live().find((one) => one.name === name)
+        const variant = this.live(scene).find((one) => one.name === name)
         if (!variant) continue
         if (signal.aborted || this.leftMs() <= 0) return
         this.tell(scene, at, round, rounds, position, variant)
@@ -109,6 +112,8 @@ class Run {
     ground?.slots(Math.max(1, workspaces))
     // Where nothing tracks connections there is nothing to forget, and the command says so.
     if (ground) await execute('conntrack', ['-F']).catch(() => undefined)
+    // What the variant before leaves to the kernel to be taken apart is neither this one's memory nor its time.
+    await this.calm()
     let placed: Awaited<ReturnType<Variant['put']>>
     try {
       placed = await variant.put({ grants, workspaces })
@@ -131,6 +136,7 @@ class Run {
       if (stageMs !== undefined) this.terms.raw({ ...loaded, question: 'stage', value: stageMs })
       if (kernelMiB !== undefined) this.terms.raw({ ...loaded, question: 'kernel-memory', value: kernelMiB })
       await this.warmUp(scene)
+      await this.calm()
       for (const probe of probes) {
         if (this.terms.signal.aborted) return
         const { question, family, flows } = probe
@@ -144,6 +150,10 @@ class Run {
     } finally {
       await placed.lift()
     }
+  }
+
+  private calm(): Promise<void> {
+    return calm(Math.min(MOST_CALM_MS, this.leftMs()))
   }
 
   /** Neighbours are resolved, code and tables are in the caches. */
@@ -164,9 +174,9 @@ class Run {
 
   private tell(scene: Scene, at: number, round: number, rounds: number, position: number, variant: Variant): void {
     const { scenes, progress, clock } = this.terms
-    const live = this.live().length
+    const live = this.live(scene).length
     const own = guess(scene, live) * (rounds - round - position / live)
-    const later = scenes.slice(at + 1).reduce((sum, one) => sum + guess(one, live) * one.rounds, 0)
+    const later = scenes.slice(at + 1).reduce((sum, one) => sum + guess(one, this.live(one).length) * one.rounds, 0)
     const leftMs = Math.min(own + later, Math.max(0, this.leftMs()))
     const doneMs = clock() - this.began
     const say = `${titleOf(scene)}, round ${round + 1} of ${rounds}`
@@ -179,8 +189,12 @@ class Run {
     this.terms.remark(say)
   }
 
-  private live(): readonly Variant[] {
-    return this.variants.filter(({ name }) => !this.absent.has(name) && !this.refused.has(name))
+  /** What is emulated is measured as often as a figure needs, and no more. */
+  private live({ real }: Scene, round = 0): readonly Variant[] {
+    const emulatedToo = real !== true && round < LEAST_REPETITIONS
+    return this.variants.filter(
+      ({ name, emulated }) => !this.absent.has(name) && !this.refused.has(name) && (emulatedToo || !emulated),
+    )
   }
 
   private leftMs(): number {

@@ -48,7 +48,7 @@ export async function measureHosts(
   needGenerator()
   const { address, port } = request.client
   const family = address.includes(':') ? ('ipv6' as const) : ('ipv4' as const)
-  const path = { client: [], address: () => address, port }
+  const path = { client: [], pinned: [], address: () => address, port }
   // A server that answers somebody else takes connections, and closes them.
   const look = await measure(path, HOSTS, { question: 'tcp-rr', family, flows: 1, ms: LOOK_MS })
   if (look.value === 0) throw benchFault('BENCH_PEER', { address, port })

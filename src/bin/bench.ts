@@ -10,12 +10,13 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { assemble, type Raw } from '../bench/assemble.js'
+import { type BenchFile, BUDGET_MS, FULL_FILES, millisecondsOf, QUICK_FILES } from '../bench/budget.js'
 import { benchFault } from '../bench/errors.js'
 import { autocannon } from '../bench/generators.js'
 import { GENERATOR } from '../bench/ground.js'
 import { commit, cpuSeconds, load, machine } from '../bench/machine.js'
 import { FULL, QUICK, type Scene } from '../bench/matrix.js'
-import { BENCH_FILES, type BenchFile, QUICK_FILES, runOutside } from '../bench/outside.js'
+import { runOutside } from '../bench/outside.js'
 import { judgePromises } from '../bench/promises.js'
 import { type BenchSeen, RESULTS_FORMAT, type Results, type Run, type VariantSeen } from '../bench/results.js'
 import type { Ran } from '../bench/run.js'
@@ -26,10 +27,6 @@ import { formatInstant } from '../bundle/instant.js'
 import type { BenchRequest } from '../cli/host-bench.js'
 
 const WORKER = fileURLToPath(new URL('./bench-worker.js', import.meta.url))
-/** Of the whole run; the files of bench/ come last and take what is left. */
-const BUDGET_MS = { quick: 180_000, full: 3_600_000 } as const
-/** Kept for them while the matrix runs. */
-const FILES_MS = { quick: 25_000, full: 1_300_000 } as const
 export const CONFIDENCE = 0.95
 
 /** What --only left of everything. */
@@ -50,11 +47,10 @@ export async function benchHere(request: BenchRequest, version: string, nowMs: (
   const loadBefore = load()
   const before = cpuSeconds()
   const leftMs = (): number => budgetMs - (performance.now() - began)
-  const kept = chosen.files.length === 0 ? 0 : FILES_MS[pace]
   const measured =
     chosen.scenes.length === 0
       ? { raws: [], ran: { variants: [], complete: true }, remarks: [] }
-      : await runWorker(chosen, request, budgetMs - kept)
+      : await runWorker(chosen, request, budgetMs - millisecondsOf(chosen.files))
   const benches = await runOutside(chosen.files, {
     leftMs,
     signal: request.signal,
@@ -75,7 +71,7 @@ export function around(loadBefore: number, before: ReturnType<typeof cpuSeconds>
 }
 
 function choose({ only, quick }: BenchRequest): Chosen {
-  const files = quick ? BENCH_FILES.filter(({ name }) => QUICK_FILES.includes(name)) : BENCH_FILES
+  const files = quick ? QUICK_FILES : FULL_FILES
   const scenes = quick ? QUICK : FULL
   const all = variantsOf('', () => 0)
   const names = all.map(({ name }) => name)
@@ -85,12 +81,15 @@ function choose({ only, quick }: BenchRequest): Chosen {
     return { kind: quick ? 'quick' : 'full', scenes, files, ...(quick ? { variants: real } : {}) }
   }
   const questions = [...new Set(FULL.flatMap(({ probes }) => probes.map(({ question }) => question as string)))]
-  const known = [...names, ...questions, ...BENCH_FILES.map(({ name }) => name)]
+  const known = [...names, ...questions, ...FULL_FILES.map(({ name }) => name)]
   for (const named of only)
     if (!known.includes(named)) throw benchFault('BENCH_NOTHING', { named, known: known.join(', ') })
   const variants = names.filter((name) => only.includes(name))
   const asked = questions.filter((question) => only.includes(question))
-  const chosenFiles = BENCH_FILES.filter(({ name }) => only.includes(name))
+  // With --quick those that have a shorter form have it.
+  const chosenFiles = FULL_FILES.filter(({ name }) => only.includes(name)).map(
+    (file) => files.find(({ name }) => name === file.name) ?? file,
+  )
   // Naming a variant or a question asks for the matrix; naming files alone does not. `nftables` is both a variant and a file.
   const matrix = variants.length > 0 || asked.length > 0
   const narrowed = scenes

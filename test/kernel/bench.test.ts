@@ -2,8 +2,11 @@
 // stopped or killed leaves nothing behind. Nothing is said of the figures; what `bench compare` makes of a planted tenth is shown with
 // SLUICE_BENCH_PROOF=1, on a machine with nothing else to do, in about six minutes. Needs root, a build and iperf3.
 
-import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { assemble, type Raw } from '../../src/bench/assemble.js'
 import { compareResults } from '../../src/bench/compare.js'
@@ -15,6 +18,7 @@ import { composeHost, processSurface } from '../../src/bin/host.js'
 import { runCli } from '../../src/cli/main.js'
 import { childrenOf, measured, type Told } from '../support/bench/measured.js'
 import { drawnRun } from '../support/bench/runs.js'
+import { repositoryPath } from '../support/lab/repository.js'
 import { labSuite } from '../support/lab/suite.js'
 
 const NAMES = ['none', 'empty', 'empty-chains', 'hand', 'nftables', 'ebpf']
@@ -200,6 +204,61 @@ describe('the bench between hosts', () => {
     expect(await runCli(['bench', '--server', '127.0.0.1'], host)).toBe(2)
     expect(text).toMatch(/^CLI_BENCH_PEER: nobody is named whom the bench at 127\.0\.0\.1 may answer\n/)
   })
+})
+
+labSuite('two machines', () => {
+  it('measure what stands between them by the command line, and leave a report when they are interrupted', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sluice-hosts-'))
+    const holders: ChildProcess[] = []
+    const host = async (): Promise<number> => {
+      const holder = spawn('unshare', ['-n', 'cat'], { stdio: ['pipe', 'pipe', 'inherit'] })
+      holders.push(holder)
+      holder.stdin.write('there\n')
+      await once(holder.stdout, 'data')
+      return holder.pid ?? 0
+    }
+    const on = (pid: number, ...words: string[]): string[] => ['nsenter', '-t', String(pid), '-n', '--', ...words]
+    const run = (words: string[]): string => {
+      const [file = '', ...rest] = words
+      return execFileSync(file, rest, { encoding: 'utf8' })
+    }
+    const sluice = (pid: number, ...words: string[]): ChildProcess => {
+      const [file = '', ...rest] = on(pid, process.execPath, repositoryPath('dist/bin/sluice.js'), 'bench', ...words)
+      return spawn(file, rest, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
+    }
+    const [one, other] = [await host(), await host()]
+    try {
+      run(on(one, 'ip', 'link', 'add', 'net0', 'type', 'veth', 'peer', 'name', 'net0', 'netns', String(other)))
+      for (const [pid, address] of [
+        [one, '10.77.0.1'],
+        [other, '10.77.0.2'],
+      ] as const) {
+        run(on(pid, 'ip', 'address', 'add', `${address}/24`, 'dev', 'net0'))
+        run(on(pid, 'ip', 'link', 'set', 'net0', 'up'))
+      }
+      const server = sluice(other, '--server', '10.77.0.2', '--peer', '10.77.0.1')
+      const served = once(server, 'exit')
+      // It says so when it answers.
+      await once(server.stderr ?? server, 'data')
+      const client = sluice(one, '--client', '10.77.0.2', '--quick', '--out', 'out')
+      const ended = once(client, 'exit')
+      const octets = (): number => Number(/net0:\s*(\d+)/.exec(run(on(other, 'cat', '/proc/net/dev')))?.[1])
+      // A stream is under way.
+      while (octets() < 50_000_000 && client.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 100))
+      client.kill('SIGINT')
+      expect(await ended).toEqual([0, null])
+      server.kill('SIGINT')
+      expect(await served).toEqual([0, null])
+      const results = readResults(readFileSync(join(folder, 'out/results.json'), 'utf8'), 'results.json')
+      expect(results.run).toMatchObject({ kind: 'hosts', complete: false, why: 'it was interrupted' })
+      expect(results.run.command).toBe('sluice bench --quick --client 10.77.0.2 --port 7000 --seed 1')
+      expect(results.variants).toMatchObject([{ name: 'path', role: 'fence', state: 'measured' }])
+      expect(readFileSync(join(folder, 'out/report.html'), 'utf8')).toContain('This run is not complete')
+    } finally {
+      for (const holder of holders) holder.stdin?.end()
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }, 240_000)
 })
 
 const PROOF: Scene = {

@@ -27,7 +27,7 @@ export const benchRun: Declared = {
   isDefault: true,
   declare: (command) =>
     command
-      .option('--quick', 'end within 3 minutes instead of an hour: fewer questions, the same rules')
+      .option('--quick', 'end within 3 minutes instead of 60: fewer questions, the same rules')
       .option('--only <names>', 'variants, questions and files of bench/, separated by commas', collect, [])
       .option('--out <dir>', 'where results.json and report.html go; a new folder here when absent')
       .option('--seed <n>', 'of the order of variants and of the resampling', counting, 1)

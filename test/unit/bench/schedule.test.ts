@@ -1,7 +1,10 @@
 // The order of visits, the time that a run may take, and what every variant is made to mean.
 
+import { existsSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { formatIp, parseIp } from '../../../src/base/ip.js'
+import { BUDGET_MS, FULL_FILES, millisecondsOf, QUICK_FILES } from '../../../src/bench/budget.js'
+import { LEAST_REPETITIONS } from '../../../src/bench/figure.js'
 import { FULL, QUICK, SHAPES, sayOf } from '../../../src/bench/matrix.js'
 import { guess, orderOf, roundsThatFit } from '../../../src/bench/schedule.js'
 import { allowedBy, beyond, digestOf, share, sliceOf, slotOf } from '../../../src/bench/setting.js'
@@ -24,11 +27,27 @@ describe('orderOf', () => {
 })
 
 describe('the time of a run', () => {
-  const total = (scenes: typeof QUICK): number => scenes.reduce((sum, one) => sum + guess(one, 6) * one.rounds, 0)
+  /** With software in the place of a card, which a quick run leaves out. */
+  const total = (scenes: typeof QUICK, real: number, emulated: number): number =>
+    scenes.reduce((sum, one) => sum + guess(one, real + (one.real ? 0 : emulated)) * one.rounds, 0)
 
-  it('is guessed below what quick and full promise, for six variants', () => {
-    expect(total(QUICK)).toBeLessThan(180_000)
-    expect(total(FULL)).toBeLessThan(3_600_000)
+  it('is enough for everything that quick and full ask, the files of bench/ included', () => {
+    expect(total(QUICK, 6, 0) + millisecondsOf(QUICK_FILES)).toBeLessThan(BUDGET_MS.quick)
+    expect(total(FULL, 6, 1) + millisecondsOf(FULL_FILES)).toBeLessThan(BUDGET_MS.full)
+  })
+
+  it('is kept for files that are there, once each', () => {
+    for (const files of [QUICK_FILES, FULL_FILES]) {
+      const names = files.map(({ name }) => name)
+      expect(new Set(names).size).toBe(names.length)
+      for (const name of names)
+        expect([name, existsSync(new URL(`../../../bench/${name}.mjs`, import.meta.url))]).toEqual([name, true])
+    }
+    expect(QUICK_FILES.filter(({ name }) => !FULL_FILES.some((one) => one.name === name))).toEqual([])
+  })
+
+  it('is never spent on fewer rounds than a figure needs', () => {
+    for (const { rounds } of [...QUICK, ...FULL]) expect(rounds).toBeGreaterThanOrEqual(LEAST_REPETITIONS)
   })
 
   it('is filled with all rounds of a scene, fewer but enough, or no more', () => {

@@ -1,0 +1,64 @@
+// From asking for a slot to the plan judging its traffic, at a real agent that denies every workspace until it is attached: the command
+// over its socket, the lease on record, the deny fence read back, the slot raised, the plan in force and read back. Each attachment is
+// ended before the next is asked for, and the way back, until the slot is denied, is timed as well. Nothing is promised of either.
+// BENCH_BACKEND names one backend. Needs root and a build.
+
+import { connectAgent } from '../dist/api/client.js'
+import { addresses, Node } from './agent/node.mjs'
+
+export const promise = 'attach: asked, until the deny fence is read back and the plan judges the slot'
+export const target = 'none is stated'
+
+const BACKENDS = (process.env.BENCH_BACKEND ?? 'ebpf,nftables').split(',')
+const WORKSPACE = 'spiffe://fleet.example/ws/ws0'
+const GRANTS = 1_000
+const ROUNDS = 40
+const WARM = 3
+
+const at = (values, share) =>
+  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))]
+
+export async function measure() {
+  const said = []
+  const series = []
+  for (const backend of BACKENDS) {
+    const { attached, fenced, detached } = await turns(backend)
+    const name = (what) => `${backend}, ${what}, ${GRANTS.toLocaleString('en')} grants`
+    for (const [what, samples] of [
+      ['attached', attached],
+      ['detached', detached],
+    ])
+      series.push({ name: name(what), unit: 'ms', better: 'lower', samples })
+    said.push(
+      `${backend}: p50 ${at(attached, 0.5).toFixed(0)} ms, p99 ${at(attached, 0.99).toFixed(0)} ms, of these p50 ${at(fenced, 0.5)} ms to the deny fence; denied again p50 ${at(detached, 0.5).toFixed(0)} ms, p99 ${at(detached, 0.99).toFixed(0)} ms`,
+    )
+  }
+  return { figure: said.join('; '), met: true, series }
+}
+
+async function turns(backend) {
+  const node = await Node.open(backend, 'attach_required: true\n')
+  const agent = await connectAgent(node.path('state/agent.sock'))
+  try {
+    await node.publish(await node.sign(addresses(GRANTS)))
+    await node.active(node.revision)
+    const seen = { attached: [], fenced: [], detached: [] }
+    const timed = async (name, given) => {
+      const from = performance.now()
+      const answer = await agent.call(name, given)
+      return [performance.now() - from, answer]
+    }
+    for (let round = -WARM; round < ROUNDS; round++) {
+      const [attachedMs, { fencedMs }] = await timed('attach', { workspace: WORKSPACE, kind: 'veth', interface: 'ws0' })
+      const [detachedMs] = await timed('detach', { workspace: WORKSPACE })
+      if (round < 0) continue
+      seen.attached.push(attachedMs)
+      seen.fenced.push(fencedMs)
+      seen.detached.push(detachedMs)
+    }
+    return seen
+  } finally {
+    agent.close()
+    await node.close()
+  }
+}

@@ -1,0 +1,42 @@
+// What a run may take, and what is kept for the files of bench/ while the matrix is measured: the sum of what they take, so that a file
+// is never left out because the matrix took its time. What still finds no time is left out whole, and said so (run.ts, outside.ts).
+
+export interface BenchFile {
+  readonly name: string
+  /** On an idle machine of two cores, with a little to spare. */
+  readonly seconds: number
+  readonly emulated?: true
+  /** What its environment says beside: sizes that the matrix does not measure again. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** In order of importance: what has no time left is at the end. */
+export const FULL_FILES: readonly BenchFile[] = [
+  { name: 'quarantine', seconds: 26 },
+  { name: 'learn', seconds: 3 },
+  { name: 'flood', seconds: 45 },
+  { name: 'journal', seconds: 15 },
+  { name: 'dns', seconds: 75 },
+  { name: 'decide', seconds: 60 },
+  { name: 'agent', seconds: 220 },
+  { name: 'attach', seconds: 40 },
+  { name: 'nftables', seconds: 100, env: { BENCH_GRANTS: '100000' } },
+  { name: 'dataplane', seconds: 100, env: { BENCH_GRANTS: '10,1000000' } },
+  { name: 'verify', seconds: 60 },
+  { name: 'storage', seconds: 120 },
+  { name: 'agent-memory', seconds: 100 },
+  { name: 'journal-verify', seconds: 60 },
+  { name: 'sinks', seconds: 120 },
+  { name: 'doca', seconds: 40, emulated: true },
+]
+
+export const QUICK_FILES: readonly BenchFile[] = [
+  { name: 'learn', seconds: 3 },
+  { name: 'quarantine', seconds: 26 },
+  { name: 'flood', seconds: 25, env: { FLOOD_MS: '300' } },
+]
+
+export const BUDGET_MS = { quick: 180_000, full: 3_600_000 } as const
+
+export const millisecondsOf = (files: readonly BenchFile[]): number =>
+  files.reduce((sum, { seconds }) => sum + seconds * 1_000, 0)

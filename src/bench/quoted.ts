@@ -1,0 +1,67 @@
+// The figures that a README may quote, as Markdown from the results of one run: every one with its verdict, and one command that makes
+// it again; above them the machine, the commit and the run that they are of. A run that nobody could repeat, or of a machine that did
+// other things as well, says so in its first line: `reservations` gives the reasons, and whoever writes the page decides.
+
+import { promiseRow } from './report/headline.js'
+import { amount } from './report/number.js'
+import type { PromiseJudged, Results } from './results.js'
+
+export const BEGIN = '<!-- figures:begin -->'
+export const END = '<!-- figures:end -->'
+
+const VERDICT = {
+  met: '**met**',
+  missed: 'missed',
+  open: 'within noise',
+  noisy: 'too noisy',
+  absent: 'not measured',
+} as const
+
+/** Why these are no figures to stand by; none where they are. */
+export function reservations({ run, machine }: Results): readonly string[] {
+  return [
+    ...(run.commit === null || run.dirty ? ['the tree had changes that are in no commit'] : []),
+    ...(run.complete ? [] : [`the run is not complete: ${run.why ?? 'it was interrupted'}`]),
+    ...(machine.loadBefore > machine.cpus / 2
+      ? [
+          `the machine was busy before it began, with a load of ${amount(machine.loadBefore)} on ${machine.cpus} processors`,
+        ]
+      : []),
+    ...(run.kind === 'full' || run.kind === 'quick' ? [] : ['it is a part of a run']),
+  ]
+}
+
+/** Nothing of a file ends a cell, or begins anything. */
+const cell = (text: string): string =>
+  text.replace(/[\r\n]+/g, ' ').replace(/[|`<[\]\\]/g, (char) => (char === '<' ? '&lt;' : `&#${char.charCodeAt(0)};`))
+
+function command({ from }: PromiseJudged, { run, benches }: Results): string {
+  const [kind, name = ''] = from.split(' ')
+  if (kind === 'bench') return benches.find((one) => one.name === name)?.command ?? `node scripts/bench.mjs ${name}`
+  return `npx sluice bench${run.kind === 'quick' ? ' --quick' : ''} --only ${name}`
+}
+
+/** Everything from BEGIN to END. */
+export function quoted(results: Results): string {
+  const { run, machine, promises } = results
+  const { node } = machine.versions
+  const why = reservations(results)
+  const made = run.command.replace(/^sluice/, 'npx sluice')
+  const rows = promises.map((promise) => {
+    const { verdict, measured, remark, what, emulated, target } = promiseRow(promise)
+    const word = (VERDICT as Record<string, string>)[verdict] ?? verdict
+    const seen = [measured, remark].filter((part) => part !== '').join('; ')
+    return `| ${cell(what)}${emulated ? ' (emulated)' : ''} | ${cell(target)} | ${word}: ${cell(seen)} | \`${command(promise, results)}\` |`
+  })
+  const of = `${machine.cpus} x ${machine.cpu} (${machine.virtual === 'none' ? 'metal' : machine.virtual}), Linux ${machine.kernel}${node === undefined ? '' : `, Node ${node}`}`
+  return [
+    BEGIN,
+    ...(why.length === 0 ? [] : [`**Provisional**: ${cell(why.join('; '))}.`, '']),
+    `Measured at commit \`${run.commit ?? 'none'}\` on ${cell(of)}, ${run.startedAt.slice(0, 10)}, by \`${cell(made)}\`:`,
+    '',
+    '| promise | target | measured | again by |',
+    '|---|---|---|---|',
+    ...rows,
+    END,
+  ].join('\n')
+}

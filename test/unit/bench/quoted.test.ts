@@ -1,0 +1,70 @@
+// The figures of the README: what is quoted says where it is from and how it is made again, and a run that nobody can stand by says so.
+
+import { existsSync, readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { BEGIN, END, quoted, reservations } from '../../../src/bench/quoted.js'
+import type { Results } from '../../../src/bench/results.js'
+import { richResults } from '../../support/bench/rich.js'
+
+const rich = richResults()
+const sound: Results = {
+  ...rich,
+  run: { ...rich.run, kind: 'full', commit: 'a'.repeat(40), dirty: false, complete: true },
+  machine: { ...rich.machine, loadBefore: 0.1 },
+}
+
+describe('quoted figures', () => {
+  it('have a commit, a machine, and a command each', () => {
+    const text = quoted(sound)
+    const [begin, measured, , head, rule, ...rest] = text.split('\n')
+    expect([begin, rest.pop()]).toEqual([BEGIN, END])
+    expect(measured).toContain(`Measured at commit \`${'a'.repeat(40)}\` on ${sound.machine.cpus} x `)
+    expect([head, rule]).toEqual(['| promise | target | measured | again by |', '|---|---|---|---|'])
+    expect(rest).toHaveLength(sound.promises.length)
+    for (const row of rest)
+      expect(row).toMatch(
+        /^\| .+ \| .+ \| (\*\*met\*\*|missed|within noise|too noisy|not measured): .* \| `(npx sluice bench --only [a-z-]+|([A-Z_]+=\S+ )*node scripts\/bench\.mjs [a-z-]+)` \|$/,
+      )
+  })
+
+  it('are provisional where somebody would be wrong to stand by them', () => {
+    expect(reservations(sound)).toEqual([])
+    const busy: Results = {
+      ...sound,
+      run: { ...sound.run, kind: 'only', dirty: true, complete: false, why: 'no time was left for 10 grants' },
+      machine: { ...sound.machine, loadBefore: 9 },
+    }
+    expect(reservations(busy)).toEqual([
+      'the tree had changes that are in no commit',
+      'the run is not complete: no time was left for 10 grants',
+      `the machine was busy before it began, with a load of 9.00 on ${sound.machine.cpus} processors`,
+      'it is a part of a run',
+    ])
+    expect(quoted(busy).split('\n')[1]).toMatch(/^\*\*Provisional\*\*: the tree had changes/)
+  })
+
+  it('are text, whatever a machine or a bench calls itself', () => {
+    const hostile = quoted({
+      ...sound,
+      machine: { ...sound.machine, cpu: 'a | b\n<script>' },
+      promises: sound.promises.map((one) => ({ ...one, say: '| x `y` [z](w)' })),
+    })
+    expect(hostile).not.toContain('<script>')
+    for (const row of hostile.split('\n').filter((line) => line.startsWith('|'))) expect(row.split('|')).toHaveLength(6)
+  })
+
+  it('of the README are such a table, and every command names what is there', () => {
+    const page = readFileSync(new URL('../../../README.md', import.meta.url), 'utf8')
+    const block = page.slice(page.indexOf(BEGIN), page.indexOf(END))
+    expect(block).toMatch(
+      /\nMeasured at commit `[0-9a-f]{40}` on \d+ x .+, Linux .+, \d{4}-\d\d-\d\d, by `npx sluice bench/,
+    )
+    const rows = block.split('\n').filter((line) => /^\| (?!promise)/.test(line))
+    expect(rows.length).toBeGreaterThan(3)
+    for (const row of rows) {
+      const file = /`(?:[A-Z_]+=\S+ )*node scripts\/bench\.mjs ([a-z-]+)` \|$/.exec(row)?.[1]
+      if (file === undefined) expect(row).toMatch(/`npx sluice bench (--quick )?--only [a-z-]+` \|$/)
+      else expect([file, existsSync(new URL(`../../../bench/${file}.mjs`, import.meta.url))]).toEqual([file, true])
+    }
+  })
+})
