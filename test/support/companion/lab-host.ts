@@ -44,15 +44,16 @@ export class LabHost {
     readonly size: number,
   ) {}
 
-  static async open(lab: Lab, size: number): Promise<LabHost> {
+  /** `more`: lines of companion.yaml, of a folder that is there by then. */
+  static async open(lab: Lab, size: number, more: (folder: string) => string = () => ''): Promise<LabHost> {
     const mtls = new Mtls()
     const { certificate, key } = mtls.client([`URI:${COMPANION}`])
     writeFileSync(mtls.path('companion.pem'), certificate)
     writeFileSync(mtls.path('companion.key'), key)
     const files = `certificate: ${mtls.path('server.pem')}, key: ${mtls.path('server.key')}, client_ca: ${mtls.path('ca.pem')}`
     const slots = Array.from({ length: size }, (_, n) => slotOf(n))
-    const more = `attach_required: true\napi: {listen: "${LISTEN}", ${files}, companions: [${COMPANION}]}\n`
-    const agent = await RunningAgent.prepare(lab.namespace('node'), slots, more)
+    const api = `attach_required: true\napi: {listen: "${LISTEN}", ${files}, companions: [${COMPANION}]}\n`
+    const agent = await RunningAgent.prepare(lab.namespace('node'), slots, api)
     const flood = `  - {name: flood, cidrs: ["${SINK}/32"], protocol: udp, ports: [9000]}\n`
     await agent.publish(
       1,
@@ -61,14 +62,15 @@ export class LabHost {
       { extra: flood },
     )
     const host = new LabHost(lab, agent, mtls, size)
-    host.configure(slots)
+    mkdirSync(host.path('host'), { recursive: true, mode: 0o700 })
+    host.configure(slots, more(host.path('host')))
     agent.start()
     await agent.told('active')
     await host.start()
     return host
   }
 
-  private configure(slots: readonly Slotted[]): void {
+  private configure(slots: readonly Slotted[], more: string): void {
     const networks = slots.map(
       ({ slot, mac, addresses, gatewayMac, gateways }) =>
         `  - {name: ${slot}, kind: tap, interface: ${slot}, mac: "${mac}", addresses: ["${addresses[0]}"], gateway_mac: "${gatewayMac}", gateways: ["${gateways[0]}"]}\n`,
@@ -87,8 +89,7 @@ agent:
 machines: {directory: ${this.path('host/machines')}, first_user: 63000, grace_seconds: 1}
 images: {directory: ${this.path('host/images')}, trust_root: ${this.agent.path('trust/root.json')}}
 networks:
-${networks.join('')}`
-    mkdirSync(this.path('host'), { recursive: true, mode: 0o700 })
+${networks.join('')}${more}`
     writeFileSync(this.path('companion.yaml'), text)
   }
 
@@ -135,7 +136,7 @@ ${networks.join('')}`
   change(operation: ChangeWord, n: number, requestId = `request-${++asked}`) {
     const workspace = workspaceOf(n)
     const profile = {
-      ...{ workspace, user: `user${n}`, session: '', image: 'base', cpus: 1, memoryMiB: 128 },
+      ...{ workspace, user: `user${n}`, session: `session${n}`, image: 'base', cpus: 1, memoryMiB: 128 },
       ...{ network: `tap${n}`, channel: 'stable', policy: 'wait-initial' as const, volumes: [] },
     }
     if (!this.client) throw new Error('nothing was started')
