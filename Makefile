@@ -1,6 +1,6 @@
 # The manual of this project: `make` prints it. Each target does the set-up that it needs, so that a fresh Debian or Ubuntu
 # machine with Node and root needs nothing by hand. BACKEND names the backend of the demo (nftables, ebpf, doca);
-# `make demo VM=1` has a machine in it as well.
+# `make demo` has a machine in it where there is QEMU; VM=0 leaves it out, VM=1 installs what it needs.
 
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
@@ -50,7 +50,7 @@ test: ## Build, check, lint and run every suite; the last line counts them
 	@node scripts/test.mjs
 
 demo: build native $(if $(filter doca%,$(BACKEND)),shims) ## A signed bundle becomes rules in the kernel, and real packets obey them
-	@$(if $(VM),scripts/setup.sh tests)
+	@$(if $(filter 1,$(VM)),scripts/setup.sh tests)
 	@node scripts/demo.mjs
 
 bench: ## Measure what the fence costs into build/bench: an hour, or three minutes with QUICK=1

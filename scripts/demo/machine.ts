@@ -1,22 +1,26 @@
-// The part of the demo with a machine (`make demo VM=1`): Debian's kernel in QEMU, emulated where KVM is not, brought up by `sluice companion`
-// behind the fence of an agent. It writes to its disk and reaches what it was granted; a rebake gives it a fresh layer over a newer image;
-// a bundle drops its grant; its authority is taken away. What counts is what the machine itself says on its console.
+// The part of the demo with a machine: Debian's kernel in QEMU, emulated where KVM is not, brought up by `sluice companion` behind the
+// fence of an agent. It writes to its disk and reaches what it was granted; a rebake gives it a fresh layer over a newer image; a bundle
+// drops its grant; a signed event of the identity provider takes its authority away. What counts is what the machine itself says on its
+// console.
 //
 // Takes the slot of the laboratory's workspace for its tap, so it comes last.
 
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Image } from '../../src/bundle/images.js'
 import { generateKey, signerOf } from '../../src/bundle/key-file.js'
 import { parseTrustRoot, rootDocument } from '../../src/bundle/root.js'
+import { probeQemu } from '../../src/companion/drivers/qemu-probe.js'
 import { listOf, published, publishList } from '../../test/support/companion/images.js'
 import { BootFolder } from '../../test/support/companion/machine.js'
+import { guestKernel } from '../../test/support/guest/kernel.js'
 import { OUT, UPLINK, WS } from '../../test/support/lab/addresses.js'
 import type { Lab } from '../../test/support/lab/lab.js'
 import { Mtls } from '../../test/support/mtls.js'
-import { Product, textAt } from './product.js'
+import { IdentityProvider, USER } from './identity.js'
+import { type Document, Product, textAt } from './product.js'
 import { progress, type Row } from './report.js'
 import { AUDIENCE, CHANNEL, WORKSPACE } from './workshop.js'
 
@@ -24,6 +28,9 @@ const COMPANION = 'spiffe://demo.example/companion/h1'
 const LISTEN = `${UPLINK.node.v4}:7443`
 const PATIENCE_MS = 180_000
 const HOUR_MS = 3_600_000
+/** What its initramfs is made with. */
+const NEEDED = ['busybox', 'cpio', 'modinfo'] as const
+const FOLDERS = ['/usr/sbin', '/usr/bin', '/sbin', '/bin'] as const
 const COMMAND = `
 ip link set eth0 up; ip address add ${WS.v4}/30 dev eth0; ip route add default via ${WS.gateway4}
 first() { dd if=/dev/vda bs=6 count=1 2>/dev/null; }
@@ -31,10 +38,25 @@ echo "disk: $(first)"; printf edited | dd of=/dev/vda conv=notrunc,fsync 2>/dev/
 try() { if timeout 5 wget -q -O /dev/null http://$2/; then echo "$1: reached"; else echo "$1: refused"; fi; }
 while :; do try unlisted ${OUT.unlisted}; try git ${OUT.git}; sleep 1; done`
 
+/** Why no machine can be had here; undefined when one can. The kernel is fetched where it is not there yet. */
+export async function noMachine(): Promise<string | undefined> {
+  const { usable, why } = await probeQemu()
+  if (!usable) return why
+  const missing = NEEDED.filter((name) => !FOLDERS.some((folder) => existsSync(join(folder, name))))
+  if (missing.length > 0) return `${missing.join(' and ')} not found`
+  try {
+    guestKernel()
+    return undefined
+  } catch (error) {
+    return `there is no kernel for it: ${error instanceof Error ? error.message.trim().split('\n')[0] : String(error)}`
+  }
+}
+
 /** Needs the enforcement node without a fence; leaves it so, and its workspace's slot gone. */
 export async function machine(lab: Lab): Promise<Row[]> {
   const [boot, mtls] = [new BootFolder(), new Mtls()]
-  const scene = new MachineScene(lab.namespace('node'), boot, mtls)
+  const idp = await IdentityProvider.open(lab.namespace('node'), boot.directory)
+  const scene = new MachineScene(lab.namespace('node'), boot, mtls, idp)
   // A machine outlives whoever started it: when a signal ends the demo nothing else would end it.
   const clear = (): void => {
     endProcessesIn(boot.directory)
@@ -60,6 +82,7 @@ export async function machine(lab: Lab): Promise<Row[]> {
     }
   } finally {
     process.off('exit', clear)
+    await idp.close()
     clear()
   }
 }
@@ -85,6 +108,7 @@ class MachineScene {
     namespace: string,
     private readonly boot: BootFolder,
     private readonly mtls: Mtls,
+    private readonly idp: IdentityProvider,
   ) {
     this.product = new Product(namespace, boot.directory)
     this.host = new Product(`/run/netns/${namespace}`, boot.directory)
@@ -112,7 +136,7 @@ class MachineScene {
     const keys = new Map([...root.keys, [builder.kid, { kid: builder.kid, role: builder.role, key: builder.public }]])
     const thresholds = new Map([...root.thresholds, ['image' as const, 1]])
     writeFileSync(this.at('images.json'), JSON.stringify(rootDocument({ ...root, keys, thresholds, revoked: [] })))
-    writeFileSync(this.at('companion.yaml'), companionYaml(mtls))
+    writeFileSync(this.at('companion.yaml'), companionYaml(mtls) + this.idp.section)
     mkdirSync(this.at('host'))
   }
 
@@ -120,7 +144,7 @@ class MachineScene {
     await this.fetch(1)
     await this.ask('create', 'its image is verified', 'stopped', [
       '--user',
-      'jane',
+      USER,
       '--image',
       'desk',
       '--network',
@@ -142,13 +166,56 @@ class MachineScene {
       /git: refused(?:(?!git: reached)[\s\S])*git: (refused)/,
       'refused',
     )
-    await this.ask('revoke', 'fence, sessions, machine', 'revoked', ['--reason', 'the demo'])
-    const again = await this.product.try('workspace', 'start', WORKSPACE)
-    this.row('start after that', 'refused', again.exit === 0 ? 'started' : 'refused', 'WORKSPACE_QUARANTINED')
+    await this.revoke()
     await this.ask('delete', 'nothing is left', 'absent')
     const left = [...readdirSync(this.at('host/machines')), ...readdirSync(this.at('host/layers'))]
     this.row('machines and layers afterwards', 'none', left.length === 0 ? 'none' : left.join(' '), '')
     return this.rows
+  }
+
+  /** By an event that somebody forged, and by one that the identity provider signed. */
+  private async revoke(): Promise<void> {
+    progress('machine: its user has no session any more')
+    const forged = await this.idp.forge()
+    const { err = '' } = forged.body === '' ? {} : (JSON.parse(forged.body) as { err?: string })
+    const stood = await this.flags()
+    const kept = forged.status === 400 && stood === '' ? 'refused' : `${forged.status}, the workspace is ${stood}`
+    this.row('session-revoked of jane, forged', 'refused', kept, err)
+    const { status, ms } = await this.idp.revoke()
+    // Not waited for: the answer said that it is done.
+    const flags = await this.flags()
+    this.row(
+      'session-revoked of jane, signed by the identity provider',
+      '202, quarantined',
+      `${status}, ${flags}`,
+      'session-revoked, CAEP 1.0',
+    )
+    progress(`machine: fenced when the event was answered, after ${ms.toFixed(0)} ms`)
+    const state = await this.becomes('revoked')
+    this.row('its machine, which nobody else ended', 'revoked', state, 'fence, sessions, machine')
+    const refusals = { start: 'WORKSPACE_QUARANTINED', rebake: 'WORKSPACE_TAKEN_AWAY' }
+    for (const [word, code] of Object.entries(refusals)) {
+      const again = await this.product.try('workspace', word, WORKSPACE)
+      this.row(`sluice workspace ${word} after that`, 'refused', again.exit === 0 ? 'done' : 'refused', code)
+    }
+  }
+
+  /** Of the workspace, as the agent has them. */
+  private async flags(): Promise<string> {
+    const { workspaces } = (await this.product.run('status')).json as {
+      workspaces: readonly { flags: readonly string[] }[]
+    }
+    return workspaces.flatMap((one) => one.flags).join(' ')
+  }
+
+  /** Its state, when it is that one or the time is over. */
+  private async becomes(wanted: string): Promise<string> {
+    for (const endMs = performance.now() + PATIENCE_MS; ; await sleep(500)) {
+      const { workspaces } = (await this.product.run('workspace', 'list')).json as { workspaces: readonly Document[] }
+      const [listed = {}] = workspaces
+      const state = textAt(listed, 'state')
+      if ((state === wanted && textAt(listed, 'doing') === '') || performance.now() > endMs) return state
+    }
   }
 
   private at(...parts: readonly string[]): string {
