@@ -18,6 +18,7 @@ import {
 import { Lane } from './loop-lane.js'
 import { type Lost, look, tellBack, tellLost } from './loop-repair.js'
 import type { AgentNode } from './node.js'
+import { fence, type Quarantined } from './quarantine.js'
 
 export interface LoopEffects {
   /** The node with the trust root as it is now; for what asks for no signature also without one. Throws AGENT_CONFIG_READ, BUNDLE_ROOT. */
@@ -65,6 +66,8 @@ export interface LoopCounters {
 export class Loop {
   private readonly work = new Lane('work')
   private readonly fence = new Lane('quarantine')
+  /** Receipts of fences that stand, one after another. */
+  private telling: Promise<unknown> = Promise.resolve()
   private pulse: Pulse
   private wake = new AbortController()
   private unwatch: (() => void)[] = []
@@ -83,24 +86,50 @@ export class Loop {
   }
 
   /** Carries out a command in its turn. Throws AGENT_QUEUE_FULL, AGENT_STOPPING, and what the command is refused for. */
-  run<K extends Command['kind']>(command: CommandOf<K>): Promise<Answers[K]> {
-    const lane = isUrgent(command) ? this.fence : this.work
-    return lane.run(async () => {
-      const startMs = this.effects.monotonicMs()
-      const { kind, by } = command
-      this.begun.set(command, startMs)
-      let failed = true
-      try {
-        const answer = await carry<K>(await this.effects.node(needsNoTrust(command)), command)
-        failed = false
-        return answer
-      } finally {
-        this.begun.delete(command)
-        const elapsedMs = this.effects.monotonicMs() - startMs
-        const about = 'workspace' in command ? { workspace: command.workspace } : {}
-        this.effects.tell({ kind: 'carried', command: kind, by, elapsedMs, failed, ...about })
-      }
-    })
+  async run<K extends Command['kind']>(command: CommandOf<K>): Promise<Answers[K]> {
+    if (isUrgent(command)) {
+      const { told } = await this.fenceNow(command as CommandOf<'quarantine-set'>)
+      return told as Promise<Answers[K]>
+    }
+    return this.work.run(() =>
+      this.timed(command, async () => {
+        // Until then it would be let out, and what was cut and drained could not be told from what comes after.
+        if (command.kind === 'quarantine-lift') await this.telling
+        return carry<K>(await this.effects.node(needsNoTrust(command)), command)
+      }),
+    )
+  }
+
+  /**
+   * Resolves when the fence is read back and on record, and frees its lane: `told` has the receipt, when it is signed and the trail
+   * was told, in the order of the fences. Throws as `run`.
+   */
+  async fenceNow(
+    command: CommandOf<'quarantine-set'>,
+  ): Promise<{ readonly done: Quarantined; readonly told: Promise<Quarantined> }> {
+    const { done, told: tell } = await this.fence.run(() =>
+      this.timed(command, async () => fence(await this.effects.node(true), command)),
+    )
+    const told = this.telling.then(tell)
+    this.telling = told.catch(() => undefined) // whoever waits for this one has the failure
+    return { done, told }
+  }
+
+  private async timed<T>(command: Command, act: () => Promise<T>): Promise<T> {
+    const startMs = this.effects.monotonicMs()
+    const { kind, by } = command
+    this.begun.set(command, startMs)
+    let failed = true
+    try {
+      const answer = await act()
+      failed = false
+      return answer
+    } finally {
+      this.begun.delete(command)
+      const elapsedMs = this.effects.monotonicMs() - startMs
+      const about = 'workspace' in command ? { workspace: command.workspace } : {}
+      this.effects.tell({ kind: 'carried', command: kind, by, elapsedMs, failed, ...about })
+    }
   }
 
   counters(): LoopCounters {
@@ -126,6 +155,7 @@ export class Loop {
       signal.removeEventListener('abort', stop)
       for (const end of this.unwatch.splice(0)) end()
       await Promise.all([this.work.close(), this.fence.close()])
+      await this.telling
     }
   }
 

@@ -97,14 +97,28 @@ async function alone<T>(node: AgentNode, fencing: boolean, action: () => Promise
   }
 }
 
-/** Carries out `quarantine-set` or `quarantine-lift`, also while an apply is under way. */
+/** Carries out `quarantine-set` or `quarantine-lift`, also while an apply is under way, with its receipt. */
 export async function quarantine(node: AgentNode, command: QuarantineCommand): Promise<Quarantined> {
+  return (await fence(node, command)).told()
+}
+
+/** The flag is read back and on record. */
+export interface Fenced {
+  readonly done: Quarantined
+  /** To be called once: signs and keeps the receipt, and tells the trail. The next quarantine need not wait for it. */
+  readonly told: () => Promise<Quarantined>
+}
+
+/** As `quarantine`, without what comes after the fence. */
+export async function fence(node: AgentNode, command: QuarantineCommand): Promise<Fenced> {
   const { found, result, askedAtMs } = await alone(node, command.kind === 'quarantine-set', () => change(node, command))
-  // The next quarantine does not wait for this one's receipt.
   const fencedAtMs = askedAtMs + result.elapsedMs
-  const receipt = await issueReceipt(node, command, { ...found, askedAtMs, fencedAtMs }).catch(() => undefined) // see Quarantined.receipt
-  await tell(node, command, found, result.elapsedMs, receipt?.digest)
-  return receipt ? { ...result, receipt: receipt.token } : result
+  const told = async (): Promise<Quarantined> => {
+    const receipt = await issueReceipt(node, command, { ...found, askedAtMs, fencedAtMs }).catch(() => undefined) // see Quarantined.receipt
+    await tell(node, command, found, result.elapsedMs, receipt?.digest)
+    return receipt ? { ...result, receipt: receipt.token } : result
+  }
+  return { done: result, told }
 }
 
 async function change(

@@ -114,6 +114,7 @@ export class RevocationService {
       mapped: host.mapped ?? (() => this.mapped()),
       fence: (workspace, event, key) =>
         host.quarantine(workspace, `stream:${event.stream}`, reasonOf(event), `set-${key}`),
+      begun: () => new Promise((resolve) => setImmediate(resolve)),
       fencedBy: (key) => fencedBy(host.store, `set-${key}`),
       revoke: (deeds) => {
         this.revoked.add(deeds)

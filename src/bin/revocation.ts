@@ -43,7 +43,9 @@ export async function hostRevocation(
     random: () => hex(random(16)),
     quarantine: async (workspace, by, reason, commandId) => {
       // One that nothing carries at this moment is on record, and fenced before anything carries it again.
-      await loop.run<'quarantine-set'>({ kind: 'quarantine-set', workspace, by, reason, commandId })
+      const { told } = await loop.fenceNow({ kind: 'quarantine-set', workspace, by, reason, commandId })
+      // Its receipt is for whoever reads the folder; a node that could not keep one has fenced all the same.
+      told.catch(() => undefined)
     },
     emit: (facts) => {
       metrics.told(facts)

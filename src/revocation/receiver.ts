@@ -1,6 +1,7 @@
-// The story of one security event, whichever way it came: check it, keep it, do what it asks for, remember it, and only then answer
-// that it was taken. What is kept before it is done is done again after a crash; what was done is not done twice. A host (the agent,
-// or a companion) lends it a memory, a fence and a place for revocations.
+// The story of one security event, whichever way it came: check it, begin to fence, keep it while the kernel is at that, do what else it
+// asks for, remember it, and only then answer that it was taken. What is kept is done again after a crash; a crash before that leaves it
+// unacknowledged, and it comes again; what was done is not done twice. A host (the agent, or a companion) lends it a memory, a fence and
+// a place for revocations.
 //
 // Nothing waits for the trail. What cannot be done now is not acknowledged, and tried again until it is.
 
@@ -40,6 +41,8 @@ export interface ReceiverHost {
   readonly mapped: () => readonly Mapped[] | undefined
   /** Resolves when the durable fence was read back; `key` identifies the command. */
   readonly fence: (workspace: WorkspaceId, event: SecurityEvent, key: string) => Promise<void>
+  /** Resolves when fences that were just asked for are on their way to the kernel: only then a disk is waited for. */
+  readonly begun: () => Promise<void>
   /** Whom this command fenced, and nobody has let out: for an event that an earlier run began. Never throws. */
   readonly fencedBy: (key: string) => readonly WorkspaceId[]
   /** On return it is on stable storage. */
@@ -159,11 +162,13 @@ export class Receiver {
     const subject = readSubject(event.subId)
     if (typeof subject === 'string') throw new TypeError(`a SET was taken whose subject is wrong: ${subject}`)
     if (isOfStream(event.type)) return this.actOnStream(stream, event)
-    // A disk that refuses must not keep a workspace open: the fence comes all the same, and the acknowledgement does not.
-    const unkept = isKept ? undefined : attempt(() => memory.pend(key, event))
     const mapped = host.mapped()
     const { outcome, deeds } = judge(event, subject, mapped ?? [], stream)
-    await this.carry(key, event, deeds)
+    const fencing = this.fence(key, event, deeds)
+    if (deeds.fence.length > 0) await host.begun()
+    // A disk that is slow or refuses must not keep a workspace open: the fence comes all the same, and the acknowledgement does not.
+    const unkept = isKept ? undefined : attempt(() => memory.pend(key, event))
+    this.requireFenced(key, await fencing, deeds)
     if (unkept !== undefined) throw unkept
     // Acknowledged now it would be lost for a workspace that is not here yet.
     if (!mapped && (outcome === 'unmapped' || deeds.agents.length > 0)) return this.wait(key, stream)
@@ -175,24 +180,28 @@ export class Receiver {
     return { kind: 'taken', jti, again: false }
   }
 
-  /** Every workspace is tried that this event has not fenced yet, whatever becomes of the others. */
-  private async carry(key: string, event: SecurityEvent, deeds: Deeds): Promise<void> {
-    const { host } = this
-    const { fence, agents, delegations } = deeds
+  /** Every workspace is tried that this event has not fenced yet, whatever becomes of the others. Gives what failed; never rejects. */
+  private async fence(key: string, event: SecurityEvent, { fence }: Deeds): Promise<readonly unknown[]> {
     const progress = this.progressOf(key)
     const failures: unknown[] = []
     const open = fence.filter((workspace) => !progress.fenced.has(workspace))
     for (let at = 0; at < open.length; at += ABREAST) {
       const some = open.slice(at, at + ABREAST).map(async (workspace) => {
-        await host.fence(workspace, event, key)
+        await this.host.fence(workspace, event, key)
         progress.fenced.add(workspace)
       })
       for (const one of await Promise.allSettled(some)) if (one.status === 'rejected') failures.push(one.reason)
     }
-    if (agents.length > 0 || delegations.length > 0) host.revoke(deeds)
+    return failures
+  }
+
+  /** Takes back what else is to be taken back, and throws the first of the failures. */
+  private requireFenced(key: string, failures: readonly unknown[], deeds: Deeds): void {
+    if (deeds.agents.length > 0 || deeds.delegations.length > 0) this.host.revoke(deeds)
     if (failures.length === 0) return
+    const progress = this.progressOf(key)
     progress.failures++
-    progress.failedAtMs = host.nowMs()
+    progress.failedAtMs = this.host.nowMs()
     throw failures[0]
   }
 

@@ -65,6 +65,7 @@ class Rig {
         if (this.broken.has(workspace)) throw new Error('the backend is lost')
         this.fenced.push(workspace.slice(-3))
       },
+      begun: () => new Promise((resolve) => setImmediate(resolve)),
       fencedBy: () => this.before,
       revoke: (deeds) => {
         this.revoked.push(deeds)
