@@ -14,6 +14,7 @@ import { agentFault } from './errors.js'
 import { tend } from './freshness.js'
 import { look, repair } from './loop-repair.js'
 import { type AgentNode, settle } from './node.js'
+import { endSessionsOf } from './sessions.js'
 
 export interface Attached {
   readonly tenure: Tenure
@@ -48,6 +49,7 @@ export async function attach(node: AgentNode, command: AttachCommand): Promise<A
   if (netns === undefined && !isThere(entry)) throw agentFault('AGENT_SLOT_ABSENT', { slot: bound })
   await deny(node, entry)
   const fencedMs = node.nowMs() - startMs
+  await endSessionsOf(node, workspace, 'detached')
   const made = netns !== undefined
   const { kind, interface: place } = entry.slot
   // What stands for it until a lease is given: nobody's, so that `tend` keeps it denied also where the inventory alone attaches.
@@ -96,6 +98,7 @@ export async function detach(node: AgentNode, command: DetachCommand): Promise<A
   if (given !== held) throw agentFault('AGENT_LEASE_STALE', { workspace, given, held })
   await deny(node, entry)
   const fencedMs = node.nowMs() - startMs
+  await endSessionsOf(node, workspace, 'detached')
   const { kind, interface: place } = entry.slot
   const last = before ?? {
     ...{ workspace, attachmentId: place, leaseGeneration: held, kind, interface: place },

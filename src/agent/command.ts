@@ -95,6 +95,23 @@ export interface DetachCommand extends CommandBase {
   readonly leaseGeneration?: number
 }
 
+/** The access broker let somebody in: its peer may come where signed clauses ask for a session. */
+export interface SessionOpenCommand extends CommandBase {
+  readonly kind: 'session-open'
+  readonly workspace: WorkspaceId
+  // untrusted: the broker's words.
+  readonly sessionId: string
+  readonly user: string
+  readonly peer: string
+  readonly lifetimeMs: number
+}
+
+export interface SessionCloseCommand extends CommandBase {
+  readonly kind: 'session-close'
+  readonly workspace: WorkspaceId
+  readonly sessionId: string
+}
+
 export type Command =
   | ApplyCommand
   | StandCommand
@@ -106,6 +123,8 @@ export type Command =
   | QuarantineCommand
   | AttachCommand
   | DetachCommand
+  | SessionOpenCommand
+  | SessionCloseCommand
 
 /** The command of one kind. `Extract` would lose the two kinds that share one shape. */
 export type CommandOf<K extends Command['kind'], C = Command> = C extends { readonly kind: infer J }

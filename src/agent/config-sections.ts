@@ -54,6 +54,7 @@ export interface ApiConfig {
   readonly companions: readonly string[]
   readonly runtimes: readonly string[]
   readonly auditors: readonly string[]
+  readonly brokers: readonly string[]
 }
 
 const callers = { read: listOf('a list of SPIFFE URIs', 0, callerPattern), otherwise: [] }
@@ -67,6 +68,7 @@ export const API_KEYS = {
   companions: { field: 'companions', ...callers },
   runtimes: { field: 'runtimes', ...callers },
   auditors: { field: 'auditors', ...callers },
+  brokers: { field: 'brokers', ...callers },
 } as const satisfies Keys
 
 /** Where the filters of `tc-flower` lie: without it that backend cannot be used. */

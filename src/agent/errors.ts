@@ -166,6 +166,42 @@ export const AGENT_FAULTS = {
     say: (d: { workspace: string }) => `${quote(d.workspace)} is no workspace of this node, and cannot be one of any`,
     remedy: 'Give a SPIFFE URI; `sluice status` lists the workspaces of this node.',
   },
+  AGENT_SESSION_REFUSED: {
+    reaction: 'reject',
+    say: (d: { workspace: string; session: string; why: string }) =>
+      `the session ${quote(d.session)} of ${d.workspace} is not opened: ${d.why}`,
+    remedy:
+      'A session opens only what a signed ingress clause with `session: required` allows; `sluice plan` shows them.',
+  },
+  AGENT_SESSION_TAKEN: {
+    reaction: 'reject',
+    say: (d: { workspace: string; session: string }) =>
+      `${d.workspace} has a session ${quote(d.session)} of another user or peer already`,
+    remedy: 'Give each session an id of its own.',
+  },
+  AGENT_SESSION_OVER: {
+    reaction: 'stale',
+    say: (d: { workspace: string; session: string; how: string }) =>
+      `the session ${quote(d.session)} of ${d.workspace} is over (${d.how}), and is not opened again`,
+    remedy: 'Open another one, under another id.',
+  },
+  AGENT_SESSION_UNKNOWN: {
+    reaction: 'stale',
+    say: (d: { workspace: string; session: string }) => `${d.workspace} has no session ${quote(d.session)}`,
+    remedy: 'Nothing is left to close; `sluice status` lists the sessions that are open.',
+  },
+  AGENT_SESSIONS_FULL: {
+    reaction: 'reject',
+    say: (d: { workspace: string; most: number }) =>
+      `no more sessions are opened: ${d.workspace} has ${d.most}, or the node as many as it may`,
+    remedy: 'Close those that nobody uses, or give them shorter lives.',
+  },
+  AGENT_SESSION_FAILED: {
+    reaction: 'retry',
+    say: (d: { workspace: string; session: string; what: string }) =>
+      `the session ${quote(d.session)} of ${d.workspace} could not be ${d.what}`,
+    remedy: 'Look at the cause and ask again. One that could not be closed ends at its time at the latest.',
+  },
   AGENT_FENCED_UNRECORDED: {
     reaction: 'retry',
     say: (d: { workspace: string }) => `the workspace ${d.workspace} is fenced, and that could not be put on record`,

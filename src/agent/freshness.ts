@@ -4,13 +4,14 @@
 // Suspending is the same verdict as quarantine and ends by itself: `tend` compares what should be suspended with what is,
 // and makes them agree. It is called after every apply and by whoever polls.
 
+import type { Flagged } from '../backends/backend.js'
 import { Fault } from '../base/fault.js'
 import { bundleFault } from '../bundle/errors.js'
 import { CLOCK_TOLERANCE_MS, type FreshnessMark, needsFreshness, verifyFreshness } from '../bundle/freshness.js'
 import type { HeldMark, VerifiedBundle } from '../bundle/model.js'
 import { NO_TRUST } from '../bundle/root.js'
 import { carriersOf } from '../plan/codec.js'
-import type { PlanSource, WorkspaceId } from '../plan/model.js'
+import type { BackendName, PlanSource, WorkspaceId } from '../plan/model.js'
 import { isHeld } from './attach-record.js'
 import { policyContext, workspaceContext } from './context.js'
 import { holdsUntil, staleAt } from './deadline.js'
@@ -19,6 +20,7 @@ import { agentFault } from './errors.js'
 import type { AgentNode } from './node.js'
 import { rearm } from './rearm.js'
 import { silenceDenies } from './revocation-standing.js'
+import { tendSessions } from './sessions.js'
 import type { TrustMemory } from './trust-memory.js'
 
 /**
@@ -128,9 +130,11 @@ export async function tend(node: AgentNode): Promise<Tended> {
   const tenures = node.store.tenures()
   const away: WorkspaceId[] = []
   let failure: Error | undefined
+  const shown = new Map<BackendName, Flagged>()
   for (const [name, { driver }] of node.backends)
     try {
       const seen = driver.flagged ? await driver.flagged() : (await driver.observe()).live
+      if (seen) shown.set(name, seen)
       for (const entry of plan.workspaces) {
         const { workspace, onExpiry, slot } = entry
         if (!carriersOf(entry).includes(name) || !seen?.workspaces.includes(workspace)) continue
@@ -154,6 +158,7 @@ export async function tend(node: AgentNode): Promise<Tended> {
     reason: away.includes(workspace) ? 'detached' : (why ?? silent ?? 'confirmed'),
   }))
   if (facts.length > 0) await node.emit(facts)
+  await tendSessions(node, plan, shown)
   if (failure !== undefined) throw failure
   return { suspended, resumed }
 }

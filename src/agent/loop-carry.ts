@@ -11,6 +11,7 @@ import { type Repaired, repair } from './loop-repair.js'
 import type { AgentNode } from './node.js'
 import { type Quarantined, quarantine } from './quarantine.js'
 import { followRoots } from './roots.js'
+import { closeSession, openSession, type SessionClosed, type SessionOpened } from './sessions.js'
 import { type Stood, stand } from './stand.js'
 
 /** What each command answers with. */
@@ -27,6 +28,8 @@ export interface Answers {
   readonly 'quarantine-lift': Quarantined
   readonly attach: Attached
   readonly detach: Attached
+  readonly 'session-open': SessionOpened
+  readonly 'session-close': SessionClosed
 }
 
 type Carriers = {
@@ -54,6 +57,8 @@ const CARRIERS: Carriers = {
   'quarantine-lift': quarantine,
   attach,
   detach,
+  'session-open': openSession,
+  'session-close': closeSession,
 }
 
 /** Commands that narrow one workspace at once: they have a lane of their own. A lift waits its turn with the rest. */
@@ -65,6 +70,7 @@ export const needsNoTrust = (command: Command): boolean =>
   command.kind === 'stand' ||
   command.kind === 'repair' ||
   command.kind === 'detach' ||
+  command.kind === 'session-close' ||
   (command.kind === 'tend' && command.freshness === undefined)
 
 export const carry = <K extends Command['kind']>(node: AgentNode, command: CommandOf<K>): Promise<Answers[K]> =>

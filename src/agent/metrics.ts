@@ -74,6 +74,8 @@ export function createMetrics(sources: MetricsSources): Metrics {
     'finding',
     'reaction',
   ])
+  const ended = counter('sluice_sessions_ended_total', 'Sessions of the access broker that ended.', ['reason'])
+  const opened = counter('sluice_sessions_opened_total', 'Sessions of the access broker that were opened.')
   gauges(registry, sources)
   nameMetrics(registry, () => sources.names?.())
   sinkMetrics(registry, () => sources.sinks?.() ?? [])
@@ -113,6 +115,12 @@ export function createMetrics(sources: MetricsSources): Metrics {
     },
     finding: ({ finding, reaction, news }) => {
       if (news === 'created') findings.inc({ finding, reaction })
+    },
+    'session-opened': () => {
+      opened.inc()
+    },
+    'session-ended': ({ reason }) => {
+      ended.inc({ reason: reason ?? 'unknown' })
     },
     'audit-lost': ({ cause, lost }) => {
       if (cause === 'unreported') unreported.inc(lost)
@@ -182,6 +190,10 @@ function gauges(registry: Registry, { version, status, journal, channelAnsweredA
     },
     ['standing'],
   )
+  gauge('sluice_sessions', 'Sessions of the access broker that are open.', async (at) => {
+    const found = await shown
+    if (found) at.set(found.sessions?.length ?? 0)
+  })
   gauge(
     'sluice_observe_until_seconds',
     'Until when what nothing grants is let through and reported; absent for a workspace that denies it.',

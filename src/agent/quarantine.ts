@@ -19,6 +19,7 @@ import type { AgentNode } from './node.js'
 import { issueReceipt } from './receipt.js'
 import type { Activation, Quarantine } from './record.js'
 import { silenceDenies } from './revocation-standing.js'
+import { endSessionsOf } from './sessions.js'
 import type { OpenBackend } from './transaction.js'
 
 export interface Quarantined {
@@ -171,7 +172,10 @@ async function lift(node: AgentNode, workspace: WorkspaceId, { carriers }: Targe
     // A command that was cut short after it fenced leaves a flag that no record speaks of.
     const flagged = await Promise.all(carriers.map(seen))
     if (!flagged.includes(true)) throw agentFault('AGENT_NOT_QUARANTINED', { workspace })
-  } else node.store.saveQuarantines(withoutQuarantine(before, workspace))
+  }
+  // Who was there is not there again only because it is let out.
+  await endSessionsOf(node, workspace, 'quarantined')
+  if (recorded) node.store.saveQuarantines(withoutQuarantine(before, workspace))
   for (const { driver } of carriers) await driver.flag(workspace, 'quarantined', false)
   return recorded
 }

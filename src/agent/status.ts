@@ -4,6 +4,7 @@
 import type { Observed, VolumeSeen } from '../backends/backend.js'
 import type { Digest } from '../base/digest.js'
 import { isClosed } from '../plan/closed.js'
+import { grantsOf } from '../plan/grants.js'
 import type { BackendName, Plan, PlanSource, WorkspaceId, WorkspacePlan } from '../plan/model.js'
 import { isObserved } from '../plan/observe.js'
 import type { TrustDomain } from '../policy/model.js'
@@ -11,6 +12,7 @@ import type { Agreement } from './decide.js'
 import { agentFault } from './errors.js'
 import { type AgentNode, lookUp, observeReachable } from './node.js'
 import type { Activation, Quarantine, RefusedBundle } from './record.js'
+import { type BrokerSession, isOpen } from './session-record.js'
 
 export interface WorkspaceStatus {
   readonly workspace: WorkspaceId
@@ -55,6 +57,8 @@ export interface AgentStatus {
   readonly unfinished: boolean
   readonly workspaces: readonly WorkspaceStatus[]
   readonly quarantines: readonly Quarantine[]
+  /** Of the access broker, those that are open; absent while none is. */
+  readonly sessions?: readonly BrokerSession[]
   readonly refused: readonly RefusedBundle[]
   /** Denied packets by reason, decimal text, summed over the backends. */
   readonly drops: Readonly<Record<string, string>>
@@ -70,6 +74,7 @@ export async function status(node: AgentNode): Promise<AgentStatus> {
     return why === undefined ? [] : [`${name}: ${why}`]
   })
   const quarantines = node.store.quarantines()
+  const sessions = node.store.sessions().filter(isOpen)
   const shown = [...live.values()].flatMap((seen) => (seen.live ? [seen.live] : []))
   const quarantined = new Set([
     ...quarantines.map((entry) => entry.workspace),
@@ -96,7 +101,7 @@ export async function status(node: AgentNode): Promise<AgentStatus> {
       backend: entry.backend,
       domain: entry.domain,
       policy: entry.policy ?? null,
-      grants: entry.network.egress.length + entry.network.ingress.length + entry.network.names.length,
+      grants: grantsOf(entry.network).length + entry.network.names.length,
       flags: [
         ...(quarantined.has(entry.workspace) ? (['quarantined'] as const) : []),
         ...(suspended.has(entry.workspace) ? (['suspended'] as const) : []),
@@ -105,6 +110,7 @@ export async function status(node: AgentNode): Promise<AgentStatus> {
       ...volumesOf(entry, live),
     })),
     quarantines,
+    ...(sessions.length > 0 ? { sessions } : {}),
     refused: state.refused,
     drops: Object.fromEntries([...drops].filter(([, count]) => count > 0n).map(([reason, n]) => [reason, String(n)])),
   }

@@ -22,6 +22,7 @@ import {
   type Quarantine,
   RecordProblem,
 } from './record.js'
+import { type BrokerSession, decodeSessions, encodeSessions } from './session-record.js'
 import { STORE, saveStoreFormat } from './store-format.js'
 import { decodeTrustMemory, EMPTY_TRUST_MEMORY, encodeTrustMemory, type TrustMemory } from './trust-memory.js'
 
@@ -29,6 +30,7 @@ const STATE = 'state.json'
 const QUARANTINES = 'quarantines.json'
 const TRUST = 'trust.json'
 const TENURES = 'tenures.json'
+const SESSIONS = 'sessions.json'
 const PLANS = 'plans'
 
 /** The live plan and the next one. */
@@ -94,6 +96,15 @@ export class Store {
 
   saveTenures(list: readonly Tenure[]): void {
     this.replace(TENURES, encodeTenures(list))
+  }
+
+  /** Empty where no broker ever opened one. Throws as `load`. */
+  sessions(): readonly BrokerSession[] {
+    return this.bytes(SESSIONS) === undefined ? [] : this.decode(SESSIONS, decodeSessions)
+  }
+
+  saveSessions(list: readonly BrokerSession[]): void {
+    this.replace(SESSIONS, encodeSessions(list))
   }
 
   /** Writes an encoded plan under its digest; free to be removed until a saved state names it. */

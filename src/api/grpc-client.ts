@@ -6,6 +6,8 @@ import type { Fault } from '../base/fault.js'
 import { definitionOf, type MethodName, type RequestOf, type ResponseOf } from './methods.js'
 import { fromStatus } from './status.js'
 
+export { sessionOf } from './convert-sessions.js'
+
 export interface ClientTerms {
   /** `127.0.0.1:7443`. */
   readonly address: string

@@ -17,6 +17,7 @@ import {
   statusMessage,
   tenureMessage,
 } from './convert.js'
+import { readOpenSession, readSessionId, sessionMessage } from './convert-sessions.js'
 import { apiFault } from './errors.js'
 import { v1 } from './messages.js'
 import type { MethodName, RequestOf, ResponseOf } from './methods.js'
@@ -68,6 +69,19 @@ export function handlersOf(agent: AgentPorts): Handlers {
     },
     'Workspaces/ListAttachments': async () =>
       v1.ListAttachmentsResponse.create({ attachments: (await agent.attachments()).map(tenureMessage) }),
+    'Sessions/OpenSession': async (request, asker) => {
+      const { session, grants, ...rest } = await agent.openSession(asker, readOpenSession(request))
+      return v1.OpenSessionResponse.create({ session: sessionMessage(session), grants: [...grants], ...rest })
+    },
+    'Sessions/CloseSession': async ({ workspace, sessionId }, asker) => {
+      const given = { workspace: readWorkspace(workspace), sessionId: readSessionId(sessionId) }
+      const { session, ...rest } = await agent.closeSession(asker, given)
+      return v1.CloseSessionResponse.create({ session: sessionMessage(session), ...rest })
+    },
+    'Sessions/ListSessions': async ({ workspace }) => {
+      const sessions = await agent.sessions(workspace === '' ? '' : readWorkspace(workspace))
+      return v1.ListSessionsResponse.create({ sessions: sessions.map(sessionMessage) })
+    },
     'Decision/CheckFlow': async (request, _asker, caller) => {
       const workspace = readWorkspace(request.workspace)
       if (!maySpeakOf(caller, workspace)) throw apiFault('API_DENIED', { who: caller.id, what: `ask for ${workspace}` })

@@ -2,6 +2,7 @@
 // code, reaction, remedy and causes, so that a command prints and exits the same as if it had done the work itself.
 
 import { Client, credentials, type ServiceError, status } from '@grpc/grpc-js'
+import { sessionOf } from './convert-sessions.js'
 import { apiFault } from './errors.js'
 import { changeMessage, killMessage, profileOf } from './lifecycle-convert.js'
 import {
@@ -10,8 +11,9 @@ import {
   type LifecycleResponse,
   lifecycleDefinition,
 } from './lifecycle-methods.js'
-import type { ListedView, OutcomeView, StepView } from './lifecycle-ports.js'
+import type { ListedView, OutcomeView, SessionAnswer, StepView } from './lifecycle-ports.js'
 import { v1 } from './messages.js'
+import type { SessionAsked, SessionView } from './ports.js'
 import { fromStatus } from './status.js'
 
 const DEADLINE_MS = 120_000
@@ -81,6 +83,21 @@ export class LifecycleClient {
     return output
   }
 
+  async openSession(asked: SessionAsked): Promise<SessionAnswer> {
+    const answer = await this.unary('Lifecycle/OpenBrokerSession', v1.OpenBrokerSessionRequest.create(asked))
+    return answerOf(answer, answer.grants)
+  }
+
+  async closeSession(asked: Pick<SessionAsked, 'workspace' | 'sessionId'>): Promise<SessionAnswer> {
+    return answerOf(await this.unary('Lifecycle/CloseBrokerSession', v1.CloseBrokerSessionRequest.create(asked)), [])
+  }
+
+  /** '' for all. */
+  async sessions(workspace: string): Promise<readonly SessionView[]> {
+    const request = v1.ListBrokerSessionsRequest.create({ workspace })
+    return (await this.unary('Lifecycle/ListBrokerSessions', request)).sessions.map(sessionOf)
+  }
+
   close(): void {
     this.client.close()
   }
@@ -113,6 +130,15 @@ export class LifecycleClient {
     return fromStatus(error) ?? error
   }
 }
+
+const answerOf = (
+  {
+    session,
+    changed,
+    elapsedMs,
+  }: Pick<LifecycleResponse<'Lifecycle/CloseBrokerSession'>, 'session' | 'changed' | 'elapsedMs'>,
+  grants: readonly string[],
+): SessionAnswer => ({ session: sessionOf(session ?? {}), grants, changed, elapsedMs })
 
 function outcomeOf({ state, steps, owed, elapsedMs }: NonNullable<ChangeMessage['outcome']>): OutcomeView {
   return { state: state ?? '', steps: (steps ?? []).map(stepOf), owed: owed ?? [], elapsedMs: elapsedMs ?? 0 }

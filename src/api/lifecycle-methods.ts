@@ -10,6 +10,9 @@ export const LIFECYCLE_METHODS = {
   'Lifecycle/KillWorkspaces': codecMethod(v1.KillWorkspacesRequest, v1.KillWorkspacesResponse),
   'Lifecycle/ListWorkspaces': codecMethod(v1.ListWorkspacesRequest, v1.ListWorkspacesResponse),
   'Lifecycle/ReadConsole': codecMethod(v1.ReadConsoleRequest, v1.ReadConsoleResponse),
+  'Lifecycle/OpenBrokerSession': codecMethod(v1.OpenBrokerSessionRequest, v1.OpenBrokerSessionResponse),
+  'Lifecycle/CloseBrokerSession': codecMethod(v1.CloseBrokerSessionRequest, v1.CloseBrokerSessionResponse),
+  'Lifecycle/ListBrokerSessions': codecMethod(v1.ListBrokerSessionsRequest, v1.ListBrokerSessionsResponse),
 } as const
 
 export type LifecycleMethod = keyof typeof LIFECYCLE_METHODS

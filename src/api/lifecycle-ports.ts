@@ -1,6 +1,8 @@
 // What the companion's server needs of the companion, as an interface of its own: the composition root fills it in, tests give a small
 // one.
 
+import type { SessionAsked, SessionView } from './ports.js'
+
 export const CHANGE_WORDS = ['create', 'start', 'stop', 'rebake', 'revoke', 'delete'] as const
 export type ChangeWord = (typeof CHANGE_WORDS)[number]
 
@@ -47,6 +49,14 @@ export type TargetView =
   | { readonly kind: 'image'; readonly image: string }
   | { readonly kind: 'everything' }
 
+export interface SessionAnswer {
+  readonly session: SessionView
+  /** Of what was opened. */
+  readonly grants: readonly string[]
+  readonly changed: boolean
+  readonly elapsedMs: number
+}
+
 interface AskedBy {
   readonly requestId: string
   readonly by: string
@@ -64,4 +74,8 @@ export interface LifecyclePorts {
   ): Promise<{ readonly report: Uint8Array; readonly receipt: string }>
   list(): Promise<readonly ListedView[]>
   console(workspace: string, maxBytes: number): Promise<Uint8Array>
+  openSession(asked: SessionAsked): Promise<SessionAnswer>
+  closeSession(asked: Pick<SessionAsked, 'workspace' | 'sessionId'>): Promise<SessionAnswer>
+  /** '' for all. */
+  sessions(workspace: string): Promise<readonly SessionView[]>
 }

@@ -11,6 +11,8 @@ import {
   type sendUnaryData,
   type UntypedHandleCall,
 } from '@grpc/grpc-js'
+import { readWorkspace } from './convert.js'
+import { readOpenSession, readSessionId, sessionMessage } from './convert-sessions.js'
 import { apiFault } from './errors.js'
 import { listedMessage, outcomeMessage, readChange, readConsole, readKill, stepMessage } from './lifecycle-convert.js'
 import {
@@ -54,6 +56,19 @@ const handlersOf = (companion: LifecyclePorts): Handlers => ({
   'Lifecycle/ReadConsole': async (request) => {
     const { workspace, maxBytes } = readConsole(request)
     return v1.ReadConsoleResponse.create({ output: await companion.console(workspace, maxBytes) })
+  },
+  'Lifecycle/OpenBrokerSession': async (request) => {
+    const { session, grants, ...rest } = await companion.openSession(readOpenSession(request))
+    return v1.OpenBrokerSessionResponse.create({ session: sessionMessage(session), grants: [...grants], ...rest })
+  },
+  'Lifecycle/CloseBrokerSession': async ({ workspace, sessionId }) => {
+    const asked = { workspace: readWorkspace(workspace), sessionId: readSessionId(sessionId) }
+    const { session, changed, elapsedMs } = await companion.closeSession(asked)
+    return v1.CloseBrokerSessionResponse.create({ session: sessionMessage(session), changed, elapsedMs })
+  },
+  'Lifecycle/ListBrokerSessions': async ({ workspace }) => {
+    const sessions = await companion.sessions(workspace === '' ? '' : readWorkspace(workspace))
+    return v1.ListBrokerSessionsResponse.create({ sessions: sessions.map(sessionMessage) })
   },
 })
 

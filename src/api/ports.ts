@@ -70,6 +70,26 @@ export interface TenureView {
   readonly attached: boolean
 }
 
+export interface SessionView {
+  readonly workspace: string
+  readonly sessionId: string
+  readonly user: string
+  readonly peer: string
+  readonly by: string
+  readonly openedAtMs: number
+  readonly expiresAtMs: number
+  readonly ended?: { readonly reason: string; readonly atMs: number }
+}
+
+/** What a broker says of a session. untrusted: all of it. */
+export interface SessionAsked {
+  readonly workspace: string
+  readonly sessionId: string
+  readonly user: string
+  readonly peer: string
+  readonly lifetimeMs: number
+}
+
 export interface Explained {
   readonly allowed: boolean
   readonly reason: string
@@ -161,6 +181,22 @@ export interface AgentPorts {
     given: { readonly workspace: string; readonly leaseGeneration: number },
   ): Promise<{ readonly generation: number; readonly elapsedMs: number }>
   attachments(): Promise<readonly TenureView[]>
+  openSession(
+    asker: Asker,
+    given: SessionAsked,
+  ): Promise<{
+    readonly session: SessionView
+    readonly grants: readonly string[]
+    readonly generation: number
+    readonly changed: boolean
+    readonly elapsedMs: number
+  }>
+  closeSession(
+    asker: Asker,
+    given: { readonly workspace: string; readonly sessionId: string },
+  ): Promise<{ readonly session: SessionView; readonly changed: boolean; readonly elapsedMs: number }>
+  /** `workspace`: '' for all. */
+  sessions(workspace: string): Promise<readonly SessionView[]>
   /** Absent where the node makes none. */
   readonly evidence?: (asker: Asker, nonce: Uint8Array, audience: string) => Promise<Uint8Array>
   /** How far the journal goes; absent where there is none to read. */

@@ -5,7 +5,7 @@
 import type { LifecycleMethod } from './lifecycle-methods.js'
 import type { MethodName } from './methods.js'
 
-export const ROLES = ['operator', 'companion', 'runtime', 'auditor'] as const
+export const ROLES = ['operator', 'companion', 'runtime', 'auditor', 'broker'] as const
 export type Role = (typeof ROLES)[number]
 
 export const ACCESS: { readonly [M in MethodName]: readonly Role[] } = {
@@ -19,6 +19,10 @@ export const ACCESS: { readonly [M in MethodName]: readonly Role[] } = {
   'Workspaces/Attach': ['operator', 'companion'],
   'Workspaces/Detach': ['operator', 'companion'],
   'Workspaces/ListAttachments': ['operator', 'companion', 'auditor'],
+  // Opens nothing that a signed clause does not leave to sessions.
+  'Sessions/OpenSession': ['operator', 'companion', 'broker'],
+  'Sessions/CloseSession': ['operator', 'companion', 'broker'],
+  'Sessions/ListSessions': ['operator', 'companion', 'auditor', 'broker'],
   'Decision/CheckFlow': ['operator', 'companion', 'runtime'],
   'Decision/CheckAction': ['operator', 'companion', 'runtime'],
   'Evidence/MakeEvidence': ['operator', 'companion', 'auditor'],
@@ -33,6 +37,9 @@ export const LIFECYCLE_ACCESS: { readonly [M in LifecycleMethod]: readonly Role[
   'Lifecycle/KillWorkspaces': ['operator'],
   'Lifecycle/ListWorkspaces': ['operator', 'auditor'],
   'Lifecycle/ReadConsole': ['operator'],
+  'Lifecycle/OpenBrokerSession': ['operator'],
+  'Lifecycle/CloseBrokerSession': ['operator'],
+  'Lifecycle/ListBrokerSessions': ['operator', 'auditor'],
 }
 
 /** Identities by role: SPIFFE URIs, or `URI/*` for every identity below that path. */

@@ -8,6 +8,7 @@ import type { LifecycleFact } from './fact-lifecycle.js'
 import type { ObserveFact } from './fact-observe.js'
 import type { ProcessFact } from './fact-process.js'
 import type { RevocationFact } from './fact-revocation.js'
+import type { SessionFact } from './fact-session.js'
 
 /** Which policy a fact speaks of. Every event carries it (design section 8). */
 export interface PolicyContext {
@@ -112,6 +113,7 @@ export type Fact =
   | ObserveFact
   | ProcessFact
   | RevocationFact
+  | SessionFact
   | LifecycleFact
   | TrailBroken
   | (FactBase & {

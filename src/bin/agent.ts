@@ -271,6 +271,7 @@ const apiTerms = (config: NonNullable<Configured['api']>): ApiTerms => ({
     companion: config.companions,
     runtime: config.runtimes,
     auditor: config.auditors,
+    broker: config.brokers,
   },
 })
 

@@ -83,6 +83,10 @@ export function portsOf({ loop, node, commandId, name, journal, release, canary,
     evidence: async (_asker, nonce, audience) =>
       utf8(await makeEvidence(await node(), { nonce: hex(nonce), audience, release, canary })),
     attachments: async () => (await node()).store.tenures(),
+    openSession: ({ id }, given) => loop.run<'session-open'>({ kind: 'session-open', ...made(id), ...given }),
+    closeSession: ({ id }, given) => loop.run<'session-close'>({ kind: 'session-close', ...made(id), ...given }),
+    sessions: async (workspace) =>
+      (await node()).store.sessions().filter((one) => workspace === '' || one.workspace === workspace),
     ...trailPorts(journal),
   }
 }
@@ -94,6 +98,7 @@ async function answer(node: AgentNode, workspace: string, packet: string): Promi
   const state = {
     ...EMPTY_STATE,
     learned: shown.flatMap((seen) => seen.learned),
+    sessions: shown.flatMap((seen) => seen.sessions ?? []),
     quarantined: new Set(quarantined),
     suspended: new Set(shown.flatMap((seen) => seen.suspended)),
   }

@@ -59,6 +59,9 @@ function openCompanion(socket: string): CompanionHandle {
       }),
     list: () => asked((to) => to.list()),
     console: (workspace, maxBytes) => asked((to) => to.console(workspace, maxBytes)),
+    openSession: (request) => asked((to) => to.openSession(request)),
+    closeSession: (request) => asked((to) => to.closeSession(request)),
+    sessions: (workspace) => asked((to) => to.sessions(workspace)),
     close: () => {
       void client.then((to) => {
         to.close()

@@ -13,6 +13,7 @@ import { serveLifecycle } from '../api/lifecycle-server.js'
 import { causeChain } from '../base/fault.js'
 import type { CompanionRequest } from '../cli/host-companion.js'
 import { agentFence } from '../companion/agent.js'
+import { brokerDesk } from '../companion/broker-desk.js'
 import type { CompanionConfig } from '../companion/config.js'
 import { deskOf, Onlookers } from '../companion/desk.js'
 import type { MachineDriver } from '../companion/drivers/driver.js'
@@ -116,7 +117,12 @@ export async function runCompanion(
       },
     }
     resumed.catch(effects.failed)
-    const socket = await serveLifecycle(path, deskOf(kills, terms, onlookers), effects, handed)
+    const socket = await serveLifecycle(
+      path,
+      { ...deskOf(kills, terms, onlookers), ...brokerDesk({ client }) },
+      effects,
+      handed,
+    )
     const revocation = listenForRevocations(config, { around, lifecycle, clock, emit: trail.emit, say })
     exported = exportTrails(config, { around, trail, sleep })
     const { maxAgeMs } = config.images

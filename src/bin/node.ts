@@ -54,6 +54,7 @@ export const STATE_NAMES = [
   'quarantines.json',
   'trust.json',
   'tenures.json',
+  'sessions.json',
   'agent.sock',
   'plans',
   'backends',

@@ -40,6 +40,7 @@ export interface Configured {
     readonly companions: readonly string[]
     readonly runtimes: readonly string[]
     readonly auditors: readonly string[]
+    readonly brokers: readonly string[]
   }
   /** Where a running agent gets releases. Paths are absolute. */
   readonly source?: {

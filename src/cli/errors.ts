@@ -31,6 +31,17 @@ export const CLI_FAULTS = {
     say: () => 'a kill names one thing: a workspace, --user, --image or --everything',
     remedy: '`sluice workspace list` shows the workspaces, users and images of this host.',
   },
+  CLI_SESSION_ACTION: {
+    reaction: 'reject',
+    say: (d: { action: string }) => `${quote(d.action)} is nothing that is done to a session: open, close or list`,
+    remedy: '`sluice workspace session --help` shows what each of them takes.',
+  },
+  CLI_SESSION_WORDS: {
+    reaction: 'reject',
+    say: (d: { action: string; missing: readonly string[] }) =>
+      `\`session ${d.action}\` needs ${d.missing.join(' and ')} as well`,
+    remedy: '`sluice workspace session --help` shows what each of open, close and list takes.',
+  },
   CLI_FILE_EXISTS: {
     reaction: 'reject',
     say: (d: { path: string }) => `${d.path} exists already; nothing was written over`,

@@ -69,6 +69,24 @@ export interface WorkspacesKilled {
   }[]
 }
 
+/** A session of the access broker, as the agent has it. */
+export interface SessionListed {
+  readonly workspace: string
+  readonly sessionId: string
+  readonly user: string
+  readonly peer: string
+  readonly by: string
+  readonly openedAtMs: number
+  readonly expiresAtMs: number
+  readonly ended?: { readonly reason: string; readonly atMs: number }
+}
+export interface SessionAnswered {
+  readonly session: SessionListed
+  readonly grants: readonly string[]
+  readonly changed: boolean
+  readonly elapsedMs: number
+}
+
 /** A running companion. Every call throws what it refuses, COMPANION_GONE when nobody answers. */
 export interface CompanionHandle {
   change(
@@ -88,6 +106,16 @@ export interface CompanionHandle {
   }): Promise<{ readonly report: WorkspacesKilled; readonly receipt?: string }>
   list(): Promise<readonly WorkspaceListed[]>
   console(workspace: string, maxBytes: number): Promise<Uint8Array>
+  openSession(asked: {
+    readonly workspace: string
+    readonly sessionId: string
+    readonly user: string
+    readonly peer: string
+    readonly lifetimeMs: number
+  }): Promise<SessionAnswered>
+  closeSession(asked: { readonly workspace: string; readonly sessionId: string }): Promise<SessionAnswered>
+  /** '' for all. */
+  sessions(workspace: string): Promise<readonly SessionListed[]>
   close(): void
 }
 

@@ -11,7 +11,7 @@ import type { BackendName, Plan, PlanSource, WorkspaceId } from '../plan/model.j
 import type { TrustDomain } from '../policy/model.js'
 import type { Configured } from './configured.js'
 import type { BenchHost } from './host-bench.js'
-import type { CompanionHost } from './host-companion.js'
+import type { CompanionHost, SessionListed } from './host-companion.js'
 import type { Decided, DecideRequest } from './host-decisions.js'
 import type { OpenFinding } from './host-findings.js'
 import type { Mediated, MediateRequest, NameExplained, NameQuestion } from './host-names.js'
@@ -295,6 +295,8 @@ export interface NodeStatus {
     readonly by: string
     readonly atMs: number
   }[]
+  /** Of the access broker, those that are open; absent while none is. */
+  readonly sessions?: readonly SessionListed[]
   readonly refused: readonly { readonly digest: Digest; readonly code: string; readonly atMs: number }[]
   readonly drops: Readonly<Record<string, string>>
   /** Where else events go, and how far each is; absent when there are none. */

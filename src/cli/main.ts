@@ -51,6 +51,7 @@ import { status } from './commands/status.js'
 import { uninstall } from './commands/uninstall.js'
 import { watchCommand } from './commands/watch.js'
 import { WORKSPACE_COMMANDS } from './commands/workspace.js'
+import { workspaceSession } from './commands/workspace-session.js'
 import { Frame } from './frame.js'
 import type { Host } from './host.js'
 import { EX_USAGE, printJson } from './outcome.js'
@@ -114,7 +115,7 @@ const GROUPS = [
   {
     name: 'workspace',
     say: 'make, run and end the workspaces of this host, through its companion',
-    rows: WORKSPACE_COMMANDS,
+    rows: [...WORKSPACE_COMMANDS, workspaceSession],
   },
   { name: 'image', say: 'the golden images that machines of this host may boot', rows: [imageFetch] },
   {

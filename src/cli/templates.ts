@@ -100,6 +100,7 @@ attach_interfaces: ${list(values.interfaces)}
 #   companions: ["spiffe://fleet.example/companion/n1"]
 #   runtimes: []
 #   auditors: []
+#   brokers: []
 `
 
 export interface Slot {

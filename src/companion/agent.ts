@@ -135,7 +135,7 @@ const leasesOf = (tenures: readonly { readonly workspace: string; readonly lease
   new Map(tenures.map(({ workspace, lease }) => [workspace, lease]))
 
 /** A refusal of the agent as the fault that it was; an agent that does not answer is one as well. */
-async function asked<T>(call: Promise<T>): Promise<T> {
+export async function asked<T>(call: Promise<T>): Promise<T> {
   try {
     return await call
   } catch (cause) {

@@ -106,6 +106,7 @@ describe('what is served', () => {
       'sluice.v1alpha1.Decision',
       'sluice.v1alpha1.Enforcement',
       'sluice.v1alpha1.Evidence',
+      'sluice.v1alpha1.Sessions',
       'sluice.v1alpha1.Workspaces',
     ])
     health.close()

@@ -17,6 +17,9 @@ const REQUESTS: { readonly [M in MethodName]: object } = {
   'Workspaces/Attach': { workspace: WS, kind: 1, interface: 'ws0', leaseGeneration: 4 },
   'Workspaces/Detach': { workspace: WS, leaseGeneration: 4 },
   'Workspaces/ListAttachments': {},
+  'Sessions/OpenSession': { workspace: WS, sessionId: 's-1', user: 'ana', peer: '10.60.0.1', lifetimeMs: 60_000 },
+  'Sessions/CloseSession': { workspace: WS, sessionId: 's-1' },
+  'Sessions/ListSessions': {},
   'Decision/CheckFlow': { workspace: WS, protocol: 1, destination: '93.184.216.34', destinationPort: 443 },
   'Decision/CheckAction': { workspace: WS, question: Buffer.from('{}') },
   'Evidence/MakeEvidence': { nonce: new Uint8Array(16), audience: 'fleet.example/dev' },
@@ -104,6 +107,7 @@ it('identities match a role exactly, or below a path', () => {
     companion: ['spiffe://a.example/c'],
     runtime: [],
     auditor: [],
+    broker: [],
   }
   expect(rolesOf('spiffe://a.example/op/ann', callers)).toEqual(['operator'])
   for (const id of [

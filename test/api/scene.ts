@@ -13,6 +13,7 @@ export const IDS = {
   companion: 'spiffe://fleet.example/companion/n1',
   runtime: `${WS}/runtime`,
   auditor: 'spiffe://fleet.example/auditor/a1',
+  broker: 'spiffe://fleet.example/broker/b1',
 } as const satisfies Record<Role, string>
 export const CHAIN = '01900000-0000-7000-8000-000000000001'
 export const STRANGER = 'spiffe://fleet.example/nobody'
@@ -47,6 +48,7 @@ export class Scene {
           companion: [IDS.companion],
           runtime: ['spiffe://fleet.example/ws/*'],
           auditor: [IDS.auditor],
+          broker: [IDS.broker],
         },
       },
       {
@@ -87,6 +89,10 @@ function answers(asked: string[]): AgentPorts {
   const tenure = {
     ...{ workspace: WS, attachmentId: 'att-1', leaseGeneration: 4, kind: 'veth' as const, interface: 'ws0' },
     ...{ by: IDS.companion, atMs: 5, attached: true },
+  }
+  const session = {
+    ...{ workspace: WS, sessionId: 's-1', user: 'ana', peer: '10.60.0.1', by: IDS.broker },
+    ...{ openedAtMs: 5, expiresAtMs: 60_005 },
   }
   const explained = { allowed: false, reason: 'no-grant', say: 'nothing allows it', clause: '', grant: '' }
   return {
@@ -137,6 +143,15 @@ function answers(asked: string[]): AgentPorts {
     detach: ({ id }, { workspace, leaseGeneration }) =>
       say(`detach ${workspace} ${leaseGeneration} by ${id}`, { generation: 7, elapsedMs: 2 }),
     attachments: () => say('attachments', [tenure]),
+    openSession: ({ id }, { sessionId, user, peer, lifetimeMs }) =>
+      say(`open ${sessionId} of ${user} from ${peer} for ${lifetimeMs} by ${id}`, {
+        ...{ session, grants: ['ingress/tcp/10.60.0.0/24/22'], generation: 7, changed: true, elapsedMs: 2 },
+      }),
+    closeSession: ({ id }, { sessionId }) =>
+      say(`close ${sessionId} by ${id}`, {
+        ...{ session: { ...session, ended: { reason: 'closed', atMs: 9 } }, changed: true, elapsedMs: 2 },
+      }),
+    sessions: (workspace) => say(`sessions ${workspace}`, [session]),
     evidence: (_asker, nonce, audience) => say(`evidence ${nonce.length} ${audience}`, Uint8Array.of(1)),
     trail: () => say('trail', { chain: CHAIN, first: 2, last: 44, fingerprint: '0a', lost: 1 }),
     events: async function* (after, chain, signal) {

@@ -119,6 +119,33 @@ export const FACTS: { readonly [K in Fact['kind']]: FactOf<K> } = {
     leaseGeneration: 3,
     elapsedMs: 4,
   },
+  'session-opened': {
+    kind: 'session-opened',
+    atMs: NOW,
+    policy: POLICY,
+    workspace: WORKSPACE,
+    sessionId: 'bk-7f21',
+    user: 'ana@acme.example',
+    peer: '10.60.0.1',
+    by: 'spiffe://acme.example/broker/1',
+    openedAtMs: NOW,
+    expiresAtMs: NOW + 3_600_000,
+    elapsedMs: 4,
+  },
+  'session-ended': {
+    kind: 'session-ended',
+    atMs: NOW + 60_000,
+    policy: POLICY,
+    workspace: WORKSPACE,
+    sessionId: 'bk-7f21',
+    user: 'ana@acme.example',
+    peer: '10.60.0.1',
+    by: 'spiffe://acme.example/broker/1',
+    openedAtMs: NOW,
+    expiresAtMs: NOW + 3_600_000,
+    elapsedMs: 6,
+    reason: 'quarantined',
+  },
   'workspace-changed': {
     kind: 'workspace-changed',
     atMs: NOW,
@@ -674,6 +701,19 @@ export const anyFact: fc.Arbitrary<Fact> = fc.oneof(
       elapsedMs: number,
     },
     { requiredKeys: ['kind', 'atMs', 'workspace', 'by', 'leaseGeneration', 'elapsedMs'] },
+  ),
+  fc.record(
+    {
+      kind: fc.constantFrom('session-opened', 'session-ended'),
+      ...{ ...at, policy, workspace, sessionId: text, user: text, peer: address, by: text },
+      ...{ openedAtMs: number, expiresAtMs: number, reason: text, elapsedMs: number },
+    },
+    {
+      requiredKeys: [
+        ...(['kind', 'atMs', 'workspace', 'sessionId', 'user', 'peer', 'by'] as const),
+        ...(['openedAtMs', 'expiresAtMs', 'elapsedMs'] as const),
+      ],
+    },
   ),
   fc.record(
     {

@@ -545,6 +545,191 @@ export namespace sluice {
             type $Shape = sluice.v1alpha1.Attachment.$Properties;
         }
 
+        interface IOpenSessionRequest extends sluice.v1alpha1.OpenSessionRequest.$Properties {
+        }
+
+        class OpenSessionRequest {
+            constructor(properties?: sluice.v1alpha1.OpenSessionRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            workspace: string;
+            sessionId: string;
+            user: string;
+            peer: string;
+            lifetimeMs: number;
+            static create(properties: sluice.v1alpha1.OpenSessionRequest.$Shape): sluice.v1alpha1.OpenSessionRequest & sluice.v1alpha1.OpenSessionRequest.$Shape;
+            static create(properties?: sluice.v1alpha1.OpenSessionRequest.$Properties): sluice.v1alpha1.OpenSessionRequest;
+            static encode(message: sluice.v1alpha1.OpenSessionRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.OpenSessionRequest & sluice.v1alpha1.OpenSessionRequest.$Shape;
+        }
+
+        namespace OpenSessionRequest {
+            interface $Properties {
+                workspace?: (string|null);
+                sessionId?: (string|null);
+                user?: (string|null);
+                peer?: (string|null);
+                lifetimeMs?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.OpenSessionRequest.$Properties;
+        }
+
+        interface IOpenSessionResponse extends sluice.v1alpha1.OpenSessionResponse.$Properties {
+        }
+
+        class OpenSessionResponse {
+            constructor(properties?: sluice.v1alpha1.OpenSessionResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            session?: (sluice.v1alpha1.BrokerSession.$Properties|null);
+            grants: string[];
+            generation: number;
+            changed: boolean;
+            elapsedMs: number;
+            static create(properties: sluice.v1alpha1.OpenSessionResponse.$Shape): sluice.v1alpha1.OpenSessionResponse & sluice.v1alpha1.OpenSessionResponse.$Shape;
+            static create(properties?: sluice.v1alpha1.OpenSessionResponse.$Properties): sluice.v1alpha1.OpenSessionResponse;
+            static encode(message: sluice.v1alpha1.OpenSessionResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.OpenSessionResponse & sluice.v1alpha1.OpenSessionResponse.$Shape;
+        }
+
+        namespace OpenSessionResponse {
+            interface $Properties {
+                session?: (sluice.v1alpha1.BrokerSession.$Properties|null);
+                grants?: (string[]|null);
+                generation?: (number|null);
+                changed?: (boolean|null);
+                elapsedMs?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.OpenSessionResponse.$Properties;
+        }
+
+        interface ICloseSessionRequest extends sluice.v1alpha1.CloseSessionRequest.$Properties {
+        }
+
+        class CloseSessionRequest {
+            constructor(properties?: sluice.v1alpha1.CloseSessionRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            workspace: string;
+            sessionId: string;
+            static create(properties: sluice.v1alpha1.CloseSessionRequest.$Shape): sluice.v1alpha1.CloseSessionRequest & sluice.v1alpha1.CloseSessionRequest.$Shape;
+            static create(properties?: sluice.v1alpha1.CloseSessionRequest.$Properties): sluice.v1alpha1.CloseSessionRequest;
+            static encode(message: sluice.v1alpha1.CloseSessionRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.CloseSessionRequest & sluice.v1alpha1.CloseSessionRequest.$Shape;
+        }
+
+        namespace CloseSessionRequest {
+            interface $Properties {
+                workspace?: (string|null);
+                sessionId?: (string|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.CloseSessionRequest.$Properties;
+        }
+
+        interface ICloseSessionResponse extends sluice.v1alpha1.CloseSessionResponse.$Properties {
+        }
+
+        class CloseSessionResponse {
+            constructor(properties?: sluice.v1alpha1.CloseSessionResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            session?: (sluice.v1alpha1.BrokerSession.$Properties|null);
+            changed: boolean;
+            elapsedMs: number;
+            static create(properties: sluice.v1alpha1.CloseSessionResponse.$Shape): sluice.v1alpha1.CloseSessionResponse & sluice.v1alpha1.CloseSessionResponse.$Shape;
+            static create(properties?: sluice.v1alpha1.CloseSessionResponse.$Properties): sluice.v1alpha1.CloseSessionResponse;
+            static encode(message: sluice.v1alpha1.CloseSessionResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.CloseSessionResponse & sluice.v1alpha1.CloseSessionResponse.$Shape;
+        }
+
+        namespace CloseSessionResponse {
+            interface $Properties {
+                session?: (sluice.v1alpha1.BrokerSession.$Properties|null);
+                changed?: (boolean|null);
+                elapsedMs?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.CloseSessionResponse.$Properties;
+        }
+
+        interface IListSessionsRequest extends sluice.v1alpha1.ListSessionsRequest.$Properties {
+        }
+
+        class ListSessionsRequest {
+            constructor(properties?: sluice.v1alpha1.ListSessionsRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            workspace: string;
+            static create(properties: sluice.v1alpha1.ListSessionsRequest.$Shape): sluice.v1alpha1.ListSessionsRequest & sluice.v1alpha1.ListSessionsRequest.$Shape;
+            static create(properties?: sluice.v1alpha1.ListSessionsRequest.$Properties): sluice.v1alpha1.ListSessionsRequest;
+            static encode(message: sluice.v1alpha1.ListSessionsRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.ListSessionsRequest & sluice.v1alpha1.ListSessionsRequest.$Shape;
+        }
+
+        namespace ListSessionsRequest {
+            interface $Properties {
+                workspace?: (string|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.ListSessionsRequest.$Properties;
+        }
+
+        interface IListSessionsResponse extends sluice.v1alpha1.ListSessionsResponse.$Properties {
+        }
+
+        class ListSessionsResponse {
+            constructor(properties?: sluice.v1alpha1.ListSessionsResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            sessions: sluice.v1alpha1.BrokerSession.$Properties[];
+            static create(properties: sluice.v1alpha1.ListSessionsResponse.$Shape): sluice.v1alpha1.ListSessionsResponse & sluice.v1alpha1.ListSessionsResponse.$Shape;
+            static create(properties?: sluice.v1alpha1.ListSessionsResponse.$Properties): sluice.v1alpha1.ListSessionsResponse;
+            static encode(message: sluice.v1alpha1.ListSessionsResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.ListSessionsResponse & sluice.v1alpha1.ListSessionsResponse.$Shape;
+        }
+
+        namespace ListSessionsResponse {
+            interface $Properties {
+                sessions?: (sluice.v1alpha1.BrokerSession.$Properties[]|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.ListSessionsResponse.$Properties;
+        }
+
+        interface IBrokerSession extends sluice.v1alpha1.BrokerSession.$Properties {
+        }
+
+        class BrokerSession {
+            constructor(properties?: sluice.v1alpha1.BrokerSession.$Properties);
+            $unknowns?: Uint8Array[];
+            workspace: string;
+            sessionId: string;
+            user: string;
+            peer: string;
+            by: string;
+            openedAtMs: number;
+            expiresAtMs: number;
+            ended: string;
+            endedAtMs: number;
+            static create(properties: sluice.v1alpha1.BrokerSession.$Shape): sluice.v1alpha1.BrokerSession & sluice.v1alpha1.BrokerSession.$Shape;
+            static create(properties?: sluice.v1alpha1.BrokerSession.$Properties): sluice.v1alpha1.BrokerSession;
+            static encode(message: sluice.v1alpha1.BrokerSession.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.BrokerSession & sluice.v1alpha1.BrokerSession.$Shape;
+        }
+
+        namespace BrokerSession {
+            interface $Properties {
+                workspace?: (string|null);
+                sessionId?: (string|null);
+                user?: (string|null);
+                peer?: (string|null);
+                by?: (string|null);
+                openedAtMs?: (number|null);
+                expiresAtMs?: (number|null);
+                ended?: (string|null);
+                endedAtMs?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.BrokerSession.$Properties;
+        }
+
         interface IDetachRequest extends sluice.v1alpha1.DetachRequest.$Properties {
         }
 
@@ -1300,6 +1485,189 @@ export namespace sluice {
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sluice.v1alpha1.ReadConsoleResponse.$Properties;
+        }
+
+        interface IOpenBrokerSessionRequest extends sluice.v1alpha1.OpenBrokerSessionRequest.$Properties {
+        }
+
+        class OpenBrokerSessionRequest {
+            constructor(properties?: sluice.v1alpha1.OpenBrokerSessionRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            workspace: string;
+            sessionId: string;
+            user: string;
+            peer: string;
+            lifetimeMs: number;
+            static create(properties: sluice.v1alpha1.OpenBrokerSessionRequest.$Shape): sluice.v1alpha1.OpenBrokerSessionRequest & sluice.v1alpha1.OpenBrokerSessionRequest.$Shape;
+            static create(properties?: sluice.v1alpha1.OpenBrokerSessionRequest.$Properties): sluice.v1alpha1.OpenBrokerSessionRequest;
+            static encode(message: sluice.v1alpha1.OpenBrokerSessionRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.OpenBrokerSessionRequest & sluice.v1alpha1.OpenBrokerSessionRequest.$Shape;
+        }
+
+        namespace OpenBrokerSessionRequest {
+            interface $Properties {
+                workspace?: (string|null);
+                sessionId?: (string|null);
+                user?: (string|null);
+                peer?: (string|null);
+                lifetimeMs?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.OpenBrokerSessionRequest.$Properties;
+        }
+
+        interface IOpenBrokerSessionResponse extends sluice.v1alpha1.OpenBrokerSessionResponse.$Properties {
+        }
+
+        class OpenBrokerSessionResponse {
+            constructor(properties?: sluice.v1alpha1.OpenBrokerSessionResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            session?: (sluice.v1alpha1.BrokerSessionSeen.$Properties|null);
+            grants: string[];
+            changed: boolean;
+            elapsedMs: number;
+            static create(properties: sluice.v1alpha1.OpenBrokerSessionResponse.$Shape): sluice.v1alpha1.OpenBrokerSessionResponse & sluice.v1alpha1.OpenBrokerSessionResponse.$Shape;
+            static create(properties?: sluice.v1alpha1.OpenBrokerSessionResponse.$Properties): sluice.v1alpha1.OpenBrokerSessionResponse;
+            static encode(message: sluice.v1alpha1.OpenBrokerSessionResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.OpenBrokerSessionResponse & sluice.v1alpha1.OpenBrokerSessionResponse.$Shape;
+        }
+
+        namespace OpenBrokerSessionResponse {
+            interface $Properties {
+                session?: (sluice.v1alpha1.BrokerSessionSeen.$Properties|null);
+                grants?: (string[]|null);
+                changed?: (boolean|null);
+                elapsedMs?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.OpenBrokerSessionResponse.$Properties;
+        }
+
+        interface ICloseBrokerSessionRequest extends sluice.v1alpha1.CloseBrokerSessionRequest.$Properties {
+        }
+
+        class CloseBrokerSessionRequest {
+            constructor(properties?: sluice.v1alpha1.CloseBrokerSessionRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            workspace: string;
+            sessionId: string;
+            static create(properties: sluice.v1alpha1.CloseBrokerSessionRequest.$Shape): sluice.v1alpha1.CloseBrokerSessionRequest & sluice.v1alpha1.CloseBrokerSessionRequest.$Shape;
+            static create(properties?: sluice.v1alpha1.CloseBrokerSessionRequest.$Properties): sluice.v1alpha1.CloseBrokerSessionRequest;
+            static encode(message: sluice.v1alpha1.CloseBrokerSessionRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.CloseBrokerSessionRequest & sluice.v1alpha1.CloseBrokerSessionRequest.$Shape;
+        }
+
+        namespace CloseBrokerSessionRequest {
+            interface $Properties {
+                workspace?: (string|null);
+                sessionId?: (string|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.CloseBrokerSessionRequest.$Properties;
+        }
+
+        interface ICloseBrokerSessionResponse extends sluice.v1alpha1.CloseBrokerSessionResponse.$Properties {
+        }
+
+        class CloseBrokerSessionResponse {
+            constructor(properties?: sluice.v1alpha1.CloseBrokerSessionResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            session?: (sluice.v1alpha1.BrokerSessionSeen.$Properties|null);
+            changed: boolean;
+            elapsedMs: number;
+            static create(properties: sluice.v1alpha1.CloseBrokerSessionResponse.$Shape): sluice.v1alpha1.CloseBrokerSessionResponse & sluice.v1alpha1.CloseBrokerSessionResponse.$Shape;
+            static create(properties?: sluice.v1alpha1.CloseBrokerSessionResponse.$Properties): sluice.v1alpha1.CloseBrokerSessionResponse;
+            static encode(message: sluice.v1alpha1.CloseBrokerSessionResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.CloseBrokerSessionResponse & sluice.v1alpha1.CloseBrokerSessionResponse.$Shape;
+        }
+
+        namespace CloseBrokerSessionResponse {
+            interface $Properties {
+                session?: (sluice.v1alpha1.BrokerSessionSeen.$Properties|null);
+                changed?: (boolean|null);
+                elapsedMs?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.CloseBrokerSessionResponse.$Properties;
+        }
+
+        interface IListBrokerSessionsRequest extends sluice.v1alpha1.ListBrokerSessionsRequest.$Properties {
+        }
+
+        class ListBrokerSessionsRequest {
+            constructor(properties?: sluice.v1alpha1.ListBrokerSessionsRequest.$Properties);
+            $unknowns?: Uint8Array[];
+            workspace: string;
+            static create(properties: sluice.v1alpha1.ListBrokerSessionsRequest.$Shape): sluice.v1alpha1.ListBrokerSessionsRequest & sluice.v1alpha1.ListBrokerSessionsRequest.$Shape;
+            static create(properties?: sluice.v1alpha1.ListBrokerSessionsRequest.$Properties): sluice.v1alpha1.ListBrokerSessionsRequest;
+            static encode(message: sluice.v1alpha1.ListBrokerSessionsRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.ListBrokerSessionsRequest & sluice.v1alpha1.ListBrokerSessionsRequest.$Shape;
+        }
+
+        namespace ListBrokerSessionsRequest {
+            interface $Properties {
+                workspace?: (string|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.ListBrokerSessionsRequest.$Properties;
+        }
+
+        interface IListBrokerSessionsResponse extends sluice.v1alpha1.ListBrokerSessionsResponse.$Properties {
+        }
+
+        class ListBrokerSessionsResponse {
+            constructor(properties?: sluice.v1alpha1.ListBrokerSessionsResponse.$Properties);
+            $unknowns?: Uint8Array[];
+            sessions: sluice.v1alpha1.BrokerSessionSeen.$Properties[];
+            static create(properties: sluice.v1alpha1.ListBrokerSessionsResponse.$Shape): sluice.v1alpha1.ListBrokerSessionsResponse & sluice.v1alpha1.ListBrokerSessionsResponse.$Shape;
+            static create(properties?: sluice.v1alpha1.ListBrokerSessionsResponse.$Properties): sluice.v1alpha1.ListBrokerSessionsResponse;
+            static encode(message: sluice.v1alpha1.ListBrokerSessionsResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.ListBrokerSessionsResponse & sluice.v1alpha1.ListBrokerSessionsResponse.$Shape;
+        }
+
+        namespace ListBrokerSessionsResponse {
+            interface $Properties {
+                sessions?: (sluice.v1alpha1.BrokerSessionSeen.$Properties[]|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.ListBrokerSessionsResponse.$Properties;
+        }
+
+        interface IBrokerSessionSeen extends sluice.v1alpha1.BrokerSessionSeen.$Properties {
+        }
+
+        class BrokerSessionSeen {
+            constructor(properties?: sluice.v1alpha1.BrokerSessionSeen.$Properties);
+            $unknowns?: Uint8Array[];
+            workspace: string;
+            sessionId: string;
+            user: string;
+            peer: string;
+            by: string;
+            openedAtMs: number;
+            expiresAtMs: number;
+            ended: string;
+            endedAtMs: number;
+            static create(properties: sluice.v1alpha1.BrokerSessionSeen.$Shape): sluice.v1alpha1.BrokerSessionSeen & sluice.v1alpha1.BrokerSessionSeen.$Shape;
+            static create(properties?: sluice.v1alpha1.BrokerSessionSeen.$Properties): sluice.v1alpha1.BrokerSessionSeen;
+            static encode(message: sluice.v1alpha1.BrokerSessionSeen.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.BrokerSessionSeen & sluice.v1alpha1.BrokerSessionSeen.$Shape;
+        }
+
+        namespace BrokerSessionSeen {
+            interface $Properties {
+                workspace?: (string|null);
+                sessionId?: (string|null);
+                user?: (string|null);
+                peer?: (string|null);
+                by?: (string|null);
+                openedAtMs?: (number|null);
+                expiresAtMs?: (number|null);
+                ended?: (string|null);
+                endedAtMs?: (number|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.BrokerSessionSeen.$Properties;
         }
     }
 }

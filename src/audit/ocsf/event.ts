@@ -12,6 +12,7 @@ export const CLASS = {
   processActivity: 1007,
   eventLog: 1008,
   detectionFinding: 2004,
+  authentication: 3002,
   authorizeSession: 3003,
   entityManagement: 3004,
   networkActivity: 4001,

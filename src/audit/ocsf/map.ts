@@ -36,6 +36,7 @@ import { evictedNameDraft, grantedNameDraft, refusedNameDraft } from './names.js
 import { observeChangeDraft, observedFlowDraft } from './observed.js'
 import { suspectedProcessDraft } from './processes.js'
 import { refusedSignalDraft, streamDraft, takenSignalDrafts } from './revocation.js'
+import { sessionDraft } from './sessions.js'
 import { breakglassDraft, recoveredDraft, standingDraft } from './standing.js'
 import { driftDraft, repairedDraft, tenureDraft } from './tenure.js'
 import { closedDraft, damagedDraft, heartbeatDraft, lostDraft, retiredDraft, sinkDraft } from './trail.js'
@@ -260,6 +261,8 @@ const DRAFTS: { readonly [K in Fact['kind']]: Mapper<K> } = {
   'drift-repaired': (fact, context) => [repairedDraft(fact, context)],
   'workspace-attached': (fact, context) => [tenureDraft(fact, context)],
   'workspace-detached': (fact, context) => [tenureDraft(fact, context)],
+  'session-opened': (fact, context) => [sessionDraft(fact, context)],
+  'session-ended': (fact, context) => [sessionDraft(fact, context)],
   'workspace-changed': (fact, context) => [lifecycleDraft(fact, context)],
   'breakglass-used': (fact, context) => [breakglassDraft(fact, context)],
   'node-recovered': (fact, context) => [recoveredDraft(fact, context)],

@@ -109,6 +109,12 @@ function describe({ host, paint }: Context, node: string, seen: NodeStatus): str
       (entry) => `quarantined: ${entry.workspace} since ${formatInstant(entry.atMs)} by ${entry.by}: ${entry.reason}\n`,
     )
     .join('')
+  const sessions = (seen.sessions ?? [])
+    .map(
+      (at) =>
+        `session ${shown(at.sessionId)}: ${shown(at.user)} from ${at.peer} in ${at.workspace} until ${formatInstant(at.expiresAtMs)}\n`,
+    )
+    .join('')
   const findings = (seen.findings ?? [])
     .map(
       (at) =>
@@ -125,6 +131,7 @@ function describe({ host, paint }: Context, node: string, seen: NodeStatus): str
     sinks,
     streams,
     quarantines === '' ? '' : `\n${quarantines}`,
+    sessions === '' ? '' : `\n${sessions}`,
     findings === '' ? '' : `\n${findings}`,
     seen.drift.map((finding) => `drift: ${finding}\n`).join(''),
     seen.unfinished ? 'an apply was cut short; the next one settles it\n' : '',

@@ -36,6 +36,8 @@ describe('what each fact becomes', () => {
     'drift-found': [200401],
     'drift-repaired': [501901],
     'workspace-attached': [501901],
+    'session-opened': [300201],
+    'session-ended': [300202],
     'workspace-changed': [501901],
     'workspace-detached': [501901],
     'breakglass-used': [200401],

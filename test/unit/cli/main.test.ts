@@ -80,6 +80,7 @@ const COMMANDS = [
   'workspace list',
   'workspace rebake',
   'workspace revoke',
+  'workspace session',
   'workspace start',
   'workspace stop',
 ] as const

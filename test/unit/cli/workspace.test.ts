@@ -40,6 +40,10 @@ const LISTED: WorkspaceListed = {
   ...{ owed: ['sessions'], doing: '' },
 }
 
+const SESSION = {
+  ...{ workspace: WS, sessionId: 'bk-7', user: 'jane', peer: '10.60.0.1', by: 'spiffe://fleet.example/companion/h1' },
+  ...{ openedAtMs: Date.UTC(2026, 5, 1), expiresAtMs: Date.UTC(2026, 5, 1, 1) },
+}
 let operator: Operator
 let asked: unknown[]
 let answers: {
@@ -76,6 +80,24 @@ const sluice = (line: string, colour = false): Promise<Said> =>
       console: (workspace, maxBytes) => {
         asked.push({ workspace, maxBytes })
         return Promise.resolve(new TextEncoder().encode(answers.console))
+      },
+      openSession: (request) => {
+        asked.push(request)
+        return Promise.resolve({
+          session: SESSION,
+          grants: ['ingress/tcp/10.60.0.0/24/22'],
+          changed: true,
+          elapsedMs: 2,
+        })
+      },
+      closeSession: (request) => {
+        asked.push(request)
+        const session = { ...SESSION, ended: { reason: 'closed', atMs: SESSION.openedAtMs + 1_000 } }
+        return Promise.resolve({ session, grants: [], changed: false, elapsedMs: 2 })
+      },
+      sessions: (workspace) => {
+        asked.push(workspace)
+        return Promise.resolve([SESSION])
       },
       close: () => undefined,
     }
@@ -220,4 +242,43 @@ it('says where no companion answers, and how to fence without one', async () => 
     75,
     `COMPANION_GONE: no companion answers at ${join(operator.directory, 'none.sock')}\nwhat to do: Start it with \`sluice companion\`. To fence without it, run \`sluice quarantine set\` at the agent.\n`,
   ])
+})
+
+describe('a session of the access broker', () => {
+  it('is opened for one peer and a time', async () => {
+    expect(await sluice(`workspace session open ${WS} --id bk-7 --user jane --peer 10.60.0.1 --minutes 30`)).toEqual({
+      exit: 0,
+      out: [
+        `workspace        ${WS}`,
+        'session          bk-7 of jane from 10.60.0.1',
+        'fence read back  2.0 ms',
+        'open until       2026-06-01T01:00:00Z',
+        'opens            ingress/tcp/10.60.0.0/24/22',
+        '',
+      ].join('\n'),
+      error: '',
+    })
+    expect(asked).toEqual([
+      { workspace: WS, sessionId: 'bk-7', user: 'jane', peer: '10.60.0.1', lifetimeMs: 1_800_000 },
+    ])
+  })
+
+  it('is closed by its id, and listed', async () => {
+    expect((await sluice(`workspace session close ${WS} --id bk-7`)).out).toContain(
+      'ended            closed\nchanged          no: it was over already\n',
+    )
+    expect((await sluice('workspace session list')).out).toMatch(
+      /bk-7 +jane +10\.60\.0\.1 .* 2026-06-01T01:00:00Z +open/,
+    )
+    expect(asked).toEqual([{ workspace: WS, sessionId: 'bk-7' }, ''])
+  })
+
+  it('is refused where words are missing', async () => {
+    const { exit, error } = await sluice(`workspace session open ${WS} --id bk-7`)
+    expect([exit, error]).toEqual([2, expect.stringContaining('`session open` needs --user and --peer as well')])
+    expect((await sluice(`workspace session extend ${WS}`)).error).toContain(
+      '"extend" is nothing that is done to a session: open, close or list',
+    )
+    expect(asked).toEqual([])
+  })
 })

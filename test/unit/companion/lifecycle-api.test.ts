@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { LifecycleClient } from '../../../src/api/lifecycle-client.js'
 import type { LifecyclePorts, ProfileView } from '../../../src/api/lifecycle-ports.js'
 import { type LifecycleServer, serveLifecycle } from '../../../src/api/lifecycle-server.js'
@@ -18,6 +18,12 @@ const PROFILE: ProfileView = {
   ...{ channel: 'stable', policy: 'baseline', volumes: ['data'] },
 }
 const STEP = { step: 'fence', atMs: 1_700_000_000_000, elapsedMs: 1.5, outcome: 'failed', why: 'gone', receipt: 'e30' }
+
+const ENDED = { reason: 'quarantined', atMs: 9 }
+const SESSION = {
+  ...{ workspace: WS, sessionId: 'bk-7', user: 'jane', peer: '10.60.0.1', by: 'spiffe://fleet.example/companion/h1' },
+  ...{ openedAtMs: 2 ** 40, expiresAtMs: 2 ** 40 + 1 },
+}
 
 let directory: string
 let path: string
@@ -62,6 +68,15 @@ beforeEach(async () => {
             },
       ]),
     console: (workspace, maxBytes) => Promise.resolve(new TextEncoder().encode(`${workspace} ${maxBytes}`)),
+    openSession: (given) => {
+      asked.push(given)
+      return Promise.resolve({ session: SESSION, grants: ['a', 'b'], changed: true, elapsedMs: 1.5 })
+    },
+    closeSession: (given) => {
+      asked.push(given)
+      return Promise.resolve({ session: { ...SESSION, ended: ENDED }, grants: [], changed: false, elapsedMs: 0 })
+    },
+    sessions: (workspace) => Promise.resolve([{ ...SESSION, workspace: workspace || WS }]),
   }
   server = await serveLifecycle(path, ports, { nameOf: (uid) => `user:${uid}`, failed: () => undefined })
   client = new LifecycleClient(path)
@@ -165,4 +180,39 @@ it('is for its owner alone, outlives a peer that speaks nonsense, and is gone wh
   await server.close()
   expect(await faultOf(client.list())).toMatchObject({ code: 'API_LOST', reaction: 'retry' })
   nonsense.destroy()
+})
+
+describe('sessions of the access broker', () => {
+  const OPEN = { workspace: WS, sessionId: 'bk-7', user: 'jane', peer: '10.60.0.1', lifetimeMs: 60_000 }
+
+  it('are handed on, and come back as they are', async () => {
+    expect(await client.openSession(OPEN)).toEqual({
+      session: SESSION,
+      grants: ['a', 'b'],
+      changed: true,
+      elapsedMs: 1.5,
+    })
+    expect(await client.closeSession({ workspace: WS, sessionId: 'bk-7' })).toEqual({
+      ...{ session: { ...SESSION, ended: ENDED }, grants: [], changed: false, elapsedMs: 0 },
+    })
+    expect(await client.sessions('')).toEqual([SESSION])
+    expect(asked).toEqual([OPEN, { workspace: WS, sessionId: 'bk-7' }])
+  })
+
+  it.each([
+    ['session_id', { sessionId: '' }],
+    ['session_id', { sessionId: 'a b' }],
+    ['user', { user: ' ' }],
+    ['user', { user: 'a\u0007' }],
+    ['peer', { peer: '10.60.0.0/24' }],
+    ['lifetime_ms', { lifetimeMs: 999 }],
+    ['lifetime_ms', { lifetimeMs: 86_400_001 }],
+    ['workspace', { workspace: 'alpha' }],
+  ])('are refused for their %s: %o', async (field, change) => {
+    await expect(client.openSession({ ...OPEN, ...change })).rejects.toMatchObject({
+      code: 'API_FIELD',
+      message: expect.stringContaining(field) as string,
+    })
+    expect(asked).toEqual([])
+  })
 })

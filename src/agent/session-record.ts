@@ -1,0 +1,90 @@
+// Sessions of the access broker as values, and in their one byte form (record.ts). An ended one stays for a while, so that what
+// the broker says again under its id opens nothing a second time.
+
+import type { Json } from '../base/canonical.js'
+import type { SessionPeer, WorkspaceId } from '../plan/model.js'
+import { Fields, RecordProblem, seal, unseal } from './record.js'
+
+export const SESSIONS_FORMAT = 'sluice-sessions/1'
+
+/** `lost`: the fence did not have it any more. `policy`: no signed clause lets its peer in any more. */
+export const SESSION_ENDS = ['closed', 'expired', 'quarantined', 'detached', 'policy', 'lost', 'failed'] as const
+export type SessionEnd = (typeof SESSION_ENDS)[number]
+
+export interface BrokerSession {
+  readonly workspace: WorkspaceId
+  /** The broker's own name for it; of one workspace no two are alike. */
+  readonly sessionId: string
+  /** Whom the broker let in. */
+  readonly user: string
+  /** One address, canonical. */
+  readonly peer: string
+  /** Who opened it. */
+  readonly by: string
+  readonly openedAtMs: number
+  readonly expiresAtMs: number
+  /** Absent while it is open. */
+  readonly ended?: { readonly reason: SessionEnd; readonly atMs: number }
+}
+
+/** Open at one time, and remembered after their end. */
+export const SESSIONS_MOST = { workspace: 64, node: 4_096, ended: 8_192 } as const
+export const SESSION_LIFETIME = { leastMs: 1_000, mostMs: 86_400_000 } as const
+/** An ended one is forgotten no sooner than a session may last. */
+const REMEMBERED_MS = SESSION_LIFETIME.mostMs
+
+export const encodeSessions = (list: readonly BrokerSession[]): string =>
+  seal(
+    SESSIONS_FORMAT,
+    list.map(({ ended, ...rest }) => ({ ...rest, ended: ended ? { ...ended } : null })),
+  )
+
+/** Throws RecordProblem for anything that `encodeSessions` did not write. */
+export function decodeSessions(bytes: Uint8Array): readonly BrokerSession[] {
+  const list = unseal(bytes, SESSIONS_FORMAT)
+  if (!Array.isArray(list)) throw new RecordProblem('damaged', 'the body is not a list')
+  return (list as readonly Json[]).map((item) => {
+    const at = new Fields(item, 'session')
+    const ended = at.orNull('ended', (end) => ({ reason: reasonOf(end.text('reason')), atMs: end.count('atMs') }))
+    return {
+      workspace: at.text('workspace'),
+      sessionId: at.text('sessionId'),
+      user: at.text('user'),
+      peer: at.text('peer'),
+      by: at.text('by'),
+      openedAtMs: at.count('openedAtMs'),
+      expiresAtMs: at.count('expiresAtMs'),
+      ...(ended ? { ended } : {}),
+    }
+  })
+}
+
+function reasonOf(text: string): SessionEnd {
+  const reason = SESSION_ENDS.find((one) => one === text)
+  if (reason === undefined) throw new RecordProblem('damaged', 'session.ended.reason is no reason')
+  return reason
+}
+
+export const isOpen = ({ ended }: BrokerSession): boolean => ended === undefined
+
+/** The list with this session in it, in the place of one of the same name; without what need not be remembered. */
+export function withSession(
+  list: readonly BrokerSession[],
+  added: BrokerSession,
+  nowMs: number,
+): readonly BrokerSession[] {
+  const others = list.filter((one) => one.workspace !== added.workspace || one.sessionId !== added.sessionId)
+  const kept = others.filter(({ ended }) => ended === undefined || ended.atMs + REMEMBERED_MS > nowMs)
+  const ended = kept.filter((one) => !isOpen(one)).sort((a, b) => (a.ended?.atMs ?? 0) - (b.ended?.atMs ?? 0))
+  const dropped = new Set(ended.slice(0, Math.max(0, ended.length - SESSIONS_MOST.ended)))
+  return [...kept.filter((one) => !dropped.has(one)), added]
+}
+
+/** What the fence is to hold for a workspace: each peer until the last of its sessions ends. */
+export function peersOf(list: readonly BrokerSession[], workspace: WorkspaceId): readonly SessionPeer[] {
+  const peers = new Map<string, SessionPeer>()
+  for (const one of list)
+    if (one.workspace === workspace && isOpen(one) && one.expiresAtMs > (peers.get(one.peer)?.expiresAtMs ?? 0))
+      peers.set(one.peer, { workspace, peer: one.peer, expiresAtMs: one.expiresAtMs })
+  return [...peers.values()].sort((a, b) => (a.peer < b.peer ? -1 : 1))
+}

@@ -1,0 +1,246 @@
+// Sessions of the access broker in the agent: what opens one, what refuses it, and everything that ends it; that record and fence
+// agree on the narrower of the two after a crash, a restart or somebody else's hand.
+
+import { describe, expect, it } from 'vitest'
+import { attach, detach } from '../../../src/agent/attach.js'
+import { apply } from '../../../src/agent/enforce.js'
+import { NODE_FILES } from '../../../src/agent/files.js'
+import { tend } from '../../../src/agent/freshness.js'
+import { quarantine } from '../../../src/agent/quarantine.js'
+import { decodeSessions, encodeSessions, SESSIONS_MOST } from '../../../src/agent/session-record.js'
+import { closeSession, openSession } from '../../../src/agent/sessions.js'
+import { status } from '../../../src/agent/status.js'
+import { MemoryDriver } from '../../../src/backends/memory/driver.js'
+import { utf8 } from '../../../src/base/bytes.js'
+import { readFrame } from '../../../src/plan/packet.js'
+import { EXACT_ENV } from '../../../src/plan/state.js'
+import { ipFrame } from '../../support/frames.js'
+import { ALPHA, makeNode, memoryAs, offer, type TestNode } from './fixture.js'
+
+const HOUR_MS = 3_600_000
+const PEER = '10.60.0.1'
+const INGRESS = 'ingress:\n  - { name: broker, from: [10.60.0.0/24], protocol: tcp, ports: [22], session: required }\n'
+
+/** As a test double of a disk: writes of this file fail while it is set. */
+const disk = (): { files: typeof NODE_FILES; full: boolean } => {
+  const self = {
+    full: false,
+    files: {
+      ...NODE_FILES,
+      writeSynced: (path: string, bytes: Uint8Array) => {
+        if (self.full && path.includes('sessions.json')) throw new Error('no space')
+        NODE_FILES.writeSynced(path, bytes)
+      },
+    },
+  }
+  return self
+}
+
+async function scene(extra = INGRESS) {
+  const held: { node?: TestNode } = {}
+  const driver = new MemoryDriver(() => held.node?.now ?? 0)
+  const store = disk()
+  const node = makeNode([memoryAs('memory', ['veth', 'tap'], driver)], store.files)
+  held.node = node
+  await apply(node, await offer({ extra }))
+  node.facts.length = 0
+  const open = (
+    sessionId: string,
+    more: { peer?: string; user?: string; lifetimeMs?: number; workspace?: string } = {},
+  ) =>
+    openSession(node, {
+      ...{ kind: 'session-open', commandId: 'cmd-2', by: 'spiffe://fleet.example/broker/b1', workspace: ALPHA },
+      ...{ sessionId, user: 'ana', peer: PEER, lifetimeMs: HOUR_MS },
+      ...more,
+    })
+  const close = (sessionId: string) =>
+    closeSession(node, { kind: 'session-close', commandId: 'cmd-3', by: 'user:ann', workspace: ALPHA, sessionId })
+  const lets = (peer = PEER): boolean => {
+    const frame = ipFrame({
+      source: peer,
+      destination: '10.9.0.2',
+      sourceMac: '02:00:00:00:00:01',
+      destinationMac: '02:00:00:00:00:02',
+      payload: { kind: 'tcp', from: 50_000 + (node.now % 1000), to: 22, flags: 0x02 },
+    })
+    return driver.judge(ALPHA, readFrame(frame, 'to'), node.now, EXACT_ENV).kind === 'allow'
+  }
+  const told = () =>
+    node.facts.splice(0).flatMap((fact) => {
+      if (fact.kind === 'session-opened') return [`opened ${fact.sessionId} by ${fact.by}`]
+      return fact.kind === 'session-ended' ? [`${fact.reason} ${fact.sessionId} by ${fact.by}`] : []
+    })
+  return { node, driver, store, open, close, lets, told }
+}
+
+const refusal = (act: Promise<unknown>): Promise<string> =>
+  act.then(
+    () => 'accepted',
+    (error: { code: string; message: string }) => `${error.code}: ${error.message}`,
+  )
+
+describe('opening a session', () => {
+  it('lets its one peer in, and tells so', async () => {
+    const { node, open, lets, told } = await scene()
+    expect(lets()).toBe(false)
+    const done = await open('s-1')
+    expect(done).toMatchObject({
+      changed: true,
+      generation: 1,
+      grants: ['ingress/tcp/10.60.0.0/24/22'],
+      session: { sessionId: 's-1', user: 'ana', peer: PEER, expiresAtMs: node.now + HOUR_MS },
+    })
+    expect([lets(), lets('10.60.0.2')]).toEqual([true, false])
+    expect(told()).toEqual(['opened s-1 by spiffe://fleet.example/broker/b1'])
+    expect((await status(node)).sessions).toMatchObject([{ workspace: ALPHA, sessionId: 's-1', peer: PEER }])
+  })
+
+  it('changes nothing when it is asked for again, and has one meaning for each id', async () => {
+    const { node, open, close, told } = await scene()
+    const first = await open('s-1')
+    node.now += 5_000
+    expect(await open('s-1', { lifetimeMs: 2 * HOUR_MS })).toMatchObject({ changed: false, session: first.session })
+    expect(told()).toEqual(['opened s-1 by spiffe://fleet.example/broker/b1'])
+    expect(await refusal(open('s-1', { user: 'bob' }))).toMatch(/^AGENT_SESSION_TAKEN: /)
+    expect(await refusal(open('s-1', { peer: '10.60.0.2' }))).toMatch(/^AGENT_SESSION_TAKEN: /)
+    await close('s-1')
+    expect(await refusal(open('s-1'))).toBe(
+      `AGENT_SESSION_OVER: the session "s-1" of ${ALPHA} is over (closed), and is not opened again`,
+    )
+  })
+
+  it('is refused where no signed clause lets the peer in, and where the workspace may have nobody', async () => {
+    const { node, open, lets } = await scene()
+    const say = (why: string) => `AGENT_SESSION_REFUSED: the session "s" of ${ALPHA} is not opened: ${why}`
+    expect(await refusal(open('s', { peer: '10.61.0.1' }))).toBe(
+      say('no signed ingress clause with a session lets 10.61.0.1 in'),
+    )
+    expect(await refusal(open('s', { peer: '10.60.0.0/24' }))).toBe(say('its peer is no address'))
+    expect(await refusal(open('s', { lifetimeMs: 999 }))).toBe(say('it may last from 1000 to 86400000 ms'))
+    expect(await refusal(open('s', { lifetimeMs: 86_400_001 }))).toBe(say('it may last from 1000 to 86400000 ms'))
+    expect(await refusal(open('s', { workspace: 'spiffe://fleet.example/ws/none' }))).toMatch(
+      /^AGENT_WORKSPACE_UNKNOWN/,
+    )
+    await detach(node, { kind: 'detach', commandId: 'cmd-4', by: 'user:ann', workspace: ALPHA })
+    expect(await refusal(open('s'))).toBe(say('it is not attached'))
+    await quarantine(node, { kind: 'quarantine-set', commandId: 'c', by: 'user:ann', workspace: ALPHA, reason: 'x' })
+    expect(await refusal(open('s'))).toBe(say('it is in quarantine'))
+    expect(lets()).toBe(false)
+    const without = await scene('ingress:\n  - { name: open, from: [10.60.0.0/24], protocol: tcp, ports: [22] }\n')
+    expect(await refusal(without.open('s'))).toBe(say(`no signed ingress clause with a session lets ${PEER} in`))
+  })
+
+  it('is not open when it could not be put on record, or the fence did not take it', async () => {
+    const { driver, store, open, lets, node } = await scene()
+    store.full = true
+    expect(await refusal(open('s-1'))).toMatch(/^AGENT_STORE_WRITE: /)
+    expect(lets()).toBe(false)
+    store.full = false
+    const put = driver.sessions.bind(driver)
+    driver.sessions = () => Promise.reject(new Error('the kernel says no'))
+    expect(await refusal(open('s-2'))).toMatch(/^AGENT_SESSION_FAILED: .* could not be opened/)
+    driver.sessions = put
+    expect(node.store.sessions()).toMatchObject([{ sessionId: 's-2', ended: { reason: 'failed' } }])
+    expect(await refusal(open('s-2'))).toMatch(/^AGENT_SESSION_OVER: /)
+  })
+
+  it('has an end to how many there may be', async () => {
+    const { open } = await scene()
+    for (let i = 0; i < SESSIONS_MOST.workspace; i++) await open(`s-${i}`)
+    expect(await refusal(open('one-more'))).toMatch(/^AGENT_SESSIONS_FULL: /)
+  })
+})
+
+describe('the end of a session', () => {
+  it('comes with its close, and the peer stays while another has it', async () => {
+    const { open, close, lets, told } = await scene()
+    await open('s-1')
+    await open('s-2', { user: 'bob' })
+    expect(await close('s-1')).toMatchObject({ changed: true, session: { ended: { reason: 'closed' } } })
+    expect(lets()).toBe(true)
+    await close('s-2')
+    expect(lets()).toBe(false)
+    expect(await close('s-2')).toMatchObject({ changed: false })
+    expect(await refusal(close('s-3'))).toMatch(/^AGENT_SESSION_UNKNOWN: /)
+    expect(told().slice(2)).toEqual(['closed s-1 by user:ann', 'closed s-2 by user:ann'])
+  })
+
+  it('comes with its time, in the fence with or without an agent', async () => {
+    const { node, open, lets, told } = await scene()
+    await open('s-1', { lifetimeMs: 60_000 })
+    await open('s-2', { lifetimeMs: 120_000 })
+    node.now += 60_000
+    await tend(node)
+    expect([lets(), told().at(-1)]).toEqual([true, 'expired s-1 by sluice'])
+    node.now += 60_000
+    expect(lets()).toBe(false)
+    await tend(node)
+    expect(told()).toEqual(['expired s-2 by sluice'])
+  })
+
+  it.each(['quarantine', 'detach', 'attach', 'policy'] as const)('comes with: %s', async (how) => {
+    const { node, open, lets, told } = await scene()
+    await open('s-1')
+    const by = { commandId: 'cmd-9', by: 'user:ann', workspace: ALPHA }
+    if (how === 'quarantine') {
+      await quarantine(node, { kind: 'quarantine-set', ...by, reason: 'x' })
+      expect(lets()).toBe(false)
+      await quarantine(node, { kind: 'quarantine-lift', ...by, reason: 'x' })
+    } else if (how === 'policy') {
+      await apply(node, await offer({ revision: 2n, extra: INGRESS.replace('10.60.0.0/24', '10.61.0.0/24') }))
+      await tend(node)
+      await apply(node, await offer({ revision: 3n, extra: INGRESS }))
+    } else if (how === 'detach') await detach(node, { kind: 'detach', ...by })
+    else await refusal(attach(node, { kind: 'attach', ...by, slot: {}, leaseGeneration: 2 }))
+    await tend(node)
+    const reason = { quarantine: 'quarantined', policy: 'policy', detach: 'detached', attach: undefined }[how]
+    // No interface is there to be attached: refused before anything is changed, and then the session stays.
+    expect(told().slice(1)).toEqual(reason ? [`${reason} s-1 by sluice`] : [])
+    expect(lets()).toBe(reason === undefined)
+  })
+
+  it('is what becomes of whatever only the record or only the fence has', async () => {
+    const { node, driver, open, lets, told } = await scene()
+    await open('s-1')
+    told()
+    // Its tables were flushed, or a crash came before the fence had it: nothing is put back.
+    await driver.sessions(ALPHA, [])
+    await tend(node)
+    expect([told(), lets()]).toEqual([['lost s-1 by sluice'], false])
+    // Somebody opened what nobody asked for, and made longer what somebody did.
+    await driver.sessions(ALPHA, [{ workspace: ALPHA, peer: PEER, expiresAtMs: node.now + HOUR_MS }])
+    expect(lets()).toBe(true)
+    await tend(node)
+    expect([told(), lets()]).toEqual([[], false])
+    await open('s-2', { lifetimeMs: 60_000 })
+    await driver.sessions(ALPHA, [{ workspace: ALPHA, peer: PEER, expiresAtMs: node.now + HOUR_MS }])
+    await tend(node)
+    node.now += 60_000
+    expect(lets()).toBe(false)
+  })
+
+  it('does not wait for a disk that is full, and is not undone by it', async () => {
+    const { store, open, close, lets, node } = await scene()
+    await open('s-1')
+    store.full = true
+    expect(await refusal(close('s-1'))).toMatch(/^AGENT_STORE_WRITE: /)
+    expect(lets()).toBe(false)
+    store.full = false
+    await tend(node)
+    expect([node.store.sessions()[0]?.ended?.reason, lets()]).toEqual(['lost', false])
+  })
+})
+
+describe('the record of sessions', () => {
+  it('is read back as it was written, and refuses what was not', async () => {
+    const { node, open, close } = await scene()
+    await open('s-1')
+    await open('s-2')
+    await close('s-1')
+    const list = node.store.sessions()
+    expect(decodeSessions(utf8(encodeSessions(list)))).toEqual(list)
+    expect(() => decodeSessions(utf8(encodeSessions(list).replace('closed', 'opened')))).toThrow(
+      'its digest does not match its content',
+    )
+  })
+})
