@@ -73,7 +73,7 @@ static void do_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
     struct handle *handle = NULL;
     struct reach reach;
     struct stat attr;
-    int directory = -1, fd = -1, found, error;
+    int directory = -1, fd = -1, error;
 
     ENTER(volume);
     error = reach_judge(&reach, req, parent, name, VAULT_OP_CREATE);
@@ -82,23 +82,14 @@ static void do_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
         error = directory < 0 ? -directory : 0;
     }
     if (error == 0) {
+        /* Not through a mount nor a link: what was opened is the entry. */
         as_caller(req);
-        fd = openat(directory, name, backing_flags(info->flags) | O_CREAT | (info->flags & O_EXCL) | O_CLOEXEC, mode);
-        if (fd < 0)
-            error = errno;
-        as_daemon();
+        fd = reach_create(directory, name, backing_flags(info->flags) | (info->flags & O_EXCL), mode);
+        as_daemon(req);
+        error = fd < 0 ? -fd : fstat(fd, &attr) != 0 ? errno : !S_ISREG(attr.st_mode) ? EXDEV : 0;
     }
-    if (error == 0 && (fstat(fd, &attr) != 0 || !S_ISREG(attr.st_mode) || attr.st_dev != volume->dev))
-        error = EXDEV;
-    if (error == 0) {
-        /* The entry is what was opened, and no mount was put over it meanwhile. */
-        found = reach_entry(volume, directory, name, O_PATH | O_NOFOLLOW);
-        error = found < 0 ? -found : entry_fill(volume, reach.node, name, found, &entry);
-        if (error == 0 && entry.attr.st_ino != attr.st_ino) {
-            tree_forget(volume, tree_node(volume, entry.ino), 1);
-            error = ESTALE;
-        }
-    }
+    if (error == 0)
+        error = entry_meet(volume, reach.node, name, fd, &attr, &entry);
     if (error == 0) {
         handle = handle_make(volume, tree_node(volume, entry.ino), fd);
         if (handle == NULL) {

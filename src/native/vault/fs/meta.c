@@ -20,16 +20,26 @@ const double ATTR_SECONDS = 1.0;
 #define FS_CASEFOLD_FL 0x40000000
 #endif
 
-void as_caller(fuse_req_t req)
+/* What root makes is root's, who the daemon is by itself. */
+static bool is_root(fuse_req_t req)
 {
     const struct fuse_ctx *context = fuse_req_ctx(req);
 
-    setfsgid(context->gid);
-    setfsuid(context->uid);
+    return context->uid == 0 && context->gid == 0;
 }
 
-void as_daemon(void)
+void as_caller(fuse_req_t req)
 {
+    if (is_root(req))
+        return;
+    setfsgid(fuse_req_ctx(req)->gid);
+    setfsuid(fuse_req_ctx(req)->uid);
+}
+
+void as_daemon(fuse_req_t req)
+{
+    if (is_root(req))
+        return;
     setfsuid(0);
     setfsgid(0);
 }
@@ -53,21 +63,15 @@ static bool folds_case(const struct volume *volume, int fd)
     return folds;
 }
 
-int entry_fill(struct volume *volume, struct node *parent, const char *name, int fd, struct fuse_entry_param *entry)
+int entry_meet(struct volume *volume, struct node *parent, const char *name, int fd, const struct stat *attr,
+               struct fuse_entry_param *entry)
 {
     struct node *node;
-    int error = 0;
 
     memset(entry, 0, sizeof(*entry));
-    if (fstat(fd, &entry->attr) != 0)
-        error = errno;
-    else if (entry->attr.st_dev != volume->dev)
-        error = EXDEV;
-    else if (S_ISDIR(entry->attr.st_mode) && folds_case(volume, fd))
-        error = EXDEV;
-    close(fd);
-    if (error != 0)
-        return error;
+    entry->attr = *attr;
+    if (attr->st_dev != volume->dev || (S_ISDIR(attr->st_mode) && folds_case(volume, fd)))
+        return EXDEV;
     node = tree_meet(volume, parent, name, &entry->attr);
     if (node == NULL)
         return ENOMEM;
@@ -75,6 +79,15 @@ int entry_fill(struct volume *volume, struct node *parent, const char *name, int
     entry->attr_timeout = ATTR_SECONDS;
     entry->entry_timeout = ATTR_SECONDS;
     return 0;
+}
+
+int entry_fill(struct volume *volume, struct node *parent, const char *name, int fd, struct fuse_entry_param *entry)
+{
+    struct stat attr;
+    int error = fstat(fd, &attr) != 0 ? errno : entry_meet(volume, parent, name, fd, &attr, entry);
+
+    close(fd);
+    return error;
 }
 
 static void do_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -92,7 +105,9 @@ static void do_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
         reach.node = &volume->top; /* an entry is no node yet, and its directory not to be mistaken for it */
         fd = reach_open(&reach, O_PATH | O_NOFOLLOW, &attr);
-        error = fd < 0 ? -fd : entry_fill(volume, directory, name, fd, &entry);
+        error = fd < 0 ? -fd : entry_meet(volume, directory, name, fd, &attr, &entry);
+        if (fd >= 0)
+            close(fd);
     }
     if (error == ENOENT) {
         memset(&entry, 0, sizeof(entry));

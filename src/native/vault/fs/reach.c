@@ -108,9 +108,9 @@ int reach_handle(fuse_req_t req, struct handle *handle, enum vault_op op, bool w
     return error;
 }
 
-static int beneath(int directory, const char *path, int flags)
+static int beneath(int directory, const char *path, int flags, mode_t mode)
 {
-    struct open_how how = {.flags = (uint64_t)flags | O_CLOEXEC, .resolve = BENEATH};
+    struct open_how how = {.flags = (uint64_t)flags | O_CLOEXEC, .mode = mode, .resolve = BENEATH};
     int fd;
 
     /* EAGAIN: somebody renamed something below meanwhile, and the kernel cannot be sure of `..`, which we never use. */
@@ -125,7 +125,12 @@ static int beneath(int directory, const char *path, int flags)
 int reach_entry(const struct volume *volume, int directory, const char *name, int flags)
 {
     (void)volume;
-    return beneath(directory, name, flags);
+    return beneath(directory, name, flags, 0);
+}
+
+int reach_create(int directory, const char *name, int flags, mode_t mode)
+{
+    return beneath(directory, name, flags | O_CREAT, mode & 07777);
 }
 
 int reach_open(const struct reach *reach, int flags, struct stat *attr)
@@ -147,7 +152,7 @@ int reach_open(const struct reach *reach, int flags, struct stat *attr)
         if (fd < 0)
             return -errno;
     } else {
-        fd = beneath(volume->root, path, flags);
+        fd = beneath(volume->root, path, flags, 0);
         if (fd < 0)
             return fd;
     }
@@ -167,10 +172,10 @@ int reach_parent(const struct reach *reach)
     size_t length = (size_t)(end - reach->path);
 
     if (length == 0)
-        return beneath(reach->volume->root, ".", O_PATH | O_DIRECTORY);
+        return beneath(reach->volume->root, ".", O_PATH | O_DIRECTORY, 0);
     memcpy(path, reach->path + 1, length - 1);
     path[length - 1] = 0;
-    return beneath(reach->volume->root, path, O_PATH | O_DIRECTORY);
+    return beneath(reach->volume->root, path, O_PATH | O_DIRECTORY, 0);
 }
 
 int reach_errno(struct volume *volume, fuse_req_t req, enum vault_op op, const char *path, int error)

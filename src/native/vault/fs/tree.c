@@ -62,7 +62,7 @@ static void do_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
         as_caller(req);
         if (mknodat(directory, name, mode, 0) != 0)
             error = errno;
-        as_daemon();
+        as_daemon(req);
         reply_made(req, &reach, op, directory, error);
         close(directory);
     }
@@ -83,7 +83,7 @@ static void do_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
         as_caller(req);
         if (mkdirat(directory, name, mode) != 0)
             error = errno;
-        as_daemon();
+        as_daemon(req);
         reply_made(req, &reach, VAULT_OP_MKDIR, directory, error);
         close(directory);
     }
@@ -104,7 +104,7 @@ static void do_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, co
         as_caller(req);
         if (symlinkat(target, directory, name) != 0)
             error = errno;
-        as_daemon();
+        as_daemon(req);
         reply_made(req, &reach, VAULT_OP_SYMLINK, directory, error);
         close(directory);
     }
@@ -154,7 +154,8 @@ static int move(fuse_req_t req, const struct reach *from, const struct reach *to
     old = reach_parent(from);
     if (old < 0)
         return reach_errno(volume, req, VAULT_OP_RENAME_FROM, from->path, -old);
-    new = reach_parent(to);
+    /* The tree cannot change meanwhile: one directory is one path. */
+    new = from->node == to->node ? old : reach_parent(to);
     if (new < 0) {
         close(old);
         return reach_errno(volume, req, VAULT_OP_RENAME_TO, to->path, -new);
@@ -164,7 +165,8 @@ static int move(fuse_req_t req, const struct reach *from, const struct reach *to
     if (renameat2(old, leaf(from), new, leaf(to), flags) != 0)
         error = errno;
     close(old);
-    close(new);
+    if (new != old)
+        close(new);
     if (error != 0) {
         if (kept >= 0)
             close(kept);

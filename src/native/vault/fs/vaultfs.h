@@ -147,6 +147,8 @@ int reach_open(const struct reach *reach, int flags, struct stat *attr);
 int reach_parent(const struct reach *reach);
 /* Opens one entry of an open directory of the volume. */
 int reach_entry(const struct volume *volume, int directory, const char *name, int flags);
+/* Makes one, or opens what is there; what is made has that mode. */
+int reach_create(int directory, const char *name, int flags, mode_t mode);
 void reach_deny(struct volume *volume, fuse_req_t req, enum vault_op op, int verdict, const char *path, uint32_t node,
                 uint32_t right);
 /* A refusal of the file system below that stands for a way out of the volume; anything else stays as it is. */
@@ -166,9 +168,12 @@ void ops_xattr(struct fuse_lowlevel_ops *ops);
 int open_judged(fuse_req_t req, fuse_ino_t ino, enum vault_op op, int flags, struct stat *attr, struct reach *reach);
 /* Answers with the entry at an open O_PATH descriptor, which it closes; counts a lookup. */
 int entry_fill(struct volume *volume, struct node *parent, const char *name, int fd, struct fuse_entry_param *entry);
+/* As above for what was looked at: `fd` stays the caller's. */
+int entry_meet(struct volume *volume, struct node *parent, const char *name, int fd, const struct stat *attr,
+               struct fuse_entry_param *entry);
 /* As the caller, for what is made: owner and group, without losing the daemon's rights. */
 void as_caller(fuse_req_t req);
-void as_daemon(void);
+void as_daemon(fuse_req_t req);
 
 extern const double ATTR_SECONDS;
 
