@@ -255,6 +255,22 @@ describe.skipIf(cannotServe)('vaultfs', () => {
     expect(readFileSync(join(mount, 'project/main.c'), 'utf8')).toBe('int main;\n')
   })
 
+  it('stops when its mount was taken away and a file of it is still open', async () => {
+    const { mount, driver, pid } = await project()
+    const daemon = pid()
+    const fd = openSync(join(mount, 'project/main.c'), 'r')
+    execFileSync('umount', ['-l', mount])
+    const patience = new AbortController()
+    const late = sleep(30_000, 'it waits', { signal: patience.signal }).catch(() => 'it waits no more')
+    const stopped = driver.uninstall().then(() => 'stopped')
+    const outcome = await Promise.race([stopped, late])
+    patience.abort()
+    if (outcome !== 'stopped') process.kill(daemon, 'SIGKILL')
+    await stopped
+    closeSync(fd)
+    expect(outcome).toBe('stopped')
+  }, 60_000)
+
   it('moves to another source in one commit, and away from a volume that is planned no more', async () => {
     const { mount, directory, driver } = await project()
     const other = join(directory, 'other')
