@@ -158,6 +158,24 @@ describe('a report in a browser', { timeout: 240_000 }, () => {
     await tab.evaluate(`for (const one of document.querySelectorAll('details')) one.open = false`)
   })
 
+  it.each([400, 800, 1_200])('fits %d pixels whatever a bench says of its figure', async (width) => {
+    const wordy = join(folder, `wordy-${width}.html`)
+    const { promises, ...rest } = richResults()
+    // As long as the longest that a file of bench/ says, and a word that cannot be broken.
+    const figure = `${'of 1,234,567 sent 1,200 are in 325 events and 1,233,367 are counted as kept back; '.repeat(4)}${'x'.repeat(90)}`
+    writeFileSync(wordy, reportHtml({ ...rest, promises: promises.map((one) => ({ ...one, figure })) }))
+    const page = await browser.open(wordy, { width, height: 900, scheme: width === 800 ? 'dark' : 'light' })
+    if (pictures !== undefined) await page.picture(join(pictures, `wordy-${width}.png`))
+    expect(await page.evaluate(OVERFLOW)).toEqual({ page: width, window: width, wide: [] })
+    expect(
+      await page.evaluate(`(() => {
+        const { scrollWidth, clientWidth } = document.querySelector('.promises').parentElement
+        return scrollWidth <= clientWidth
+      })()`),
+    ).toBe(true)
+    await page.close()
+  })
+
   it('reads its values with arrow keys and with a pointer', async () => {
     await tab.look({ ...WIDE, scheme: 'light' })
     const tip = `document.querySelector('.plots figure .tip')`

@@ -120,7 +120,7 @@ tbody th{min-width:150px}
 td.tone{color:var(--tone)}
 .aside{display:block;font-size:12px;white-space:nowrap}
 .promises td,.promises th{text-align:left}
-.promises td.num{white-space:nowrap}
+.promises td.num{min-width:9em;overflow-wrap:anywhere}
 .promises .aside{white-space:normal}
 .mark{width:180px}
 .mark svg{display:block;width:180px;height:22px}
@@ -174,17 +174,19 @@ pre{background:var(--card);border-radius:8px;padding:10px 12px;font:13px/1.5 ui-
 footer{margin-top:64px;padding-bottom:40px;font-size:13px;color:var(--quiet)}
 footer pre{color:var(--quiet)}
 ${looks}
+@media screen and (max-width:900px){
+.promises thead{position:absolute;left:-9999px}
+.promises tbody,.promises tr,.promises td,.promises th{display:block;border:0;padding:2px 0}
+.promises tr{border-bottom:1px solid var(--rule);padding:10px 0}
+.promises td.num{min-width:0}
+.promises td.target{color:var(--quiet)}
+.promises td.target::before{content:attr(data-name) ': '}
+.mark svg{width:100%;max-width:300px}
+}
 @media (max-width:640px){
 main,header,footer{padding-left:16px;padding-right:16px}
 header{padding-top:24px}
 h1{font-size:25px}h2{font-size:20px;margin-top:40px}
-.promises thead{position:absolute;left:-9999px}
-.promises tbody,.promises tr,.promises td,.promises th{display:block;border:0;padding:2px 0}
-.promises tr{border-bottom:1px solid var(--rule);padding:10px 0}
-.promises td.num{white-space:normal}
-.promises td.target{color:var(--quiet)}
-.promises td.target::before{content:attr(data-name) ': '}
-.mark svg{width:100%;max-width:300px}
 .ranges .row{grid-template-columns:1fr}
 .ranges .value{text-align:left}
 dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:8px}
