@@ -110,6 +110,8 @@ export interface SessionCloseCommand extends CommandBase {
   readonly kind: 'session-close'
   readonly workspace: WorkspaceId
   readonly sessionId: string
+  /** A security event took it back. */
+  readonly revoked?: true
 }
 
 export type Command =

@@ -22,10 +22,11 @@ import type { Activation } from './record.js'
 import { RevocationMemory } from './revocation-memory.js'
 import type { StreamSeen } from './revocation-standing.js'
 import { Revoked } from './revoked.js'
+import { mappedSessions } from './session-subjects.js'
 import type { Store } from './store.js'
 
 export interface RevocationHost {
-  readonly store: Pick<Store, 'directory' | 'load' | 'quarantines'>
+  readonly store: Pick<Store, 'directory' | 'load' | 'quarantines'> & Partial<Pick<Store, 'sessions'>>
   /** Whose each workspace is, for a host without an inventory; otherwise what the inventory of the live plan says. */
   readonly mapped?: () => readonly Mapped[]
   readonly nowMs: () => number
@@ -34,7 +35,7 @@ export interface RevocationHost {
   readonly random: () => string
   /** Resolves after that long, or at once when woken; never rejects. */
   readonly sleep: (ms: number, wake: AbortSignal) => Promise<void>
-  /** Resolves when the fence was read back and is on record. */
+  /** Resolves when the fence was read back and is on record; for the name of a session (session-subjects.ts) when it is closed. */
   readonly quarantine: (workspace: WorkspaceId, by: string, reason: string, commandId: string) => Promise<void>
   readonly emit: (facts: readonly Fact[]) => void
   readonly say: (line: RevocationLine) => void
@@ -111,7 +112,7 @@ export class RevocationService {
       memory: this.memory,
       nowMs: host.nowMs,
       keys: ({ name }) => this.keys.of(files.get(name) ?? ''),
-      mapped: host.mapped ?? (() => this.mapped()),
+      mapped: host.mapped ?? (() => this.withSessions(this.mapped())),
       fence: (workspace, event, key) =>
         host.quarantine(workspace, `stream:${event.stream}`, reasonOf(event), `set-${key}`),
       begun: () => new Promise((resolve) => setImmediate(resolve)),
@@ -252,6 +253,12 @@ export class RevocationService {
       const kind = standing === 'heard' ? ('stream-heard' as const) : ('stream-silent' as const)
       this.host.emit([{ kind, atMs, stream: name, standing, heardAtMs, denies: this.config.silence === 'deny' }])
     }
+  }
+
+  /** A session is a subject while it is open. */
+  private withSessions(mapped: readonly Mapped[] | undefined): readonly Mapped[] | undefined {
+    const sessions = mappedSessions(this.host.store.sessions?.() ?? [])
+    return mapped && sessions.length > 0 ? [...mapped, ...sessions] : mapped
   }
 
   /** Read once for each plan. */

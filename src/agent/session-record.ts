@@ -7,8 +7,17 @@ import { Fields, RecordProblem, seal, unseal } from './record.js'
 
 export const SESSIONS_FORMAT = 'sluice-sessions/1'
 
-/** `lost`: the fence did not have it any more. `policy`: no signed clause lets its peer in any more. */
-export const SESSION_ENDS = ['closed', 'expired', 'quarantined', 'detached', 'policy', 'lost', 'failed'] as const
+/** `revoked`: by a security event. `lost`: the fence did not have it any more. `policy`: no signed clause lets its peer in any more. */
+export const SESSION_ENDS = [
+  'closed',
+  'revoked',
+  'expired',
+  'quarantined',
+  'detached',
+  'policy',
+  'lost',
+  'failed',
+] as const
 export type SessionEnd = (typeof SESSION_ENDS)[number]
 
 export interface BrokerSession {

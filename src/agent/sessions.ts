@@ -106,7 +106,7 @@ export async function closeSession(node: AgentNode, command: SessionCloseCommand
   const known = node.store.sessions().find((one) => one.workspace === workspace && one.sessionId === sessionId)
   if (!known) throw agentFault('AGENT_SESSION_UNKNOWN', { workspace, session: sessionId })
   if (known.ended) return { session: known, changed: false, elapsedMs: node.nowMs() - startMs }
-  const [session = known] = await endSessions(node, [known], () => 'closed', command.by)
+  const [session = known] = await endSessions(node, [known], () => (command.revoked ? 'revoked' : 'closed'), command.by)
   return { session, changed: true, elapsedMs: node.nowMs() - startMs }
 }
 

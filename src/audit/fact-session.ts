@@ -15,7 +15,7 @@ export interface SessionFact {
   readonly by: string
   readonly openedAtMs: number
   readonly expiresAtMs: number
-  /** Of one that ended: closed, expired, quarantined, detached, policy, lost, failed. */
+  /** Of one that ended: closed, revoked, expired, quarantined, detached, policy, lost, failed. */
   readonly reason?: string
   /** From the command to the fence read back. */
   readonly elapsedMs: number

@@ -6,6 +6,7 @@ import type { Loop } from '../agent/loop.js'
 import type { RevocationMetrics } from '../agent/metrics-revocation.js'
 import type { AgentNode } from '../agent/node.js'
 import { type RevocationHost, type RevocationLine, RevocationService, type StreamStatus } from '../agent/revocation.js'
+import { sessionMeant } from '../agent/session-subjects.js'
 import type { Fact } from '../audit/fact.js'
 import { hex } from '../base/bytes.js'
 import { causeChain } from '../base/fault.js'
@@ -42,6 +43,11 @@ export async function hostRevocation(
     chance: Math.random,
     random: () => hex(random(16)),
     quarantine: async (workspace, by, reason, commandId) => {
+      const session = sessionMeant(workspace)
+      if (session) {
+        await loop.run<'session-close'>({ kind: 'session-close', by, commandId, ...session, revoked: true })
+        return
+      }
       // One that nothing carries at this moment is on record, and fenced before anything carries it again.
       const { told } = await loop.fenceNow({ kind: 'quarantine-set', workspace, by, reason, commandId })
       // Its receipt is for whoever reads the folder; a node that could not keep one has fenced all the same.

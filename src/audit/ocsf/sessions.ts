@@ -6,7 +6,7 @@ import { agentActor, bundleNumbers, bundlePolicy, endpoint, unmapped, workspaceD
 import { CLASS, type Draft, type OcsfContext, present, SEVERITY, whole, words } from './event.js'
 
 /** Ends that nobody asked for, and that are no end of time. */
-const CUT: ReadonlySet<string> = new Set(['quarantined', 'policy', 'lost'])
+const CUT: ReadonlySet<string> = new Set(['revoked', 'quarantined', 'policy', 'lost'])
 
 export function sessionDraft(fact: SessionFact, context: OcsfContext): Draft {
   const opened = fact.kind === 'session-opened'

@@ -8,12 +8,17 @@ import { NODE_FILES } from '../../../src/agent/files.js'
 import { tend } from '../../../src/agent/freshness.js'
 import { quarantine } from '../../../src/agent/quarantine.js'
 import { decodeSessions, encodeSessions, SESSIONS_MOST } from '../../../src/agent/session-record.js'
+import { mappedSessions, sessionMeant } from '../../../src/agent/session-subjects.js'
 import { closeSession, openSession } from '../../../src/agent/sessions.js'
 import { status } from '../../../src/agent/status.js'
 import { MemoryDriver } from '../../../src/backends/memory/driver.js'
 import { utf8 } from '../../../src/base/bytes.js'
+import type { Json } from '../../../src/base/canonical.js'
 import { readFrame } from '../../../src/plan/packet.js'
 import { EXACT_ENV } from '../../../src/plan/state.js'
+import { identityOf, readSubject } from '../../../src/plan/subject.js'
+import { judge } from '../../../src/revocation/match.js'
+import type { SecurityEvent } from '../../../src/revocation/model.js'
 import { ipFrame } from '../../support/frames.js'
 import { ALPHA, makeNode, memoryAs, offer, type TestNode } from './fixture.js'
 
@@ -228,6 +233,45 @@ describe('the end of a session', () => {
     store.full = false
     await tend(node)
     expect([node.store.sessions()[0]?.ended?.reason, lets()]).toEqual(['lost', false])
+  })
+})
+
+describe('a session that a security event speaks of', () => {
+  const event = (subject: Json) => {
+    const read = readSubject(subject)
+    if (typeof read === 'string') throw new Error(read)
+    return read
+  }
+  const IDP = { reaction: { riskLevel: 'HIGH', credentialChange: 'alarm' }, criticalMembers: [] } as const
+  const REVOKED = { name: 'session-revoked', payload: {} } as unknown as SecurityEvent
+
+  it('is meant by its id alone, while it is open', async () => {
+    const { node, open, close } = await scene()
+    const workspace = { workspace: ALPHA, subjects: { user: [identityOf('opaque', 'ana')] } }
+    const fenced = (subject: Json) =>
+      judge(REVOKED, event(subject), [workspace, ...mappedSessions(node.store.sessions())], IDP).deeds.fence
+    await open('s-1')
+    await open('s-2')
+    const name = `${ALPHA}#session=s-1`
+    expect(fenced({ format: 'opaque', id: 's-1' })).toEqual([name])
+    expect(fenced({ format: 'complex', session: { format: 'opaque', id: 's-1' } })).toEqual([name])
+    // Whoever names a user as well means all that is theirs, as ever.
+    expect(
+      fenced({ format: 'complex', user: { format: 'opaque', id: 'ana' }, session: { format: 'opaque', id: 's-1' } }),
+    ).toEqual([ALPHA, name])
+    expect(fenced({ format: 'opaque', id: 'ana' })).toEqual([ALPHA])
+    await close('s-1')
+    expect(fenced({ format: 'opaque', id: 's-1' })).toEqual([])
+    expect([sessionMeant(name), sessionMeant(ALPHA)]).toEqual([{ workspace: ALPHA, sessionId: 's-1' }, undefined])
+  })
+
+  it('ends as revoked, in the name of the stream', async () => {
+    const { node, open, lets, told } = await scene()
+    await open('s-1')
+    told()
+    const command = { commandId: 'set-1', by: 'stream:idp', workspace: ALPHA, sessionId: 's-1', revoked: true as const }
+    await closeSession(node, { kind: 'session-close', ...command })
+    expect([lets(), told()]).toEqual([false, ['revoked s-1 by stream:idp']])
   })
 })
 
