@@ -4,16 +4,15 @@
  * its table of interface names is shared by all contexts of a process and not made for threads.
  */
 #define _GNU_SOURCE
+#include "nft_netlink.h"
 #include "sluice_native.h"
 
 #include <arpa/inet.h>
 #include <endian.h>
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -22,7 +21,7 @@ enum { MAX_KEY = SLUICE_KEY_OCTETS, PIECE = 256, ELEMENT_ROOM = MAX_KEY + SLUICE
 _Static_assert(sizeof(struct sluice_element) == 256, "the agent packs 256 octets an element");
 _Static_assert(sizeof(struct sluice_counted) == 40, "the agent reads 40 octets an element");
 
-static struct nlmsghdr *message_of(void *at, uint16_t type, uint16_t flags, uint8_t family, uint16_t resource)
+struct nlmsghdr *sluice_nft_message(void *at, uint16_t type, uint16_t flags, uint8_t family, uint16_t resource)
 {
     struct nlmsghdr *message = mnl_nlmsg_put_header(at);
     message->nlmsg_type = type;
@@ -38,7 +37,7 @@ static struct nlmsghdr *message_of(void *at, uint16_t type, uint16_t flags, uint
 static struct nlmsghdr *elements_message(void *at, uint16_t command, uint16_t flags, uint8_t family, const char *table,
                                          const char *set)
 {
-    struct nlmsghdr *message = message_of(at, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | command), flags, family, 0);
+    struct nlmsghdr *message = sluice_nft_message(at, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | command), flags, family, 0);
     mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, table);
     mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set);
     return message;
@@ -57,8 +56,7 @@ static void put_keys(struct nlmsghdr *message, const uint8_t *keys, uint32_t len
     mnl_attr_nest_end(message, list);
 }
 
-/* Sends what is prepared and hands every answer to `each`, to the end of the dump, the acknowledgement or a refusal. */
-static int converse(const void *bytes, size_t length, mnl_cb_t each, void *context)
+int sluice_nft_converse(const void *bytes, size_t length, mnl_cb_t each, void *context)
 {
     char buffer[32768];
     int failed = 0;
@@ -97,7 +95,7 @@ int sluice_element_has(const char *table, const char *set, const uint8_t *key, u
         return -EINVAL;
     struct nlmsghdr *message = elements_message(buffer, NFT_MSG_GETSETELEM, NLM_F_ACK, NFPROTO_INET, table, set);
     put_keys(message, key, key_length, 1);
-    int failed = converse(message, message->nlmsg_len, found, &there);
+    int failed = sluice_nft_converse(message, message->nlmsg_len, found, &there);
     if (failed == -ENOENT)
         return 0;
     return failed < 0 ? failed : there;
@@ -177,7 +175,7 @@ static int list(const char *table, const char *set, struct listing *listing)
 {
     char buffer[8192];
     struct nlmsghdr *message = elements_message(buffer, NFT_MSG_GETSETELEM, NLM_F_DUMP, NFPROTO_INET, table, set);
-    int failed = converse(message, message->nlmsg_len, on_elements, listing);
+    int failed = sluice_nft_converse(message, message->nlmsg_len, on_elements, listing);
     if (failed < 0)
         return failed;
     return (int)(listing->total < listing->capacity ? listing->total : listing->capacity);
@@ -242,7 +240,7 @@ static int batch_begin(struct batch *batch, size_t messages, size_t elements)
     batch->bytes = malloc(4096 + messages * 256 + elements * ELEMENT_ROOM);
     if (batch->bytes == NULL)
         return -ENOMEM;
-    batch->at = message_of(batch->bytes, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)->nlmsg_len;
+    batch->at = sluice_nft_message(batch->bytes, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)->nlmsg_len;
     batch->last = NULL;
     return 0;
 }
@@ -263,8 +261,8 @@ static int batch_send(struct batch *batch)
 {
     batch->last->nlmsg_flags |= NLM_F_ACK;
     batch->at +=
-        message_of(batch->bytes + batch->at, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)->nlmsg_len;
-    int failed = converse(batch->bytes, batch->at, ignore, NULL);
+        sluice_nft_message(batch->bytes + batch->at, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)->nlmsg_len;
+    int failed = sluice_nft_converse(batch->bytes, batch->at, ignore, NULL);
     free(batch->bytes);
     return failed;
 }

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* Raised with every change of a signature or of a record's layout; the binding refuses any other number. */
-#define SLUICE_NATIVE_ABI 7u
+#define SLUICE_NATIVE_ABI 8u
 
 uint32_t sluice_native_abi(void);
 
@@ -156,6 +156,36 @@ struct sluice_element {
 
 /* All of them in one transaction, in their order. Gives the count. -ENOENT: a set is not there, and nothing was changed. */
 int sluice_elements_apply(const char *table, const struct sluice_element *elements, uint32_t count);
+
+/* ---- a whole table ------------------------------------------------------------------------------------------------- */
+
+enum {
+    SLUICE_OBJECT_TABLE = 1,
+    SLUICE_OBJECT_CHAIN = 2,
+    SLUICE_OBJECT_RULE = 3,      /* named as its chain; those of one chain in their order */
+    SLUICE_OBJECT_SET = 4,       /* or a map */
+    SLUICE_OBJECT_ELEMENTS = 5,  /* of the anonymous set of that name */
+    SLUICE_OBJECT_COUNTER = 6,
+    SLUICE_OBJECT_STATEFUL = 7,  /* any other object with a name: a quota, a limit */
+    SLUICE_OBJECT_FLOWTABLE = 8,
+};
+
+/* Before each object; its name and its octets (netlink attributes as the kernel gives them) follow, then zeros up to a multiple
+ * of eight. */
+struct sluice_object {
+    uint32_t octets;
+    uint16_t name;
+    uint8_t kind;
+    uint8_t spare;
+    uint64_t packets; /* of a counter */
+    uint64_t bytes;
+};
+
+/*
+ * The objects of `table` in a family (NFPROTO_*), one after another; no record is given in part, but what does not fit is left out
+ * and *total says how many octets all of them take. Gives how many there are; 0: no such table. -EINTR: it changed meanwhile.
+ */
+int sluice_ruleset_read(uint8_t family, const char *table, uint8_t *records, uint32_t capacity, uint32_t *total);
 
 /* ---- deny floor ---------------------------------------------------------------------------------------------------- */
 

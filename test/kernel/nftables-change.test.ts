@@ -137,6 +137,34 @@ labSuite('nftables, changes under traffic', () => {
     expect(await lab.ws.tcp({ host: OUT.git, port: 443 })).toMatchObject({ outcome: 'reset' })
   })
 
+  it('finds a table that was put to sleep, whose every rule is still there, and wakes it', async () => {
+    await lab.exec('node', ['nft', 'add table inet sluice { flags dormant; }'])
+    expect((await nft.observe()).drift).toEqual([
+      'table inet sluice was changed: its chains, rules or sets are not the ones that were put there',
+    ])
+    await nft.apply(sliceOf(generation, BOTH))
+    expect((await nft.observe()).drift).toEqual([])
+    expect(await lab.ws.tcp({ host: OUT.git, port: 443 })).toMatchObject({ outcome: 'reset' })
+  })
+
+  it('finds a rule whose set has other members, by name and number the same', async () => {
+    const handle = async (): Promise<string> => {
+      const { stdout } = await lab.exec('node', ['nft', '-a', 'list chain inet sluice refuse_named'])
+      return /th dport \{ 53, .*goto f_dns # handle (\d+)/.exec(stdout)?.[1] ?? ''
+    }
+    const rule = 'meta l4proto { tcp, udp } th dport { 853 } goto f_dns'
+    const changed = await lab.exec('node', [
+      'nft',
+      `replace rule inet sluice refuse_named handle ${await handle()} ${rule}`,
+    ])
+    expect(changed.status).toBe(0)
+    expect((await nft.observe()).drift).toEqual([
+      'table inet sluice was changed: its chains, rules or sets are not the ones that were put there',
+    ])
+    await nft.apply(sliceOf(generation, BOTH))
+    expect([(await nft.observe()).drift, await handle()]).toEqual([[], expect.stringMatching(/^\d+$/)])
+  })
+
   it('finds elements that others added or took away', async () => {
     const table = (await lab.exec('node', ['nft', 'list', 'sets'])).stdout
     const name = new RegExp(`set (w0_g${generation}[a-z]+_x4) `).exec(table)?.[1] ?? ''

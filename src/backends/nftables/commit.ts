@@ -16,7 +16,8 @@ import { listLinks } from './native.js'
 import { addPairs, keepPairs, pairsOf } from './places.js'
 import { type NftProgram, namePrefix } from './program.js'
 import { elementsOf } from './readback.js'
-import { exactFamily, type LiveRecord, livePattern, structureDigest } from './record.js'
+import { exactFamily, type LiveRecord, livePattern } from './record.js'
+import { readRuleset, structureDigest } from './ruleset.js'
 import { TABLE } from './scaffold.js'
 import { dropChain, hookScript, linkChain, linkScript, scaffoldScript, switchScript } from './script.js'
 import { type Place, reasonOf, type Session, type StagedProgram } from './session.js'
@@ -53,7 +54,7 @@ export async function commit(session: Session, staged: Staged): Promise<void> {
   await moveFlags(session, before, program.workspaces)
   await pruneLearned(session, record?.workspaces)
   session.floor.guard(program.workspaces)
-  const objects = await session.writer.structure('inet')
+  const objects = await readRuleset('inet')
   const structure = structureDigest(objects, livePattern(program.generation, held.tag))
   await session.remember({ live: { ...recordOf(held), structure } })
   // Nothing reaches the generation before any more. What cannot be removed now is removed after the next commit.
@@ -102,10 +103,10 @@ async function switchOver(
     try {
       const names = program.workspaces.map(({ interface: name }) => name)
       // What another version left may be whole and still lack a set of this one: the second try writes everything.
-      const intact = attempt === 0 && (await isIntact(session, record))
+      const intact = attempt === 0 && (await isIntact(record))
       if (!intact) await session.writer.run(scaffoldScript(session.options.attachInterfaces))
       addPairs(pairsOf(names))
-      const links = await linkChanges(session, names, intact ? before.map(({ interface: name }) => name) : undefined)
+      const links = await linkChanges(names, intact ? before.map(({ interface: name }) => name) : undefined)
       const nowMs = Date.now()
       await session.writer.run((intact ? '' : hookScript()) + links + switchScript(program, tag, nowMs))
       keepPairs(pairsOf(names))
@@ -119,9 +120,9 @@ async function switchOver(
 }
 
 /** The constant chains are as this process left them; otherwise the commit writes them again. */
-async function isIntact(session: Session, before: LiveRecord | null): Promise<boolean> {
+async function isIntact(before: LiveRecord | null): Promise<boolean> {
   if (!before || before.structure === '') return false
-  const objects = await session.writer.structure('inet')
+  const objects = await readRuleset('inet')
   const hooked = objects.some(({ chain }) => chain?.name === 'hook_forward')
   return hooked && structureDigest(objects, livePattern(before.generation, before.tag)) === before.structure
 }
@@ -130,14 +131,10 @@ async function isIntact(session: Session, before: LiveRecord | null): Promise<bo
  * Link-layer chains for the interfaces that exist, none for the ones that are no longer attached. `before`: who was attached
  * until now; when nobody goes, or nobody knows, there is nothing to look for or everything.
  */
-export async function linkChanges(
-  session: Session,
-  names: readonly string[],
-  before?: readonly string[],
-): Promise<string> {
+export async function linkChanges(names: readonly string[], before?: readonly string[]): Promise<string> {
   const present = new Set(listLinks().map(({ name }) => name))
   const stays = before?.every((name) => names.includes(name)) === true
-  const objects = stays ? [] : await session.writer.structure('netdev')
+  const objects = stays ? [] : await readRuleset('netdev')
   const there = objects.flatMap(({ chain }) => (chain?.name.startsWith('l2_') ? [chain.name] : []))
   const wanted = new Set(names.map(linkChain))
   return (

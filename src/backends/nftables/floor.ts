@@ -5,6 +5,7 @@
 import type { Floor } from '../backend.js'
 import { nftablesFault } from './errors.js'
 import { closedScript } from './flag.js'
+import { readRuleset } from './ruleset.js'
 import { reasonOf, type Session } from './session.js'
 import { readStanding } from './standing.js'
 
@@ -20,7 +21,7 @@ export async function floor(session: Session): Promise<Floor> {
   } catch (error) {
     throw nftablesFault('NFT_COMMIT', { generation: 0, why: reasonOf(error) }, { cause: error })
   }
-  const objects = await session.writer.structure('inet')
+  const objects = await readRuleset('inet')
   if (!objects.some(({ chain }) => chain?.name === 'hook_forward'))
     throw nftablesFault('NFT_READ_BACK', { wanted: 'a hook for what is forwarded', found: 'none' })
   const patterns = session.options.attachInterfaces.join(', ') || 'none'

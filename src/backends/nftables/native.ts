@@ -9,7 +9,7 @@ import { nftablesFault } from './errors.js'
 /** A bound C function: called at once, or with `.async` on a thread of the pool. */
 export type CFunction = ReturnType<LibraryHandle['func']>
 
-export const NATIVE_ABI = 7
+export const NATIVE_ABI = 8
 export const DENIAL_OCTETS = 208
 export const FLOW_OCTETS = 80
 export const LINK_OCTETS = 24
@@ -37,6 +37,7 @@ export interface Native {
   readonly keysSort: (keys: Uint8Array, keyLength: number, count: number) => void
   readonly elementsChange: CFunction
   readonly elementsApply: CFunction
+  readonly rulesetRead: CFunction
   readonly floorOpen: (path: string, out: [unknown], reused: [number]) => number
   readonly floorClose: (handle: unknown) => void
   readonly floorAttach: (handle: unknown, index: number) => number
@@ -107,6 +108,9 @@ function bind(lib: LibraryHandle): Native {
       'int sluice_elements_change(void *families, uint32_t family_count, const char *table, const char *set, void *keys, uint32_t key_length, uint32_t count, int add)',
     ),
     elementsApply: lib.func('int sluice_elements_apply(const char *table, void *elements, uint32_t count)'),
+    rulesetRead: lib.func(
+      'int sluice_ruleset_read(uint8_t family, const char *table, void *records, uint32_t capacity, void *total)',
+    ),
     floorOpen: lib.func('int sluice_floor_open(const char *path, _Out_ void **out, _Out_ uint32_t *reused)'),
     floorClose: lib.func('void sluice_floor_close(void *floor)'),
     floorAttach: lib.func('int sluice_floor_attach(void *floor, uint32_t ifindex)'),

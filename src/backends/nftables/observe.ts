@@ -11,16 +11,16 @@ import { DROP_REASONS } from '../../plan/state.js'
 import type { Protocol } from '../../policy/model.js'
 import type { Flagged, GrantCounter, Observed } from '../backend.js'
 import { elementsDigest, LOOSE } from './commit.js'
-import { nftablesFault } from './errors.js'
 import { readTuples, type Tuples } from './kernel-set.js'
 import type { NftObject } from './libnftables.js'
 import { listLinks } from './native.js'
 import { placeDrift } from './places.js'
 import { elementsOf, type ReadElement } from './readback.js'
-import { exactFamily, type LiveRecord, livePattern, STATE_NAME, structureDigest } from './record.js'
+import { exactFamily, type LiveRecord, livePattern, STATE_NAME } from './record.js'
+import { isComparable, type KernelObject, readRuleset, structureDigest } from './ruleset.js'
 import { counterName, OBSERVED_COUNTER, TABLE } from './scaffold.js'
 import { linkChain, TABLE_FAMILIES, type TableFamily } from './script.js'
-import { reasonOf, type Session } from './session.js'
+import type { Session } from './session.js'
 import { readOpen, sessionsOf } from './sessions.js'
 
 /**
@@ -35,7 +35,7 @@ export async function observe(session: Session): Promise<Observed> {
 async function look(session: Session): Promise<Observed> {
   const { reader } = session
   const record = session.live
-  const found = await readStructures(session)
+  const found = await readStructures()
   const tables = new Set(TABLE_FAMILIES.filter((family) => found[family].length > 0))
   const drift: string[] = []
   for (const family of TABLE_FAMILIES) if (record && !tables.has(family)) drift.push(`table ${family} ${TABLE} is gone`)
@@ -125,17 +125,14 @@ const heldOf =
 /** Marks are written in hexadecimal and listed in decimal. */
 const writtenAs = (set: string, key: string): string => (set.endsWith('_c') ? `0x${Number(key).toString(16)}` : key)
 
-async function readStructures({ reader }: Session): Promise<Record<TableFamily, readonly NftObject[]>> {
-  try {
-    return {
-      inet: await reader.structure('inet'),
-      netdev: await reader.structure('netdev'),
-      arp: await reader.structure('arp'),
-      bridge: await reader.structure('bridge'),
-    }
-  } catch (error) {
-    throw nftablesFault('NFT_READ', { what: 'the ruleset', why: reasonOf(error) }, { cause: error })
-  }
+async function readStructures(): Promise<Record<TableFamily, readonly KernelObject[]>> {
+  const [inet, netdev, arp, bridge] = await Promise.all([
+    readRuleset('inet'),
+    readRuleset('netdev'),
+    readRuleset('arp'),
+    readRuleset('bridge'),
+  ])
+  return { inet, netdev, arp, bridge }
 }
 
 /** By the record where there is one, else by the comment of the attached element. */
@@ -174,9 +171,12 @@ function dropsOf(objects: readonly NftObject[]): Record<string, bigint> {
 const observedOf = (objects: readonly NftObject[]): bigint =>
   BigInt(objects.find(({ counter }) => counter?.name === OBSERVED_COUNTER)?.counter?.packets ?? 0)
 
-function structureDrift(inet: readonly NftObject[], netdev: readonly NftObject[], record: LiveRecord): string[] {
+function structureDrift(inet: readonly KernelObject[], netdev: readonly NftObject[], record: LiveRecord): string[] {
   const drift: string[] = []
-  if (record.structure !== '' && structureDigest(inet, livePattern(record.generation, record.tag)) !== record.structure)
+  if (
+    isComparable(record.structure) &&
+    structureDigest(inet, livePattern(record.generation, record.tag)) !== record.structure
+  )
     drift.push(`table inet ${TABLE} was changed: its chains, rules or sets are not the ones that were put there`)
   const present = new Set(listLinks().map(({ name }) => name))
   const chains = new Set(netdev.flatMap(({ chain }) => (chain ? [chain.name] : [])))

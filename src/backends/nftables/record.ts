@@ -4,10 +4,8 @@
 
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { canonicalize, type Json } from '../../base/canonical.js'
-import { type Digest, digestOfText } from '../../base/digest.js'
+import type { Digest } from '../../base/digest.js'
 import { nftablesFault } from './errors.js'
-import type { NftObject } from './libnftables.js'
 import type { ClauseMark } from './program.js'
 
 export interface WorkspaceRecord {
@@ -22,7 +20,7 @@ export interface LiveRecord {
   readonly planDigest: Digest
   readonly tag: string
   readonly workspaces: readonly WorkspaceRecord[]
-  /** Digest of every rule, chain and set declaration as read back after the commit. */
+  /** Digest of every rule, chain and set declaration as read back after the commit (ruleset.ts). */
   readonly structure: string
   /** Elements of each set that holds grants or attachments: name to digest of its sorted elements. */
   readonly elements: Readonly<Record<string, string>>
@@ -109,35 +107,5 @@ async function write(directory: string, state: StateFile): Promise<void> {
 }
 
 export const removeState = (directory: string): Promise<void> => rm(join(directory, STATE_NAME), { force: true })
-
-/** Handles and counts differ between equal rulesets; interfaces come and go. */
-const CHANGING: ReadonlySet<string> = new Set(['handle', 'packets', 'bytes', 'elem'])
-const stripped = (value: unknown): Json => {
-  if (Array.isArray(value)) return value.map(stripped)
-  if (typeof value !== 'object' || value === null) return value as Json
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([key]) => !CHANGING.has(key))
-      .map(([key, inner]) => [key, stripped(inner)]),
-  )
-}
-
-/** Name of the chain, set or map that an object is or belongs to. */
-const ownerOf = (object: NftObject): string =>
-  object.chain?.name ?? object.set?.name ?? object.map?.name ?? object.rule?.chain ?? object.counter?.name ?? ''
-
-/** Objects that a commit made: without other generations (staged ones) and without the chains of single interfaces. */
-export function structureDigest(objects: readonly NftObject[], live: RegExp | null): string {
-  const mine = objects.filter((object) => {
-    const owner = ownerOf(object)
-    return !object.counter && !owner.startsWith('l2_') && (!/^w\d+_g/.test(owner) || live?.test(owner) === true)
-  })
-  // Chains and sets are listed in the order in which they were made; the rules of one chain in the order that counts.
-  const rules = mine.filter(({ rule }) => rule).sort((a, b) => compare(ownerOf(a), ownerOf(b)))
-  const rest = mine.filter(({ rule }) => !rule).map((object) => canonicalize(stripped(object)))
-  return digestOfText([...rest.sort(), ...rules.map((object) => canonicalize(stripped(object)))].join('\n'))
-}
-
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 export const livePattern = (generation: number, tag: string): RegExp => new RegExp(`^w\\d+_g${generation}${tag}_`)

@@ -7,6 +7,7 @@ import { addKeys, packTuples } from './kernel-set.js'
 import type { NftObject } from './libnftables.js'
 import { listLinks } from './native.js'
 import type { NftProgram } from './program.js'
+import { readRuleset } from './ruleset.js'
 import { TABLE } from './scaffold.js'
 import { dropChain, dropSet, loadPieces, scaffoldScript } from './script.js'
 import { reasonOf, type Session } from './session.js'
@@ -40,7 +41,7 @@ async function load(session: Session, program: NftProgram, tag: string): Promise
   try {
     await run()
   } catch (error) {
-    if (await hasHooks(session)) throw error
+    if (await hasHooks()) throw error
     await session.writer.run(scaffoldScript(session.options.attachInterfaces))
     await run()
   }
@@ -69,8 +70,8 @@ function refuseBridged(program: NftProgram): void {
 }
 
 /** Our base chains are there: the scaffold is in use, and only a commit may touch it. */
-async function hasHooks(session: Session): Promise<boolean> {
-  return (await session.writer.structure('inet')).some(({ chain }) => chain?.name === 'hook_forward')
+async function hasHooks(): Promise<boolean> {
+  return (await readRuleset('inet')).some(({ chain }) => chain?.name === 'hook_forward')
 }
 
 export async function discard(session: Session, staged: Staged): Promise<void> {
@@ -93,7 +94,7 @@ export async function removeObjects(
   unwanted: (name: string) => boolean,
   known?: readonly NftObject[],
 ): Promise<void> {
-  const objects = known ?? (await session.writer.structure('inet'))
+  const objects = known ?? (await readRuleset('inet'))
   const names = (list: readonly (string | undefined)[]): string[] =>
     list.filter((name) => name !== undefined && prefixOf(name) !== '' && unwanted(name)) as string[]
   const chains = names(objects.map(({ chain }) => chain?.name))

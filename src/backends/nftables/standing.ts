@@ -9,6 +9,7 @@ import type { Protocol } from '../../policy/model.js'
 import { native } from './native.js'
 import { type FlowGrant, namePrefix } from './program.js'
 import { elementsOf, type ReadElement } from './readback.js'
+import { readRuleset } from './ruleset.js'
 import { TABLE } from './scaffold.js'
 import type { Place, Session } from './session.js'
 
@@ -60,7 +61,7 @@ export async function readJudged(session: Session): Promise<readonly JudgedPlace
     key.split(' . '),
   )
   const leads = await read(session, 'from_ws', 'map')
-  const sets = (await session.reader.structure('inet')).flatMap(({ set }) => (set ? [set.name] : []))
+  const sets = (await readRuleset('inet')).flatMap(({ set }) => (set ? [set.name] : []))
   const judged: JudgedPlace[] = []
   for (const place of places) {
     const lead = leads.find(({ key }) => key === place.interface)?.value ?? ''

@@ -4,6 +4,7 @@
 import { writeFile } from 'node:fs/promises'
 import { LOOSE } from './commit.js'
 import { removeState } from './record.js'
+import { readRuleset } from './ruleset.js'
 import { TABLE } from './scaffold.js'
 import { TABLE_FAMILIES } from './script.js'
 import type { Session } from './session.js'
@@ -12,7 +13,7 @@ export async function uninstall(session: Session): Promise<string[]> {
   const removed: string[] = []
   // The floor goes last: until the tables are gone it must not be the node's open moment, and after that nothing is fenced.
   for (const family of TABLE_FAMILIES) {
-    if ((await session.writer.structure(family)).length === 0) continue
+    if ((await readRuleset(family)).length === 0) continue
     await session.writer.run(`delete table ${family} ${TABLE}\n`)
     removed.push(`table ${family} ${TABLE}`)
   }

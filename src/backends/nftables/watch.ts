@@ -41,7 +41,7 @@ async function attachNew(session: Session): Promise<boolean> {
   const paired = new Set(readPairs().map(({ name }) => name))
   const come = pairsOf(names, links).filter(({ name }) => !paired.has(name))
   if (come.length > 0) {
-    const script = await linkChanges(session, names, names)
+    const script = await linkChanges(names, names)
     if (script !== '') await session.writer.run(script)
     addPairs(come)
   }

@@ -10,7 +10,8 @@ import { lower } from '../../../src/backends/nftables/lower.js'
 import { markOf } from '../../../src/backends/nftables/mark.js'
 import { ipOf, octetsOf } from '../../../src/backends/nftables/octets.js'
 import { readElement } from '../../../src/backends/nftables/readback.js'
-import { type LiveRecord, livePattern, structureDigest } from '../../../src/backends/nftables/record.js'
+import { type LiveRecord, livePattern } from '../../../src/backends/nftables/record.js'
+import { isComparable, type KernelObject, structureDigest } from '../../../src/backends/nftables/ruleset.js'
 import { formatIp, parseIp } from '../../../src/base/ip.js'
 import { ipPacket } from '../../support/frames.js'
 import { WS, WS2 } from '../../support/lab/addresses.js'
@@ -185,10 +186,19 @@ describe('logged packets', () => {
 })
 
 describe('structure', () => {
-  const rule = (chain: string, handle: number, verdict: string) => ({
-    rule: { family: 'inet', table: 'sluice', chain, handle, expr: [{ [verdict]: null }] },
+  const octets = (text: string): Uint8Array => new TextEncoder().encode(text)
+  const named = (name: string, handle: number) => ({ family: 'inet', table: 'sluice', name, handle })
+  const rule = (chain: string, _handle: number, text: string): KernelObject => ({
+    rule: { family: 'inet', table: 'sluice', chain, expr: undefined },
+    octets: octets(text),
   })
-  const chain = (name: string, handle: number) => ({ chain: { family: 'inet', table: 'sluice', name, handle } })
+  const chain = (name: string, handle: number, text = ''): KernelObject => ({
+    chain: named(name, handle),
+    octets: octets(text),
+  })
+  const set = (name: string): KernelObject => ({ set: named(name, 0), octets: octets('set') })
+  const members = (name: string, text: string): KernelObject => ({ members: { name }, octets: octets(text) })
+  const counter: KernelObject = { counter: { ...named('c_spoof', 0), packets: 4, bytes: 9 }, octets: octets('') }
   const live = livePattern(3, 'a')
 
   it('is the same whatever the handles, the order of chains, the counters and the generations beside it', () => {
@@ -201,7 +211,11 @@ describe('structure', () => {
       chain('w0_g4a_from', 11),
       chain('w0_g3b_from', 12),
       chain('l2_ws0', 13),
-      { counter: { family: 'inet', table: 'sluice', name: 'c_spoof', packets: 4, bytes: 9 } },
+      counter,
+      // The set of a rule of another generation.
+      rule('w0_g4a_from', 14, 'dport __set7'),
+      set('__set7'),
+      members('__set7', '53'),
     ]
     expect(structureDigest(two, live)).toBe(structureDigest(one, live))
   })
@@ -214,8 +228,27 @@ describe('structure', () => {
       [...base, chain('evil', 9)],
       [...base, rule('w0_g3a_from', 9, 'accept')],
       base.slice(0, 3),
+      [chain('a', 1, 'policy'), ...base.slice(1)],
     ].map((objects) => structureDigest(objects, live))
-    expect(new Set(digests).size).toBe(5)
+    expect(new Set(digests).size).toBe(6)
+  })
+
+  it('has the members of the sets that its rules were written with', () => {
+    const base = [chain('a', 1), rule('a', 3, 'dport __set0 drop'), set('__set0')]
+    const digests = [
+      [...base, members('__set0', '53, 853')],
+      [...base, members('__set0', '53')],
+      [...base, members('__set0', '53'), set('__map1'), members('__map1', 'of nobody')],
+    ].map((objects) => structureDigest(objects, live))
+    expect([digests[0] === digests[1], digests[1] === digests[2]]).toEqual([false, true])
+  })
+
+  it('of an earlier release is compared with nothing', () => {
+    expect([
+      isComparable(structureDigest([], live)),
+      isComparable(`sha256:${'a'.repeat(64)}`),
+      isComparable(''),
+    ]).toEqual([true, false, false])
   })
 })
 
