@@ -29,11 +29,14 @@ PACKAGES=(
   python3                               # calls on files that Node does not have
   curl jq                               # commands of the runbook
   fio                                   # data written through a volume, read back and verified
+  e2fsprogs                             # a file system that folds case
   openssh-server                        # Git over ssh
   unbound ldnsutils bind9-dnsutils      # a real resolver, signed zones, dig
   iodine dns2tcp                        # tunnels that must not get through
   chromium                              # the bench's report, looked at in a browser
   iperf3                                # a small run of the bench
+  iptables ipset                        # what one would otherwise write by hand, in a guest
+  libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients  # machines by a libvirt of the suite's own
 )
 # Volumes of guests: a package of its own from Debian 13 on, before a part of qemu-system-common.
 [ "${1:-}" != tests ] || ! apt-cache show virtiofsd >/dev/null 2>&1 || PACKAGES+=(virtiofsd)

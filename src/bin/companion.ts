@@ -17,6 +17,7 @@ import { brokerDesk } from '../companion/broker-desk.js'
 import type { CompanionConfig } from '../companion/config.js'
 import { deskOf, Onlookers } from '../companion/desk.js'
 import type { MachineDriver } from '../companion/drivers/driver.js'
+import { LibvirtDriver } from '../companion/drivers/libvirt.js'
 import { QemuDriver } from '../companion/drivers/qemu.js'
 import type { KillHost } from '../companion/lifecycle/kill.js'
 import { Lifecycle, type Told } from '../companion/lifecycle/lifecycle.js'
@@ -79,7 +80,8 @@ export async function runCompanion(
       if (store.damaged.size === 0 && !store.all().some(({ profile }) => profile)) throw error
       say({ atMs: nowMs(), level: 'error', event: 'no-machines', detail: { why: causeChain(error).join(': ') } })
     }
-    const terms = { ...config, ...config.machines, layers: join(stateDirectory, 'layers') }
+    const places = { layers: join(stateDirectory, 'layers'), usersFile: join(stateDirectory, 'users.json') }
+    const terms = { ...config, ...config.machines, ...places }
     const known = () => store.all().map(({ workspace }) => workspace)
     const machine = hostMachines(parts.driver, parts.images, terms, known)
     const fence = agentFence({
@@ -163,8 +165,11 @@ export async function runCompanion(
   }
 }
 
+const driverOf = ({ driver, directory, libvirtUri: uri }: CompanionConfig['machines']): MachineDriver =>
+  driver === 'qemu' ? QemuDriver.open({ directory }) : LibvirtDriver.open({ directory, ...(uri ? { uri } : {}) })
+
 const partsOf = (config: CompanionConfig, around: Surroundings): Parts => ({
-  driver: QemuDriver.open({ directory: config.machines.directory }),
+  driver: driverOf(config.machines),
   images: imagesOf(config, around),
   ready: () => {
     letPass(config.machines.directory)

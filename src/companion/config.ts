@@ -45,7 +45,9 @@ export interface CompanionConfig {
     readonly keys: string
   }
   readonly machines: {
-    readonly driver: 'qemu'
+    readonly driver: 'qemu' | 'libvirt'
+    /** Where libvirt answers; absent: as for everybody on this host. */
+    readonly libvirtUri?: string
     readonly directory: string
     readonly firstUser: number
     readonly graceMs: number
@@ -99,13 +101,12 @@ const tag: Read<string> = (node) => {
 }
 const argument: Read<string> = (node) => text(node) ?? new Wrong('a word of a command')
 
-/** What the contract of drivers leaves room for is no driver yet: named, so that nobody believes that it was taken. */
-const machineDriver: Read<'qemu'> = (node) => {
+/** A system daemon of this host: machines of a session, or of another host, are behind no fence of ours. */
+const libvirtUri: Read<string> = (node) => {
   const value = text(node)
-  if (value === 'qemu') return value
-  return value === 'libvirt'
-    ? new Wrong('qemu: this release has no driver for libvirt; write `driver: qemu`, which needs no daemon', node)
-    : new Wrong('qemu', node)
+  return value !== undefined && /^qemu(\+unix)?:\/\/\/system(\?socket=(\/[A-Za-z0-9._@+:-]+)+)?$/.test(value)
+    ? value
+    : new Wrong('a system libvirt of this host, such as qemu:///system')
 }
 
 const MS = { m: 60_000, h: 3_600_000, d: 86_400_000 } as const
@@ -126,7 +127,8 @@ const AGENT_KEYS = {
 } as const satisfies Keys
 
 const MACHINE_KEYS = {
-  driver: { field: 'driver', read: machineDriver, otherwise: 'qemu' },
+  driver: { field: 'driver', read: oneOf('qemu', 'libvirt'), otherwise: 'qemu' },
+  libvirt_uri: { field: 'libvirtUri', read: libvirtUri, otherwise: undefined },
   directory: { field: 'directory', read: path },
   first_user: { field: 'firstUser', read: whole(1_000, 2_000_000_000) },
   grace_seconds: { field: 'graceMs', read: seconds(0, 120), otherwise: 30_000 },
@@ -157,7 +159,7 @@ const NETWORK_KEYS = {
 
 const SHARE = {
   name: { field: 'name', read: tag },
-  kind: { field: 'kind', read: oneOf('virtiofs', '9p') },
+  kind: { field: 'kind', read: oneOf('virtiofs') },
   source: { field: 'source', read: path },
   read_only: { field: 'readOnly', read: flag, otherwise: false },
 } as const satisfies Keys
@@ -189,7 +191,7 @@ export const COMPANION_KEYS = {
   machines: { field: 'machines', section: MACHINE_KEYS },
   images: { field: 'images', section: IMAGE_KEYS },
   networks: { field: 'networks', list: { by: 'kind', keys: NETWORK_KEYS } },
-  volumes: { field: 'volumes', list: { by: 'kind', keys: { virtiofs: SHARE, '9p': SHARE } }, otherwise: [] },
+  volumes: { field: 'volumes', list: { by: 'kind', keys: { virtiofs: SHARE } }, otherwise: [] },
   broker: { field: 'hooks', list: { by: 'kind', keys: HOOK_KEYS }, otherwise: [] },
   wait_initial_seconds: { field: 'waitInitialMs', read: seconds(1, 600), otherwise: 60_000 },
   unfenced_seconds: { field: 'unfencedMs', read: seconds(1, 300), otherwise: 10_000 },

@@ -68,6 +68,18 @@ export const COMPANION_FAULTS = {
     remedy:
       'Its fence stands, and a killed workspace is quarantined. Look at the processes: one that waits for a device or a file system cannot end.',
   },
+  MACHINE_USER: {
+    reaction: 'retry',
+    say: (d: { workspace: string; user: number; other: string }) =>
+      `${d.workspace} runs as user ${d.user}, which a machine of ${d.other} has now`,
+    remedy: 'Stop that one first. If it is of no workspace here, end it; the companion names it as left over.',
+  },
+  MACHINE_USERS: {
+    reaction: 'bug',
+    say: (d: { file: string; why: string }) => `the users of machines cannot be read from ${d.file}: ${d.why}`,
+    remedy:
+      'What runs goes on, and can be stopped and killed. Stop every workspace and take the file away: users are given anew.',
+  },
   TAP_TAKEN: {
     reaction: 'reject',
     say: (d: { name: string; why: string }) => `the interface ${d.name} is not a tap of ours: ${d.why}`,

@@ -10,6 +10,7 @@ import { ensureTap, listTaps, removeTap, type TapSeen, tapMark } from './drivers
 import { lifecycleFault } from './lifecycle/errors.js'
 import type { HostSeen, MachinePort } from './lifecycle/ports.js'
 import type { WorkspaceRecord } from './lifecycle/record.js'
+import { userOf } from './users.js'
 
 /** One slot of the signed inventory, as this host makes it. A representor's VF is bound to vfio-pci by the operator. */
 export interface Network {
@@ -47,8 +48,9 @@ export interface MachineTerms {
   readonly layers: string
   readonly networks: readonly Network[]
   readonly volumes: readonly Volume[]
-  /** Users that machines run as: the first one of as many as there are networks. */
+  /** Users that machines run as, and where it is written who has which (users.ts). */
   readonly firstUser: number
+  readonly usersFile: string
   readonly graceMs: number
 }
 
@@ -110,7 +112,9 @@ export function hostMachines(
         await ensureTap({ interface: network.interface, workspace, gateway: { mac, addresses: gateways }, addresses })
       }
       const boot = await images.boot(image, layerOf(workspace, incarnation))
-      await driver.prepare(specOf(record, boot, network, terms))
+      const seen = (await driver.list()).map((one) => ({ ...one, workspace: seenOf(one).workspace }))
+      const user = userOf(workspace, { file: terms.usersFile, first: terms.firstUser }, known(), seen)
+      await driver.prepare(specOf(record, boot, network, user, terms))
     },
     run: ({ workspace, incarnation }) => driver.run(machineId(workspace, incarnation)),
     halt: async ({ workspace, incarnation }) => {
@@ -145,7 +149,13 @@ export function networkNamed({ networks }: Pick<MachineTerms, 'networks'>, name:
   return network
 }
 
-function specOf(record: WorkspaceRecord, boot: BootImage, network: Network, terms: MachineTerms): MachineSpec {
+function specOf(
+  record: WorkspaceRecord,
+  boot: BootImage,
+  network: Network,
+  user: number,
+  terms: MachineTerms,
+): MachineSpec {
   const { workspace, incarnation, profile } = record
   const { cpus = 1, memoryMiB = 256 } = profile ?? {}
   const { mac, pci } = network
@@ -158,8 +168,7 @@ function specOf(record: WorkspaceRecord, boot: BootImage, network: Network, term
         : { kind: 'vfio', pci: pci ?? '', mac },
     volumes: (profile?.volumes ?? []).map((name) => sharedOf(terms.volumes, name)),
     limits: { cpuPercent: cpus * 100, memoryMiB: memoryMiB + 2 * OVERHEAD_MIB, pids: cpus + 2 * OVERHEAD_PIDS },
-    // One user a network, and one workspace a network.
-    user: terms.firstUser + terms.networks.indexOf(network),
+    user,
   }
 }
 

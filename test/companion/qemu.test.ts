@@ -18,7 +18,7 @@ import { seclude } from '../support/ebpf/seclusion.js'
 
 const open = (directory: string, program = QEMU) => QemuDriver.open({ directory: join(directory, 'run'), program })
 
-driverSuite({ name: 'qemu', open: (directory) => Promise.resolve(open(directory)) })
+driverSuite({ ...{ name: 'qemu', nic: 'nic', netdev: 'net' }, open: (directory) => Promise.resolve(open(directory)) })
 
 describe('a way out that nobody manages', () => {
   let boot: BootFolder

@@ -1,4 +1,4 @@
-// The contract between the companion and what runs virtual machines: `qemu`, and whatever else will run them. A machine
+// The contract between the companion and what runs virtual machines: `qemu` and `libvirt`, with room for others. A machine
 // exists before it runs (`prepare`), so that its fence can be read back and proved while no instruction of it was executed.
 //
 // A driver answers from the machine itself, every time: processes, QMP, the kernel. It keeps nothing in memory that another
@@ -34,7 +34,7 @@ export type Nic =
 /** `source`: an absolute directory of this node, the mount of a storage backend; `tag`: what the machine mounts, 1 to 36 characters. */
 export interface SharedVolume {
   readonly tag: string
-  readonly kind: 'virtiofs' | '9p'
+  readonly kind: 'virtiofs'
   readonly source: string
   readonly readOnly: boolean
 }
@@ -75,8 +75,9 @@ export interface MachineSeen {
   /** The spec that it was prepared with, as `specDigest` says it. */
   readonly spec: Digest
   readonly image: string
-  /** Absent when nothing but processes is known of it: then `workspace` and `image` are empty too. */
+  /** Absent, like `user`, when nothing but processes is known of it: then `workspace` and `image` are empty too. */
   readonly nic?: Nic
+  readonly user?: number
   /** Absent when `gone`. */
   readonly pid?: number
 }
@@ -111,7 +112,7 @@ export interface DriverProbe {
 }
 
 export interface MachineDriver {
-  readonly name: 'qemu'
+  readonly name: 'qemu' | 'libvirt'
   probe(): Promise<DriverProbe>
   /**
    * When this resolves the process exists, confined and limited, its devices were read back, and no virtual CPU has run. The same

@@ -27,6 +27,7 @@ import { checkSpec } from './spec.js'
 
 const FORMAT = 'sluice-machine/1'
 const RECORD = 'machine.json'
+export const CONSOLE = 'console.log'
 /** What is kept of a console: twice this, in two files. */
 const CONSOLE_FILE_BYTES = 1 << 20
 /** sun_path of a socket, with its end (unix(7)). */
@@ -52,6 +53,10 @@ export class MachineFolder {
   /** Where QEMU makes its socket. */
   get control(): string {
     return join(this.path, 'own', 'qmp')
+  }
+  /** A file of root's that the machine's user may read, where a name is all that it can be given. */
+  file(name: string): string {
+    return join(this.path, name)
   }
   share(index: number): string {
     return join(this.path, 'own', `share${index}`)
@@ -93,7 +98,7 @@ export class MachineFolder {
 
   /** Adds to what is kept of the console; the oldest goes. */
   keepConsole(bytes: Uint8Array): void {
-    const path = join(this.path, 'console.log')
+    const path = join(this.path, CONSOLE)
     const file = openSync(path, 'a', 0o600)
     try {
       writeSync(file, bytes)
@@ -103,11 +108,11 @@ export class MachineFolder {
     }
   }
 
-  /** The last `maxBytes` that are kept. */
+  /** The last `maxBytes` that are kept: ours, or virtlogd's, whose older ones count from 0. */
   console(maxBytes: number): Uint8Array {
     const parts: Uint8Array[] = []
     let room = maxBytes
-    for (const name of ['console.log', 'console.log.1']) {
+    for (const name of ['', '.0', '.1', '.2'].map((more) => `${CONSOLE}${more}`)) {
       const path = join(this.path, name)
       if (room <= 0 || !existsSync(path)) continue
       const file = openSync(path, 'r')

@@ -39,5 +39,23 @@ export function waysOutOf(pid: number): WaysOut {
   }
   const table = orNothing(() => readFileSync(`/proc/${pid}/net/dev`, 'utf8'), '')
   const interfaces = [...table.matchAll(/^\s*([^\s:]+):/gm)].map(([, name]) => name ?? '')
-  return { taps: taps.sort(), groups: groups.sort(), interfaces: interfaces.sort() }
+  const score = orNothing(() => readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8'), '').trim()
+  return {
+    ...{ taps: taps.sort(), groups: groups.sort(), interfaces: interfaces.sort() },
+    ...(score === '' ? {} : { oomScore: Number(score) }),
+  }
 }
+
+/** What its descriptors are open for writing at, as far as they are files with a path. */
+export function writtenBy(pid: number): readonly string[] {
+  const fds = orNothing(() => readdirSync(`/proc/${pid}/fd`), [])
+  return fds.flatMap((name) => {
+    const info = orNothing(() => readFileSync(`/proc/${pid}/fdinfo/${name}`, 'utf8'), '')
+    const flags = Number.parseInt(/^flags:\t([0-7]+)$/m.exec(info)?.[1] ?? '0', 8)
+    const target = orNothing(() => readlinkSync(`/proc/${pid}/fd/${name}`), '')
+    return (flags & ACCESS_MODE) !== 0 && target.startsWith('/') ? [target] : []
+  })
+}
+
+/** O_ACCMODE of open(2): 0 is for reading only. */
+const ACCESS_MODE = 0o3

@@ -29,20 +29,6 @@ export const CONSOLE_BYTES = 1 << 18
 export const CONTROL_CHARDEV = 'control'
 export const CONSOLE_CHARDEV = 'console'
 
-/** Names of devices, with the type that QEMU has to say that each one is. */
-export function devicesOf(spec: MachineSpec): ReadonlyMap<string, string> {
-  const all = new Map([
-    ['nic', spec.nic.kind === 'tap' ? 'virtio-net-pci' : 'vfio-pci'],
-    ['random', 'virtio-rng-pci'],
-    ['panic', 'pvpanic-pci'],
-  ])
-  if (spec.boot.disk) all.set('disk', 'virtio-blk-pci')
-  spec.volumes.forEach(({ kind }, i) => {
-    all.set(`share${i}`, kind === 'virtiofs' ? 'vhost-user-fs-pci' : 'virtio-9p-pci')
-  })
-  return all
-}
-
 /** The machine's own number, by which a control socket is known to be its. */
 export function uuidOf(spec: MachineSpec): string {
   const hex = digestOfText(`sluice-machine/1 ${specDigest(spec)}`).slice('sha256:'.length)
@@ -52,7 +38,7 @@ export function uuidOf(spec: MachineSpec): string {
 }
 
 export function qemuArguments(spec: MachineSpec, given: Handed, around: Surroundings): readonly string[] {
-  const shared = spec.volumes.some(({ kind }) => kind === 'virtiofs')
+  const shared = spec.volumes.length > 0
   return [
     ...['-name', `guest=${spec.id},debug-threads=on`, '-uuid', uuidOf(spec)],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-S'],
@@ -115,14 +101,9 @@ function disk({ boot }: MachineSpec, { base, layer }: Handed): readonly string[]
   ]
 }
 
-function share({ tag, kind, source, readOnly }: MachineSpec['volumes'][number], i: number, around: Surroundings) {
-  if (kind === '9p')
-    return [
-      ...['-fsdev', `local,id=volume${i},path=${source},security_model=none,readonly=${readOnly ? 'on' : 'off'}`],
-      ...['-device', `virtio-9p-pci,id=share${i},fsdev=volume${i},mount_tag=${tag}`],
-    ]
+function share({ tag }: MachineSpec['volumes'][number], i: number, { shares }: Surroundings): readonly string[] {
   return [
-    ...['-chardev', `socket,id=volume${i},path=${around.shares.get(tag) ?? ''}`],
+    ...['-chardev', `socket,id=volume${i},path=${shares.get(tag) ?? ''}`],
     ...['-device', `vhost-user-fs-pci,id=share${i},chardev=volume${i},tag=${tag}`],
   ]
 }

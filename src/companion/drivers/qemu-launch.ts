@@ -14,9 +14,11 @@ export interface Started {
   ended(): boolean
 }
 
-/** Enters the groups, then becomes the rest: `sh -c SCRIPT sh COUNT FILE... PROGRAM WORD...`. */
+/**
+ * Enters the groups, gives up what spares the companion when memory runs out, then becomes the rest: `sh -c SCRIPT sh COUNT FILE...
+ * PROGRAM WORD...`. */
 const ENTER =
-  'umask 077; n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ >"$1" || exit 71; shift; n=$((n-1)); done; exec "$@"'
+  'umask 077; [ "$(cat /proc/self/oom_score_adj)" -ge 0 ] || echo 0 >/proc/self/oom_score_adj || exit 71; n=$1; shift; while [ "$n" -gt 0 ]; do echo $$ >"$1" || exit 71; shift; n=$((n-1)); done; exec "$@"'
 const SECLUDED = ['unshare', '--net', '--ipc', '--uts', '--']
 const SAID_BYTES = 4_096
 

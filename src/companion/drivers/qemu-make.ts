@@ -6,7 +6,7 @@
 import { chownSync, closeSync, existsSync, lchownSync, statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { companionFault } from '../errors.js'
-import type { MachineGroups } from './cgroup.js'
+import type { Making } from './controlled.js'
 import type { MachineSpec } from './driver.js'
 import type { MachineFolder } from './machine-folder.js'
 import { type Handed, qemuArguments } from './qemu-arguments.js'
@@ -16,22 +16,13 @@ import { openTap } from './tap.js'
 import { openLayer, openVerified, requireQcow2 } from './verified.js'
 import { vfioGroupOf } from './vfio.js'
 
-export interface Making {
-  readonly program: string
-  readonly folder: MachineFolder
-  readonly groups: MachineGroups
-  readonly accelerator: 'kvm' | 'tcg'
-  /** Throws when the making was overtaken. */
-  readonly stop: () => void
-}
-
 const SHARE_MS = 30_000
 /** What follows standard error. */
 const FIRST_DESCRIPTOR = 3
 
 export async function makeMachine(
   spec: MachineSpec,
-  { program, folder, groups, accelerator, stop }: Making,
+  { program, folder, groups, accelerator, stop }: Making & { readonly program: string },
 ): Promise<Started> {
   const opened: number[] = []
   const hand = (descriptor: number): number => FIRST_DESCRIPTOR - 1 + opened.push(descriptor)
@@ -62,10 +53,9 @@ export async function makeMachine(
 }
 
 /** The sockets, by tag, each listened on and open to the machine's user only. */
-async function startShares(spec: MachineSpec, folder: MachineFolder, groups: readonly string[]) {
+export async function startShares(spec: MachineSpec, folder: MachineFolder, groups: readonly string[]) {
   const shares = new Map<string, string>()
   for (const [i, volume] of spec.volumes.entries()) {
-    if (volume.kind !== 'virtiofs') continue
     const program = virtiofsd()
     if (program === undefined) throw companionFault('MACHINE_UNSUPPORTED', { what: 'virtiofs', why: 'no virtiofsd' })
     const socket = folder.share(i)

@@ -31,7 +31,7 @@ export async function probeQemu(program = QEMU): Promise<DriverProbe> {
     why: kvm === undefined ? 'KVM carries machines' : `machines are emulated: ${kvm}`,
     version,
     accelerator: kvm === undefined ? 'kvm' : 'tcg',
-    shares: virtiofsd() === undefined ? ['9p'] : ['virtiofs', '9p'],
+    shares: virtiofsd() === undefined ? [] : ['virtiofs'],
     vfio: existsSync('/dev/vfio/vfio'),
   }
 }

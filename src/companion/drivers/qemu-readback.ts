@@ -1,12 +1,35 @@
 // What QEMU and the kernel say that a machine has, judged against what was asked for. It never looks at our own command line: a
 // second NIC, a user-mode network, a filter that copies packets, a disk on the network, a descriptor of another tap, an interface in
-// QEMU's namespace: each is a finding, whatever put it there. No finding: exactly the ways out that the spec has.
+// QEMU's namespace: each is a finding, whatever put it there. No finding: exactly the ways out that the spec has. What the pieces are
+// called depends on who wrote the command line, and is a table (`Expected`).
 
 import type { Json } from '../../base/canonical.js'
 import { isObject } from '../../base/json.js'
 import { quote } from '../../base/quote.js'
 import type { DevicePath, MachineSpec } from './driver.js'
-import { CONSOLE_CHARDEV, CONTROL_CHARDEV, devicesOf } from './qemu-arguments.js'
+
+/** A character device: what it is for, and what QEMU says that it is at. */
+export interface ExpectedLine {
+  readonly kind: DevicePath['kind']
+  readonly at: RegExp
+}
+
+/** What a machine of some specification has, by the names that it was given. */
+export interface Expected {
+  /** Type of each device, by its id. */
+  readonly devices: ReadonlyMap<string, string>
+  /** Ids of the network device and of what is behind it. */
+  readonly nic: string
+  readonly netdev: string
+  /** Classes of PCI devices that may be there without a name: parts of the board. */
+  readonly board: ReadonlySet<number>
+  readonly chardevs: ReadonlyMap<string, ExpectedLine>
+  /** `name type` of objects. */
+  readonly objects: RegExp
+  /** Driver of each block node; `places`: what those of driver `file` are over. */
+  readonly blocks: ReadonlyMap<string, string>
+  readonly places: RegExp
+}
 
 /** Answers of QMP, as they came; `network` is what the monitor's `info network` prints, which QMP has no command for. */
 export interface Answers {
@@ -27,6 +50,8 @@ export interface WaysOut {
   readonly groups: readonly string[]
   /** Interfaces of its network namespace. */
   readonly interfaces: readonly string[]
+  /** How much rather than others it is ended when memory runs out (proc(5), oom_score_adj); undefined: it went. */
+  readonly oomScore?: number
 }
 
 export interface ReadBack {
@@ -41,19 +66,19 @@ const list = (value: Json | undefined): readonly Members[] =>
 const members = (value: Json | undefined): Members => (isObject(value) ? value : {})
 const text = (value: Json | undefined): string => (typeof value === 'string' ? value : '')
 
-/** PCI classes (PCI Code and ID Assignment, section 1): what q35 has without a name, and nothing else. */
-const HOST_BRIDGE = 0x0600
-const ISA_BRIDGE = 0x0601
+/** PCI classes (PCI Code and ID Assignment, section 1). */
+export const HOST_BRIDGE = 0x0600
+export const ISA_BRIDGE = 0x0601
 const NETWORK = 0x02
 
-export function readBack(spec: MachineSpec, answers: Answers, kernel: WaysOut): ReadBack {
+export function readBack(spec: MachineSpec, expected: Expected, answers: Answers, kernel: WaysOut): ReadBack {
   const parts = [
-    devices(spec, answers),
-    pci(spec, answers.pci),
-    network(spec, text(answers.network)),
-    chardevs(spec, answers.chardevs),
-    objects(answers.objects),
-    blocks(spec, answers.blocks),
+    devices(expected, answers),
+    pci(expected, answers.pci),
+    network(spec, expected, text(answers.network)),
+    chardevs(expected, answers.chardevs),
+    objects(expected, answers.objects),
+    blocks(expected, answers.blocks),
     processes(spec, kernel),
   ]
   return { paths: parts.flatMap(({ paths }) => paths), findings: parts.flatMap(({ findings }) => findings) }
@@ -61,8 +86,7 @@ export function readBack(spec: MachineSpec, answers: Answers, kernel: WaysOut): 
 
 const seen = (paths: readonly DevicePath[], findings: readonly string[] = []): ReadBack => ({ paths, findings })
 
-function devices(spec: MachineSpec, { peripheral, anonymous }: Answers): ReadBack {
-  const expected = devicesOf(spec)
+function devices({ devices: expected }: Expected, { peripheral, anonymous }: Answers): ReadBack {
   const found = new Map(
     list(peripheral).flatMap(({ name, type }) => {
       const child = /^child<(.*)>$/.exec(text(type))?.[1]
@@ -82,8 +106,7 @@ function devices(spec: MachineSpec, { peripheral, anonymous }: Answers): ReadBac
   )
 }
 
-function pci(spec: MachineSpec, answer: Json): ReadBack {
-  const expected = devicesOf(spec)
+function pci({ devices: expected, board, nic }: Expected, answer: Json): ReadBack {
   const findings: string[] = []
   const buses = list(answer)
   if (buses.length !== 1) findings.push(`${buses.length} PCI buses`)
@@ -94,85 +117,75 @@ function pci(spec: MachineSpec, answer: Json): ReadBack {
     const at = `the PCI device ${quote(id)} in slot ${typeof device.slot === 'number' ? device.slot : '?'}`
     if (device.pci_bridge !== undefined) findings.push(`${at} is a bridge`)
     else if (typeof code !== 'number') findings.push(`${at} has no class`)
-    else if (id === '' ? code !== HOST_BRIDGE && code !== ISA_BRIDGE : !expected.has(id))
+    else if (id === '' ? !board.has(code) : !expected.has(id))
       findings.push(`${at} is of class 0x${code.toString(16).padStart(4, '0')}`)
     else if (code >> 8 === NETWORK) networks.push(id)
   }
-  if (networks.join() !== 'nic') findings.push(`${networks.length} network devices on PCI`)
+  if (networks.join() !== nic) findings.push(`${networks.length} network devices on PCI`)
   return seen([], findings)
 }
 
 /** net/net.c of QEMU: a line for each NIC, what it is connected to below it; then hubs, and back ends without a NIC. */
-function network({ nic }: MachineSpec, printed: string): ReadBack {
+function network({ nic }: MachineSpec, names: Expected, printed: string): ReadBack {
   const lines = printed.split(/\r?\n/).filter((line) => line !== '')
   const paths = lines.map(
     (line): DevicePath => ({ kind: 'network', name: line.split(':')[0]?.trim() ?? '', detail: line }),
   )
   const [device = '', behind = '', ...more] = lines
+  const below = ` \\ ${names.netdev}: `
   const expected =
     nic.kind === 'vfio'
       ? lines.length === 0
-      : device === `nic: index=0,type=nic,model=virtio-net-pci,macaddr=${nic.mac}` &&
-        /^ \\ net: index=0,type=tap,fd=\d+$/.test(behind) &&
+      : device === `${names.nic}: index=0,type=nic,model=virtio-net-pci,macaddr=${nic.mac}` &&
+        behind.startsWith(below) &&
+        /^index=0,type=tap,fd=\d+$/.test(behind.slice(below.length)) &&
         more.length === 0
   return seen(paths, expected ? [] : [`networks: ${lines.map((line) => quote(line.trim(), 120)).join(', ') || 'none'}`])
 }
 
-function chardevs(spec: MachineSpec, answer: Json): ReadBack {
-  const expected = new Map<string, RegExp>([
-    [CONTROL_CHARDEV, /^(unix:|disconnected:unix:)/],
-    [CONSOLE_CHARDEV, /^ringbuf$/],
-    ...spec.volumes.flatMap(({ kind }, i) => (kind === 'virtiofs' ? [[`volume${i}`, /^unix:/] as const] : [])),
-  ])
-  const kinds = { [CONTROL_CHARDEV]: 'control', [CONSOLE_CHARDEV]: 'serial' } as const
+function chardevs({ chardevs: expected }: Expected, answer: Json): ReadBack {
   const paths: DevicePath[] = []
   const findings: string[] = []
   for (const { label, filename } of list(answer)) {
     const [name, detail] = [text(label), text(filename)]
-    const known = expected.get(name)?.test(detail) === true
-    paths.push({ kind: known ? (kinds[name as keyof typeof kinds] ?? 'share') : 'other', name, detail })
-    if (!known) findings.push(`a character device ${quote(name)} at ${quote(detail)}`)
+    const known = expected.get(name)
+    const good = known?.at.test(detail) === true
+    paths.push({ kind: known && good ? known.kind : 'other', name, detail })
+    if (!good) findings.push(`a character device ${quote(name)} at ${quote(detail)}`)
   }
   return seen(paths, findings)
 }
 
 /** Objects are memory and entropy; netfilter objects (filter-mirror, filter-redirector, filter-dump) are what must not be there. */
-function objects(answer: Json): ReadBack {
-  const known = /^child<(memory-backend-(memfd|ram)|rng-random)>$/
+function objects({ objects: known }: Expected, answer: Json): ReadBack {
   return seen(
     [],
-    list(answer).flatMap(({ name, type }) =>
-      !text(type).startsWith('child<') || known.test(text(type))
+    list(answer).flatMap(({ name, type }) => {
+      const child = /^child<(.*)>$/.exec(text(type))?.[1]
+      return child === undefined || known.test(`${text(name)} ${child}`)
         ? []
-        : [`an object ${quote(text(name))} of type ${quote(text(type))}`],
-    ),
+        : [`an object ${quote(text(name))} of type ${quote(text(type))}`]
+    }),
   )
 }
 
 /** Block nodes are the four of a disk over descriptors; drivers that speak to a network (nbd, ssh, http, rbd) are none of them. */
-function blocks({ boot }: MachineSpec, answer: Json): ReadBack {
-  const expected = boot.disk
-    ? new Map([
-        ['base-file', 'file'],
-        ['base', boot.disk.format],
-        ['layer-file', 'file'],
-        ['layer', 'qcow2'],
-      ])
-    : new Map<string, string>()
+function blocks({ blocks: known, places }: Expected, answer: Json): ReadBack {
+  const expected = new Map(known)
   const paths: DevicePath[] = []
   const findings: string[] = []
   for (const { 'node-name': node, drv, file } of list(answer)) {
     const [name, driver, place] = [text(node), text(drv), text(file)]
-    const known = expected.get(name) === driver && (driver !== 'file' || /^\/dev\/fdset\/[12]$/.test(place))
-    paths.push({ kind: known ? 'storage' : 'other', name, detail: `${driver} ${place}` })
-    if (!known) findings.push(`a disk ${quote(name)}: ${quote(driver)} at ${quote(place)}`)
+    const good = expected.get(name) === driver && (driver !== 'file' || places.test(place))
+    paths.push({ kind: good ? 'storage' : 'other', name, detail: `${driver} ${place}` })
+    if (!good) findings.push(`a disk ${quote(name)}: ${quote(driver)} at ${quote(place)}`)
     expected.delete(name)
   }
   for (const name of expected.keys()) findings.push(`the disk ${name} is not there`)
   return seen(paths, findings)
 }
 
-function processes({ nic }: MachineSpec, { taps, groups, interfaces }: WaysOut): ReadBack {
+function processes({ nic }: MachineSpec, { taps, groups, interfaces, oomScore = 0 }: WaysOut): ReadBack {
   const findings: string[] = []
   const wanted = nic.kind === 'tap' ? nic.interface : ''
   if (taps.join() !== wanted)
@@ -180,6 +193,8 @@ function processes({ nic }: MachineSpec, { taps, groups, interfaces }: WaysOut):
   if (groups.length !== (nic.kind === 'vfio' ? 1 : 0)) findings.push(`${groups.length} VFIO groups`)
   if (interfaces.join() !== 'lo')
     findings.push(`the interfaces ${interfaces.map((name) => quote(name)).join(', ')} beside QEMU`)
+  // A machine that is spared takes the memory of everything else.
+  if (oomScore < 0) findings.push(`it is spared when memory runs out: oom_score_adj is ${oomScore}`)
   return seen(
     taps.map((name) => ({ kind: 'network', name, detail: 'a tap, by its descriptor' })),
     findings,

@@ -70,7 +70,9 @@ function checkVolumes(volumes: readonly SharedVolume[]): void {
   const no = (why: string) => companionFault('MACHINE_SPEC', { why })
   if (volumes.length > MOST.volumes) throw no(`it has more than ${MOST.volumes} volumes`)
   if (new Set(volumes.map(({ tag }) => tag)).size !== volumes.length) throw no('two volumes have one tag')
-  for (const { tag, source } of volumes) {
+  for (const { tag, kind, source } of volumes) {
+    // With 9p QEMU itself opens the files of a volume, so whoever takes QEMU over has them past the mount's own user.
+    if ((kind as string) !== 'virtiofs') throw no(`a volume of kind ${quote(kind)}: virtiofs is what machines get`)
     if (!TAG.test(tag)) throw no(`${quote(tag)} is no tag of a volume`)
     if (!PATH.test(source)) throw no(`${quote(source)} is not an absolute path of plain characters`)
   }

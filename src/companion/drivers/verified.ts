@@ -3,7 +3,7 @@
 // it is read, and a digest that differs before QEMU exists (MACHINE_IMAGE).
 
 import { createHash } from 'node:crypto'
-import { closeSync, constants, createReadStream, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, createReadStream, fchmodSync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
 import { companionFault } from '../errors.js'
 import type { VerifiedFile } from './driver.js'
 import { QCOW2_HEADER_BYTES, readQcow2 } from './qcow2.js'
@@ -22,6 +22,35 @@ export async function openVerified({ path, digest, bytes }: VerifiedFile): Promi
   } catch (error) {
     closeSync(file)
     throw error
+  }
+}
+
+/**
+ * A copy, for whoever takes a name and no descriptor: readable to all, writable to nobody, in a folder that only root writes. What was
+ * copied is what was signed. Throws MACHINE_IMAGE. */
+export async function copyVerified(file: VerifiedFile, to: string): Promise<void> {
+  const from = await openVerified(file)
+  try {
+    const out = openSync(to, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600)
+    try {
+      const chunk = Buffer.alloc(1 << 20)
+      for (let at = 0, got = 0; ; at += got) {
+        got = readSync(from, chunk, 0, chunk.length, at)
+        if (got === 0) break
+        for (let put = 0; put < got; ) put += writeSync(out, chunk, put, got - put)
+      }
+      fchmodSync(out, 0o444)
+    } finally {
+      closeSync(out)
+    }
+    const copy = openRegular(to, constants.O_RDONLY)
+    try {
+      if ((await digestOfDescriptor(copy)) !== file.digest) throw no(file.path, 'it changed while it was copied')
+    } finally {
+      closeSync(copy)
+    }
+  } finally {
+    closeSync(from)
   }
 }
 

@@ -56,12 +56,12 @@ describe('the example of deploy/', () => {
 describe('findings', () => {
   it.each([
     ['first_user: 63000', 'first_user: 0', 'machines.first_user: expected a whole number from 1000 to 2000000000'],
-    ['driver: qemu', 'driver: quemu', 'machines.driver: expected qemu'],
-    [
-      'driver: qemu',
-      'driver: libvirt',
-      'machines.driver: expected qemu: this release has no driver for libvirt; write `driver: qemu`, which needs no daemon',
-    ],
+    ['driver: qemu', 'driver: quemu', 'machines.driver: expected one of qemu, libvirt; did you mean qemu?'],
+    ...['qemu:///session', 'qemu+ssh://h1.example/system', 'qemu:///system?socket=run', 'xen:///system'].map((uri) => [
+      'libvirt_uri: qemu:///system',
+      `libvirt_uri: ${uri}`,
+      'machines.libvirt_uri: expected a system libvirt of this host, such as qemu:///system',
+    ]),
     [
       'max_image_age: 30d',
       'max_image_age: 30',

@@ -60,8 +60,12 @@ describe('a specification', () => {
     [{ nic: { kind: 'tap', interface: 'tap0', mac: '02:00:00:00:00:AA' } }, 'is not a MAC address of one interface'],
     [{ nic: { kind: 'vfio', pci: '3:0.0', mac: '02:00:00:00:00:02' } }, '"3:0.0" is no PCI address'],
     [{ volumes: [...GOOD.volumes, ...GOOD.volumes] }, 'two volumes have one tag'],
-    [{ volumes: [{ tag: 'a b', kind: '9p', source: '/a', readOnly: true }] }, '"a b" is no tag of a volume'],
-    [{ volumes: [{ tag: 'a', kind: '9p', source: 'a', readOnly: true }] }, '"a" is not an absolute path'],
+    [{ volumes: [{ tag: 'a b', kind: 'virtiofs', source: '/a', readOnly: true }] }, '"a b" is no tag of a volume'],
+    [{ volumes: [{ tag: 'a', kind: 'virtiofs', source: 'a', readOnly: true }] }, '"a" is not an absolute path'],
+    [
+      { volumes: [{ tag: 'a', kind: '9p' as 'virtiofs', source: '/a', readOnly: true }] },
+      'a volume of kind "9p": virtiofs is what machines get',
+    ],
   ])('is refused: %#', (change, why) => {
     expect(() => checkSpec({ ...GOOD, ...change })).toThrow(expect.objectContaining({ code: 'MACHINE_SPEC' }))
     expect(() => checkSpec({ ...GOOD, ...change })).toThrow(why)

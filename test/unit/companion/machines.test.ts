@@ -6,7 +6,14 @@ import type { WorkspaceRecord } from '../../../src/companion/lifecycle/record.js
 import { hostMachines, type Images, machineId } from '../../../src/companion/machines.js'
 
 const [ONE, TWO] = ['spiffe://fleet.example/ws/one', 'spiffe://fleet.example/ws/two']
-const TERMS = { layers: '/nowhere', networks: [], volumes: [], firstUser: 63_000, graceMs: 1 }
+const TERMS = {
+  layers: '/nowhere',
+  usersFile: '/nowhere/users.json',
+  networks: [],
+  volumes: [],
+  firstUser: 63_000,
+  graceMs: 1,
+}
 
 function machines(ids: readonly string[]) {
   const done: string[] = []

@@ -65,6 +65,4 @@ it('of the example is below none that the shipped units close, and their umask l
     expect(path).not.toMatch(/^\/(var\/lib|run|var\/log)\/sluice\//)
   expect(unit).toContain(`install -d -m 0711 ${machines.directory}\n`)
   expect(Number.parseInt(/^UMask=(\d+)$/m.exec(unit)?.[1] ?? '', 8) & 0o001).toBe(0)
-  // Every process of a machine would inherit it.
-  expect(unit).not.toMatch(/^OOMScoreAdjust=-/m)
 })
