@@ -6,32 +6,14 @@
 // Out of scope, and no part of the list: code that a listed program loads by itself (LD_PRELOAD, ptrace of a sibling, a listed
 // interpreter that is handed a script as an argument): what may run is the program, and not what it reads.
 
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { runInGuest } from '../support/guest/guest.js'
-import { repositoryPath } from '../support/lab/repository.js'
+import { play } from '../support/exec/guest.js'
 
 const MINUTES = 60_000
 /** EXEC_ROUNDS=2000 plays more, FILE_ROUNDS=20000 too. */
 const ROUNDS = Number(process.env.EXEC_ROUNDS ?? 40)
 const FILE_ROUNDS = Number(process.env.FILE_ROUNDS ?? 600)
 const SEED = Number(process.env.EXEC_SEED ?? 20_261_121)
-
-function program(source: string, name: string, ...words: readonly string[]): string {
-  const [from, to] = [repositoryPath(`test/support/exec/${source}`), repositoryPath(`build/test/${name}`)]
-  if (existsSync(to) && statSync(to).mtimeMs >= statSync(from).mtimeMs) return to
-  mkdirSync(repositoryPath('build/test'), { recursive: true })
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-exec-'))
-  const fresh = join(folder, name)
-  execFileSync('cc', ['-O1', '-Wall', '-Wextra', '-Werror', '-static', '-pthread', ...words, '-o', fresh, from])
-  execFileSync('cp', [fresh, `${to}.${process.pid}`])
-  renameSync(`${to}.${process.pid}`, to)
-  rmSync(folder, { recursive: true })
-  return to
-}
 
 // biome-ignore lint/suspicious/noExplicitAny: one line of JSON, each part looked into by the test that asked for it.
 let said: any
@@ -40,45 +22,10 @@ let files: any
 
 describe('on a kernel with BPF LSM', () => {
   beforeAll(async () => {
-    const modules = (name: string) => ({
-      from: repositoryPath(`node_modules/${name}`),
-      to: `/opt/sluice/node_modules/${name}`,
-    })
-    const native = (name: string) => ({
-      from: repositoryPath(`build/native/${name}`),
-      to: `/opt/sluice/build/native/${name}`,
-    })
-    const {
-      code,
-      output,
-      console: kernel,
-    } = await runInGuest({
-      command: `${process.execPath} /opt/player.mjs ${SEED} ${ROUNDS} && ${process.execPath} /opt/file-player.mjs ${SEED} ${FILE_ROUNDS}`,
-      kernelWords: ['lsm=landlock,bpf'],
-      modules: ['overlay', 'binfmt_misc'],
-      programs: [process.execPath, repositoryPath('build/native/libsluice_ebpf.so')],
-      files: [
-        { from: repositoryPath('dist'), to: '/opt/sluice/dist' },
-        { from: repositoryPath('package.json'), to: '/opt/sluice/package.json' },
-        ...['libsluice_ebpf.so', 'guard.bpf.o', 'guard_files.bpf.o'].map(native),
-        ...['koffi', '@koromix', '@noble/hashes'].map(modules),
-        { from: repositoryPath('test/support/exec/player.mjs'), to: '/opt/player.mjs' },
-        { from: repositoryPath('test/support/exec/file-player.mjs'), to: '/opt/file-player.mjs' },
-        ...['escapes', 'file-escapes', 'file-operations', 'hand-over'].map((name) => ({
-          from: program(`${name}.c`, name),
-          to: `/opt/${name}`,
-        })),
-        { from: program('marker.c', 'marker-ok', '-DNAME="ok"'), to: '/opt/ok' },
-        { from: program('marker.c', 'marker-evil', '-DNAME="evil"'), to: '/opt/evil' },
-      ],
-      memoryMiB: 1536,
-      timeoutMs: 12 * MINUTES,
-    })
-    const [line, second] = output.split('\n').filter((one) => one.startsWith('{'))
-    if (code !== 0 || line === undefined || second === undefined)
-      throw new Error(`exit ${code}\n${output.slice(-4_000)}\n${kernel.slice(-1_500)}`)
-    said = JSON.parse(line)
-    files = JSON.parse(second)
+    ;[said, files] = await play([
+      ['player', SEED, ROUNDS],
+      ['file-player', SEED, FILE_ROUNDS],
+    ])
   }, 13 * MINUTES)
 
   it('judges no program before a plan, and reads back what is live', () => {
@@ -93,19 +40,26 @@ describe('on a kernel with BPF LSM', () => {
 
   it('lets run what is listed, and none of forty ways to run something else', () => {
     const results: string[][] = said.escapes.map((line: string) => line.split(' '))
-    const [listed, ways] = [results.slice(0, 3), results.slice(3)]
+    const [listed, ways] = [results.slice(0, 4), results.slice(4)]
     expect(listed.map(([name, result]) => `${name} ${result}`)).toEqual([
       'listed ran',
       'listed_pinned ran',
       'listed_by_link ran',
+      'listed_by_handler ran',
     ])
     expect(ways.length).toBeGreaterThanOrEqual(40)
     expect(ways.filter(([, result]) => result !== 'refused')).toEqual([])
   })
 
+  it('would have let each of them run where nobody judges', () => {
+    const results: string[][] = said.unjudged.map((line: string) => line.split(' '))
+    expect(results.map(([name]) => name)).toEqual(said.escapes.map((line: string) => line.split(' ')[0]))
+    expect(results.filter(([, result]) => result !== 'ran')).toEqual([])
+  })
+
   it('tells of every one of them', () => {
     const told = new Set(said.heard.map(([, name]: [boolean, string]) => name))
-    const ways: string[] = said.escapes.slice(3).map((line: string) => line.split(' ')[0]?.slice(0, 15))
+    const ways: string[] = said.escapes.slice(4).map((line: string) => line.split(' ')[0]?.slice(0, 15))
     expect(ways.filter((name) => !told.has(name))).toEqual([])
     expect(said.heard.every(([own]: [boolean]) => own)).toBe(true)
     expect(said.failure).toBeUndefined()
@@ -120,6 +74,7 @@ describe('on a kernel with BPF LSM', () => {
       lifted: true,
       withoutAgent: [true, false],
       adopted: 3,
+      moved: [true, false, true],
       // Another file under a listed path waits for the next look.
       replaced: false,
       seen: true,
@@ -145,7 +100,7 @@ describe('on a kernel with BPF LSM', () => {
   })
 
   /** Who refuses where the guard is not asked: the kernel's own rules come first. */
-  const BY_KERNEL: readonly string[] = ['protect_for_writing', 'by_handle', 'new_device']
+  const BY_KERNEL: readonly string[] = ['protect_for_writing', 'new_device', 'by_handle_as_user']
   const clause = (letter: string): string => `sha256:${letter.repeat(64)}`
 
   it('judges no file before a plan, and says where it hangs', () => {
@@ -155,25 +110,40 @@ describe('on a kernel with BPF LSM', () => {
     expect(files.observed).toMatchObject({
       live: { generation: 1, planDigest: clause('d') },
       drift: [],
-      volumes: [{ name: 'work', state: 'serving', mount: '/srv/ws/volume' }],
+      volumes: [
+        { name: 'folding', state: 'serving', mount: '/fold/volume' },
+        { name: 'work', state: 'serving', mount: '/srv/ws/volume' },
+      ],
     })
     const [anchor] = files.anchors
-    expect(anchor.hooks.length).toBeGreaterThanOrEqual(22)
+    expect(anchor.hooks.length).toBeGreaterThanOrEqual(25)
     expect(anchor.hooks.every(({ owner }: { owner: { tag: string } }) => /^[0-9a-f]{16}$/.test(owner.tag))).toBe(true)
-    expect(anchor.objects).toContainEqual({ kind: 'mount', name: 'work', id: files.observed.volumes[0].device })
+    expect(anchor.objects).toContainEqual({ kind: 'mount', name: 'work', id: files.observed.volumes[1].device })
   })
 
-  it('lets be done with files what the rules allow, and none of some ninety ways to do something else', () => {
-    const results: string[][] = files.escapes.map((line: string) => line.split(' '))
-    const [allowed, ways] = [results.slice(0, 8), results.slice(8)]
-    expect(allowed.map(([name, result]) => `${name} ${result}`)).toEqual(
-      ['read', 'list', 'write', 'move', 'link', 'map', 'name_the_unnamed', 'elsewhere'].map((way) => `may_${way} got`),
+  it('would have let each way by what a process has where nobody judges, but for one that the kernel refuses', () => {
+    const results: string[][] = files.unjudged.map((line: string) => line.split(' '))
+    expect(results.map(([name]) => name)).toEqual(files.held.map((line: string) => line.split(' ')[0]))
+    expect(results.filter(([, result]) => result !== 'got').map(([name]) => name)).toEqual(['by_handle_as_user'])
+  })
+
+  it('lets be done with files what the rules allow, and none of some hundred and twenty ways to do something else', () => {
+    const split = (lines: readonly string[]) => lines.map((line) => line.split(' '))
+    const [names, held] = [split(files.escapes), split(files.held)]
+    const got = (...allowed: string[]) => allowed.map((way) => `may_${way} got`)
+    const said = (lines: string[][]) => lines.map(([name, result]) => `${name} ${result}`)
+    expect(said(names.slice(0, 8))).toEqual(
+      got('read', 'list', 'write', 'move', 'link', 'map', 'name_the_unnamed', 'elsewhere'),
     )
-    expect(ways.length).toBeGreaterThanOrEqual(85)
+    expect(said(held.filter(([name]) => name?.startsWith('may_')))).toEqual(
+      got('connect', 'send', 'by_ring', 'by_32_bits', 'beside_folding'),
+    )
+    const ways = [...names, ...held].filter(([name]) => !name?.startsWith('may_'))
+    expect(ways.length).toBeGreaterThanOrEqual(120)
     expect(ways.filter(([, result]) => result !== 'refused')).toEqual([])
     expect(files.untouched).toEqual({
       main: 'int main;\n',
-      project: ['.secrets', 'main.c', 'out'],
+      project: ['.secrets', 'ear', 'ear-d', 'main.c', 'out'],
       keys: false,
       above: ['brought', 'free', 'theirs', 'volume', 'w'],
     })
@@ -181,11 +151,10 @@ describe('on a kernel with BPF LSM', () => {
 
   it('tells of each of them, with its clause, but for what the kernel itself refuses', () => {
     const told = new Set(files.heard.map((event: unknown[]) => event[6]))
-    const untold = files.escapes
-      .slice(8)
+    const untold = [...files.escapes, ...files.held]
       .map((line: string) => line.split(' '))
-      .filter(([, , , pid]: string[]) => !told.has(Number(pid)))
-    expect(untold.map(([name]: string[]) => name)).toEqual(BY_KERNEL)
+      .filter(([name, , , pid]) => !name?.startsWith('may_') && !told.has(Number(pid)))
+    expect(untold.map(([name]) => name)).toEqual(BY_KERNEL)
     expect(files.heard.every(([own]: [boolean]) => own)).toBe(true)
     expect(files.lost).toBe(0)
     const seen = (operation: string, path: string) =>
@@ -197,6 +166,8 @@ describe('on a kernel with BPF LSM', () => {
       ...['work', 'open-write', 'read-only', '/project/main.c', clause('a')],
     ])
     expect(seen('open', '/elsewhere/notes')).toEqual(['work', 'open', 'no-rule', '/elsewhere/notes', null])
+    expect(seen('open-write', '/project/ear')).toEqual(['work', 'open-write', 'read-only', '/project/ear', clause('a')])
+    expect(seen('open', '/Docs/Token')).toEqual(['folding', 'open', 'bad-path', '/Docs/Token', null])
   })
 
   it('holds flags and what is open, stands without an agent, is replaced while it judges, refuses what it cannot hold', () => {

@@ -23,6 +23,7 @@
 #define MAY_WRITE 2
 #define FOR_WRITE 2u /* FMODE_WRITE */
 #define SHARED_MAPPING 1ul /* the bit of MAP_SHARED and MAP_SHARED_VALIDATE */
+#define SHARED_AREA 8ul /* VM_SHARED */
 #define WRITABLE 2ul /* PROT_WRITE */
 #define VERSION(major, minor) (((major) << 16) + ((minor) << 8))
 
@@ -64,6 +65,28 @@ static __always_inline int judge_file(struct file *file, __u32 reading, __u32 wr
     return judge(entry, KIND(mode) == FOLDER ? FILE_OP_LIST : writes ? writing : reading);
 }
 
+/* Of the kernel's own, what only this file reads. */
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+struct vm_area_struct {
+    unsigned long vm_flags;
+    struct file *vm_file;
+};
+struct socket {
+    struct sock *sk;
+};
+struct unix_sock {
+    struct path path;
+};
+#pragma clang attribute pop
+
+/* A socket that lies in a file system is spoken to as a file there is opened for writing (unix(7)). */
+static __always_inline int judge_ear(struct sock *ear)
+{
+    struct dentry *entry = BPF_CORE_READ((struct unix_sock *)ear, path.dentry);
+
+    return entry ? judge((__u64)entry, FILE_OP_OPEN_WRITE) : 0;
+}
+
 #define HOOK(name) SEC("lsm/" #name) int guard_##name(unsigned long long *context)
 /* One that not every kernel has (load.c). */
 #define HOOK_IF_THERE(name) SEC("?lsm/" #name) int guard_##name(unsigned long long *context)
@@ -97,6 +120,17 @@ HOOK(mmap_file)
         return 0;
     return judge_file(file, FILE_OP_READ, FILE_OP_WRITE,
                       flags & SHARED_MAPPING && (protection & WRITABLE || BPF_CORE_READ(file, f_mode) & FOR_WRITE));
+}
+/* What was mapped before its rules came is judged when more is asked of it. */
+HOOK(file_mprotect)
+{
+    struct vm_area_struct *area = (struct vm_area_struct *)word(context, 0);
+    struct file *file = BPF_CORE_READ(area, vm_file);
+
+    if (!file)
+        return 0;
+    return judge_file(file, FILE_OP_READ, FILE_OP_WRITE,
+                      BPF_CORE_READ(area, vm_flags) & SHARED_AREA && word(context, 2) & WRITABLE);
 }
 /* Those of descriptors and terminals are about no file; clones are judged as reading and writing. */
 #define TERMINALS 0x54u
@@ -138,6 +172,10 @@ HOOK(inode_rename)
 {
     return judge_pair(word(context, 1), FILE_OP_RENAME_FROM, word(context, 3), FILE_OP_RENAME_TO);
 }
+
+/* A stream is judged when it connects, a datagram each time. */
+HOOK(unix_stream_connect) { return judge_ear((struct sock *)word(context, 1)); }
+HOOK(unix_may_send) { return judge_ear(BPF_CORE_READ((struct socket *)word(context, 1), sk)); }
 
 /* What a move leaves behind where it is asked to is a device node. */
 #define WHITEOUT 4u

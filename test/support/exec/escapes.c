@@ -75,14 +75,8 @@ static void run(const char *path)
 {
     execve(path, arguments, environment);
 }
-static void run_open(int file)
-{
-    char path[64];
-
-    syscall(SYS_execveat, file, "", arguments, environment, AT_EMPTY_PATH);
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
-    run(path);
-}
+static void run_by_proc(int file) { char path[64]; snprintf(path, sizeof(path), "/proc/self/fd/%d", file); run(path); }
+static void run_open(int file) { syscall(SYS_execveat, file, "", arguments, environment, AT_EMPTY_PATH); run_by_proc(file); }
 static void write_text(const char *path, const char *text)
 {
     int file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0755);
@@ -115,15 +109,7 @@ static void trailing_space(void) { copy(at("evil"), at("ok "), 0); run(at("ok ")
 
 /* Reflective code loading, T1620. */
 static void memory_by_descriptor(void) { int file = memfd_create("x", 0); fill(file); fexecve(file, arguments, environment); }
-static void memory_by_proc(void)
-{
-    char path[64];
-    int file = memfd_create("y", MFD_CLOEXEC);
-
-    fill(file);
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
-    run(path);
-}
+static void memory_by_proc(void) { int file = memfd_create("y", MFD_CLOEXEC); fill(file); run_by_proc(file); }
 static void memory_sealed(void)
 {
     int file = memfd_create("z", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -162,21 +148,27 @@ static void by_own_root(void) { char path[600]; snprintf(path, sizeof(path), "/p
 static void itself(void) { run("/proc/self/exe"); }
 
 /* Interpreters: Linux and its loaders, binfmt handlers. */
-static void by_loader(void) { char *with[] = {"ld.so", (char *)at("evil"), NULL}; execve("/lib64/ld-linux-x86-64.so.2", with, environment); }
+static void by_loader(void) { char *with[] = {"ld.so", (char *)at("dynamic"), NULL}; execve("/lib64/ld-linux-x86-64.so.2", with, environment); }
 static void by_script(void) { script(at("s1"), at("evil")); run(at("s1")); }
 static void script_of_listed(void) { script(at("s2"), at("ok")); run(at("s2")); }
 static void listed_script(void) { run(at("script")); }
-static void by_binfmt(void)
-{
-    char rule[500];
+/* The node has handlers for two endings, `.esc` with a program that is not listed and `.okx` with one that is. */
+static void by_binfmt(void) { write_text(at("it.esc"), "anything"); chmod(at("it.esc"), 0755); run(at("it.esc")); }
+static void listed_with_handler(void) { run(at("listed.esc")); }
+static void handler_is_listed(void) { run(at("plain.okx")); }
 
-    mkdir(at("binfmt"), 0755);
-    mount("binfmt_misc", at("binfmt"), "binfmt_misc", 0, NULL);
-    snprintf(rule, sizeof(rule), ":w:E::esc::%s:F", at("evil"));
-    write_text(at("binfmt/register"), rule);
-    write_text(at("it.esc"), "anything");
-    chmod(at("it.esc"), 0755);
-    run(at("it.esc"));
+/* As a 32-bit program asks for it, with everything that it names below 4 GiB. */
+static void by_32_bits(void)
+{
+    char *low = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+    char *path = strcpy(low + 64, at("evil")), *variable = strcpy(low + 1024, mark);
+    unsigned *lists = (unsigned *)low;
+    long result;
+
+    lists[0] = (unsigned)(unsigned long)path;
+    lists[2] = (unsigned)(unsigned long)variable;
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(11L), "b"(path), "c"(lists), "d"(lists + 2) : "memory", "r8", "r9", "r10", "r11");
+    errno = (int)-result;
 }
 
 /* Mounts in namespaces of one's own, T1611 in spirit: another file under a listed path. */
@@ -208,6 +200,9 @@ static void in_chroot(void)
     mkdir("/tmp/jail", 0755);
     mkdir("/tmp/jail/opt", 0755);
     mkdir("/tmp/jail/opt/ws", 0755);
+    mkdir("/tmp/jail/tmp", 0755);
+    mkdir("/tmp/jail/tmp/marks", 0755);
+    mount(marks, "/tmp/jail/tmp/marks", NULL, MS_BIND, NULL);
     copy(at("evil"), "/tmp/jail/opt/ws/ok", 0);
     if (!chroot("/tmp/jail") && !chdir("/"))
         run("/opt/ws/ok");
@@ -283,14 +278,15 @@ static void in_new_cgroup(void)
     write_text("/sys/fs/cgroup/cgroup.procs", "0");
     run(at("evil"));
 }
-static void by_vfork(void) { if (vfork() == 0) { run(at("evil")); _exit(1); } }
+static void by_vfork(void) { if (vfork() == 0) { run(at("evil")); _exit(1); } wait(NULL); }
 static void by_spawn(void) { pid_t child; posix_spawn(&child, at("evil"), NULL, NULL, arguments, environment); waitpid(child, NULL, 0); }
 static void as_orphan(void)
 {
     int ends[2];
     char one;
 
-    if (pipe2(ends, O_CLOEXEC))
+    /* Open in whatever runs, so that its end is waited for. */
+    if (pipe(ends))
         return;
     if (fork() == 0) {
         setsid();
@@ -308,17 +304,20 @@ static void *run_evil(void *unused) { (void)unused; prctl(PR_SET_NAME, "by_threa
 static void by_thread(void) { pthread_t thread; pthread_create(&thread, NULL, run_evil, NULL); pthread_join(thread, NULL); }
 static void without_new_privileges(void) { prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); run(at("evil")); }
 
-#define WAY(name) {#name, name}
+#define WAY(name) {#name, name, "evil"}
+#define WAY_TO(name, wanted) {#name, name, wanted}
 static const struct {
     const char *name;
     void (*go)(void);
+    const char *wanted; /* whose mark says that it ran */
 } WAYS[] = {
     WAY(plain), WAY(dotted), WAY(relative), WAY(no_arguments), WAY(by_symlink), WAY(by_hard_link), WAY(by_copy),
     WAY(by_listed_name), WAY(trailing_space), WAY(memory_by_descriptor), WAY(memory_by_proc), WAY(memory_sealed),
     WAY(unnamed), WAY(deleted), WAY(shared_memory), WAY(by_descriptor), WAY(by_path_descriptor),
-    WAY(by_folder_descriptor), WAY(by_own_root), WAY(itself), WAY(by_loader), WAY(by_script), WAY(script_of_listed),
-    WAY(listed_script), WAY(by_binfmt), WAY(bind_over), WAY(bind_pinned), WAY(tmpfs_over), WAY(overlay_over),
-    WAY(in_chroot), WAY(rename_over), WAY(written_over), WAY(times_put_back), WAY(appended), WAY(race_links),
+    WAY(by_folder_descriptor), WAY(by_own_root), WAY(itself), WAY(by_loader), WAY(by_script), WAY_TO(script_of_listed, "ok"),
+    WAY(listed_script), WAY(by_binfmt), WAY(listed_with_handler), WAY_TO(handler_is_listed, "ok"), WAY(by_32_bits),
+    WAY(bind_over), WAY(bind_pinned), WAY(tmpfs_over), WAY(overlay_over),
+    WAY(in_chroot), WAY(rename_over), WAY(written_over), WAY(times_put_back), WAY_TO(appended, "ok"), WAY(race_links),
     WAY(again_user), WAY(in_new_cgroup), WAY(by_vfork), WAY(by_spawn), WAY(as_orphan), WAY(by_thread),
     WAY(without_new_privileges),
 };
@@ -326,6 +325,7 @@ static const struct {
 /* What may run, runs: or all of the above would prove nothing. */
 static void listed(void) { run(at("ok")); }
 static void listed_pinned(void) { run(at("pinned")); }
+static void listed_by_handler(void) { run(at("listed.okx")); }
 static void listed_by_link(void) { if (!symlink("ok", at("to-ok"))) run(at("to-ok")); }
 
 /* `wanted`: which program leaves the mark that is looked for. */
@@ -386,7 +386,8 @@ int main(int count, char **words)
     attempt("listed", listed, "ok");
     attempt("listed_pinned", listed_pinned, "ok");
     attempt("listed_by_link", listed_by_link, "ok");
+    attempt("listed_by_handler", listed_by_handler, "ok");
     for (size_t i = 0; i < sizeof(WAYS) / sizeof(WAYS[0]); i++)
-        attempt(WAYS[i].name, WAYS[i].go, "evil");
+        attempt(WAYS[i].name, WAYS[i].go, WAYS[i].wanted);
     return 0;
 }

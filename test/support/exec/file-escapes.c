@@ -1,89 +1,15 @@
 /*
- * Ways to read what the rules of a volume hide, and to change what they only let read, tried by a process inside a fenced cgroup: first as
- * an ordinary user, then as root of user and mount namespaces of its own. Each way runs in a child of its own, whose number is printed,
- * so that refusals in the trail can be told apart.
+ * Ways to read what the rules of a volume hide, and to change what they only let read, by names, links, moves and mounts: first as an
+ * ordinary user, then as root of user and mount namespaces of its own. file-held.c has those by descriptors, memory and sockets.
  *
- * The volume has main.c to read under project, a token that is denied under project/.secrets, and project/out to write; a rule denies
- * project/out/.keys, which is not there. Arguments: the cgroup's cgroup.procs, the volume, and a socket from which a helper outside
- * hands over an open token. Prints a line a way: `NAME got|refused ERRNO PID`, where `got` is what must not be.
+ * Arguments: the cgroup's cgroup.procs and the volume.
  */
-#define _GNU_SOURCE
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/io_uring.h>
-#include <linux/mount.h>
+#include "file-ways.h"
+
 #include <pthread.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/sendfile.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 #include <sys/xattr.h>
-#include <unistd.h>
-
-static char volume[64];
-static const char *helper;
-static int held_token = -1, held_main = -1; /* open before the cgroup was joined */
-static volatile int got;
-
-static const char *at(const char *name)
-{
-    static char paths[8][512];
-    static int next;
-    char *path = paths[next++ % 8];
-
-    snprintf(path, 512, "%s/%s", volume, name);
-    return path;
-}
-
-/* Is it the token? */
-static void look(int file)
-{
-    char text[64] = "";
-
-    if (file >= 0 && read(file, text, sizeof(text) - 1) > 0 && strstr(text, "SECRET"))
-        got = 1;
-}
-static void look_at(const char *path) { look(open(path, O_RDONLY)); }
-static void did(long result)
-{
-    if (result >= 0)
-        got = 1;
-}
-static int make(const char *name)
-{
-    int file = open(at(name), O_RDWR | O_CREAT, 0644);
-
-    if (file >= 0 && write(file, "own\n", 4) < 0)
-        errno = EIO;
-    return file;
-}
-static void reopen(int file, int flags, int write_it)
-{
-    char path[64];
-    int again;
-
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
-    again = open(path, flags);
-    if (write_it)
-        did(again < 0 ? -1 : write(again, "x", 1));
-    else
-        look(again);
-}
-
-#define TOKEN "project/.secrets/token"
-#define MAIN "project/main.c"
 
 /* Names: path traversal (CWE-22), links (CWE-59). */
 static void plain(void) { look_at(at(TOKEN)); }
@@ -113,68 +39,6 @@ static void run_it(void) { char *words[] = {"token", NULL}; did(execv(at(TOKEN),
 static void by_path_descriptor(void) { reopen(open(at(TOKEN), O_PATH), O_RDONLY, 0); }
 static void by_own_root(void) { char path[600]; snprintf(path, sizeof(path), "/proc/self/root%s", at(TOKEN)); look_at(path); }
 static void by_own_folder(void) { if (!chdir(at("project"))) look_at("/proc/self/cwd/.secrets/token"); }
-static void inherited(void) { lseek(held_token, 0, SEEK_SET); look(held_token); }
-static void inherited_mapped(void) { char *text = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, held_token, 0); if (text != MAP_FAILED && strstr(text, "SECRET")) got = 1; }
-static void inherited_sent(void) { int ends[2]; off_t from = 0; if (!pipe(ends)) did(sendfile(ends[1], held_token, &from, 7) > 0 ? 0 : -1); }
-static void inherited_spliced(void) { int ends[2]; loff_t from = 0; if (!pipe(ends)) did(splice(held_token, &from, ends[1], NULL, 7, 0) > 0 ? 0 : -1); }
-static void inherited_copied(void) { loff_t from = 0; int file = make("project/out/copy"); did(copy_file_range(held_token, &from, file, NULL, 7, 0) > 0 ? 0 : -1); }
-static void inherited_reopened(void) { reopen(held_token, O_RDONLY, 0); }
-static void handed_over(void)
-{
-    struct sockaddr_un to = {.sun_family = AF_UNIX};
-    char one, room[CMSG_SPACE(sizeof(int))] = "";
-    struct iovec part = {&one, 1};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof(room)};
-    int file = -1, end = socket(AF_UNIX, SOCK_STREAM, 0);
-
-    snprintf(to.sun_path, sizeof(to.sun_path), "%s", helper);
-    if (connect(end, (struct sockaddr *)&to, sizeof(to)) || recvmsg(end, &message, 0) < 0)
-        return;
-    if (CMSG_FIRSTHDR(&message) && CMSG_FIRSTHDR(&message)->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(&file, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(int));
-    else
-        errno = EACCES;
-    look(file);
-}
-
-/* Handles, CAP_DAC_READ_SEARCH ("shocker"). */
-static void by_handle(void)
-{
-    struct { struct file_handle of; char room[128]; } handle = {.of = {.handle_bytes = 128}};
-    int mount, folder = open(at("project"), O_RDONLY | O_DIRECTORY);
-
-    if (!name_to_handle_at(AT_FDCWD, at(TOKEN), &handle.of, &mount, 0))
-        look(open_by_handle_at(folder, &handle.of, O_RDONLY));
-}
-
-/* io_uring opens in the kernel's own threads. */
-static void by_ring(void)
-{
-    struct io_uring_params parameters = {};
-    int ring = (int)syscall(SYS_io_uring_setup, 2, &parameters);
-    struct io_uring_sqe *entries;
-    struct io_uring_cqe *answer;
-    char *queue, *done;
-
-    if (ring < 0)
-        return;
-    queue = mmap(NULL, parameters.sq_off.array + 64, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring, IORING_OFF_SQ_RING);
-    done = mmap(NULL, parameters.cq_off.cqes + 256, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring, IORING_OFF_CQ_RING);
-    entries = mmap(NULL, 2 * sizeof(*entries), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring, IORING_OFF_SQES);
-    memset(entries, 0, sizeof(*entries));
-    entries[0].opcode = IORING_OP_OPENAT;
-    entries[0].flags = IOSQE_ASYNC;
-    entries[0].fd = AT_FDCWD;
-    entries[0].addr = (unsigned long)at(TOKEN);
-    entries[0].open_flags = O_RDONLY;
-    *(unsigned *)(queue + parameters.sq_off.array) = 0;
-    *(unsigned *)(queue + parameters.sq_off.tail) = 1;
-    if (syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0)
-        return;
-    answer = (struct io_uring_cqe *)(done + parameters.cq_off.cqes);
-    errno = answer->res < 0 ? -answer->res : 0;
-    look(answer->res);
-}
 
 /* Moving what the rules are about. */
 static void move_secrets(void) { did(rename(at("project/.secrets"), at("project/out/r1"))); }
@@ -204,8 +68,6 @@ static void reopen_for_writing(void) { reopen(open(at(MAIN), O_RDONLY), O_RDWR, 
 static void reopen_path_for_writing(void) { reopen(open(at(MAIN), O_PATH), O_WRONLY, 1); }
 static void map_for_writing(void) { did(mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, open(at(MAIN), O_RDONLY), 0) == MAP_FAILED ? -1 : 0); }
 static void protect_for_writing(void) { void *map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, open(at(MAIN), O_RDONLY), 0); did(mprotect(map, 4096, PROT_READ | PROT_WRITE)); }
-static void inherited_protected(void) { void *map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, held_main, 0); did(map == MAP_FAILED ? -1 : mprotect(map, 4096, PROT_READ | PROT_WRITE)); }
-static void inherited_for_writing(void) { did(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED_VALIDATE, held_main, 0) == MAP_FAILED ? -1 : 0); }
 static void attribute_of_main(void) { did(setxattr(at(MAIN), "user.x", "x", 1, 0)); }
 static void flags_of_main(void) { int flags = 0; did(ioctl(open(at(MAIN), O_RDONLY), _IOR('f', 1, long), &flags)); }
 static void new_file(void) { did(open(at("project/new"), O_WRONLY | O_CREAT, 0644)); }
@@ -336,29 +198,23 @@ static void own_cgroup(void)
     look_at(at(TOKEN));
 }
 
-#define WAY(name) {#name, name}
-struct way {
-    const char *name;
-    void (*go)(void);
-};
 static const struct way AS_USER[] = {
     WAY(plain), WAY(dot_dot), WAY(dots), WAY(symlink_file), WAY(symlink_folder), WAY(symlink_absolute), WAY(symlink_chain),
     WAY(hard_link), WAY(hard_link_main), WAY(hard_link_out), WAY(hard_link_in), WAY(change_folder),
     WAY(by_folder_descriptor), WAY(change_by_descriptor), WAY(elsewhere), WAY(no_rule_listing), WAY(denied_listing),
     WAY(look_of_it), WAY(look_by_path_descriptor), WAY(watch_it), WAY(attribute_of_it), WAY(run_it),
-    WAY(by_path_descriptor), WAY(by_own_root), WAY(by_own_folder), WAY(inherited), WAY(inherited_mapped),
-    WAY(inherited_sent), WAY(inherited_spliced), WAY(inherited_copied), WAY(inherited_reopened), WAY(handed_over),
-    WAY(by_ring), WAY(move_secrets), WAY(move_token), WAY(exchange_token), WAY(exchange_folders), WAY(move_writable),
+    WAY(by_path_descriptor), WAY(by_own_root), WAY(by_own_folder),
+    WAY(move_secrets), WAY(move_token), WAY(exchange_token), WAY(exchange_folders), WAY(move_writable),
     WAY(move_project), WAY(move_volume), WAY(move_away), WAY(move_in), WAY(write_main), WAY(append_main),
     WAY(empty_main), WAY(create_over_main), WAY(mode_of_main), WAY(times_of_main), WAY(owner_of_main),
     WAY(mode_by_descriptor), WAY(remove_main), WAY(move_over_main), WAY(write_by_link), WAY(reopen_for_writing),
-    WAY(reopen_path_for_writing), WAY(map_for_writing), WAY(protect_for_writing), WAY(inherited_protected), WAY(inherited_for_writing), WAY(attribute_of_main),
+    WAY(reopen_path_for_writing), WAY(map_for_writing), WAY(protect_for_writing), WAY(attribute_of_main),
     WAY(flags_of_main), WAY(new_file), WAY(new_folder), WAY(new_pipe), WAY(new_link), WAY(new_socket),
     WAY(unnamed_file), WAY(unnamed_then_linked), WAY(denied_name), WAY(denied_name_moved), WAY(denied_name_linked),
     WAY(race_links), WAY(race_folders),
 };
 static const struct way AS_ROOT[] = {
-    WAY(by_handle), WAY(whiteout), WAY(new_device), WAY(bind_folder), WAY(bind_file), WAY(bind_above),
+    WAY(whiteout), WAY(new_device), WAY(bind_folder), WAY(bind_file), WAY(bind_above),
     WAY(bind_onto_writable), WAY(bind_and_write), WAY(move_mount_point), WAY(detached_tree), WAY(overlay_folder),
     WAY(overlay_project), WAY(overlay_upper), WAY(other_root), WAY(root_and_out), WAY(pivot), WAY(new_namespaces),
     WAY(own_cgroup),
@@ -385,68 +241,16 @@ static const struct way ALLOWED[] = {
     WAY(may_elsewhere),
 };
 
-static void attempt(const struct way *way)
-{
-    int ends[2], result[2] = {0, 0};
-    pid_t child;
-
-    if (pipe2(ends, O_CLOEXEC))
-        exit(70);
-    child = fork();
-    if (child == 0) {
-        /* Mounts of one way are not those of the next. */
-        unshare(CLONE_NEWNS);
-        errno = 0;
-        way->go();
-        result[1] = errno;
-        result[0] = got;
-        if (write(ends[1], result, sizeof(result)) < 0)
-            _exit(70);
-        _exit(0);
-    }
-    close(ends[1]);
-    if (read(ends[0], result, sizeof(result)) != sizeof(result))
-        result[1] = EIO;
-    close(ends[0]);
-    while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
-        continue;
-    printf("%s %s %s %d\n", way->name, result[0] ? "got" : "refused", strerrorname_np(result[1]) ?: "0", (int)child);
-    fflush(stdout);
-}
-
-static void write_text(const char *path, const char *text)
-{
-    int file = open(path, O_WRONLY);
-
-    if (file >= 0 && write(file, text, strlen(text)) < 0)
-        errno = EIO;
-    close(file);
-}
-
-#define EACH(list)                                          \
-    for (size_t i = 0; i < sizeof(list) / sizeof(*list); i++) \
-        attempt(&list[i])
-
 int main(int count, char **words)
 {
-    if (count != 4)
+    if (count != 3)
         return 64;
     snprintf(volume, sizeof(volume), "%s", words[2]);
-    helper = words[3];
-    held_token = open(at(TOKEN), O_RDONLY);
-    held_main = open(at(MAIN), O_RDWR);
-    write_text(words[1], "0");
-    if (setresgid(1000, 1000, 1000) || setresuid(1000, 1000, 1000))
-        return 70;
-    prctl(PR_SET_DUMPABLE, 1);
+    join(words[1]);
+    become_user();
     EACH(ALLOWED);
     EACH(AS_USER);
-    if (unshare(CLONE_NEWUSER | CLONE_NEWNS))
-        return 71;
-    write_text("/proc/self/setgroups", "deny");
-    write_text("/proc/self/uid_map", "0 1000 1");
-    write_text("/proc/self/gid_map", "0 1000 1");
-    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+    become_root_of_namespaces();
     EACH(AS_ROOT);
     return 0;
 }

@@ -4,8 +4,6 @@
 
 import { spawn, spawnSync } from 'node:child_process'
 import {
-  chmodSync,
-  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -18,59 +16,33 @@ import {
 } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { guardCapabilities } from '/opt/sluice/dist/backends/bpf-lsm/capabilities.js'
-import { GuardDriver } from '/opt/sluice/dist/backends/bpf-lsm/driver.js'
-import { lower } from '/opt/sluice/dist/backends/bpf-lsm/lower.js'
 import { evaluateFile } from '/opt/sluice/dist/plan/evaluate-file.js'
+import {
+  ABOVE,
+  fill,
+  GROUP,
+  open,
+  prepare,
+  RULES,
+  rule,
+  stage,
+  storage,
+  there,
+  tryHeld,
+  tryNames,
+  VOLUME,
+  WORKSPACE,
+} from './file-ground.mjs'
 
 const [seed, rounds] = process.argv.slice(2).map(Number)
-const [ABOVE, VOLUME, GROUP, STATE] = ['/srv/ws', '/srv/ws/volume', '/sys/fs/cgroup/ws0', '/tmp/files-state']
-const WORKSPACE = 'spiffe://example.org/workspace/dev/ws0'
-const FAR_MS = Date.now() + 3_600_000
-const digest = (letter) => `sha256:${letter.repeat(64)}`
-const PLAN = digest('d')
 const said = {}
-
-mkdirSync('/srv', { recursive: true })
-spawnSync('mount', ['-t', 'tmpfs', 'srv', '/srv'])
-for (const folder of ['project/out', 'project/.secrets', 'elsewhere'])
-  mkdirSync(`${VOLUME}/${folder}`, { recursive: true })
-const fill = () => {
-  writeFileSync(`${VOLUME}/project/main.c`, 'int main;\n')
-  writeFileSync(`${VOLUME}/project/.secrets/token`, 'SECRET\n')
-  writeFileSync(`${VOLUME}/elsewhere/notes`, 'SECRET\n')
-  // Nobody is refused for whose files they are, or for what their modes say.
-  chmodSync(`${VOLUME}/project/.secrets/token`, 0o755)
-  for (const path of ['', ...readdirSync(VOLUME, { recursive: true })]) chownSync(`${VOLUME}/${path}`, 1000, 1000)
-}
+prepare()
+// Where nobody judges each way succeeds: or that it does not would prove nothing.
+said.unjudged = await tryHeld()
 fill()
-chownSync(ABOVE, 1000, 1000)
-mkdirSync(GROUP, { recursive: true })
 
-const rule = (path, access, letter) => ({ path, access, clauses: [digest(letter)] })
-const RULES = [
-  rule('/project', 'read-only', 'a'),
-  rule('/project/.secrets', 'deny', 'b'),
-  rule('/project/out', 'read-write', 'c'),
-  rule('/project/out/.keys', 'deny', 'e'),
-]
-const storage = (rules, source = VOLUME) => ({
-  ...{ backend: 'bpf-lsm', domain: 'host' },
-  volumes: [{ name: 'work', source, mount: '/srv/view', rules }],
-})
-const slice = (generation, rules, { expiresAtMs = FAR_MS, source } = {}) => ({
-  ...{ generation, planDigest: PLAN, source: { expiresAtMs } },
-  workspaces: [
-    {
-      ...{ workspace: WORKSPACE, slot: { kind: 'cgroup', interface: 'ws0' }, onExpiry: 'suspend' },
-      ...(rules ? { storage: storage(rules, source) } : {}),
-    },
-  ],
-})
-const open = () => new GuardDriver({ attachInterfaces: [], stateDirectory: STATE })
 let driver = open()
-const live = async (generation, rules, more) => driver.commit(await driver.stage(lower(slice(generation, rules, more))))
-const there = (...words) =>
-  spawnSync('/bin/sh', ['-c', `echo 0 >${GROUP}/cgroup.procs && ${words.join(' ')}`]).status === 0
+const live = async (generation, rules, more) => driver.commit(await stage(driver, generation, rules, more))
 const reads = (path) => there('cat', `${VOLUME}/${path}`)
 
 // Before anything hangs, as a running agent does.
@@ -83,24 +55,15 @@ let stop = await driver.fileDenials((batch) => {
 said.capabilities = guardCapabilities(await driver.probe())
 said.before = { live: (await driver.observe()).live, reads: reads('project/.secrets/token') }
 const began = performance.now()
-const first = await driver.stage(lower(slice(1, RULES)))
+const first = await stage(driver, 1, RULES)
 said.tookMs = performance.now() - began
 said.firstStage = { live: (await driver.observe()).live, reads: reads('project/.secrets/token') }
 await driver.commit(first)
 said.observed = await driver.observe()
 said.anchors = await driver.inspect()
 
-// Somebody outside who hands over an open token: a workspace's peer with more rights.
-const giver = spawn('/opt/hand-over', ['/tmp/hand-over', `${VOLUME}/project/.secrets/token`], { stdio: 'ignore' })
-for (let i = 0; i < 300 && !existsSync('/tmp/hand-over'); i++) await sleep(20)
-// Not waited for in place: refusals are taken as they come.
-const tried = spawn('/opt/file-escapes', [`${GROUP}/cgroup.procs`, VOLUME, '/tmp/hand-over'])
-const spoken = { stdout: '', stderr: '' }
-for (const stream of ['stdout', 'stderr']) tried[stream].on('data', (more) => (spoken[stream] += more))
-const status = await new Promise((done) => tried.once('close', done))
-giver.kill()
-said.escapes = spoken.stdout.trim().split('\n')
-said.trouble = `${status} ${spoken.stderr}`
+said.escapes = await tryNames()
+said.held = await tryHeld()
 said.untouched = {
   main: readFileSync(`${VOLUME}/project/main.c`, 'utf8'),
   project: readdirSync(`${VOLUME}/project`).sort(),
@@ -108,7 +71,7 @@ said.untouched = {
   above: readdirSync(ABOVE).sort(),
 }
 // They come in the order in which they were made: with the last one all are there.
-const lastPid = Number(said.escapes.at(-1).split(' ')[3])
+const lastPid = Number(said.held.at(-1).split(' ')[3])
 for (let look = 0; look < 600 && !heard.some(({ pid }) => pid === lastPid); look++) await sleep(100)
 said.heard = heard.map(({ workspace, volume, operation, reason, path, clause, pid, uid, generation, count }) => [
   workspace === WORKSPACE && generation === 1 && count > 0,
@@ -178,7 +141,7 @@ await live(5, undefined)
 life.unfenced = reads(token)
 const refusal = async (more, rules = RULES) => {
   try {
-    await driver.stage(lower(slice(6, rules, more)))
+    await stage(driver, 6, rules, more)
     return 'staged'
   } catch (error) {
     return error.message

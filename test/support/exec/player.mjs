@@ -44,14 +44,35 @@ const put = (from, to) => {
   chownSync(to, 1000, 1000)
 }
 
-for (const folder of [FOLDER, MARKS, GROUP]) mkdirSync(folder, { recursive: true })
-for (const folder of [FOLDER, MARKS]) chownSync(folder, 1000, 1000)
+/** Everything as it was in the beginning, whatever was tried. */
+function layOut() {
+  for (const path of [FOLDER, MARKS, '/tmp/jail', '/tmp/up', '/tmp/kept-evil', '/dev/shm/evil'])
+    rmSync(path, { recursive: true, force: true })
+  for (const folder of [FOLDER, MARKS]) {
+    mkdirSync(folder, { recursive: true })
+    chownSync(folder, 1000, 1000)
+  }
+  put('/opt/evil', at('evil'))
+  put('/opt/evil-dynamic', at('dynamic'))
+  for (const name of ['ok', ...PINNED]) put('/opt/ok', at(name))
+  for (const name of ['script', 'listed.esc', 'listed.okx', 'plain.okx']) {
+    writeFileSync(at(name), `#!${at('evil')}\n`)
+    chmodSync(at(name), 0o755)
+  }
+}
+mkdirSync(GROUP, { recursive: true })
 chmodSync('/tmp', 0o1777)
 chmodSync('/dev/shm', 0o1777)
-put('/opt/evil', at('evil'))
-for (const name of ['ok', ...PINNED]) put('/opt/ok', at(name))
-writeFileSync(at('script'), `#!${at('evil')}\n`)
-chmodSync(at('script'), 0o755)
+// Handlers of the node's own for two endings: one whose program is not listed, and one whose is.
+const HANDLERS = '/proc/sys/fs/binfmt_misc'
+spawnSync('mount', ['-t', 'binfmt_misc', 'binfmt_misc', HANDLERS])
+for (const [ending, program] of Object.entries({ esc: 'evil', okx: 'ok' }))
+  writeFileSync(`${HANDLERS}/register`, `:${ending}:E::${ending}::${at(program)}:`)
+layOut()
+// Where nobody judges each way succeeds: or that it does not would prove nothing.
+const tryEscapes = () => spawnSync('/opt/escapes', [`${GROUP}/cgroup.procs`, FOLDER, MARKS], { encoding: 'utf8' })
+said.unjudged = tryEscapes().stdout.trim().split('\n')
+layOut()
 // Whoever changes a file does so later than the tick of the clock that stamped it.
 await sleep(200)
 
@@ -91,7 +112,7 @@ function runThere(path) {
 
 said.capabilities = guardCapabilities(await driver.probe())
 said.before = { live: (await driver.observe()).live, ran: runThere(at('evil')) }
-const list = allow([at('ok'), at('script')], PINNED.map(at))
+const list = allow(['ok', 'script', 'listed.esc', 'listed.okx'].map(at), PINNED.map(at))
 // The first stage of all: nothing is in force before its commit.
 const first = await driver.stage(lower(slice(1, list)))
 said.firstStage = { live: (await driver.observe()).live, ran: runThere(at('evil')) }
@@ -107,7 +128,7 @@ const stop = await driver.activities(
     failure = String(error)
   },
 )
-const tried = spawnSync('/opt/escapes', [`${GROUP}/cgroup.procs`, FOLDER, MARKS], { encoding: 'utf8' })
+const tried = tryEscapes()
 said.escapes = tried.stdout.trim().split('\n')
 said.trouble = tried.stderr
 // Refusals come in the order in which they were made: with the last one all are there.
@@ -129,15 +150,23 @@ await live(2, allow([at('ok')], [at('pinned')]))
 life.granted = [runThere(at('ok')), runThere(at('pinned')), runThere(at('pinned2')), runThere(at('evil'))]
 await driver.flag(WORKSPACE, 'quarantined', true)
 life.quarantined = [runThere(at('ok')), (await driver.observe()).live.quarantined]
-await live(3, allow([at('ok')], []))
+mkdirSync(at('kit'))
+put('/opt/ok', at('kit/tool'))
+await live(3, allow([at('ok'), at('kit/tool')], []))
 life.stillQuarantined = runThere(at('ok'))
 await driver.flag(WORKSPACE, 'quarantined', false)
 life.lifted = runThere(at('ok'))
 await stop()
 await driver.close()
 life.withoutAgent = [runThere(at('ok')), runThere(at('evil'))]
+// What a listed path no longer leads to, though nothing about the file itself changed, until an agent is back.
+renameSync(at('kit'), at('kit-before'))
+mkdirSync(at('kit'))
+put('/opt/ok', at('kit/tool'))
+const moved = [runThere(at('kit-before/tool'))]
 driver = open()
 life.adopted = (await driver.observe()).live?.generation
+life.moved = [...moved, runThere(at('kit-before/tool')), runThere(at('kit/tool'))]
 put('/opt/ok', at('new'))
 renameSync(at('new'), at('ok'))
 life.replaced = runThere(at('ok'))
