@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import type { MachineSpec } from '../../src/companion/drivers/driver.js'
 import { LibvirtDriver } from '../../src/companion/drivers/libvirt.js'
-import { QEMU } from '../../src/companion/drivers/qemu-probe.js'
+import { QEMU, virtiofsd } from '../../src/companion/drivers/qemu-probe.js'
+import { OVERHEAD_PIDS } from '../../src/companion/drivers/spec.js'
 import { ensureTap, removeTap } from '../../src/companion/drivers/tap.js'
 import { driverSuite, TAP_OF } from '../support/companion/driver-suite.js'
 import { cannotLibvirt, Libvirtd } from '../support/companion/libvirtd.js'
@@ -128,6 +129,22 @@ suiteUnless(cannotLibvirt, 'libvirt and what is done behind its driver', () => {
     const leads = { image: 'disk@1', disk: { ...disk, overlay: at('leads') } }
     await expect(driver.prepare({ ...spec, boot: leads })).rejects.toThrow('it names a backing file')
     expect(await domains()).toBe('')
+  })
+
+  it('serves a volume by a process of ours, which ends with the machine', { timeout: PATIENCE_MS }, async (context) => {
+    if (virtiofsd() === undefined) context.skip('virtiofsd is not installed; run scripts/setup.sh tests')
+    const source = join(boot.directory, 'volume')
+    execFileSync('mkdir', [source])
+    const volumes = [{ tag: 'data', kind: 'virtiofs', source, readOnly: true }] as const
+    const limits = { ...spec.limits, pids: spec.limits.pids + OVERHEAD_PIDS }
+    await driver.prepare({ ...spec, volumes, limits })
+    const { paths, limits: held } = await driver.inspect('m1')
+    expect(paths.filter(({ kind }) => kind === 'share').map(({ name }) => name)).toEqual(['chr-vu-fs0'])
+    expect(held).toEqual(limits)
+    await driver.kill('m1')
+    expect(await driver.list()).toMatchObject([{ id: 'm1', state: 'gone' }])
+    await driver.remove('m1')
+    expect(await driver.list()).toEqual([])
   })
 
   it('kills a machine while the daemon is mute, and tells it afterwards', { timeout: PATIENCE_MS }, async () => {

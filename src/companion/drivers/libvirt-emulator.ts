@@ -3,7 +3,7 @@
 // own, and in that a network namespace without a link, in which QEMU has no capability and no way to one. The tap comes as a descriptor,
 // and does not care. A second control socket lets us read the devices back without a word to libvirt.
 
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CONTROL_CHARDEV } from './qemu-arguments.js'
 
@@ -42,7 +42,9 @@ export function ensureEmulator(own: string, directory: string, program: string):
   const script = emulatorScript(own, directory, program)
   if (existsSync(path) && readFileSync(path, 'utf8') === script) return path
   mkdirSync(directory, { recursive: true, mode: 0o711 })
-  writeFileSync(`${path}.new`, script, { mode: 0o755 })
+  writeFileSync(`${path}.new`, script)
+  // Whatever the companion's umask is: the machine's user reads it, and runs it.
+  chmodSync(`${path}.new`, 0o755)
   renameSync(`${path}.new`, path)
   return path
 }

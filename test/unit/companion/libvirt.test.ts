@@ -1,9 +1,13 @@
-// The pure half of the driver `libvirt`: the domain that is asked for, what libvirt may say that there is, and the program that it starts.
+// What the driver `libvirt` says without a daemon: the domain that is asked for, what libvirt may say that there is, and the program that
+// it starts.
 
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { MachineSpec } from '../../../src/companion/drivers/driver.js'
 import { type DomainPlace, domainXml } from '../../../src/companion/drivers/libvirt-domain.js'
-import { emulatorScript } from '../../../src/companion/drivers/libvirt-emulator.js'
+import { emulatorScript, ensureEmulator } from '../../../src/companion/drivers/libvirt-emulator.js'
 import { judgeLive, readXml } from '../../../src/companion/drivers/libvirt-live.js'
 import { virshAt } from '../../../src/companion/drivers/virsh.js'
 
@@ -104,6 +108,22 @@ it('starts QEMU in namespaces of its own, and only asks it where there is no mac
     '[ -n "$id" ] || exec /usr/bin/qemu-system-x86_64 "$@"',
     'exec unshare --user --map-current-user --keep-caps --net --ipc --uts -- setpriv --no-new-privs --ambient-caps=-all --inh-caps=-all --bounding-set=-all -- \\',
   ])
+})
+
+it('is written for every user to run, whatever the umask is, and only where it differs', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'sluice-emulator-'))
+  const before = process.umask(0o077)
+  try {
+    const path = ensureEmulator('own', directory, '/usr/bin/qemu')
+    expect(statSync(path).mode & 0o777).toBe(0o755)
+    const { ino } = statSync(path)
+    expect([ensureEmulator('own', directory, '/usr/bin/qemu'), statSync(path).ino]).toEqual([path, ino])
+    ensureEmulator('own', directory, '/usr/bin/other')
+    expect(readFileSync(path, 'utf8')).toContain('/usr/bin/other "$@"')
+  } finally {
+    process.umask(before)
+    rmSync(directory, { recursive: true })
+  }
 })
 
 it('asks virsh nothing that needs quoting', async () => {
