@@ -39,8 +39,14 @@ export const ipset: Variant = {
   say: 'iptables with ipset',
   role: 'peer',
   emulated: false,
-  absent: async () => (await answered('ipset', ['list', '-name'])) ?? (await answered('iptables', ['-m', 'set', '-S'])),
-  put: (setting) =>
+  // Programs, their extensions and modules of the kernel: only making it tells that all of them are there.
+  absent: async () =>
+    (await answered('ipset', ['list', '-name'])) ??
+    (await ipset.put({ grants: 0, workspaces: 1 }).then(
+      (placed) => placed.lift().then(() => undefined),
+      (error: unknown) => whyNot('iptables with a set', error),
+    )),
+  put: async (setting) =>
     Promise.resolve(
       timed(
         () => {
@@ -98,10 +104,14 @@ function answered(file: string, words: readonly string[]): Promise<string | unde
     run(file, words)
     return Promise.resolve(undefined)
   } catch (error) {
-    const { code, stderr } = error as { code?: string; stderr?: string }
-    if (code === 'ENOENT') return Promise.resolve(`${file} is not installed`)
-    return Promise.resolve(`${file} ${words.join(' ')}: ${stderr?.trim().split('\n')[0] ?? 'failed'}`)
+    return Promise.resolve(whyNot(`${file} ${words.join(' ')}`, error))
   }
+}
+
+function whyNot(what: string, error: unknown): string {
+  const { code, path, stderr } = error as { code?: string; path?: string; stderr?: string }
+  if (code === 'ENOENT') return `${path ?? what} is not installed`
+  return `${what}: ${stderr?.trim().split('\n')[0] ?? 'failed'}`
 }
 
 const every = (setting: Setting) => Array.from({ length: setting.workspaces }, (_, n) => slotOf(n))
@@ -139,6 +149,9 @@ function ruleset(setting: Setting): string {
 `
 }
 
+/** A machine without /etc/protocols knows no names. */
+const NUMBER = { tcp: 6, udp: 17 } as const
+
 function sets(setting: Setting): string {
   const all = allowedBy(setting)
   const size = Math.max(65_536, all.length * 2)
@@ -146,7 +159,9 @@ function sets(setting: Setting): string {
     .map((family) => {
       const name = family === 'ipv4' ? 'bench4' : 'bench6'
       const kind = family === 'ipv4' ? 'inet' : 'inet6'
-      const lines = of(family, all).map(({ address, protocol, port }) => `add ${name} ${address},${protocol}:${port}\n`)
+      const lines = of(family, all).map(
+        ({ address, protocol, port }) => `add ${name} ${address},${NUMBER[protocol]}:${port}\n`,
+      )
       return `create ${name} hash:ip,port family ${kind} hashsize ${size} maxelem ${size}\n${lines.join('')}`
     })
     .join('')
