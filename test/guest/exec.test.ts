@@ -22,11 +22,14 @@ let files: any
 
 describe('on a kernel with BPF LSM', () => {
   beforeAll(async () => {
-    ;[said, files] = await play([
-      ['player', SEED, ROUNDS],
-      ['file-player', SEED, FILE_ROUNDS],
-    ])
-  }, 13 * MINUTES)
+    ;[said, files] = await play(
+      [
+        ['player', SEED, ROUNDS],
+        ['file-player', SEED, FILE_ROUNDS],
+      ],
+      20 * MINUTES,
+    )
+  }, 21 * MINUTES)
 
   it('judges no program before a plan, and reads back what is live', () => {
     expect(said.capabilities).toMatchObject({ usable: true, process: { exec: 'blocks', slots: ['cgroup'] } })

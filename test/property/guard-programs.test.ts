@@ -68,7 +68,7 @@ class Rows {
 const digestOf = (path: string) => digestOfBytes(readFileSync(path))
 
 describe('programs that are listed', () => {
-  it(`are those of the oracle after each of ${ROUNDS} changes`, () => {
+  it(`are those of the oracle after each of ${ROUNDS} changes`, { timeout: 600_000 }, () => {
     let state = SEED
     const random = (below: number): number => {
       state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0

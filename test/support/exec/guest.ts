@@ -11,7 +11,6 @@ import { repositoryPath } from '../lab/repository.js'
 /** Players that need the whole agent, with everything that it uses. */
 const WHOLE: readonly string[] = ['agent-player']
 const FOLDER = 'test/support/exec'
-const MINUTES = 60_000
 
 /** A program of this folder, compiled once into build/test. */
 function program(source: string, name: string, ...words: readonly string[]): string {
@@ -30,10 +29,10 @@ function program(source: string, name: string, ...words: readonly string[]): str
   return to
 }
 
-/** Players are files of this folder; each with its words. */
+/** Players are files of this folder; each with its words. One after the other in one guest. */
 export async function play(
   players: readonly (readonly [name: string, ...words: readonly (string | number)[]])[],
-  timeoutMs = 12 * MINUTES,
+  timeoutMs: number,
   // biome-ignore lint/suspicious/noExplicitAny: one line of JSON each, each part looked into by the test that asked for it.
 ): Promise<readonly any[]> {
   const module = (name: string) => ({
