@@ -7,7 +7,7 @@
  *
  * Locks, in this order: `writer` (stage, commit, stop), a volume's `gate` (read: one operation from judging to its answer;
  * write: a rename, or a change of what is judged by), a volume's `tree` (nodes and names, held for moments), the ring.
- * That of a volume's threads (loop.c) is held with none of these.
+ * That of a volume's threads (loop.c) comes last: nothing is taken under it.
  */
 #ifndef SLUICE_VAULTFS_H
 #define SLUICE_VAULTFS_H
