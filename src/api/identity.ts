@@ -5,6 +5,32 @@
 import type { AuthContext } from '@grpc/grpc-js/build/src/auth-context.js'
 import { apiFault } from './errors.js'
 
+/** What the connection of a call has shown, by its session. */
+const shown = new WeakMap<object, AuthContext>()
+
+/**
+ * As `getAuthContext` of the call, which reads and prints the certificate every time. A session has one for as long as it lives: TLS under
+ * HTTP/2 negotiates nothing again (RFC 9113 sections 9.2.1 and 9.2.3). Only the session itself is a key; addresses are used again.
+ */
+export function contextOf(call: Authenticated): AuthContext {
+  const session = sessionOf(call)
+  const before = session && shown.get(session)
+  if (before) return before
+  const context = call.getAuthContext()
+  if (session && context.sslPeerCertificate) shown.set(session, context)
+  return context
+}
+interface Authenticated {
+  getAuthContext(): AuthContext
+}
+
+/** The library has it and does not say so in its types; where it has it no more, every call is read by itself. */
+function sessionOf(call: Authenticated): object | undefined {
+  const { call: inner } = call as { readonly call?: { readonly stream?: { readonly session?: unknown } } }
+  const session = inner?.stream?.session
+  return typeof session === 'object' && session !== null ? session : undefined
+}
+
 const SPIFFE = /^spiffe:\/\/[a-z0-9._-]{1,255}(?:\/[A-Za-z0-9._-]+)+$/
 const MAX_BYTES = 2048
 

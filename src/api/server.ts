@@ -16,7 +16,7 @@ import { type CertificateFiles, watchCertificates } from './certificates.js'
 import { apiFault } from './errors.js'
 import { DESCRIPTOR } from './gen/descriptor.js'
 import { type Handlers, handlersOf, type UnaryName } from './handlers.js'
-import { identityOf } from './identity.js'
+import { contextOf, identityOf } from './identity.js'
 import { PACKAGE } from './messages.js'
 import { definitionOf, METHOD_NAMES, type MethodName } from './methods.js'
 import type { AgentPorts, Asker } from './ports.js'
@@ -128,7 +128,7 @@ class Guard {
 
   /** Throws API_IDENTITY, API_DENIED, API_TOO_OFTEN. */
   admit(call: Call, method: MethodName): Caller {
-    const context = call.getAuthContext()
+    const context = contextOf(call)
     const id = identityOf(context)
     const { valid_from: from, valid_to: to } = context.sslPeerCertificate ?? { valid_from: '', valid_to: '' }
     const nowMs = this.effects.nowMs()
