@@ -2,6 +2,7 @@
 // quarantine, switch, read back, and only then say that it is active. A crash between any two of these restarts to the old
 // plan or the new one; a failure undoes what was switched (transaction.ts).
 
+import { Fault } from '../base/fault.js'
 import type { Plan } from '../plan/model.js'
 import { policyContext } from './context.js'
 import { bounded } from './deadline.js'
@@ -30,11 +31,16 @@ export async function activate(
 ): Promise<void> {
   const { store, backends } = node
   const previous = record.previous && bounded(node, record.previous)
-  const prepared = await stageAll(backends, previous, bounded(node, next))
+  const staging = stageAll(backends, previous, bounded(node, next))
+  // Nothing names it yet, so the disk and the kernel may work side by side; the intent waits for both.
+  const unsaved = attempt(() => {
+    store.savePlan(encoded, next.digest)
+  })
+  const prepared = await staging
   const activation = activationOf(next, nowMs)
   const intended = intend(record.state, activation, marks)
   try {
-    store.savePlan(encoded, next.digest)
+    if (unsaved !== undefined) throw unsaved
     store.save(intended)
   } catch (error) {
     await discardAll(prepared)
@@ -73,6 +79,16 @@ export async function activate(
     })),
     ...observeChanges(record.previous?.plan, next.plan, activation, node.nowMs()),
   ])
+}
+
+function attempt(act: () => void): Fault | undefined {
+  try {
+    act()
+    return undefined
+  } catch (error) {
+    if (error instanceof Fault) return error
+    throw error
+  }
 }
 
 /** `active` is said only of what was read back (design section 7). */

@@ -6,21 +6,28 @@ import { relock } from './breakglass.js'
 import type { ApplyCommand } from './command.js'
 import { type Applied, apply } from './enforce.js'
 import { confirm, readClock, rememberTime, tellRefused, tend } from './freshness.js'
-import type { AgentNode } from './node.js'
-import { stand } from './stand.js'
+import { type AgentNode, settle } from './node.js'
+import { raise } from './stand.js'
 
 /**
  * Applies a bundle with the freshness statement that came with it. Throws the Fault of whatever refused; what was live
  * before is live still, and suspended if it does not hold any more.
  */
 export async function admit(node: AgentNode, command: ApplyCommand, freshness?: Uint8Array): Promise<Applied> {
-  const stood = await stand(node, command.inventory)
+  const found = await settle(node)
+  const stood = await raise(node, found, command.inventory)
   const nowMs = await believedNow(node)
-  await relock(node)
+  const relocked = await relock(node)
   try {
     if (freshness) await confirm(node, freshness)
     // One "now" for the whole run, and never one before the floor (TUF 1.0.34 section 5.1).
-    const applied = await apply({ ...node, nowMs: () => Math.max(node.nowMs(), nowMs) }, command)
+    // Nothing was changed since it was looked at, so it is not looked at again.
+    const same = stood === 'as-it-was' && relocked.length === 0 && freshness === undefined
+    const applied = await apply(
+      { ...node, nowMs: () => Math.max(node.nowMs(), nowMs) },
+      command,
+      same ? found : undefined,
+    )
     rememberTime(node, nowMs)
     await tend(node)
     const { decision, generation } = applied

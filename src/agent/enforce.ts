@@ -19,7 +19,7 @@ import { agentFault } from './errors.js'
 import { requireConfirmed } from './freshness.js'
 import { keepInventory, pruneInventories } from './held-inventory.js'
 import { keepPolicies, prunePolicies } from './held-policies.js'
-import { type AgentNode, settle } from './node.js'
+import { type AgentNode, type OnRecord, settle } from './node.js'
 import { claims, digestOffered, type Offer, refuse } from './offer.js'
 import { reassert } from './quarantine.js'
 import type { AgentState, Mark } from './record.js'
@@ -38,10 +38,13 @@ export interface Applied {
   readonly elapsedMs: number
 }
 
-/** Applies a bundle. Throws the Fault of whatever refused it; then what was live before is live still. */
-export async function apply(node: AgentNode, command: ApplyCommand): Promise<Applied> {
+/**
+ * Applies a bundle. Throws the Fault of whatever refused it; then what was live before is live still. `found`: what a look at record
+ * and kernel gave under the same lock, with nothing changed since.
+ */
+export async function apply(node: AgentNode, command: ApplyCommand, found?: OnRecord): Promise<Applied> {
   const startMs = node.nowMs()
-  const record = await settle(node)
+  const record = found ?? (await settle(node))
   const offer: Offer = { offered: {} }
   try {
     const bytes = await command.fetch()

@@ -39,11 +39,16 @@ export function readClock(node: AgentNode): number {
   return Math.max(nowMs, clockFloorMs)
 }
 
-/** Puts on record that this moment was reached under this root. */
+/** A floor that is this much older than it could be: a three hundredth of what the clock is forgiven anyway, and no disk is waited for. */
+const FLOOR_STEP_MS = 1_000
+
+/** Puts on record that this moment, or one less than a second before it, was reached under this root. */
 export function rememberTime(node: AgentNode, nowMs: number, change: Partial<TrustMemory> = {}): void {
   const memory = node.store.trustMemory()
   const clockFloorMs = Math.max(memory.clockFloorMs, nowMs)
   const rootVersion = Math.max(memory.rootVersion, node.trust.version)
+  const isNews = clockFloorMs - memory.clockFloorMs >= FLOOR_STEP_MS || rootVersion !== memory.rootVersion
+  if (!isNews && Object.keys(change).length === 0) return
   node.store.saveTrustMemory({ ...memory, clockFloorMs, rootVersion, ...change })
 }
 

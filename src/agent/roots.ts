@@ -12,10 +12,18 @@ import { crlFileOf, hasChains, withChains } from '../bundle/x509/enrol.js'
 import { agentFault } from './errors.js'
 import { NODE_FILES, readRegular, replaceFile, type StateFiles } from './files.js'
 
+interface ReadRoot {
+  readonly root: TrustRoot
+  readonly bytes: Uint8Array
+}
+/** What was read last. The file is read for every command, and each of its keys costs points on a curve: equal octets are not judged twice. */
+let last: ReadRoot | undefined
+
 /** Throws AGENT_CONFIG_READ, BUNDLE_ROOT. */
-export function readTrustRoot(file: string): { readonly root: TrustRoot; readonly bytes: Uint8Array } {
+export function readTrustRoot(file: string): ReadRoot {
   const bytes = readNamed(file, 'trust root', LIMITS.rootBytes)
-  return { root: parseTrustRoot(bytes), bytes }
+  if (!last || Buffer.compare(last.bytes, bytes) !== 0) last = { root: parseTrustRoot(bytes), bytes }
+  return last
 }
 
 const CRLS_BYTES = LIMITS.crls * LIMITS.crlBytes

@@ -24,7 +24,11 @@ export type Stood = 'as-it-was' | 'restored' | 'closed' | 'open'
 
 /** Needs the lock. What fails on the way is told to the trail and does not stop what comes after. */
 export async function stand(node: AgentNode, inventory?: InventoryBytes): Promise<Stood> {
-  const record = await settle(node)
+  return raise(node, await settle(node), inventory)
+}
+
+/** As `stand`, of what was found on record and in the kernel just now. */
+export async function raise(node: AgentNode, record: OnRecord, inventory?: InventoryBytes): Promise<Stood> {
   const { live } = record.state
   const slots = live === null || isClosed(live.source) ? await slotsOf(node, record, inventory) : undefined
   if (live && slots === undefined) return record.agreement?.kind === 'absent' ? restore(node, record) : 'as-it-was'
