@@ -1,7 +1,7 @@
 // What drivers whose machines are QEMU processes of this host have in common, whoever starts them: a cgroup that knows the processes, a
 // control socket of ours (QMP) that says what the machine is, and a folder for each. The order of `prepare` is the argument: every file is
 // verified, the limits and the seclusion stand before the process does, and the devices are read back from QEMU and from the kernel
-// before anybody may let a CPU run. `run` reads them back once more. How a machine is started and told is the driver's `Hand`.
+// before anybody may let a CPU run. `run` reads them back once more. How a machine is started and told is the driver's `Hand` (hand.ts).
 //
 // It keeps no state of its own beside a folder a machine (machine-folder.ts): what is there is asked of cgroups, QMP and /proc, each time.
 
@@ -11,46 +11,15 @@ import { isObject } from '../../base/json.js'
 import { companionFault } from '../errors.js'
 import type { MachineGroups } from './cgroup.js'
 import type { DriverProbe, MachineDriver, MachineId, MachineInside, MachineSeen, MachineSpec } from './driver.js'
+import type { Hand } from './hand.js'
 import { MachineFolder } from './machine-folder.js'
 import { isAlive, programOf, waysOutOf } from './proc.js'
 import { uuidOf } from './qemu-arguments.js'
-import type { Started } from './qemu-launch.js'
-import { type Answers, type Expected, type ReadBack, readBack } from './qemu-readback.js'
+import { type Answers, type ReadBack, readBack } from './qemu-readback.js'
 import { stateOf } from './qemu-state.js'
 import { Qmp, QmpRefusal } from './qmp.js'
 import { QmpProblem } from './qmp-message.js'
 import { checkSpec, specDigest } from './spec.js'
-
-export interface Making {
-  readonly folder: MachineFolder
-  readonly groups: MachineGroups
-  readonly accelerator: 'kvm' | 'tcg'
-  /** Throws when the making was overtaken. */
-  readonly stop: () => void
-  /** Aborted when it was. */
-  readonly over: AbortSignal
-}
-
-/** How one driver starts a machine and tells it what to do. Everything else is the same for all of them. */
-export interface Hand {
-  readonly name: MachineDriver['name']
-  probe(): Promise<DriverProbe>
-  /** Throws MACHINE_UNSUPPORTED for what this driver has no way to give. */
-  refuse(spec: MachineSpec): void
-  /** A process that is on its way to its control socket, CPUs stopped. Throws what it could not have, and leaves the undoing. */
-  make(spec: MachineSpec, making: Making): Promise<Started>
-  expected(spec: MachineSpec): Expected
-  /** What else this driver has to say of a machine, beside QEMU and the kernel. */
-  alsoSays(spec: MachineSpec, pid: number): Promise<readonly string[]>
-  resume(spec: MachineSpec, qmp: Qmp): Promise<void>
-  pause(spec: MachineSpec, qmp: Qmp): Promise<void>
-  /** As a power button. */
-  shutDown(spec: MachineSpec, qmp: Qmp): Promise<void>
-  /** What the machine's console said since the last time goes to the folder, where somebody has to carry it there. */
-  drain(qmp: Qmp, folder: MachineFolder): Promise<void>
-  /** No process is left of it: whoever else knew it is told, for a bounded time. Never throws. */
-  gone(id: MachineId): Promise<void>
-}
 
 const PROGRAM = /^qemu-system-/
 const OPEN_MS = 30_000
@@ -110,7 +79,7 @@ export class ControlledDriver implements MachineDriver {
         this.launching.delete(spec.id)
         return await this.look(spec.id)
       } catch (cause) {
-        await this.end(spec.id)
+        await this.ungroup(spec.id)
         this.launching.delete(spec.id)
         await this.forget(spec.id)
         if (cause instanceof Fault) throw cause
@@ -357,10 +326,18 @@ export class ControlledDriver implements MachineDriver {
     }
   }
 
-  private async forget(id: MachineId): Promise<void> {
-    // A process that ended is in its group until whoever started it has looked.
-    for (const endMs = Date.now() + KILL_MS; !this.groups.remove(id); await sleep(POLL_MS))
+  /** No process and no group of it is left, and so nothing in which somebody who is slow could still start it. Throws MACHINE_ALIVE. */
+  private async ungroup(id: MachineId): Promise<void> {
+    await this.end(id)
+    // A process that ended is in its group until whoever started it has looked; one that comes up only now is ended too.
+    for (const endMs = Date.now() + KILL_MS; !this.groups.remove(id); await this.end(id)) {
       if (Date.now() >= endMs) throw companionFault('MACHINE_ALIVE', { id, pids: this.groups.processes(id).join(' ') })
+      await sleep(POLL_MS)
+    }
+  }
+
+  private async forget(id: MachineId): Promise<void> {
+    await this.ungroup(id)
     await this.hand.gone(id)
     this.folder(id).remove()
     this.kills.delete(id)

@@ -3,7 +3,8 @@
 
 import { digestOfText } from '../../base/digest.js'
 import { MachineGroups } from './cgroup.js'
-import { ControlledDriver, type Hand } from './controlled.js'
+import { ControlledDriver } from './controlled.js'
+import type { Hand } from './hand.js'
 import { CONSOLE_BYTES, CONSOLE_CHARDEV } from './qemu-arguments.js'
 import { expectedOfQemu } from './qemu-expected.js'
 import { makeMachine } from './qemu-make.js'
