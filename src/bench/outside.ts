@@ -70,7 +70,14 @@ async function one(file: BenchFile, { signal, leftMs }: OutsideTerms): Promise<T
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...file.env },
   })
-  const late = setTimeout(() => child.kill('SIGTERM'), Math.max(1_000, leftMs()))
+  let late = false
+  const end = setTimeout(
+    () => {
+      late = true
+      child.kill('SIGTERM')
+    },
+    Math.max(1_000, leftMs()),
+  )
   const stop = (): void => {
     child.kill('SIGTERM')
   }
@@ -84,10 +91,11 @@ async function one(file: BenchFile, { signal, leftMs }: OutsideTerms): Promise<T
     error = `${error}${text.toString()}`.slice(-2_000)
   })
   await once(child, 'close')
-  clearTimeout(late)
+  clearTimeout(end)
   signal.removeEventListener('abort', stop)
   if (told !== undefined) return JSON.parse(told) as Told
   if (signal.aborted) return 'it was interrupted'
+  if (late) return 'its time was over before it had a figure'
   return error.split('\n').find((line) => /^\w*(Error|Fault)\b/.test(line)) ?? 'it ended without a figure'
 }
 

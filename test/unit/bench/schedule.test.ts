@@ -27,13 +27,13 @@ describe('orderOf', () => {
 })
 
 describe('the time of a run', () => {
-  /** With software in the place of a card, which a quick run leaves out. */
+  /** A quick run leaves out software in the place of a card, and one of the two that are written by hand. */
   const total = (scenes: typeof QUICK, real: number, emulated: number): number =>
     scenes.reduce((sum, one) => sum + guess(one, real + (one.real ? 0 : emulated)) * one.rounds, 0)
 
   it('is enough for everything that quick and full ask, the files of bench/ included', () => {
     expect(total(QUICK, 6, 0) + millisecondsOf(QUICK_FILES)).toBeLessThan(BUDGET_MS.quick)
-    expect(total(FULL, 6, 1) + millisecondsOf(FULL_FILES)).toBeLessThan(BUDGET_MS.full)
+    expect(total(FULL, 7, 1) + millisecondsOf(FULL_FILES)).toBeLessThan(BUDGET_MS.full)
   })
 
   it('is kept for files that are there, once each', () => {
