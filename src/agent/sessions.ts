@@ -16,6 +16,7 @@ import { policyContext, workspaceContext } from './context.js'
 import { agentFault } from './errors.js'
 import type { AgentNode } from './node.js'
 import type { Activation } from './record.js'
+import { isSessionIdRevoked } from './revoked-sessions.js'
 import {
   type BrokerSession,
   isOpen,
@@ -68,6 +69,8 @@ export async function openSession(node: AgentNode, command: SessionOpenCommand):
   if (known && (known.user !== user || known.peer !== peer))
     throw agentFault('AGENT_SESSION_TAKEN', { workspace, session: sessionId })
   if (known?.ended) throw agentFault('AGENT_SESSION_OVER', { workspace, session: sessionId, how: known.ended.reason })
+  if (isSessionIdRevoked(node.store.directory, sessionId, startMs))
+    throw agentFault('AGENT_SESSION_OVER', { workspace, session: sessionId, how: 'revoked' })
   const { generation } = live
   if (known) return { session: known, grants, generation, changed: false, elapsedMs: node.nowMs() - startMs }
   if (lifetimeMs < SESSION_LIFETIME.leastMs || lifetimeMs > SESSION_LIFETIME.mostMs)
@@ -174,6 +177,7 @@ export async function tendSessions(node: AgentNode, plan: Plan, shown: Shown): P
     // The data plane ends it by its own clock, a moment before this one or after.
     else if (seen && !there) over.set(one, one.expiresAtMs - nowMs <= CLOCKS_MS ? 'expired' : 'lost')
   }
+  for (const one of await foundAgain(node, plan, over)) over.delete(one)
   await endSessions(node, [...over.keys()], (one) => over.get(one) ?? 'expired')
   const left = open.filter((one) => !over.has(one))
   for (const entry of plan.workspaces) {
@@ -183,6 +187,22 @@ export async function tendSessions(node: AgentNode, plan: Plan, shown: Shown): P
     // Nobody here opened it, or it would last longer than anybody asked for.
     if (extra) await node.backends.get(backend)?.driver.sessions?.(workspace, wanted)
   }
+}
+
+/** Those that a second look finds after all: one that falls into a change of the tables may miss what stands. */
+async function foundAgain(
+  node: AgentNode,
+  plan: Plan,
+  over: ReadonlyMap<BrokerSession, SessionEnd>,
+): Promise<readonly BrokerSession[]> {
+  const found: BrokerSession[] = []
+  for (const [one, reason] of over) {
+    const entry = plan.workspaces.find(({ workspace }) => workspace === one.workspace)
+    const driver = reason === 'lost' && entry ? node.backends.get(entry.backend)?.driver : undefined
+    const { sessions = [] } = (await driver?.observe())?.live ?? {}
+    if (sessions.some(({ workspace, peer }) => workspace === one.workspace && peer === one.peer)) found.push(one)
+  }
+  return found
 }
 
 /** What a kernel's clock of whole seconds, read on another, may differ by. */

@@ -207,9 +207,9 @@ labSuite('conformance: ebpf', () => {
   }, 7_200_000)
 
   it('says what evaluate says while sessions open, close and end', async () => {
-    const tally = await contest(contestant, 900, EXACT_ENV, (plan) => asking(dressed(plan)), sessionScenario)
+    const tally = await contest(contestant, 500, EXACT_ENV, (plan) => asking(dressed(plan)), sessionScenario)
     expect(tally.disagreements).toBe(0)
-    expect(tally.allowed / tally.cases).toBeGreaterThan(0.15)
-    expect(tally.sessions).toBeGreaterThan(100)
+    expect(tally.allowed / tally.cases).toBeGreaterThan(0.1)
+    expect(tally.sessions).toBeGreaterThan(40)
   }, 7_200_000)
 })

@@ -133,21 +133,30 @@ const visit = (peer: string, port: number, kind: 'tcp' | 'udp', inwards: boolean
 }
 
 const VISITORS = ['45.76.10.10', '45.76.10.20', '10.60.0.1', '2a05:9:9::10'] as const
+/** What grants of sessions.ts let in, and one that none does. */
+const VISITS = [
+  ['45.76.10.10', 'tcp', 22],
+  ['45.76.10.20', 'tcp', 22],
+  ['45.76.10.10', 'udp', 8080],
+  ['10.60.0.1', 'tcp', 8080],
+  ['2a05:9:9::10', 'tcp', 22],
+  ['10.60.0.1', 'udp', 22],
+] as const
 
 /** A peer comes before, while and after its session is open. */
 const staying: fc.Arbitrary<readonly Life[]> = fc
   .record({
-    peer: fc.constantFrom(...VISITORS),
+    which: fc.nat(VISITS.length - 1),
     other: fc.constantFrom(...VISITORS),
-    port: fc.constantFrom(22, 8080),
-    kind: fc.constantFrom('tcp' as const, 'udp' as const),
-    brief: fc.boolean(),
+    // On a busy machine a brief one is over before anybody comes: most are not.
+    brief: fc.constantFrom(false, false, false, true),
     before: fc.boolean(),
     end: fc.constantFrom('close', 'other', 'both', 'pass', 'plan', 'quarantined', 'restart'),
     again: fc.boolean(),
     index: fc.nat(2),
   })
-  .map(({ peer, other, port, kind, brief, before, end, again, index }) => {
+  .map(({ which, other, brief, before, end, again, index }) => {
+    const [peer, kind, port] = VISITS[which] as (typeof VISITS)[number]
     const open: Life = { kind: 'sessions', peers: [{ peer, brief }] }
     const come = visit(peer, port, kind, true, 0x02)
     const goOn: readonly Life[] = [visit(peer, port, kind, false, 0x10), visit(peer, port, kind, true, 0x10)]

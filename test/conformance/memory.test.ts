@@ -113,7 +113,7 @@ describe('conformance: memory', () => {
   }, 7_200_000)
 
   it('says what evaluate says while sessions open, close and end', async () => {
-    const tally = await contest(new Memory(), 10_000, EXACT_ENV, asking, sessionScenario)
+    const tally = await contest(new Memory(), 6_000, EXACT_ENV, asking, sessionScenario)
     expect(tally).toMatchObject({ disagreements: 0, unasked: 0 })
     // Visits that a session let in, and not only what the other clauses grant.
     expect(tally.allowed / tally.cases).toBeGreaterThan(0.15)

@@ -98,7 +98,15 @@ labSuite('sessions of the access broker', () => {
       }
       /** A download from the workspace that goes on until it is cut. */
       const download = async (from: string): Promise<number> =>
-        (await fenced.lab.out.download({ host: WS.v4, port: 443, localAddress: from, rate: 200_000 })).number
+        (
+          await fenced.lab.out.download({
+            host: WS.v4,
+            port: 443,
+            localAddress: from,
+            rate: 200_000,
+            timeoutMs: 30_000,
+          })
+        ).number
       const bytesOf = async (number: number): Promise<number> =>
         (await fenced.lab.out.downloads([number]))[0]?.bytes ?? 0
       const flows = async (number: number): Promise<void> => {
@@ -161,7 +169,7 @@ labSuite('sessions of the access broker', () => {
       })
 
       it('is known to whoever comes next, and ends at its deadline with nobody there', async () => {
-        const untilMs = Date.now() + 6_000
+        const untilMs = Date.now() + 8_000
         await fenced.sessions([peer(OUT.broker, untilMs), peer(OUT.git)])
         const number = await download(OUT.broker)
         await fenced.leave()

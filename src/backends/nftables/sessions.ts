@@ -7,8 +7,9 @@ import type { SessionPeer } from '../../plan/model.js'
 import { nftablesFault } from './errors.js'
 import { comingJudge, cutFlows } from './flows.js'
 import { addressKey, applyElements, joinKeys, type KernelElement, nameKey } from './kernel-set.js'
+import { NftError } from './libnftables.js'
 import { native } from './native.js'
-import { elementsOf } from './readback.js'
+import { elementsOf, type ReadElement } from './readback.js'
 import { TABLE } from './scaffold.js'
 import type { Place, Session } from './session.js'
 import { isStanding, readComing } from './standing.js'
@@ -25,17 +26,23 @@ export interface OpenElement {
   readonly expiresS?: number
 }
 
-/** Whoever has a session open anywhere; nobody where there is no table. */
+/** Whoever has a session open anywhere; nobody where there is no such set. Rejects with NftError when it cannot be read. */
 export async function readOpen(session: Session): Promise<readonly OpenElement[]> {
   const found: OpenElement[] = []
   for (const name of SETS)
     for (const { key, expiresS } of await session.reader
       .list(`list set inet ${TABLE} ${name}`)
-      .then(elementsOf, () => [])) {
+      .then(elementsOf, absent)) {
       const [link = '', peer = ''] = key.split(' . ')
       found.push({ interface: link, peer, ...(expiresS === undefined ? {} : { expiresS }) })
     }
   return found
+}
+
+/** Before the first commit, and in what an older version left, there is none; any other trouble is no answer. */
+function absent(error: unknown): readonly ReadElement[] {
+  if (error instanceof NftError && error.message.includes('No such file or directory')) return []
+  throw error
 }
 
 /** Who has a session open at these places, by interface. */
