@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { setTimeout as sleepFor } from 'node:timers/promises'
+import { setTimeout as sleepFor, setImmediate as turn } from 'node:timers/promises'
 import { markAt } from '../../../dist/agent/trail.js'
 import { serveApi } from '../../../dist/api/server.js'
 import { openJournal } from '../../../dist/audit/journal.js'
@@ -26,7 +26,7 @@ const journal = await openJournal(eventsFile, {
 const sleep = (ms, signal) => sleepFor(ms, undefined, { signal }).catch(() => undefined) // woken
 const ports = trailPorts({ eventsFile, mark, status: () => journal.status(), sleep })
 const at = (name) => join(tls, name)
-const nobody = { operator: [], runtime: [], auditor: [] }
+const nobody = { operator: [], runtime: [], auditor: [], broker: [] }
 await serveApi(
   { node, ...ports },
   {
@@ -38,11 +38,15 @@ await serveApi(
 )
 console.log('serving')
 
+/** Events between two turns of this process. */
+const AT_ONCE = 250
 const POLICY = { bundleId: 'b', bundleDigest: `sha256:${'0'.repeat(64)}`, policyRevision: '1', generation: 1 }
 for await (const line of createInterface({ input: process.stdin })) {
   for (let left = Number(line); left > 0; ) {
     const some = Math.min(left, 10_000)
-    for (let n = 0; n < some; n++)
+    for (let n = 0; n < some; n++) {
+      // Whoever asks this process for its trail meanwhile is answered, as an agent does.
+      if (n % AT_ONCE === 0) await turn()
       journal.emit({
         ...{ kind: 'flow-denied', atMs: Date.now(), policy: POLICY, reason: 'no-grant', backend: 'memory' },
         workspace: { workspace: 'spiffe://fleet.example/ws/a', attachmentId: 'a', interface: 'ws0' },
@@ -55,6 +59,7 @@ for await (const line of createInterface({ input: process.stdin })) {
         },
         ...{ refusal: 'reset', count: 1, firstAtMs: Date.now() },
       })
+    }
     await journal.flush()
     left -= some
   }
