@@ -31,7 +31,7 @@ const server = await serveApi(
       key: join(folder, 'server.key'),
       clientCa: join(folder, 'ca.pem'),
     },
-    callers: { operator: ['spiffe://fleet.example/operator/*'], companion: [], runtime: [], auditor: [] },
+    callers: { operator: ['spiffe://fleet.example/operator/*'], companion: [], runtime: [], auditor: [], broker: [] },
   },
   { nowMs: Date.now, monotonicMs: () => performance.now(), failed: console.error },
 )
