@@ -2,12 +2,14 @@
 // that try ways round it. Takes the players and gives, for each, what it printed: one line of JSON.
 
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type GuestResult, runInGuest } from '../guest/guest.js'
 import { repositoryPath } from '../lab/repository.js'
 
+/** Players that need the whole agent, with everything that it uses. */
+const WHOLE: readonly string[] = ['agent-player']
 const FOLDER = 'test/support/exec'
 
 /** A program of this folder, compiled once into build/test. */
@@ -41,6 +43,7 @@ export async function play(
     from: repositoryPath(`build/native/${name}`),
     to: `/opt/sluice/build/native/${name}`,
   })
+  const whole = players.some(([name]) => WHOLE.includes(name))
   const at = (name: string, from: string) => ({ from, to: `/opt/${name}` })
   const result = await runInGuest({
     command: players.map(([name, ...words]) => `${process.execPath} /opt/${name}.mjs ${words.join(' ')}`).join(' && '),
@@ -55,7 +58,7 @@ export async function play(
       { from: repositoryPath('dist'), to: '/opt/sluice/dist' },
       { from: repositoryPath('package.json'), to: '/opt/sluice/package.json' },
       ...['libsluice_ebpf.so', 'guard.bpf.o', 'guard_files.bpf.o'].map(native),
-      ...['koffi', '@koromix', '@noble/hashes'].map(module),
+      ...(whole ? closure() : ['koffi', '@koromix', '@noble/hashes']).map(module),
       ...[...players.map(([name]) => name), 'file-ground'].map((name) =>
         at(`${name}.mjs`, repositoryPath(`${FOLDER}/${name}.mjs`)),
       ),
@@ -66,10 +69,28 @@ export async function play(
       at('evil', program('marker.c', 'marker-evil', '-static', '-DNAME="evil"')),
       at('evil-dynamic', program('marker.c', 'marker-evil-dynamic', '-DNAME="evil"')),
     ],
-    memoryMiB: 1536,
+    memoryMiB: whole ? 2048 : 1536,
     timeoutMs,
   })
   return linesOf(result, players.length)
+}
+
+/** Folders below node_modules of what the agent uses, with what that uses. */
+function closure(): readonly string[] {
+  const found = new Set<string>(['@koromix'])
+  const read = (folder: string, own = (name: string) => existsSync(join(folder, 'node_modules', name))): void => {
+    const { dependencies = {} } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+      readonly dependencies?: Readonly<Record<string, string>>
+    }
+    for (const name of Object.keys(dependencies)) {
+      // What has a copy of its own comes with whoever has it.
+      if (found.has(name) || own(name)) continue
+      found.add(name)
+      read(repositoryPath(`node_modules/${name}`))
+    }
+  }
+  read(repositoryPath('.'), () => false)
+  return [...found]
 }
 
 function linesOf({ code, output, console: kernel }: GuestResult, count: number): readonly unknown[] {
