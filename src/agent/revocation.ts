@@ -22,6 +22,7 @@ import type { Activation } from './record.js'
 import { RevocationMemory } from './revocation-memory.js'
 import type { StreamSeen } from './revocation-standing.js'
 import { Revoked } from './revoked.js'
+import { revokeSessionIds } from './revoked-sessions.js'
 import { mappedSessions } from './session-subjects.js'
 import type { Store } from './store.js'
 
@@ -120,6 +121,7 @@ export class RevocationService {
       revoke: (deeds) => {
         this.revoked.add(deeds)
       },
+      ...(host.store.sessions ? { revokeSessionIds: (ids) => revokeSessionIds(directory, ids, host.nowMs()) } : {}),
       expects: (stream, state) => this.verification.expects(stream, state),
       tell: (told) => {
         this.told(told)

@@ -41,6 +41,8 @@ const NOTHING: Deeds = { fence: [], agents: [], delegations: [] }
 export interface Judged {
   readonly outcome: Outcome
   readonly deeds: Deeds
+  /** What may be the id of a session that is over, whether or not it is here yet. */
+  readonly sessionIds?: readonly string[]
 }
 
 /** What an event asks for. Of one that is about the stream itself, nothing. */
@@ -71,7 +73,7 @@ export function judge(
       const fence = meantBy(subject, mapped).map(({ workspace }) => workspace)
       const agents = agentsOf(subject)
       const outcome = fence.length > 0 ? 'fenced' : agents.length > 0 ? 'revoked' : 'unmapped'
-      return { outcome, deeds: { fence, agents, delegations: [] } }
+      return { outcome, deeds: { fence, agents, delegations: [] }, sessionIds: sessionIdsOf(subject) }
     }
   }
 }
@@ -79,12 +81,19 @@ export function judge(
 /** A subject that is an application and nothing else is a logical agent: it ends for good, wherever it runs. */
 function agentsOf(subject: Subject): readonly string[] {
   if (subject.kind !== 'complex' || subject.members.size !== 1) return []
-  return (subject.members.get('application') ?? []).flatMap((identity) => {
-    const { format, id, uri } = JSON.parse(identity) as { format: string; id?: string; uri?: string }
-    const agent = format === 'opaque' ? id : format === 'uri' ? uri : undefined
-    return agent === undefined ? [] : [agent]
-  })
+  return named(subject.members.get('application') ?? [])
 }
+
+/** A simple subject does not say of what kind it is. */
+const sessionIdsOf = (subject: Subject): readonly string[] =>
+  named(subject.kind === 'simple' ? subject.identities : (subject.members.get('session') ?? []))
+
+const named = (identities: readonly Identity[]): readonly string[] =>
+  identities.flatMap((identity) => {
+    const { format, id, uri } = JSON.parse(identity) as { format: string; id?: string; uri?: string }
+    const name = format === 'opaque' ? id : format === 'uri' ? uri : undefined
+    return name === undefined ? [] : [name]
+  })
 
 /** Types about the stream itself: any transmitter sends them. */
 export const isOfStream = (type: string): boolean =>

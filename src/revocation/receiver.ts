@@ -47,6 +47,8 @@ export interface ReceiverHost {
   readonly fencedBy: (key: string) => readonly WorkspaceId[]
   /** On return it is on stable storage. */
   readonly revoke: (deeds: Pick<Deeds, 'agents' | 'delegations'>) => void
+  /** On return it is on stable storage that these ids open no session. Absent: nobody opens one here. */
+  readonly revokeSessionIds?: (ids: readonly string[]) => void
   /** Was this word sent to the transmitter for it to say again? */
   readonly expects: (stream: string, state: string) => boolean
   readonly tell: (told: Told) => void
@@ -163,12 +165,20 @@ export class Receiver {
     if (typeof subject === 'string') throw new TypeError(`a SET was taken whose subject is wrong: ${subject}`)
     if (isOfStream(event.type)) return this.actOnStream(stream, event)
     const mapped = host.mapped()
-    const { outcome, deeds } = judge(event, subject, mapped ?? [], stream)
-    const fencing = this.fence(key, event, deeds)
-    if (deeds.fence.length > 0) await host.begun()
+    const { outcome, deeds: first, sessionIds = [] } = judge(event, subject, mapped ?? [], stream)
+    const fencing = this.fence(key, event, first)
+    if (first.fence.length > 0) await host.begun()
     // A disk that is slow or refuses must not keep a workspace open: the fence comes all the same, and the acknowledgement does not.
-    const unkept = isKept ? undefined : attempt(() => memory.pend(key, event))
-    this.requireFenced(key, await fencing, deeds)
+    const unkept = attempt(() => {
+      if (!isKept) memory.pend(key, event)
+      host.revokeSessionIds?.(sessionIds)
+    })
+    // A session that was opened meanwhile is on record by now, and no other will be.
+    const late = first.fence.length > 0 ? judge(event, subject, host.mapped() ?? [], stream).deeds.fence : []
+    const more = late.filter((name) => !first.fence.includes(name))
+    const deeds = { ...first, fence: [...first.fence, ...more] }
+    const failures = [...(await this.fence(key, event, { ...first, fence: more })), ...(await fencing)]
+    this.requireFenced(key, failures, deeds)
     if (unkept !== undefined) throw unkept
     // Acknowledged now it would be lost for a workspace that is not here yet.
     if (!mapped && (outcome === 'unmapped' || deeds.agents.length > 0)) return this.wait(key, stream)

@@ -5,6 +5,7 @@ import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { agentFault } from '../../../src/agent/errors.js'
 import { NODE_FILES, type StateFiles } from '../../../src/agent/files.js'
 import { RevocationMemory, readStreams } from '../../../src/agent/revocation-memory.js'
 import type { WorkspaceId } from '../../../src/plan/model.js'
@@ -47,6 +48,8 @@ class Rig {
   /** Whom an earlier run fenced. */
   before: readonly WorkspaceId[] = []
   tries = 0
+  /** What happens when ids are put beyond use. */
+  meanwhile: (ids: readonly string[]) => void = () => undefined
   /** Held back until it is called. */
   gate: Promise<void> = Promise.resolve()
   readonly memory: RevocationMemory
@@ -69,6 +72,9 @@ class Rig {
       fencedBy: () => this.before,
       revoke: (deeds) => {
         this.revoked.push(deeds)
+      },
+      revokeSessionIds: (ids) => {
+        this.meanwhile(ids)
       },
       expects: (_stream, state) => state === 'ours',
       tell: (told) => {
@@ -114,6 +120,22 @@ describe('an event', () => {
     expect(await next.resume()).toBe(0)
     expect([next.fenced, inFolder('inbox'), inFolder('done')]).toEqual([['one', 'two'], 0, 1])
     expect(await next.send()).toBe('again')
+  })
+
+  it('ends a session that was opened while it was kept, and is not acknowledged before no other can be', async () => {
+    const rig = new Rig()
+    const session = { format: 'opaque', id: 's-1' } as const
+    rig.meanwhile = () => {
+      throw agentFault('AGENT_STORE_WRITE', { file: 'x' })
+    }
+    const subject = { format: 'complex', tenant: TENANT.tenant, session }
+    expect(await rig.send({ sub_id: subject })).toBe('unavailable')
+    expect(rig.fenced.splice(0)).toEqual(['one', 'two'])
+    rig.meanwhile = (ids) => {
+      expect(ids).toEqual(['s-1'])
+      rig.mapped = [...MAPPED, { workspace: `${ONE}#s-1`, subjects: { session: [identityOf('opaque', 's-1')] } }]
+    }
+    expect([await rig.send({ sub_id: subject }), rig.fenced, rig.words().at(-1)]).toEqual(['taken', ['s-1'], 'fenced'])
   })
 
   it('of a stream that is configured no more is still done, as narrowly as can be', async () => {
