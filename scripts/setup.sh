@@ -36,7 +36,6 @@ PACKAGES=(
   chromium                              # the bench's report, looked at in a browser
   iperf3                                # a small run of the bench
   iptables ipset                        # what one would otherwise write by hand, in a guest
-  iptables ipset                        # what one would otherwise write by hand, in a guest
   libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients  # machines by a libvirt of the suite's own
 )
 # Volumes of guests: a package of its own from Debian 13 on, before a part of qemu-system-common.

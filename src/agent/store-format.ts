@@ -34,6 +34,7 @@ export const STORE_FILES = [
   'trust.json',
   'tenures.json',
   'revoked.json',
+  'sessions.json',
   'registrations.json',
   'names.json',
 ] as const
