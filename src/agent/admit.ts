@@ -3,9 +3,10 @@
 
 import { Fault } from '../base/fault.js'
 import { relock } from './breakglass.js'
+import { readClock } from './clock.js'
 import type { ApplyCommand } from './command.js'
 import { type Applied, apply } from './enforce.js'
-import { confirm, readClock, rememberTime, tellRefused, tend } from './freshness.js'
+import { confirm, rememberTime, tellRefused, tend } from './freshness.js'
 import { type AgentNode, settle } from './node.js'
 import { raise } from './stand.js'
 

@@ -5,9 +5,10 @@
 import { digestOf } from '../base/digest.js'
 import { Fault } from '../base/fault.js'
 import { type Breakglass, verifyBreakglass } from '../bundle/breakglass.js'
+import { readClock } from './clock.js'
 import { policyContext, workspaceContext } from './context.js'
 import { agentFault } from './errors.js'
-import { readClock, rememberTime, tellRefused } from './freshness.js'
+import { rememberTime, tellRefused } from './freshness.js'
 import type { AgentNode } from './node.js'
 import { type Quarantined, quarantine } from './quarantine.js'
 

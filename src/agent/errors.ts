@@ -200,7 +200,8 @@ export const AGENT_FAULTS = {
     reaction: 'retry',
     say: (d: { workspace: string; session: string; what: string }) =>
       `the session ${quote(d.session)} of ${d.workspace} could not be ${d.what}`,
-    remedy: 'Look at the cause and ask again. One that could not be closed ends at its time at the latest.',
+    remedy:
+      'Look at the cause and ask again; an open that is answered with AGENT_SESSION_OVER then, under another id. One that could not be closed ends at its time at the latest.',
   },
   AGENT_FENCED_UNRECORDED: {
     reaction: 'retry',

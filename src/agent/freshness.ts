@@ -7,37 +7,20 @@
 import type { Flagged } from '../backends/backend.js'
 import { Fault } from '../base/fault.js'
 import { bundleFault } from '../bundle/errors.js'
-import { CLOCK_TOLERANCE_MS, type FreshnessMark, needsFreshness, verifyFreshness } from '../bundle/freshness.js'
+import { type FreshnessMark, needsFreshness, verifyFreshness } from '../bundle/freshness.js'
 import type { HeldMark, VerifiedBundle } from '../bundle/model.js'
-import { NO_TRUST } from '../bundle/root.js'
 import { carriersOf } from '../plan/codec.js'
 import type { BackendName, PlanSource, WorkspaceId } from '../plan/model.js'
 import { isHeld } from './attach-record.js'
+import { readClock } from './clock.js'
 import { policyContext, workspaceContext } from './context.js'
 import { holdsUntil, staleAt } from './deadline.js'
 import { isAttack } from './decide.js'
-import { agentFault } from './errors.js'
 import type { AgentNode } from './node.js'
 import { rearm } from './rearm.js'
 import { silenceDenies } from './revocation-standing.js'
 import { tendSessions } from './sessions.js'
 import type { TrustMemory } from './trust-memory.js'
-
-/**
- * The one reading of the clock for a run: never before what was seen already. A clock that has gone back by more than the
- * tolerance throws AGENT_CLOCK_BACK; what is live stays enforced. Throws AGENT_ROOT_ROLLED_BACK for a root older than one
- * that was followed before.
- */
-export function readClock(node: AgentNode): number {
-  const memory = node.store.trustMemory()
-  // A root that cannot be read is none, and not an older one: by it nothing is accepted anyway.
-  if (node.trust !== NO_TRUST && node.trust.version < memory.rootVersion)
-    throw agentFault('AGENT_ROOT_ROLLED_BACK', { version: node.trust.version, held: memory.rootVersion })
-  const nowMs = node.nowMs()
-  const { clockFloorMs } = memory
-  if (nowMs < clockFloorMs - CLOCK_TOLERANCE_MS) throw agentFault('AGENT_CLOCK_BACK', { nowMs, clockFloorMs })
-  return Math.max(nowMs, clockFloorMs)
-}
 
 /** A floor that is this much older than it could be: a three hundredth of what the clock is forgiven anyway, and no disk is waited for. */
 const FLOOR_STEP_MS = 1_000

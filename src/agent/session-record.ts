@@ -39,7 +39,7 @@ export interface BrokerSession {
 /** Open at one time, and remembered after their end. */
 export const SESSIONS_MOST = { workspace: 64, node: 4_096, ended: 8_192 } as const
 export const SESSION_LIFETIME = { leastMs: 1_000, mostMs: 86_400_000 } as const
-/** An ended one is forgotten no sooner than a session may last. */
+/** An ended one is forgotten after that, or as soon as so many are remembered that others, not revoked, must make room. */
 const REMEMBERED_MS = SESSION_LIFETIME.mostMs
 
 export const encodeSessions = (list: readonly BrokerSession[]): string =>
@@ -76,17 +76,41 @@ function reasonOf(text: string): SessionEnd {
 
 export const isOpen = ({ ended }: BrokerSession): boolean => ended === undefined
 
-/** The list with this session in it, in the place of one of the same name; without what need not be remembered. */
-export function withSession(
+/** Of one workspace no two sessions have one name. */
+export const nameOf = ({ workspace, sessionId }: Pick<BrokerSession, 'workspace' | 'sessionId'>): string =>
+  `${workspace} ${sessionId}`
+
+/** The list with these in it, each in the place of one of the same name; without what need not be remembered. */
+export function withSessions(
   list: readonly BrokerSession[],
-  added: BrokerSession,
+  changed: readonly BrokerSession[],
   nowMs: number,
 ): readonly BrokerSession[] {
-  const others = list.filter((one) => one.workspace !== added.workspace || one.sessionId !== added.sessionId)
+  const names = new Set(changed.map(nameOf))
+  const others = list.filter((one) => !names.has(nameOf(one)))
   const kept = others.filter(({ ended }) => ended === undefined || ended.atMs + REMEMBERED_MS > nowMs)
-  const ended = kept.filter((one) => !isOpen(one)).sort((a, b) => (a.ended?.atMs ?? 0) - (b.ended?.atMs ?? 0))
-  const dropped = new Set(ended.slice(0, Math.max(0, ended.length - SESSIONS_MOST.ended)))
-  return [...kept.filter((one) => !dropped.has(one)), added]
+  const all = [...kept, ...changed]
+  const ended = all.filter((one) => !isOpen(one))
+  if (ended.length <= SESSIONS_MOST.ended) return all
+  const oldestFirst = ended.sort((a, b) => isRevoked(a) - isRevoked(b) || (a.ended?.atMs ?? 0) - (b.ended?.atMs ?? 0))
+  const dropped = new Set(oldestFirst.slice(0, ended.length - SESSIONS_MOST.ended))
+  return all.filter((one) => !dropped.has(one))
+}
+
+/** What somebody took back is to stay over longest. */
+const isRevoked = ({ ended }: BrokerSession): number => (ended?.reason === 'revoked' ? 1 : 0)
+
+/** By workspace. */
+export function sessionsByWorkspace<T extends { readonly workspace: WorkspaceId }>(
+  list: Iterable<T>,
+): ReadonlyMap<WorkspaceId, readonly T[]> {
+  const found = new Map<WorkspaceId, T[]>()
+  for (const one of list) {
+    const these = found.get(one.workspace)
+    if (these) these.push(one)
+    else found.set(one.workspace, [one])
+  }
+  return found
 }
 
 /** What the fence is to hold for a workspace: each peer until the last of its sessions ends. */

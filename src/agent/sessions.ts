@@ -6,11 +6,12 @@
 // back. So nothing is ever open without a record, and the broker hears of what was lost when it asks.
 
 import type { SessionFact } from '../audit/fact-session.js'
-import type { Driver, Flagged } from '../backends/backend.js'
+import type { Driver } from '../backends/backend.js'
 import { formatIp, parseIp } from '../base/ip.js'
-import type { BackendName, GrantId, Plan, SessionPeer, WorkspaceId, WorkspacePlan } from '../plan/model.js'
+import type { GrantId, Plan, SessionPeer, WorkspaceId, WorkspacePlan } from '../plan/model.js'
 import { sessionOpens } from '../plan/sessions.js'
 import { isHeld } from './attach-record.js'
+import { readClock } from './clock.js'
 import type { SessionCloseCommand, SessionOpenCommand } from './command.js'
 import { policyContext, workspaceContext } from './context.js'
 import { agentFault } from './errors.js'
@@ -20,12 +21,15 @@ import { isSessionIdRevoked } from './revoked-sessions.js'
 import {
   type BrokerSession,
   isOpen,
+  nameOf,
   peersOf,
   SESSION_LIFETIME,
   SESSIONS_MOST,
   type SessionEnd,
-  withSession,
+  sessionsByWorkspace,
+  withSessions,
 } from './session-record.js'
+import { isWanted, look, type Shown, standing, whatIsOver } from './session-standing.js'
 
 export interface SessionOpened {
   readonly session: BrokerSession
@@ -48,22 +52,27 @@ interface Place {
   readonly live: Activation
   readonly plan: Plan
   readonly entry: WorkspacePlan
+  readonly driver: Driver<unknown>
   readonly put: (peers: readonly SessionPeer[]) => Promise<boolean>
 }
 
 /**
- * Needs the lock. Throws AGENT_NOTHING_LIVE, AGENT_WORKSPACE_UNKNOWN, AGENT_SESSION_REFUSED, AGENT_SESSION_TAKEN,
- * AGENT_SESSION_OVER, AGENT_SESSIONS_FULL before anything is changed; AGENT_STORE_WRITE and AGENT_SESSION_FAILED: then it is not open.
+ * Needs the lock. Throws AGENT_NOTHING_LIVE, AGENT_WORKSPACE_UNKNOWN, AGENT_CLOCK_BACK, AGENT_SESSION_REFUSED, AGENT_SESSION_TAKEN,
+ * AGENT_SESSION_OVER, AGENT_SESSIONS_FULL before anything is opened; AGENT_STORE_WRITE and AGENT_SESSION_FAILED: then it is not open.
+ * Whatever else of the workspace is over is ended first, so that nothing of it is put back, and no answer calls it open.
  */
 export async function openSession(node: AgentNode, command: SessionOpenCommand): Promise<SessionOpened> {
   const startMs = node.nowMs()
   const { workspace, sessionId, user, by, lifetimeMs } = command
-  const { live, plan, entry, put } = placeOf(node, workspace)
+  readClock(node)
+  const place = placeOf(node, workspace)
+  const { live, plan, entry, put } = place
   const refuse = (why: string) => agentFault('AGENT_SESSION_REFUSED', { workspace, session: sessionId, why })
   const ip = parseIp(command.peer)
   if (!ip) throw refuse('its peer is no address')
   const peer = formatIp(ip)
   const grants = sessionOpens(entry, ip).map(({ id }) => id)
+  await endWhatIsOver(node, place, sessionId)
   const list = node.store.sessions()
   const known = list.find((one) => one.workspace === workspace && one.sessionId === sessionId)
   if (known && (known.user !== user || known.peer !== peer))
@@ -86,15 +95,19 @@ export async function openSession(node: AgentNode, command: SessionOpenCommand):
   )
     throw agentFault('AGENT_SESSIONS_FULL', { workspace, most: SESSIONS_MOST.workspace })
   const session = { workspace, sessionId, user, peer, by, openedAtMs: startMs, expiresAtMs: startMs + lifetimeMs }
-  const next = withSession(list, session, startMs)
+  const next = withSessions(list, [session], startMs)
   node.store.saveSessions(next)
   try {
     if (!(await put(peersOf(next, workspace)))) throw new TypeError('what is live does not have the workspace')
   } catch (cause) {
-    // Whatever came of it, the fence is asked for what was open before, and the record says that this one is not.
-    await put(peersOf(list, workspace)).catch(() => undefined)
+    // Whatever came of it, the fence is asked for what was open before. Where it says that it has no more, this one never was, and may
+    // be asked for again; where it does not, its id is over.
+    const undone = await put(peersOf(list, workspace)).then(
+      () => true,
+      () => false,
+    )
     const failed = { ...session, ended: { reason: 'failed' as const, atMs: node.nowMs() } }
-    node.store.saveSessions(withSession(list, failed, node.nowMs()))
+    node.store.saveSessions(undone ? list : withSessions(list, [failed], node.nowMs()))
     throw agentFault('AGENT_SESSION_FAILED', { workspace, session: sessionId, what: 'opened' }, { cause })
   }
   const elapsedMs = node.nowMs() - startMs
@@ -121,6 +134,30 @@ export const endSessionsOf = (node: AgentNode, workspace: WorkspaceId, reason: S
     () => reason,
   )
 
+/** Throws AGENT_SESSION_FAILED where nobody can say what the fence has. */
+async function endWhatIsOver(node: AgentNode, { plan, entry, driver }: Place, asking: string): Promise<void> {
+  const { workspace, backend } = entry
+  const open = node.store.sessions().filter((one) => one.workspace === workspace && isOpen(one))
+  if (open.length === 0) return
+  const over = await toldAs({ workspace, session: asking, what: 'opened' }, async () => {
+    const seen = await look(driver)
+    if (!seen) throw new TypeError('nothing is enforced')
+    return whatIsOver(node, plan, open, new Map([[backend, seen]]), node.nowMs())
+  })
+  await endSessions(node, [...over.keys()], (one) => over.get(one) ?? 'expired')
+}
+
+async function toldAs<T>(
+  about: { readonly workspace: WorkspaceId; readonly session: string; readonly what: string },
+  act: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await act()
+  } catch (cause) {
+    throw agentFault('AGENT_SESSION_FAILED', about, { cause })
+  }
+}
+
 /** Fence first, then the record, then the trail. Gives them as they are on record. Throws AGENT_SESSION_FAILED, AGENT_STORE_WRITE. */
 async function endSessions(
   node: AgentNode,
@@ -132,86 +169,44 @@ async function endSessions(
   const { live } = node.store.load()
   const plan = live ? node.store.loadPlan(live.planDigest) : undefined
   const startMs = node.nowMs()
-  const left = node.store.sessions().filter((one) => !ending.some((over) => isSame(one, over)))
-  for (const workspace of new Set(ending.map((one) => one.workspace))) {
+  const names = new Set(ending.map(nameOf))
+  const left = sessionsByWorkspace(node.store.sessions().filter((one) => isOpen(one) && !names.has(nameOf(one))))
+  for (const [workspace, [first]] of sessionsByWorkspace(ending)) {
     const backend = plan?.workspaces.find((one) => one.workspace === workspace)?.backend
     const driver = backend && node.backends.get(backend)?.driver
-    try {
+    await toldAs({ workspace, session: first?.sessionId ?? '', what: 'closed' }, async () => {
+      // What the fence has lost meanwhile is not put back with what it keeps.
+      const stays = await standing(node, plan, left.get(workspace) ?? [])
       // False: the fence has no such workspace, and so no session of it.
-      await driver?.sessions?.(workspace, peersOf(left, workspace))
-    } catch (cause) {
-      const session = ending.find((one) => one.workspace === workspace)?.sessionId ?? ''
-      throw agentFault('AGENT_SESSION_FAILED', { workspace, session, what: 'closed' }, { cause })
-    }
+      await driver?.sessions?.(workspace, peersOf([...stays], workspace))
+    })
   }
   const atMs = node.nowMs()
   const ended = ending.map((one) => ({ ...one, ended: { reason: reasonOf(one), atMs } }))
-  node.store.saveSessions(ended.reduce((list, one) => withSession(list, one, atMs), node.store.sessions()))
+  node.store.saveSessions(withSessions(node.store.sessions(), ended, atMs))
   await node.emit(ended.map((one) => factOf(one, { live, plan }, atMs, atMs - startMs, by)))
   return ended
 }
-
-/** What backends say of a workspace every second, by backend. */
-export type Shown = ReadonlyMap<BackendName, Flagged>
 
 /**
  * Makes record and fence agree on the narrower of the two: ends what is over, what only one of them has, and what its workspace may
  * not have any more. A backend that is not in `shown` was not asked, and its sessions stay as they are until it is.
  */
 export async function tendSessions(node: AgentNode, plan: Plan, shown: Shown): Promise<void> {
-  const nowMs = node.nowMs()
-  const list = node.store.sessions()
-  const open = list.filter(isOpen)
-  const quarantined = new Set(node.store.quarantines().map((one) => one.workspace))
-  const tenures = node.store.tenures()
-  const over = new Map<BrokerSession, SessionEnd>()
-  for (const one of open) {
-    const entry = plan.workspaces.find(({ workspace }) => workspace === one.workspace)
-    const seen = entry && shown.get(entry.backend)
-    const ip = parseIp(one.peer)
-    const there = seen?.sessions?.some(({ workspace, peer }) => workspace === one.workspace && peer === one.peer)
-    if (nowMs >= one.expiresAtMs) over.set(one, 'expired')
-    else if (!entry || !ip || sessionOpens(entry, ip).length === 0) over.set(one, 'policy')
-    else if (quarantined.has(one.workspace) || seen?.quarantined.includes(one.workspace)) over.set(one, 'quarantined')
-    else if (!isHeld(tenures, one.workspace, entry.slot, node.config.attachRequired ?? false)) over.set(one, 'detached')
-    // The data plane ends it by its own clock, a moment before this one or after.
-    else if (seen && !there) over.set(one, one.expiresAtMs - nowMs <= CLOCKS_MS ? 'expired' : 'lost')
-  }
-  for (const one of await foundAgain(node, plan, over)) over.delete(one)
+  const open = node.store.sessions().filter(isOpen)
+  const over = await whatIsOver(node, plan, open, shown, node.nowMs())
   await endSessions(node, [...over.keys()], (one) => over.get(one) ?? 'expired')
-  const left = open.filter((one) => !over.has(one))
-  for (const entry of plan.workspaces) {
-    const { workspace, backend } = entry
-    const wanted = peersOf(left, workspace)
-    const extra = shown.get(backend)?.sessions?.some((one) => one.workspace === workspace && !carries(wanted, one))
-    // Nobody here opened it, or it would last longer than anybody asked for.
-    if (extra) await node.backends.get(backend)?.driver.sessions?.(workspace, wanted)
-  }
+  const left = sessionsByWorkspace(open.filter((one) => !over.has(one)))
+  const carriers = new Map(plan.workspaces.map(({ workspace, backend }) => [workspace, backend]))
+  for (const [backend, { sessions = [] }] of shown)
+    for (const [workspace, found] of sessionsByWorkspace(sessions)) {
+      if (carriers.get(workspace) !== backend) continue
+      const wanted = peersOf(left.get(workspace) ?? [], workspace)
+      // Nobody here opened it, or it would last longer than anybody asked for.
+      if (!found.every((one) => isWanted(wanted, one)))
+        await node.backends.get(backend)?.driver.sessions?.(workspace, wanted)
+    }
 }
-
-/** Those that a second look finds after all: one that falls into a change of the tables may miss what stands. */
-async function foundAgain(
-  node: AgentNode,
-  plan: Plan,
-  over: ReadonlyMap<BrokerSession, SessionEnd>,
-): Promise<readonly BrokerSession[]> {
-  const found: BrokerSession[] = []
-  for (const [one, reason] of over) {
-    const entry = plan.workspaces.find(({ workspace }) => workspace === one.workspace)
-    const driver = reason === 'lost' && entry ? node.backends.get(entry.backend)?.driver : undefined
-    const { sessions = [] } = (await driver?.observe())?.live ?? {}
-    if (sessions.some(({ workspace, peer }) => workspace === one.workspace && peer === one.peer)) found.push(one)
-  }
-  return found
-}
-
-/** What a kernel's clock of whole seconds, read on another, may differ by. */
-const CLOCKS_MS = 2_500
-const carries = (wanted: readonly SessionPeer[], found: SessionPeer): boolean =>
-  wanted.some(({ peer, expiresAtMs }) => peer === found.peer && found.expiresAtMs <= expiresAtMs + CLOCKS_MS)
-
-const isSame = (a: BrokerSession, b: BrokerSession): boolean =>
-  a.workspace === b.workspace && a.sessionId === b.sessionId
 
 function placeOf(node: AgentNode, workspace: WorkspaceId): Place {
   const { live } = node.store.load()
@@ -222,7 +217,7 @@ function placeOf(node: AgentNode, workspace: WorkspaceId): Place {
   const driver: Driver<unknown> | undefined = node.backends.get(entry.backend)?.driver
   if (!driver) throw agentFault('AGENT_BACKEND_UNKNOWN', { backend: entry.backend })
   const put = (peers: readonly SessionPeer[]) => driver.sessions?.(workspace, peers) ?? Promise.resolve(false)
-  return { live, plan, entry, put }
+  return { live, plan, entry, driver, put }
 }
 
 function factOf(

@@ -53,7 +53,7 @@ const ROOT = writeTrustRoot({
   revoked: [],
 })
 
-const inventoryYaml = (revision: number, workspaces: readonly string[], volumes: string): string =>
+const inventoryYaml = (revision: number, workspaces: readonly string[], volumes: string, link?: string): string =>
   `apiVersion: sluice.dev/v1alpha1
 kind: Inventory
 audience: ${AUDIENCE}
@@ -62,7 +62,7 @@ workspaces:
 ${workspaces
   .map(
     (id, i) => `  - id: ${id}
-    slot: { kind: ${id === BETA ? 'tap' : 'veth'}, interface: ws${i} }
+    slot: { kind: ${id === BETA ? 'tap' : 'veth'}, interface: ${link ?? `ws${i}`} }
     mac: "02:00:00:00:0${i}:02"
     addresses: [10.9.${i}.2]
     gateway: { mac: "02:00:00:00:0${i}:01", addresses: [10.9.${i}.1] }
@@ -91,6 +91,8 @@ export interface Offer {
   readonly releaseKey?: KeyPair
   readonly workspaces?: readonly string[]
   readonly inventoryRevision?: number
+  /** The interface of the one workspace, where one is to exist. */
+  readonly link?: string
   /** A SandboxPolicy, as the member `sandbox.yaml`. */
   readonly sandbox?: string
   /** The key `volumes` of the workspace alpha, as it stands in the inventory. */
@@ -118,7 +120,7 @@ export async function offer(given: Offer = {}): Promise<ApplyCommand> {
   const release = await signRelease(makeRelease(manifest, members, terms), signerOf(given.releaseKey ?? RELEASE))
   const bytes: BundleBytes = { manifest, release, members }
   const revision = given.inventoryRevision ?? 1
-  const yaml = utf8(inventoryYaml(revision, given.workspaces ?? [ALPHA], given.volumes ?? ''))
+  const yaml = utf8(inventoryYaml(revision, given.workspaces ?? [ALPHA], given.volumes ?? '', given.link))
   const inventory = { audience: AUDIENCE, epoch: 1, revision: given.statementRevision ?? BigInt(revision) }
   return {
     kind: 'apply',

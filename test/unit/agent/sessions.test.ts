@@ -7,7 +7,13 @@ import { apply } from '../../../src/agent/enforce.js'
 import { NODE_FILES } from '../../../src/agent/files.js'
 import { tend } from '../../../src/agent/freshness.js'
 import { quarantine } from '../../../src/agent/quarantine.js'
-import { decodeSessions, encodeSessions, SESSIONS_MOST } from '../../../src/agent/session-record.js'
+import {
+  type BrokerSession,
+  decodeSessions,
+  encodeSessions,
+  SESSIONS_MOST,
+  withSessions,
+} from '../../../src/agent/session-record.js'
 import { mappedSessions, sessionMeant } from '../../../src/agent/session-subjects.js'
 import { closeSession, openSession } from '../../../src/agent/sessions.js'
 import { status } from '../../../src/agent/status.js'
@@ -41,13 +47,13 @@ const disk = (): { files: typeof NODE_FILES; full: boolean } => {
   return self
 }
 
-async function scene(extra = INGRESS) {
+async function scene(extra = INGRESS, link?: string) {
   const held: { node?: TestNode } = {}
   const driver = new MemoryDriver(() => held.node?.now ?? 0)
   const store = disk()
   const node = makeNode([memoryAs('memory', ['veth', 'tap'], driver)], store.files)
   held.node = node
-  await apply(node, await offer({ extra }))
+  await apply(node, await offer({ extra, ...(link === undefined ? {} : { link }) }))
   node.facts.length = 0
   const open = (
     sessionId: string,
@@ -149,6 +155,39 @@ describe('opening a session', () => {
     expect(await refusal(open('s-2'))).toMatch(/^AGENT_SESSION_OVER: /)
   })
 
+  it('may be asked for again under its id when the fence was as before', async () => {
+    const { driver, open, lets } = await scene()
+    const put = driver.sessions.bind(driver)
+    driver.sessions = () => {
+      driver.sessions = put
+      return Promise.reject(new Error('the kernel says no'))
+    }
+    expect(await refusal(open('s-1'))).toMatch(/^AGENT_SESSION_FAILED: .* could not be opened/)
+    expect(lets()).toBe(false)
+    expect([(await open('s-1')).changed, lets()]).toEqual([true, true])
+  })
+
+  it('says of none that it is open which is not', async () => {
+    const { driver, open, lets, told, node } = await scene()
+    await open('s-1')
+    await driver.sessions(ALPHA, [])
+    expect(await refusal(open('s-1'))).toMatch(/^AGENT_SESSION_OVER: .* is over \(lost\)/)
+    await open('s-2', { lifetimeMs: 60_000 })
+    node.now += 60_000
+    expect(await refusal(open('s-2'))).toMatch(/^AGENT_SESSION_OVER: .* is over \(expired\)/)
+    expect([lets(), told().filter((line) => !line.startsWith('opened'))]).toEqual([
+      false,
+      ['lost s-1 by sluice', 'expired s-2 by sluice'],
+    ])
+  })
+
+  it('is refused by a clock that was set back', async () => {
+    const { open, node } = await scene()
+    await tend(node)
+    node.now -= 2 * HOUR_MS
+    expect(await refusal(open('s-1'))).toMatch(/^AGENT_CLOCK_BACK: /)
+  })
+
   it('has an end to how many there may be', async () => {
     const { open } = await scene()
     for (let i = 0; i < SESSIONS_MOST.workspace; i++) await open(`s-${i}`)
@@ -184,7 +223,9 @@ describe('the end of a session', () => {
   })
 
   it.each(['quarantine', 'detach', 'attach', 'policy'] as const)('comes with: %s', async (how) => {
-    const { node, open, lets, told } = await scene()
+    // Every machine has it.
+    const link = 'lo'
+    const { node, open, lets, told } = await scene(INGRESS, link)
     await open('s-1')
     const by = { commandId: 'cmd-9', by: 'user:ann', workspace: ALPHA }
     if (how === 'quarantine') {
@@ -192,16 +233,14 @@ describe('the end of a session', () => {
       expect(lets()).toBe(false)
       await quarantine(node, { kind: 'quarantine-lift', ...by, reason: 'x' })
     } else if (how === 'policy') {
-      await apply(node, await offer({ revision: 2n, extra: INGRESS.replace('10.60.0.0/24', '10.61.0.0/24') }))
+      await apply(node, await offer({ link, revision: 2n, extra: INGRESS.replace('10.60.0.0/24', '10.61.0.0/24') }))
       await tend(node)
-      await apply(node, await offer({ revision: 3n, extra: INGRESS }))
+      await apply(node, await offer({ link, revision: 3n, extra: INGRESS }))
     } else if (how === 'detach') await detach(node, { kind: 'detach', ...by })
-    else await refusal(attach(node, { kind: 'attach', ...by, slot: {}, leaseGeneration: 2 }))
+    else await attach(node, { kind: 'attach', ...by, slot: {}, leaseGeneration: 2 })
     await tend(node)
-    const reason = { quarantine: 'quarantined', policy: 'policy', detach: 'detached', attach: undefined }[how]
-    // No interface is there to be attached: refused before anything is changed, and then the session stays.
-    expect(told().slice(1)).toEqual(reason ? [`${reason} s-1 by sluice`] : [])
-    expect(lets()).toBe(reason === undefined)
+    const reason = { quarantine: 'quarantined', policy: 'policy', detach: 'detached', attach: 'detached' }[how]
+    expect([told().slice(1), lets()]).toEqual([[`${reason} s-1 by sluice`], false])
   })
 
   it('is what becomes of whatever only the record or only the fence has', async () => {
@@ -233,6 +272,35 @@ describe('the end of a session', () => {
     store.full = false
     await tend(node)
     expect([node.store.sessions()[0]?.ended?.reason, lets()]).toEqual(['lost', false])
+  })
+
+  it.each(['open', 'close'] as const)(
+    'is not undone by the next %s, which comes before anybody looks',
+    async (next) => {
+      const { store, open, close, lets, node } = await scene()
+      await open('s-1', { peer: '10.60.0.2' })
+      await open('s-2')
+      await open('s-3')
+      store.full = true
+      expect(await refusal(close('s-1'))).toMatch(/^AGENT_STORE_WRITE: /)
+      store.full = false
+      await (next === 'open' ? open('s-4') : close('s-3'))
+      expect([lets('10.60.0.2'), lets()]).toEqual([false, true])
+      await tend(node)
+      expect(node.store.sessions().find(({ sessionId }) => sessionId === 's-1')?.ended?.reason).toBe('lost')
+    },
+  )
+
+  it('is not put off by another of its peer', async () => {
+    const { store, open, close, lets, node } = await scene()
+    await open('long', { lifetimeMs: 2 * HOUR_MS })
+    await open('short')
+    store.full = true
+    expect(await refusal(close('long'))).toMatch(/^AGENT_STORE_WRITE: /)
+    store.full = false
+    await open('other', { peer: '10.60.0.2', lifetimeMs: 2 * HOUR_MS })
+    node.now += HOUR_MS
+    expect([lets(), lets('10.60.0.2')]).toEqual([false, true])
   })
 })
 
@@ -276,6 +344,28 @@ describe('a session that a security event speaks of', () => {
 })
 
 describe('the record of sessions', () => {
+  it('makes room with what ended first, and last with what was revoked', () => {
+    const at = (i: number, reason?: 'closed' | 'revoked'): BrokerSession => ({
+      ...{
+        workspace: ALPHA,
+        sessionId: `s-${i}`,
+        user: 'ana',
+        peer: PEER,
+        by: 'b',
+        openedAtMs: i,
+        expiresAtMs: HOUR_MS,
+      },
+      ...(reason ? { ended: { reason, atMs: i } } : {}),
+    })
+    const most = SESSIONS_MOST.ended
+    const full = Array.from({ length: most }, (_, i) => at(i, i === 0 ? 'revoked' : 'closed'))
+    const next = withSessions([at(-1), ...full], [at(most, 'closed'), at(most + 1, 'closed')], most + 1)
+    expect(next).toHaveLength(most + 1)
+    expect(next.slice(0, 3).map(({ sessionId }) => sessionId)).toEqual(['s--1', 's-0', 's-3'])
+    // What is as old as a session may be is forgotten without need.
+    expect(withSessions(next, [], most + 1 + 86_400_000)).toEqual([at(-1)])
+  })
+
   it('is read back as it was written, and refuses what was not', async () => {
     const { node, open, close } = await scene()
     await open('s-1')

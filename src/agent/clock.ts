@@ -1,0 +1,21 @@
+// The one reading of the clock for a run. What was reached is remembered by freshness.ts.
+
+import { CLOCK_TOLERANCE_MS } from '../bundle/freshness.js'
+import { NO_TRUST } from '../bundle/root.js'
+import { agentFault } from './errors.js'
+import type { AgentNode } from './node.js'
+
+/**
+ * Never before what was seen already. A clock that has gone back by more than the tolerance throws AGENT_CLOCK_BACK; what is live
+ * stays enforced. Throws AGENT_ROOT_ROLLED_BACK for a root older than one that was followed before.
+ */
+export function readClock(node: AgentNode): number {
+  const memory = node.store.trustMemory()
+  // A root that cannot be read is none, and not an older one: by it nothing is accepted anyway.
+  if (node.trust !== NO_TRUST && node.trust.version < memory.rootVersion)
+    throw agentFault('AGENT_ROOT_ROLLED_BACK', { version: node.trust.version, held: memory.rootVersion })
+  const nowMs = node.nowMs()
+  const { clockFloorMs } = memory
+  if (nowMs < clockFloorMs - CLOCK_TOLERANCE_MS) throw agentFault('AGENT_CLOCK_BACK', { nowMs, clockFloorMs })
+  return Math.max(nowMs, clockFloorMs)
+}
