@@ -30,7 +30,18 @@ export function recoverClock(store: Store, nowMs: number): Recovered {
 
 /** The files of the store; what backends keep beside them stays where it is. */
 const QUARANTINES = 'quarantines.json'
-const FILES = ['state.json', 'trust.json', 'plans', POLICIES, INVENTORIES, REGISTRATIONS, QUARANTINES] as const
+/** Without their record, sessions that the fence still has are closed. */
+const SESSIONS = 'sessions.json'
+const FILES = [
+  'state.json',
+  'trust.json',
+  'plans',
+  POLICIES,
+  INVENTORIES,
+  REGISTRATIONS,
+  SESSIONS,
+  QUARANTINES,
+] as const
 
 /** Begins the state anew: the next bundle is taken as the first one was, whatever its revision. Throws AGENT_STORE_WRITE. */
 export function recoverState(directory: string, nowMs: number): Recovered {

@@ -5,7 +5,7 @@
 import type { Fact } from '../audit/fact.js'
 import { canonicalize } from '../base/canonical.js'
 import type { Digest } from '../base/digest.js'
-import { causeChain } from '../base/fault.js'
+import { causeChain, Fault } from '../base/fault.js'
 import { isClosed } from '../plan/closed.js'
 import type { WorkspaceId } from '../plan/model.js'
 import { KeyFiles } from '../revocation/keys.js'
@@ -257,10 +257,16 @@ export class RevocationService {
     }
   }
 
-  /** A session is a subject while it is open. */
+  /** A session is a subject while it is open. Where nobody can say which are, workspaces are fenced all the same. */
   private withSessions(mapped: readonly Mapped[] | undefined): readonly Mapped[] | undefined {
-    const sessions = mappedSessions(this.host.store.sessions?.() ?? [])
-    return mapped && sessions.length > 0 ? [...mapped, ...sessions] : mapped
+    try {
+      const sessions = mappedSessions(this.host.store.sessions?.() ?? [])
+      return mapped && sessions.length > 0 ? [...mapped, ...sessions] : mapped
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error
+      this.failed('', error)
+      return mapped
+    }
   }
 
   /** Read once for each plan. */

@@ -100,11 +100,14 @@ export class Store {
 
   /** Empty where no broker ever opened one. Throws as `load`. */
   sessions(): readonly BrokerSession[] {
-    return this.bytes(SESSIONS) === undefined ? [] : this.decode(SESSIONS, decodeSessions)
+    return this.isHeld(SESSIONS) || this.bytes(SESSIONS) !== undefined ? this.decode(SESSIONS, decodeSessions) : []
   }
 
   saveSessions(list: readonly BrokerSession[]): void {
     this.replace(SESSIONS, encodeSessions(list))
+    // It may be megabytes, and a security event asks for it before it fences: nobody reads again what was written here.
+    const stamp = this.files.stamp?.(this.path(SESSIONS))
+    if (stamp !== undefined) this.read.set(SESSIONS, { stamp, record: list })
   }
 
   /** Writes an encoded plan under its digest; free to be removed until a saved state names it. */
@@ -158,6 +161,12 @@ export class Store {
       if (denied) throw agentFault('AGENT_STORE_DENIED', { file: this.path(name) }, { cause: error })
       throw this.damaged(name, 'it cannot be read', error)
     }
+  }
+
+  /** Is it in memory as it is on disk? */
+  private isHeld(name: string): boolean {
+    const known = this.read.get(name)
+    return known !== undefined && known.stamp === this.files.stamp?.(this.path(name))
   }
 
   private decode<T>(name: string, decode: (bytes: Uint8Array) => T): T {

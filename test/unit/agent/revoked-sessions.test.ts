@@ -94,6 +94,13 @@ it.each([
   expect(node.store.sessions().map(({ sessionId }) => sessionId)).toEqual(['s-2'])
 })
 
+it('a record of sessions that cannot be read keeps no workspace from being fenced', async () => {
+  const { node, driver, revoke } = await scene()
+  writeFileSync(join(node.store.directory, 'sessions.json'), '{')
+  await revoke({ format: 'opaque', id: ALPHA })
+  expect((await driver.observe()).live?.quarantined).toEqual([ALPHA])
+})
+
 it('as many ids are remembered as there is room for, the latest of them, and none twice', () => {
   const directory = scratchDirectory()
   for (const [at, id] of ['a', 'b', 'b', 'c'].entries()) revokeSessionIds(directory, [id], 1_000 + at, undefined, 2)

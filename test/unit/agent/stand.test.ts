@@ -178,6 +178,19 @@ describe('a state that was begun anew', () => {
   })
 })
 
+describe('a record of sessions that cannot be read', () => {
+  it('is set aside with the rest, and nobody has one then', async () => {
+    const { driver, node } = one()
+    await admit(node, await offer())
+    await driver.sessions(ALPHA, [{ workspace: ALPHA, peer: '10.60.0.1', expiresAtMs: Number.MAX_SAFE_INTEGER }])
+    writeFileSync(join(node.store.directory, 'sessions.json'), '{')
+    expect(() => node.store.sessions()).toThrow()
+    recoverState(node.store.directory, NOW)
+    await admit(node, await offer())
+    expect([node.store.sessions(), (await driver.observe()).live?.sessions]).toEqual([[], []])
+  })
+})
+
 describe('quarantine without a plan, or without a state that can be read', () => {
   const command = (kind: 'quarantine-set' | 'quarantine-lift', workspace: string) =>
     ({ kind, workspace, reason: 'incident', by: 'user:test', commandId: 'cmd-2' }) as const

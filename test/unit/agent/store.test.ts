@@ -24,6 +24,28 @@ const codeOf = (action: () => unknown): string => {
   return 'no fault'
 }
 
+describe('the list of sessions', () => {
+  it('is not read again by whoever wrote it, until another has', () => {
+    const node = makeNode()
+    let reads = 0
+    const read = (path: string) => {
+      reads++
+      return NODE_FILES.read(path)
+    }
+    const files = { ...NODE_FILES, read }
+    const store = new Store(node.store.directory, files)
+    const session = {
+      ...{ workspace: ALPHA, sessionId: 's-1', user: 'ana', peer: '10.60.0.1', by: 'b', openedAtMs: 1, expiresAtMs: 2 },
+    }
+    store.saveSessions([session])
+    expect([store.sessions(), reads]).toEqual([[session], 0])
+    node.store.saveSessions([])
+    expect(store.sessions()).toEqual([])
+    rmSync(join(node.store.directory, 'sessions.json'))
+    expect(store.sessions()).toEqual([])
+  })
+})
+
 class Crash extends Error {}
 
 /** Files that die at the n-th operation that changes the disk, and at every one after it. */
