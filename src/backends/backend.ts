@@ -234,7 +234,8 @@ export interface Driver<Program> {
   /**
    * Makes these all the peers that have a session of the workspace open, beside every generation; each ends by itself. Resolves
    * when read back and what no session carries any more is cut: flows of sessions that ran out before, so that nothing revives
-   * them, and of those that are not in the list. False where what is live lacks the workspace, which ends them. Absent where
+   * them, and of those that are not in the list. False where what is live lacks the workspace, which ends them, and
+   * where it is not what this process put there: then those that are not in the list are gone, and none came. Absent where
    * `sessions` is not a capability.
    */
   sessions?(workspace: WorkspaceId, peers: readonly SessionPeer[]): Promise<boolean>

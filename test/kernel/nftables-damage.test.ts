@@ -81,6 +81,31 @@ labSuite('nftables, when what it stands on breaks', () => {
     await lab.ws.stopDownload([number])
   })
 
+  it.each(['lost', 'older than what is live'])(
+    'a session is seen, ends, and no other comes, where the record is %s',
+    async (how) => {
+      const peer = (address: string) => ({ workspace: ID, peer: address, expiresAtMs: Date.now() + 3_600_000 })
+      expect(await nft.sessions(ID, [peer(OUT.broker), peer(OUT.git)])).toBe(true)
+      if (how === 'lost') {
+        await nft.end()
+        writeFileSync(`${state.path}/nftables.json`, '{')
+      } else {
+        const staged = await nft.stage(sliceOf(++generation, BOTH))
+        await nft.atSwitch('after', ['sh', '-c', 'kill -9 $PPID'])
+        await expect(nft.commit(staged)).rejects.toThrow('driver ended')
+      }
+      nft = await NftHarness.start(lab.namespace('node'), state.path)
+      const seen = (await nft.observe()).live?.sessions ?? []
+      expect(new Set(seen.map((one) => `${one.workspace} ${one.peer}`))).toEqual(
+        new Set([`${ID} ${OUT.broker}`, `${ID} ${OUT.git}`]),
+      )
+      expect(await nft.sessions(ID, [peer(OUT.git), peer(OUT.registry)])).toBe(false)
+      expect((await nft.observe()).live?.sessions).toMatchObject([{ workspace: ID, peer: OUT.git }])
+      expect(await nft.sessions(ID, [])).toBe(true)
+      expect((await nft.observe()).live?.sessions).toEqual([])
+    },
+  )
+
   it('an agent killed between switch and cut: a grant that comes back revives nothing', async () => {
     const [kept, lost] = [await download(OUT.git), await download(OUT.registry)]
     const staged = await nft.stage(sliceOf(++generation, { egress: [KEPT] }))

@@ -8,11 +8,13 @@ import { nftablesFault } from './errors.js'
 import { comingJudge, cutFlows } from './flows.js'
 import { addressKey, applyElements, joinKeys, type KernelElement, nameKey } from './kernel-set.js'
 import { NftError } from './libnftables.js'
+import { commentOf } from './lower.js'
 import { native } from './native.js'
+import type { FlowGrant } from './program.js'
 import { elementsOf, type ReadElement } from './readback.js'
 import { TABLE } from './scaffold.js'
 import type { Place, Session } from './session.js'
-import { isStanding, readComing } from './standing.js'
+import { readComing, readJudged, requireStanding } from './standing.js'
 
 const SETS = ['sessions4', 'sessions6'] as const
 const setOf = (peer: string): (typeof SETS)[number] => (peer.includes(':') ? 'sessions6' : 'sessions4')
@@ -30,14 +32,15 @@ export interface OpenElement {
 export async function readOpen(session: Session): Promise<readonly OpenElement[]> {
   const found: OpenElement[] = []
   for (const name of SETS)
-    for (const { key, expiresS } of await session.reader
-      .list(`list set inet ${TABLE} ${name}`)
-      .then(elementsOf, absent)) {
+    for (const { key, expiresS } of await elementsIn(session, name)) {
       const [link = '', peer = ''] = key.split(' . ')
       found.push({ interface: link, peer, ...(expiresS === undefined ? {} : { expiresS }) })
     }
   return found
 }
+
+const elementsIn = (session: Session, set: string): Promise<readonly ReadElement[]> =>
+  session.reader.list(`list set inet ${TABLE} ${set}`).then(elementsOf, absent)
 
 /** Before the first commit, and in what an older version left, there is none; any other trouble is no answer. */
 function absent(error: unknown): readonly ReadElement[] {
@@ -61,37 +64,44 @@ export async function openAt(
 /** As `observe` says it. The ends are those that this process knows, or the kernel's seconds. */
 export function sessionsOf(session: Session, open: readonly OpenElement[]): SessionPeer[] {
   return open.flatMap(({ interface: name, peer, expiresS = 0 }) => {
-    const workspace = session.live?.workspaces.find((one) => one.interface === name)?.workspace
+    const workspace = workspaceAt(session, name)
     if (workspace === undefined) return []
     const known = session.open.get(keyOf(name, peer))
     return [{ workspace, peer, expiresAtMs: known?.expiresAtMs ?? Date.now() + expiresS * 1000 }]
   })
 }
 
+/** By the record; without one, as the kernel named it when this process came. */
+const workspaceAt = (session: Session, name: string): string | undefined =>
+  (session.live?.workspaces ?? session.found).find((one) => one.interface === name)?.workspace
+
 export async function adoptSessions(session: Session): Promise<void> {
   for (const { interface: name, peer, expiresS = 0 } of await readOpen(session)) {
-    const workspace = session.live?.workspaces.find((one) => one.interface === name)?.workspace ?? name
+    const workspace = workspaceAt(session, name) ?? name
     session.open.set(keyOf(name, peer), { workspace, peer, expiresAtMs: Date.now() + expiresS * 1000 })
   }
 }
 
-/** The contract's `sessions`. Throws NFT_READ_BACK, NFT_CUT; rejects with NftError where the kernel refuses. */
+/** The contract's `sessions`. Throws NFT_READ, NFT_READ_BACK, NFT_CUT; rejects with NftError where the kernel refuses. */
 export async function putSessions(
   session: Session,
   workspace: string,
   peers: readonly SessionPeer[],
 ): Promise<boolean> {
-  const at = session.live?.workspaces.find((one) => one.workspace === workspace)
-  if (!at || !session.live || !isStanding(session.live.generation)) return false
+  const at = await placeNow(session, workspace)
+  if (!at) return false
   const name = at.interface
   const before = await here(session, name)
   await cutComing(session, at, before)
   const nowMs = Date.now()
   const wanted = new Map<string, SessionPeer>()
-  for (const one of peers)
-    if (one.expiresAtMs > nowMs && one.expiresAtMs >= (wanted.get(one.peer)?.expiresAtMs ?? 0))
+  const lasting = peers.filter((one) => one.expiresAtMs > nowMs)
+  for (const one of lasting)
+    if ((at.isRecorded || before.has(one.peer)) && one.expiresAtMs >= (wanted.get(one.peer)?.expiresAtMs ?? 0))
       wanted.set(one.peer, one)
-  const elements: KernelElement[] = [...new Set([...before, ...wanted.keys()])].flatMap((peer) => {
+  // What this process knows of goes as well, whatever the listing missed.
+  const mine = new Set([...before, ...knownAt(session, name)])
+  const elements: KernelElement[] = [...new Set([...mine, ...wanted.keys()])].flatMap((peer) => {
     const element = { family: 'inet' as const, set: setOf(peer), key: packed(name, peer) }
     const one = wanted.get(peer)
     // Not every kernel gives an element another timeout in its place: it is replaced within the transaction.
@@ -103,18 +113,41 @@ export async function putSessions(
     const known = session.open.get(keyOf(name, peer))
     return known !== undefined && known.expiresAtMs <= Date.now()
   })
-  for (const peer of before) session.open.delete(keyOf(name, peer))
+  for (const peer of mine) session.open.delete(keyOf(name, peer))
   for (const [peer, one] of wanted) session.open.set(keyOf(name, peer), one)
-  const found = new Set([...before, ...wanted.keys()].filter((peer) => isOpen(name, peer)))
-  for (const peer of before)
+  const found = new Set([...mine, ...wanted.keys()].filter((peer) => isOpen(name, peer)))
+  for (const peer of mine)
     if (found.has(peer) && !wanted.has(peer))
       throw nftablesFault('NFT_READ_BACK', { wanted: `no session of ${peer}`, found: 'one' })
   for (const { peer, expiresAtMs } of wanted.values())
     if (!found.has(peer) && expiresAtMs > Date.now())
       throw nftablesFault('NFT_READ_BACK', { wanted: `a session of ${peer}`, found: 'none' })
   await cutComing(session, at, new Set([...found].filter((peer) => !lapsed.includes(peer))))
-  return true
+  return lasting.every(({ peer }) => wanted.has(peer))
 }
+
+/**
+ * Where a workspace is: by the record while that is of what is live, else by the kernel, with whom it lets in; then peers go and none
+ * comes. undefined only where neither has it. Throws NFT_READ; rejects with NftError.
+ */
+async function placeNow(
+  session: Session,
+  workspace: string,
+): Promise<(Place & { readonly isRecorded: boolean; readonly flowGrants?: readonly FlowGrant[] }) | undefined> {
+  const { live } = session
+  if (live && requireStanding(live.generation)) {
+    const at = live.workspaces.find((one) => one.workspace === workspace)
+    return at && { ...at, isRecorded: true }
+  }
+  const isMeant = (said: string | undefined): boolean => said === workspace || said === commentOf(workspace)
+  if (!(await elementsIn(session, 'attached')).some(({ comment }) => isMeant(comment))) return undefined
+  const at = (await readJudged(session)).find((one) => isMeant(one.workspace))
+  if (!at) throw nftablesFault('NFT_READ', { what: 'attached', why: `${workspace} is there and is not` })
+  return { ...at, isRecorded: false }
+}
+
+const knownAt = (session: Session, name: string): readonly string[] =>
+  [...session.open.keys()].flatMap((key) => (key.startsWith(`${name} . `) ? [key.slice(name.length + 3)] : []))
 
 /** Before a switch: flows of sessions that are over, and the sessions of whoever is no longer at its interface. Throws NFT_CUT. */
 export async function endSessions(session: Session, before: readonly Place[], after: readonly Place[]): Promise<void> {
@@ -122,10 +155,10 @@ export async function endSessions(session: Session, before: readonly Place[], af
   const open = await readOpen(session)
   for (const at of before) {
     const peers = new Set(open.flatMap((one) => (one.interface === at.interface ? [one.peer] : [])))
-    const mine = [...session.open.keys()].filter((key) => key.startsWith(`${at.interface} . `))
-    if (mine.every((key) => peers.has(key.slice(at.interface.length + 3)))) continue
+    const over = knownAt(session, at.interface).filter((peer) => !peers.has(peer))
+    if (over.length === 0) continue
     await cutComing(session, at, peers)
-    for (const key of mine) if (!peers.has(key.slice(at.interface.length + 3))) session.open.delete(key)
+    for (const peer of over) session.open.delete(keyOf(at.interface, peer))
   }
   const stays = (name: string): boolean => {
     const next = after.find((one) => one.interface === name)
@@ -144,8 +177,12 @@ const here = async (session: Session, name: string): Promise<ReadonlySet<string>
   new Set((await readOpen(session)).flatMap((one) => (one.interface === name ? [one.peer] : [])))
 
 /** Destroys what came into the workspace and neither a grant nor a session of these peers allows. */
-async function cutComing(session: Session, at: Place, peers: ReadonlySet<string>): Promise<void> {
-  const flowGrants = await readComing(session, at)
+async function cutComing(
+  session: Session,
+  at: Place & { readonly flowGrants?: readonly FlowGrant[] },
+  peers: ReadonlySet<string>,
+): Promise<void> {
+  const flowGrants = at.flowGrants ?? (await readComing(session, at))
   await cutFlows(at.addresses, comingJudge({ addresses: at.addresses, flowGrants, services: [], clauses: [], peers }))
 }
 

@@ -6,6 +6,7 @@ import { type Digest, isDigest } from '../../base/digest.js'
 import { parsePrefix, prefixRange } from '../../base/ip.js'
 import { parsePorts } from '../../base/ports.js'
 import type { Protocol } from '../../policy/model.js'
+import { nftablesFault } from './errors.js'
 import { native } from './native.js'
 import { type FlowGrant, namePrefix } from './program.js'
 import { elementsOf, type ReadElement } from './readback.js'
@@ -38,10 +39,20 @@ export async function readStanding(session: Session): Promise<Standing | null> {
 }
 
 /** Whether this generation is the live one, asked of the kernel by itself: another process may have switched. */
-export function isStanding(generation: number): boolean {
+export const isStanding = (generation: number): boolean => askStanding(generation) === 1
+
+/** As `isStanding`, for whoever would take an answer that did not come for an absence. Throws NFT_READ. */
+export function requireStanding(generation: number): boolean {
+  const there = askStanding(generation)
+  if (there < 0) throw nftablesFault('NFT_READ', { what: 'gen', why: `errno ${-there}` })
+  return there === 1
+}
+
+/** 1, 0, or a negative errno. */
+function askStanding(generation: number): number {
   // A mark, in the machine's own order.
   const key = new Uint8Array(Uint32Array.of(generation).buffer)
-  return native().elementHas(TABLE, 'gen', key, key.length) === 1
+  return native().elementHas(TABLE, 'gen', key, key.length)
 }
 
 /** Who is attached where, with own addresses. */
