@@ -2,7 +2,7 @@
 // the deadline with nobody there, and known again by whoever comes next. Needs root.
 
 import { setTimeout as wait } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { Observed } from '../../src/backends/backend.js'
 import { sliceFor } from '../../src/plan/codec.js'
 import type { Plan, SessionPeer } from '../../src/plan/model.js'
@@ -127,7 +127,6 @@ labSuite('sessions of the access broker', () => {
             { timeout: 30_000, interval: 200 },
           )
           .toBeGreaterThan(4)
-        await fenced.lab.out.stopDownload([number])
       }
 
       it('is closed before, open for its one peer after, and closed again', async () => {
@@ -153,8 +152,10 @@ labSuite('sessions of the access broker', () => {
         await fenced.sessions([peer(OUT.git), peer(OUT.broker)])
         const before = await bytesOf(one)
         await lets(OUT.broker)
+        // Time for whatever would be sent again.
+        await flows(other)
         expect(await bytesOf(one)).toBe(before)
-        await fenced.lab.out.stopDownload([other])
+        await fenced.lab.out.stopDownload([one, other])
       })
 
       it('goes on through a change of plan that still asks, and is over with one that does not let it in', async () => {
@@ -164,17 +165,21 @@ labSuite('sessions of the access broker', () => {
         await flows(number)
         await fenced.apply(labPlan([ingress('broker', ['10.60.0.0/24'], 'tcp', ['443'], 'required')]))
         await isCut(number)
+        await fenced.lab.out.stopDownload([number])
         await keepsOut(OUT.git)
         await fenced.apply(ASKS)
       })
 
       it('is known to whoever comes next, and ends at its deadline with nobody there', async () => {
+        await fenced.sessions([peer(OUT.broker), peer(OUT.git)])
+        const number = await download(OUT.broker)
+        await flows(number)
         const untilMs = Date.now() + 8_000
         await fenced.sessions([peer(OUT.broker, untilMs), peer(OUT.git)])
-        const number = await download(OUT.broker)
         await fenced.leave()
         while (Date.now() <= untilMs) await wait(50)
         await isCut(number)
+        await fenced.lab.out.stopDownload([number])
         await keepsOut(OUT.broker)
         await lets(OUT.git)
         await fenced.come()
@@ -182,6 +187,23 @@ labSuite('sessions of the access broker', () => {
         await fenced.sessions([])
         await keepsOut(OUT.git)
       })
+
+      // Elsewhere the driver is a process of its own, with the clock of the machine.
+      if (name === 'ebpf')
+        it('is put off for nobody when the wall clock is set back', async () => {
+          const untilMs = Date.now() + 10_000
+          await fenced.sessions([peer(OUT.broker, untilMs)])
+          const both = [peer(OUT.broker, untilMs), peer(OUT.git)]
+          const now = Date.now.bind(Date)
+          const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() - 2 * HOUR_MS)
+          await fenced.sessions(both).finally(() => {
+            clock.mockRestore()
+          })
+          while (Date.now() <= untilMs) await wait(50)
+          await keepsOut(OUT.broker)
+          await lets(OUT.git)
+          await fenced.sessions([])
+        })
 
       it('opens nothing for a workspace that is not there', async () => {
         const { workspaces, ...rest } = ASKS

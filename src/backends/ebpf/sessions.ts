@@ -52,10 +52,16 @@ export class Sessions {
       if (key && expiresAtMs > nowMs && expiresAtMs >= (wanted.get(name)?.endsMs ?? 0))
         wanted.set(name, { key, endsMs: expiresAtMs })
     }
-    // Gone already is what is wanted.
-    for (const { key, tenant } of this.rows())
-      if (tenant === at.tenant && !wanted.has(key.toString('hex'))) native.ask('mapDelete', map, key)
-    for (const { key, endsMs } of wanted.values()) {
+    const held = new Map<string, number>()
+    for (const { key, tenant, endsMs } of this.rows()) {
+      if (tenant !== at.tenant) continue
+      if (wanted.has(key.toString('hex'))) held.set(key.toString('hex'), endsMs)
+      // Gone already is what is wanted.
+      else native.ask('mapDelete', map, key)
+    }
+    for (const [name, { key, endsMs }] of wanted) {
+      // Its end was reckoned when it was opened: a wall clock that was set back since then puts it off for nobody.
+      if (held.get(name) === Math.floor(endsMs)) continue
       const row = Buffer.alloc(ROW.size)
       row.writeBigUInt64LE(nowNs + BigInt(Math.floor(endsMs - nowMs)) * MS, ROW.fields.expires_ns)
       row.writeBigUInt64LE(BigInt(Math.floor(endsMs)), ROW.fields.expires_ms)
