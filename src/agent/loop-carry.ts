@@ -64,6 +64,9 @@ const CARRIERS: Carriers = {
 /** Commands that narrow one workspace at once: they have a lane of their own. A lift waits its turn with the rest. */
 export const isUrgent = (command: Command): boolean => command.kind === 'quarantine-set'
 
+/** Commands that end what a security event took back: in the lane of the work, before whatever waits there. */
+export const isFirst = (command: Command): boolean => command.kind === 'session-close' && command.revoked === true
+
 /** Commands that judge no signature: a trust root that cannot be read must not keep the fence from being kept. */
 export const needsNoTrust = (command: Command): boolean =>
   isUrgent(command) ||

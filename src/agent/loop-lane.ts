@@ -10,6 +10,7 @@ export const LANE_WAITING = 256
 interface Waiting {
   readonly start: () => Promise<void>
   readonly refuse: () => void
+  readonly isFirst: boolean
 }
 
 export class Lane {
@@ -27,13 +28,18 @@ export class Lane {
     return this.queue.length
   }
 
-  /** Runs `action` when its turn comes. Throws AGENT_QUEUE_FULL, AGENT_STOPPING, and what the action throws. */
-  run<T>(action: () => Promise<T>): Promise<T> {
+  /**
+   * Runs `action` when its turn comes; one that is first waits for what runs and for others that are first, and finds room in a lane that
+   * is full. Throws AGENT_QUEUE_FULL, AGENT_STOPPING, and what the action throws.
+   */
+  run<T>(action: () => Promise<T>, isFirst = false): Promise<T> {
     if (this.closed) return Promise.reject(agentFault('AGENT_STOPPING', { lane: this.name }))
-    if (this.queue.length >= this.most)
+    if (!isFirst && this.queue.length >= this.most)
       return Promise.reject(agentFault('AGENT_QUEUE_FULL', { lane: this.name, waiting: this.queue.length }))
     return new Promise<T>((resolve, reject) => {
-      this.queue.push({
+      const at = isFirst ? this.queue.filter((one) => one.isFirst).length : this.queue.length
+      this.queue.splice(at, 0, {
+        isFirst,
         start: () => action().then(resolve, reject),
         refuse: () => {
           reject(agentFault('AGENT_STOPPING', { lane: this.name }))

@@ -4,7 +4,7 @@
 
 import { Fault } from '../base/fault.js'
 import type { Command, CommandOf } from './command.js'
-import { type Answers, carry, isUrgent, needsNoTrust } from './loop-carry.js'
+import { type Answers, carry, isFirst, isUrgent, needsNoTrust } from './loop-carry.js'
 import {
   decidePulse,
   type Finding,
@@ -91,12 +91,14 @@ export class Loop {
       const { told } = await this.fenceNow(command as CommandOf<'quarantine-set'>)
       return told as Promise<Answers[K]>
     }
-    return this.work.run(() =>
-      this.timed(command, async () => {
-        // Until then it would be let out, and what was cut and drained could not be told from what comes after.
-        if (command.kind === 'quarantine-lift') await this.telling
-        return carry<K>(await this.effects.node(needsNoTrust(command)), command)
-      }),
+    return this.work.run(
+      () =>
+        this.timed(command, async () => {
+          // Until then it would be let out, and what was cut and drained could not be told from what comes after.
+          if (command.kind === 'quarantine-lift') await this.telling
+          return carry<K>(await this.effects.node(needsNoTrust(command)), command)
+        }),
+      isFirst(command),
     )
   }
 

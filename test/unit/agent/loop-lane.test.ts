@@ -44,6 +44,19 @@ describe('a lane', () => {
     await Promise.all(running)
   })
 
+  it('lets what is first go before whatever waits, in its own order, and also where it is full', async () => {
+    const lane = new Lane('work', 1)
+    const hold = gate()
+    const said: string[] = []
+    const say = (what: string) => () => Promise.resolve(said.push(what))
+    const running = [lane.run(() => hold.passed), lane.run(say('waits'))]
+    await expect(lane.run(say('refused'))).rejects.toMatchObject({ code: 'AGENT_QUEUE_FULL' })
+    running.push(lane.run(say('first'), true), lane.run(say('second'), true))
+    hold.open()
+    await Promise.all(running)
+    expect(said).toEqual(['first', 'second', 'waits'])
+  })
+
   it('ends after what runs, and refuses what waits and what comes', async () => {
     const lane = new Lane('work')
     const hold = gate()

@@ -87,6 +87,27 @@ describe('commands', () => {
     expect((await driver.observe()).live?.quarantined).toEqual([ID])
   })
 
+  it('that close a revoked session go before what waits', async () => {
+    await loop.run<'apply'>(await offer())
+    let arrived: () => void = () => undefined
+    const held = new Promise<void>((resolve) => {
+      arrived = resolve
+    })
+    const next = await offer({ revision: 2n })
+    const order: string[] = []
+    const running = loop.run<'apply'>({ ...next, fetch: () => held.then(() => next.fetch()) })
+    const by = { by: 'stream:idp', commandId: 'c', workspace: ID, sessionId: 's-1' }
+    const waiting = [
+      loop.run<'tend'>({ kind: 'tend', by: 'user:test', commandId: 'c' }).then(() => order.push('tend')),
+      // Nobody opened it; its turn is what counts.
+      loop.run<'session-close'>({ kind: 'session-close', ...by }).catch(() => order.push('closed')),
+      loop.run<'session-close'>({ kind: 'session-close', ...by, revoked: true }).catch(() => order.push('revoked')),
+    ]
+    arrived()
+    await Promise.all([running, ...waiting])
+    expect(order).toEqual(['revoked', 'tend', 'closed'])
+  })
+
   it('that are refused are told with who asked, and the next one runs', async () => {
     const bad = await offer({ extra: 'quotas: {live_connections: 3}\n' })
     await expect(loop.run<'apply'>(bad)).rejects.toMatchObject({ code: 'PLAN_REFUSED' })
