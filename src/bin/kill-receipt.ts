@@ -12,7 +12,7 @@ import { KILL_FORMAT, KILL_TYPE, type Killed, type KillReport } from '../compani
 /** What is known of one fence beside the companion's word. */
 export interface FenceProved {
   readonly workspace: string
-  /** The receipt of an agent that the reader trusts is in the report, and is of this workspace. */
+  /** The receipt of an agent that the reader trusts is in the report, and is of this workspace and of the time of this kill. */
   readonly proved: boolean
   /** Why it is not. */
   readonly why?: string
@@ -22,6 +22,9 @@ export interface FenceProved {
 export interface KillVerified extends KillReport {
   readonly fences: readonly FenceProved[]
 }
+
+/** Two clocks, of the companion and of the agent, may differ by this. */
+const CLOCKS_MS = 60_000
 
 const no = (why: string, cause?: unknown) => agentFault('AGENT_RECEIPT', { why }, cause === undefined ? {} : { cause })
 
@@ -36,11 +39,15 @@ export async function verifyKill(
 ): Promise<KillVerified> {
   const report = readShaped<KillReport>(await openSigned(token, KILL_TYPE, keys), KILL_FORMAT, SHAPE, no)
   const fences: FenceProved[] = []
-  for (const killed of report.workspaces) fences.push(await proved(killed, agents))
+  for (const killed of report.workspaces) fences.push(await proved(killed, report, agents))
   return { ...report, fences }
 }
 
-async function proved({ workspace, steps }: Killed, agents: readonly JwsKey[] | undefined): Promise<FenceProved> {
+async function proved(
+  { workspace, steps }: Killed,
+  report: KillReport,
+  agents: readonly JwsKey[] | undefined,
+): Promise<FenceProved> {
   const fence = steps.find(({ step, outcome }) => step === 'fence' && outcome === 'done')
   if (!fence) return { workspace, proved: false, why: 'it was not fenced when the report was made' }
   if (fence.receipt === undefined) return { workspace, proved: false, why: 'the agent gave no receipt' }
@@ -50,7 +57,18 @@ async function proved({ workspace, steps }: Killed, agents: readonly JwsKey[] | 
   })
   if (receipt.action !== 'quarantine-set' || receipt.workspace !== workspace)
     throw no(`the receipt of the agent for ${workspace} is a ${receipt.action} of ${receipt.workspace}`)
-  return { workspace, proved: true, receipt }
+  const why = ofAnotherTime(receipt, report)
+  return why === undefined ? { workspace, proved: true, receipt } : { workspace, proved: false, why }
+}
+
+/**
+ * A receipt of an earlier fence, that was lifted since, is genuine and shows nothing of this one. It is no reason to refuse the report: a
+ * kill may have been answered by a fence that another had asked for. */
+function ofAnotherTime(receipt: Receipt, { askedAtMs, elapsedMs }: KillReport): string | undefined {
+  if (receipt.askedAtMs < askedAtMs - CLOCKS_MS) return 'the receipt of the agent is from before this was asked for'
+  if (receipt.fencedAtMs > askedAtMs + elapsedMs + CLOCKS_MS)
+    return 'the receipt of the agent is from after this was answered'
+  return undefined
 }
 
 /** Within what a date can be. */

@@ -17,10 +17,19 @@ import type { Signer } from '../../../src/bundle/sign.js'
 import { KILL_TYPE, type KillReport, kill } from '../../../src/companion/lifecycle/kill.js'
 import { ask, boot, fresh, World, WS } from '../../support/companion/world.js'
 
+/** When the clock of the world begins. */
+const WORLD_MS = 1_000_000
 const AGENT: Omit<Receipt, 'workspace'> = {
   ...{ format: 'sluice-receipt/1', node: 'spiffe://fleet.example/node/n1', action: 'quarantine-set' },
   ...{ attachmentId: 'att-1', interface: 'ws0', leaseGeneration: 1, commandId: 'c-1', by: 'companion', reason: '' },
-  ...{ askedAtMs: 1_000, fencedAtMs: 1_002, elapsedMs: 2, quietFromMs: 1_010, drainedPackets: 0, unknown: {} },
+  ...{
+    askedAtMs: WORLD_MS,
+    fencedAtMs: WORLD_MS + 2,
+    elapsedMs: 2,
+    quietFromMs: WORLD_MS + 10,
+    drainedPackets: 0,
+    unknown: {},
+  },
   ...{ generation: 7, planDigest: null, bundleDigest: null, backends: ['memory'] },
 }
 
@@ -86,6 +95,17 @@ describe('the receipt of a kill', () => {
     const token = await resigned({ ...report, workspaces: [{ ...one, steps }] })
     expect((await verifyKill(token, keysOf(0), keysOf(1))).fences).toEqual([
       { workspace: WS, proved: false, why: 'it was not fenced when the report was made' },
+    ])
+  })
+
+  it.each([
+    ['before this was asked for', -900_000],
+    ['after this was answered', 3_600_000],
+  ])('shows no fence with a genuine receipt of the agent from %s', async (when, byMs) => {
+    const receipt = { ...AGENT, askedAtMs: WORLD_MS + byMs, fencedAtMs: WORLD_MS + byMs + 2 }
+    const { token } = await killed((workspace) => signReceipt({ ...receipt, workspace }, agent))
+    expect((await verifyKill(token, keysOf(0), keysOf(1))).fences).toEqual([
+      { workspace: WS, proved: false, why: `the receipt of the agent is from ${when}` },
     ])
   })
 
