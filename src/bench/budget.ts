@@ -40,3 +40,13 @@ export const BUDGET_MS = { quick: 180_000, full: 3_600_000 } as const
 
 export const millisecondsOf = (files: readonly BenchFile[]): number =>
   files.reduce((sum, { seconds }) => sum + seconds * 1_000, 0)
+
+/** Those that find time when nothing else takes any, in order; for the others none is kept, since they are left out anyway. */
+export function fitting(files: readonly BenchFile[], budgetMs: number): readonly BenchFile[] {
+  let leftMs = budgetMs
+  return files.filter((file) => {
+    const fits = millisecondsOf([file]) <= leftMs
+    if (fits) leftMs -= millisecondsOf([file])
+    return fits
+  })
+}

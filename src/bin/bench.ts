@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { assemble, type Raw } from '../bench/assemble.js'
-import { type BenchFile, BUDGET_MS, FULL_FILES, millisecondsOf, QUICK_FILES } from '../bench/budget.js'
+import { type BenchFile, BUDGET_MS, FULL_FILES, fitting, millisecondsOf, QUICK_FILES } from '../bench/budget.js'
 import { benchFault } from '../bench/errors.js'
 import { autocannon } from '../bench/generators.js'
 import { GENERATOR } from '../bench/ground.js'
@@ -50,7 +50,7 @@ export async function benchHere(request: BenchRequest, version: string, nowMs: (
   const measured =
     chosen.scenes.length === 0
       ? { raws: [], ran: { variants: [], complete: true }, remarks: [] }
-      : await runWorker(chosen, request, budgetMs - millisecondsOf(chosen.files))
+      : await runWorker(chosen, request, budgetMs - millisecondsOf(fitting(chosen.files, budgetMs)))
   const benches = await runOutside(chosen.files, {
     leftMs,
     signal: request.signal,

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { formatIp, parseIp } from '../../../src/base/ip.js'
-import { BUDGET_MS, FULL_FILES, millisecondsOf, QUICK_FILES } from '../../../src/bench/budget.js'
+import { BUDGET_MS, FULL_FILES, fitting, millisecondsOf, QUICK_FILES } from '../../../src/bench/budget.js'
 import { LEAST_REPETITIONS } from '../../../src/bench/figure.js'
 import { FULL, QUICK, SHAPES, sayOf } from '../../../src/bench/matrix.js'
 import { guess, orderOf, roundsThatFit } from '../../../src/bench/schedule.js'
@@ -44,6 +44,24 @@ describe('the time of a run', () => {
         expect([name, existsSync(new URL(`../../../bench/${name}.mjs`, import.meta.url))]).toEqual([name, true])
     }
     expect(QUICK_FILES.filter(({ name }) => !FULL_FILES.some((one) => one.name === name))).toEqual([])
+  })
+
+  it('is kept for no file that will find none', () => {
+    const kept = (seconds: readonly number[], budgetMs: number): number[] =>
+      fitting(
+        seconds.map((one) => ({ name: 'file', seconds: one })),
+        budgetMs,
+      ).map((file) => file.seconds)
+    expect(kept([220], 180_000)).toEqual([])
+    expect(kept([220, 26, 3], 180_000)).toEqual([26, 3])
+    expect(kept([100, 100, 80], 180_000)).toEqual([100, 80])
+    const agent = FULL_FILES.filter(({ name }) => name === 'agent')
+    expect(fitting(agent, BUDGET_MS.quick)).toEqual([])
+    for (const [files, budgetMs] of [
+      [QUICK_FILES, BUDGET_MS.quick],
+      [FULL_FILES, BUDGET_MS.full],
+    ] as const)
+      expect(fitting(files, budgetMs)).toEqual(files)
   })
 
   it('is never spent on fewer rounds than a figure needs', () => {
