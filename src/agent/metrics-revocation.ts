@@ -39,7 +39,8 @@ export function revocationMetrics(registry: Registry): RevocationMetrics {
         if (fact.kind === 'signal-taken') {
           events.inc({ stream: fact.stream, outcome: fact.outcome })
           if (fact.late) late.inc({ stream: fact.stream })
-          if (fact.outcome === 'fenced') latency.observe({ stream: fact.stream }, fact.elapsedMs / 1_000)
+          if (fact.outcome === 'fenced' || fact.outcome === 'closed')
+            latency.observe({ stream: fact.stream }, fact.elapsedMs / 1_000)
         }
         if (fact.kind === 'signal-refused') events.inc({ stream: fact.stream, outcome: fact.code }, fact.count)
       }

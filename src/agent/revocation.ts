@@ -23,7 +23,7 @@ import { RevocationMemory } from './revocation-memory.js'
 import type { StreamSeen } from './revocation-standing.js'
 import { Revoked } from './revoked.js'
 import { revokeSessionIds } from './revoked-sessions.js'
-import { mappedSessions } from './session-subjects.js'
+import { mappedSessions, toldOf } from './session-subjects.js'
 import type { Store } from './store.js'
 
 export interface RevocationHost {
@@ -287,12 +287,13 @@ export class RevocationService {
   }
 
   private taken(told: Extract<Told, { kind: 'taken' }>): void {
-    const { event, outcome, deeds, elapsedMs } = told
+    const { event, deeds, elapsedMs } = told
     this.countsOf(event.stream).taken++
     this.host.emit([this.factOf(told)])
     // The life sign of a stream is not news.
     if (event.name === 'verification') return
-    this.host.say({ kind: 'taken', stream: event.stream, outcome, elapsedMs, workspaces: deeds.fence.length })
+    const { outcome, workspaces } = toldOf(told.outcome, deeds.fence)
+    this.host.say({ kind: 'taken', stream: event.stream, outcome, elapsedMs, workspaces: workspaces.length })
   }
 
   private factOf({ event, outcome, deeds, elapsedMs }: Extract<Told, { kind: 'taken' }>): Fact {
@@ -302,9 +303,8 @@ export class RevocationService {
       atMs: this.host.nowMs(),
       ...(live ? { policy: policyContext(live) } : {}),
       ...{ stream: event.stream, issuer: event.issuer, jti: event.jti, type: event.type, from: event.from },
-      outcome,
+      ...toldOf(outcome, deeds.fence),
       subject: canonicalize(event.subId),
-      workspaces: deeds.fence,
       agents: deeds.agents,
       delegations: deeds.delegations.map(({ issuer, delegationId }) => `${issuer} ${delegationId}`),
       issuedAtMs: event.iatMs,

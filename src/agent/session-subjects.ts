@@ -20,3 +20,14 @@ export function sessionMeant(name: string): Pick<BrokerSession, 'workspace' | 's
   const at = name.indexOf(MARK)
   return at < 0 ? undefined : { workspace: name.slice(0, at), sessionId: name.slice(at + MARK.length) }
 }
+
+/** As it is told: closing sessions is an outcome of its own, and they are no workspaces. */
+export function toldOf(outcome: string, names: readonly string[]) {
+  const sessions = names.filter((name) => sessionMeant(name))
+  const workspaces = names.filter((name) => !sessionMeant(name))
+  return {
+    outcome: outcome === 'fenced' && workspaces.length === 0 ? 'closed' : outcome,
+    workspaces,
+    ...(sessions.length > 0 ? { sessions } : {}),
+  }
+}

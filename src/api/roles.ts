@@ -12,14 +12,14 @@ export const ACCESS: { readonly [M in MethodName]: readonly Role[] } = {
   'Enforcement/GetStatus': ['operator', 'companion', 'auditor'],
   'Enforcement/GetPlan': ['operator', 'auditor'],
   'Enforcement/Explain': ['operator', 'companion', 'auditor'],
-  // A companion may narrow, and never widen: it fences, and only an operator lifts.
+  // A companion may narrow: it fences, and only an operator lifts. The one thing that it opens is a session, below.
   'Enforcement/Quarantine': ['operator', 'companion'],
   'Enforcement/Lift': ['operator'],
   'Enforcement/CheckDrift': ['operator', 'auditor'],
   'Workspaces/Attach': ['operator', 'companion'],
   'Workspaces/Detach': ['operator', 'companion'],
   'Workspaces/ListAttachments': ['operator', 'companion', 'auditor'],
-  // Opens nothing that a signed clause does not leave to sessions.
+  // Lets one address come to what a signed clause leaves to sessions, and nothing beyond that clause.
   'Sessions/OpenSession': ['operator', 'companion', 'broker'],
   'Sessions/CloseSession': ['operator', 'companion', 'broker'],
   'Sessions/ListSessions': ['operator', 'companion', 'auditor', 'broker'],

@@ -13,13 +13,15 @@ export type RevocationFact =
       readonly jti: string
       /** Uniform resource identifier of the event type. */
       readonly type: string
-      /** `fenced`, `revoked`, `noted`, `alarmed`, `unmapped`, `unknown`, `discarded`, `stream`. */
+      /** `fenced`, `closed` (sessions alone), `revoked`, `noted`, `alarmed`, `unmapped`, `unknown`, `discarded`, `stream`. */
       readonly outcome: string
       /** Canonical JSON of the subject. */
       readonly subject: string
       readonly from: string
       /** What was fenced. */
       readonly workspaces: readonly string[]
+      /** Sessions of the access broker that were closed, each after its workspace: `WORKSPACE#session=ID`. */
+      readonly sessions?: readonly string[]
       readonly agents: readonly string[]
       readonly delegations: readonly string[]
       readonly issuedAtMs: number

@@ -10,6 +10,7 @@ type Taken = FactOf<'signal-taken'>
 /** Somebody should look: nothing was done about it, or something was. */
 const SEVERITIES: ReadonlyMap<string, number> = new Map([
   ['fenced', SEVERITY.high],
+  ['closed', SEVERITY.high],
   ['revoked', SEVERITY.high],
   ['alarmed', SEVERITY.high],
   ['discarded', SEVERITY.high],
@@ -38,12 +39,12 @@ export function takenSignalDrafts(fact: Taken): readonly [Draft] | readonly [Dra
     status_code: `signal.${outcome}`,
     message: `security event ${words(fact.type.slice(fact.type.lastIndexOf('/') + 1)) ?? 'unknown'}: ${outcome}`,
     actor: actorOf(fact.issuer),
-    resources: resources(fact.workspaces),
+    resources: resources(fact),
     policy: fact.policy && bundlePolicy(fact.policy, true),
     duration: whole(fact.elapsedMs),
     unmapped: unmapped({ ...numbers, stream: words(fact.stream), ...about }),
   })
-  const taken = [...fact.workspaces, ...fact.agents, ...fact.delegations]
+  const taken = [...fact.workspaces, ...(fact.sessions ?? []), ...fact.agents, ...fact.delegations]
   if (taken.length === 0) return [asked]
   return [
     asked,
@@ -87,10 +88,13 @@ export const refusedSignalDraft = (fact: FactOf<'signal-refused'>): Draft =>
 
 const actorOf = (who: string): Members => present({ app_name: 'ssf-transmitter', app_uid: words(who) })
 
-const resources = (workspaces: readonly string[]): Members[] | undefined =>
-  workspaces.length === 0
-    ? undefined
-    : workspaces.slice(0, MAX_NAMED).map((uid) => ({ uid: words(uid) ?? 'unknown', type: 'workspace', role_id: 3 }))
+function resources({ workspaces, sessions = [] }: Taken): Members[] | undefined {
+  const named = [
+    ...workspaces.map((uid) => ({ uid: words(uid) ?? 'unknown', type: 'workspace', role_id: 3 })),
+    ...sessions.map((uid) => ({ uid: words(uid) ?? 'unknown', type: 'session', role_id: 3 })),
+  ]
+  return named.length === 0 ? undefined : named.slice(0, MAX_NAMED)
+}
 
 const signalDraft = (fact: { readonly from: string }, severityId: number, members: Members): Draft => ({
   classUid: CLASS.apiActivity,

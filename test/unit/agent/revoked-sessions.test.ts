@@ -11,6 +11,8 @@ import { Loop } from '../../../src/agent/loop.js'
 import { revocationMetrics } from '../../../src/agent/metrics-revocation.js'
 import { RevocationMemory } from '../../../src/agent/revocation-memory.js'
 import { isSessionIdRevoked, REVOKED_SESSIONS, revokeSessionIds } from '../../../src/agent/revoked-sessions.js'
+import type { Fact } from '../../../src/audit/fact.js'
+import { takenSignalDrafts } from '../../../src/audit/ocsf/revocation.js'
 import { MemoryDriver } from '../../../src/backends/memory/driver.js'
 import type { Json } from '../../../src/base/canonical.js'
 import type { Surroundings } from '../../../src/bin/node.js'
@@ -48,6 +50,7 @@ async function scene() {
       ...{ kind: 'session-open', commandId: 'cmd-2', by: 'broker', workspace: ALPHA, sessionId },
       ...{ user: 'ana', peer: '10.60.0.1', lifetimeMs: HOUR_MS },
     })
+  const told: Fact[] = []
   /** As one that an earlier run took and did not do: a receiver begins with it. */
   const revoke = async (subId: Json): Promise<void> => {
     const event = {
@@ -59,23 +62,32 @@ async function scene() {
     const around = { nowMs: () => node.now, random: (length: number) => new Uint8Array(length) }
     hosted.push(
       await hostRevocation(config, {
-        ...{ around: around as unknown as Surroundings, store: node.store, loop, emit: () => Promise.resolve() },
+        ...{ around: around as unknown as Surroundings, store: node.store, loop },
+        emit: async (facts) => {
+          told.push(...facts)
+        },
         ...{ monotonicMs: () => performance.now(), say: () => undefined, metrics: revocationMetrics(new Registry()) },
         sleep: (ms, wake) => sleepFor(ms, undefined, { signal: wake }).catch(() => undefined),
       }),
     )
   }
-  return { node, driver, open, revoke }
+  return { node, driver, open, revoke, told }
 }
 
 it('an open one is closed, and its workspace is no further fenced', async () => {
-  const { node, driver, open, revoke } = await scene()
+  const { node, driver, open, revoke, told } = await scene()
   await open('s-1')
   await open('s-2')
   await revoke({ format: 'opaque', id: 's-1' })
   const ends = new Map(node.store.sessions().map(({ sessionId, ended }) => [sessionId, ended?.reason]))
   expect([ends.get('s-1'), ends.get('s-2')]).toEqual(['revoked', undefined])
   expect([node.store.quarantines(), (await driver.observe()).live?.quarantined]).toEqual([[], []])
+  expect(told).toMatchObject([{ outcome: 'closed', workspaces: [], sessions: [`${ALPHA}#session=s-1`] }])
+  const [asked] = told.flatMap((fact) => (fact.kind === 'signal-taken' ? takenSignalDrafts(fact) : []))
+  expect(asked?.members).toMatchObject({
+    status_code: 'signal.closed',
+    resources: [{ uid: `${ALPHA}#session=s-1`, type: 'session' }],
+  })
   expect(node.facts.flatMap((fact) => (fact.kind === 'session-ended' ? [`${fact.reason} by ${fact.by}`] : []))).toEqual(
     ['revoked by stream:idp'],
   )
