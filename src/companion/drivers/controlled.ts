@@ -79,9 +79,7 @@ export class ControlledDriver implements MachineDriver {
         this.launching.delete(spec.id)
         return await this.look(spec.id)
       } catch (cause) {
-        await this.ungroup(spec.id)
-        this.launching.delete(spec.id)
-        await this.forget(spec.id)
+        await this.undo(spec.id, cause)
         if (cause instanceof Fault) throw cause
         const why = cause instanceof Error ? cause.message : String(cause)
         throw companionFault('MACHINE_START', { id: spec.id, why }, { cause })
@@ -130,7 +128,11 @@ export class ControlledDriver implements MachineDriver {
     if (this.folder(id).exists() && this.processes(id).length > 0)
       await this.lastWords(id, AbortSignal.timeout(LAST_WORDS_MS))
     await this.end(id)
-    for (; this.launching.has(id); await this.end(id)) await sleep(POLL_MS)
+    for (const endMs = Date.now() + KILL_MS; this.launching.has(id); await this.end(id)) {
+      // No process is known, and one may come still: nobody may take it for ended.
+      if (Date.now() >= endMs) throw companionFault('MACHINE_ALIVE', { id, pids: 'one that is being started' })
+      await sleep(POLL_MS)
+    }
   }
 
   async remove(id: MachineId): Promise<void> {
@@ -333,6 +335,18 @@ export class ControlledDriver implements MachineDriver {
     for (const endMs = Date.now() + KILL_MS; !this.groups.remove(id); await this.end(id)) {
       if (Date.now() >= endMs) throw companionFault('MACHINE_ALIVE', { id, pids: this.groups.processes(id).join(' ') })
       await sleep(POLL_MS)
+    }
+  }
+
+  /** Takes back what was begun. Throws what it could not, because of `cause`. */
+  private async undo(id: MachineId, cause: unknown): Promise<void> {
+    try {
+      // What it could not end it has said; a kill that waited for it any longer would never end itself.
+      await this.ungroup(id).finally(() => this.launching.delete(id))
+      await this.forget(id)
+    } catch (error) {
+      if (error instanceof Error) error.cause ??= cause
+      throw error
     }
   }
 
