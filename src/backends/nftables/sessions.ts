@@ -21,6 +21,9 @@ const setOf = (peer: string): (typeof SETS)[number] => (peer.includes(':') ? 'se
 const packed = (name: string, peer: string): Uint8Array => joinKeys(nameKey(name), addressKey(peer))
 const keyOf = (name: string, peer: string): string => `${name} . ${peer}`
 
+/** What the wall clock and the kernel's may differ by over the life of a session, and a look may take. */
+const CLOCKS_MS = 2_500
+
 /** One element, by the kernel's own word; whole seconds are all that it says of its end. */
 export interface OpenElement {
   readonly interface: string
@@ -91,7 +94,10 @@ export async function putSessions(
   const at = await placeNow(session, workspace)
   if (!at) return false
   const name = at.interface
-  const before = await here(session, name)
+  const standing = new Map(
+    (await readOpen(session)).flatMap((one) => (one.interface === name ? [[one.peer, one] as const] : [])),
+  )
+  const before = new Set(standing.keys())
   await cutComing(session, at, before)
   const nowMs = Date.now()
   const wanted = new Map<string, SessionPeer>()
@@ -101,7 +107,16 @@ export async function putSessions(
       wanted.set(one.peer, one)
   // What this process knows of goes as well, whatever the listing missed.
   const mine = new Set([...before, ...knownAt(session, name)])
-  const elements: KernelElement[] = [...new Set([...mine, ...wanted.keys()])].flatMap((peer) => {
+  // One whose end is unchanged keeps it: a wall clock that was set back since then puts it off for nobody.
+  const kept = new Set(
+    [...wanted.values()].flatMap(({ peer, expiresAtMs }) => {
+      const { expiresS = Number.POSITIVE_INFINITY } = standing.get(peer) ?? {}
+      const isSame = session.open.get(keyOf(name, peer))?.expiresAtMs === expiresAtMs
+      return isSame && expiresS * 1000 <= expiresAtMs - nowMs + CLOCKS_MS ? [peer] : []
+    }),
+  )
+  const changed = [...new Set([...mine, ...wanted.keys()])].filter((peer) => !kept.has(peer))
+  const elements: KernelElement[] = changed.flatMap((peer) => {
     const element = { family: 'inet' as const, set: setOf(peer), key: packed(name, peer) }
     const one = wanted.get(peer)
     // Not every kernel gives an element another timeout in its place: it is replaced within the transaction.
@@ -120,7 +135,7 @@ export async function putSessions(
     if (found.has(peer) && !wanted.has(peer))
       throw nftablesFault('NFT_READ_BACK', { wanted: `no session of ${peer}`, found: 'one' })
   for (const { peer, expiresAtMs } of wanted.values())
-    if (!found.has(peer) && expiresAtMs > Date.now())
+    if (!found.has(peer) && !kept.has(peer) && expiresAtMs > Date.now())
       throw nftablesFault('NFT_READ_BACK', { wanted: `a session of ${peer}`, found: 'none' })
   await cutComing(session, at, new Set([...found].filter((peer) => !lapsed.includes(peer))))
   return lasting.every(({ peer }) => wanted.has(peer))
@@ -172,9 +187,6 @@ export async function endSessions(session: Session, before: readonly Place[], af
   )
   for (const { interface: name, peer } of gone) session.open.delete(keyOf(name, peer))
 }
-
-const here = async (session: Session, name: string): Promise<ReadonlySet<string>> =>
-  new Set((await readOpen(session)).flatMap((one) => (one.interface === name ? [one.peer] : [])))
 
 /** Destroys what came into the workspace and neither a grant nor a session of these peers allows. */
 async function cutComing(
