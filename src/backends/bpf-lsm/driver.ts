@@ -1,5 +1,5 @@
-// The live half of bpf-lsm. What is live is what the kernel's maps say; beside them stands a file with the names of the cgroups, since
-// a map has no room for them, nor for the clauses. Staging clears and writes the side that is not live; the commit is one write, and clears nothing, since a
+// The live half of bpf-lsm. What is live is what the kernel's maps say; beside them stand files with what a map has no room for: the names of
+// the cgroups (seats.ts) and the clauses. Staging clears and writes the side that is not live; the commit is one write, and clears nothing, since a
 // program may be judged by the side that it leaves (guard.h). Every look at what is live also looks at the listed files: one that
 // was replaced by another under its path may run again when a look has seen it.
 
@@ -28,25 +28,14 @@ import { standing } from '../tracing/standing.js'
 import { openDoor } from './door.js'
 import { guardFault } from './errors.js'
 import { activitiesOf, fileDenialsOf, type Judged, type Named } from './events.js'
-import { Guard, type State } from './guard.js'
+import { Guard, type Live } from './guard.js'
 import { COUNTS, FILES_LOST_ROW, FLAG, STRUCTS } from './layout.js'
 import { probeGuard } from './probe.js'
-import type { GuardedWorkspace, GuardProgram } from './program.js'
+import type { GuardProgram } from './program.js'
 import { Programs } from './programs.js'
+import { cgroupsOf, type Held, type Seat, type Seating, seatingsOf } from './seats.js'
 import { FILE_COUNTS, type Hung, NOTHING_HUNG, seenVolumes, strayed, Volumes } from './volumes.js'
 
-/** One workspace of the live side, as the file keeps it. */
-interface Seat extends GuardedWorkspace {
-  /** Decimal text. */
-  readonly cgroupId: string
-  readonly number: number
-}
-interface Held {
-  readonly seats: readonly Seat[]
-  readonly hung: Pick<Hung, 'places'>
-  /** Flags by workspace, also of those that have no cgroup yet. */
-  readonly flags: Readonly<Record<WorkspaceId, number>>
-}
 const NOTHING: Held = { seats: [], hung: NOTHING_HUNG, flags: {} }
 const FILE = 'guard.json'
 const JUDGED_FILE = 'judged.json'
@@ -83,13 +72,16 @@ export class GuardDriver implements Driver<GuardProgram> {
     const guard = this.stands()
     const state = guard?.state()
     if (!guard || !state) return Promise.resolve(NO_OBSERVED)
-    const { seats, hung } = this.held()
+    const [seating] = seatingsOf(this.held(), state.turn)
+    const { seats, hung } = seating
+    // A number of the live side may stand for somebody else in another plan: under names that are not its own nothing is written.
+    const named = seating.turn === state.turn
     const judged = new Set(guard.tenants(state.side))
     const drift = seats
       .filter(({ cgroup, cgroupId: id }) => cgroupId(cgroup) !== BigInt(id) || !judged.has(BigInt(id)))
       .map(({ workspace, cgroup }) => `${workspace}: the cgroup ${cgroup} is not the one that is judged`)
     const missing = guard.missing(seats.some(({ volumes }) => volumes.length > 0))
-    this.programs.refresh(guard, state.side, seats)
+    if (named) this.programs.refresh(guard, state.side, seats)
     const flagged = (flag: Flag): WorkspaceId[] =>
       seats.filter(({ cgroupId: id }) => (guard.flags(BigInt(id)) & FLAG[flag]) !== 0).map(({ workspace }) => workspace)
     return Promise.resolve({
@@ -102,12 +94,13 @@ export class GuardDriver implements Driver<GuardProgram> {
         learned: [],
       },
       drift: [
+        ...(named ? [] : ['the names of the plan that is judged by are not on record']),
         ...missing.map((name) => `${name} does not hang`),
         ...drift,
         ...seats.flatMap((seat) => strayed(seat, hung.places)),
       ],
       counters: [],
-      volumes: this.volumes(guard, state, seats, hung),
+      volumes: this.volumes(guard, state, seating),
       drops: {
         ...Object.fromEntries(COUNTS.map((name, row) => [name, guard.count(row)])),
         ...(guard.hasFiles() ? Object.fromEntries(FILE_COUNTS.map(([name, row]) => [name, guard.fileCount(row)])) : {}),
@@ -150,15 +143,18 @@ export class GuardDriver implements Driver<GuardProgram> {
     const guard = this.stands()
     if (!guard) return Promise.reject(guardFault('LSM_STALE_STAGE', { generation }))
     const { seats, hung, side, program } = prepared
-    // The names first: a kill in between leaves the old side judging under names that may be new, and the next look says so.
-    const turn = guard.nextTurn()
+    // The names first, beside those that are judged by until the switch: wherever a kill falls, both are on record.
+    const [turn, state, held] = [guard.nextTurn(), guard.state(), this.held()]
     const volumes = Object.fromEntries(
       seats.map((seat) => [seat.workspace, seat.volumes.map(({ name }) => name)] as const),
     )
     const before = this.judged().filter((one) => one.turn !== turn)
     const judged: readonly Judged[] = [{ turn, generation, clauses: hung.clauses, volumes }, ...before].slice(0, JUDGED)
     this.kept.write(JUDGED_FILE, JSON.stringify(judged))
-    this.keep({ ...this.held(), seats, hung: { places: hung.places } })
+    this.keep({
+      ...{ turn, seats, hung: { places: hung.places }, flags: held.flags },
+      ...(state ? { before: seatingsOf(held, state.turn)[0] } : {}),
+    })
     guard.setState({
       generation,
       digest: planDigest,
@@ -182,8 +178,11 @@ export class GuardDriver implements Driver<GuardProgram> {
     const before = held.flags[workspace] ?? 0
     const flags = on ? before | FLAG[flag] : before & ~FLAG[flag]
     this.keep({ ...held, flags: { ...held.flags, [workspace]: flags } })
-    const seat = held.seats.find((one) => one.workspace === workspace)
-    if (seat) this.stands()?.setFlags(BigInt(seat.cgroupId), flags)
+    const guard = this.stands()
+    const state = guard?.state()
+    // Also where a switch is about to put it. Before the first commit a record is of what a restart of the node took away.
+    const seatings = [...(state ? seatingsOf(held, state.turn) : []), ...(this.prepared ? [this.prepared] : [])]
+    for (const cgroup of cgroupsOf(workspace, seatings)) guard?.setFlags(cgroup, flags)
     return Promise.resolve()
   }
 
@@ -233,10 +232,10 @@ export class GuardDriver implements Driver<GuardProgram> {
     const guard = this.stands()
     const state = guard?.state()
     if (!guard || !state) return Promise.resolve([])
-    const { seats, hung } = this.held()
-    const volumes = this.volumes(guard, state, seats, hung)
+    const [seating] = seatingsOf(this.held(), state.turn)
+    const volumes = this.volumes(guard, state, seating)
     return Promise.resolve(
-      seats.map(({ workspace, cgroup }): Anchor => {
+      seating.seats.map(({ workspace, cgroup }): Anchor => {
         const { hooks, objects } = guard.anchors(cgroup)
         const own = volumes.filter((volume) => volume.workspace === workspace && volume.state !== 'gone')
         return {
@@ -284,14 +283,15 @@ export class GuardDriver implements Driver<GuardProgram> {
     )
   }
 
-  private volumes(guard: Guard, state: State, seats: readonly Seat[], hung: Held['hung']): readonly VolumeSeen[] {
+  private volumes(guard: Guard, state: Live, { seats, hung }: Seating): readonly VolumeSeen[] {
     return seats.flatMap((seat) =>
       seenVolumes(seat, hung.places, seat.onExpiry !== 'hold' && guard.native.bootNs() >= state.deadlineNs),
     )
   }
 
   private named(): Named {
-    return new Map(this.held().seats.map(({ cgroupId: id, workspace }) => [BigInt(id), workspace]))
+    const { before, seats } = this.held()
+    return new Map([...(before?.seats ?? []), ...seats].map(({ cgroupId: id, workspace }) => [BigInt(id), workspace]))
   }
 
   private stands(): Guard | undefined {

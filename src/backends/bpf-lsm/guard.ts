@@ -42,6 +42,10 @@ export interface State {
   readonly deadlineNs: bigint
   readonly side: number
 }
+export interface Live extends State {
+  /** Of the commit that made it so. */
+  readonly turn: number
+}
 export interface Row {
   readonly cgroup: bigint
   readonly number: number
@@ -84,7 +88,7 @@ export class Guard {
   }
 
   /** null: nothing was ever made live. */
-  state(): State | null {
+  state(): Live | null {
     const { size, fields } = STRUCTS.guard_state
     const value = Buffer.alloc(size)
     this.native.call('reading the state', 'read', this.map('guard_state'), ZERO, value)
@@ -92,7 +96,8 @@ export class Guard {
     const digest = `sha256:${value.toString('hex', fields.digest, fields.digest + 32)}`
     if (generation === 0 || !isDigest(digest)) return null
     const deadlineNs = value.readBigUInt64LE(fields.deadline_ns)
-    return { generation, digest, deadlineNs, side: value.readUInt32LE(fields.side) }
+    const [side, turn] = [value.readUInt32LE(fields.side), value.readUInt32LE(fields.turn)]
+    return { generation, digest, deadlineNs, side, turn }
   }
   /** Of the next switch. */
   nextTurn(): number {
