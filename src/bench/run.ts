@@ -83,27 +83,33 @@ class Run {
   }
 
   private async scene(scene: Scene, at: number): Promise<void> {
-    const { signal, seed, clock } = this.terms
+    const { signal, clock } = this.terms
     const began = clock()
-    let rounds = scene.rounds
-    for (let round = 0; round < rounds && !signal.aborted; round++) {
-      const order = orderOf(
-        this.live(scene, round).map(({ name }) => name),
-        seed,
-        at,
-        round,
-      )
-      for (const [position, name] of order.entries()) {
-        const variant = this.live(scene).find((one) => one.name === name)
-        if (!variant) continue
-        if (signal.aborted || this.leftMs() <= 0) return
-        this.tell(scene, at, round, rounds, position, variant)
-        await this.visit(variant, scene, round, position)
-      }
-      const roundMs = (clock() - began) / (round + 1)
-      rounds = roundsThatFit(scene.rounds, round + 1, roundMs, this.leftMs())
+    let [rounds, finished] = [scene.rounds, 0]
+    while (finished < rounds && (await this.round(scene, at, finished, rounds))) {
+      finished++
+      rounds = roundsThatFit(scene.rounds, finished, (clock() - began) / finished, this.leftMs())
     }
-    if (rounds < Math.min(scene.rounds, LEAST_REPETITIONS)) this.skipped.push(titleOf(scene))
+    if (!signal.aborted && finished < Math.min(scene.rounds, LEAST_REPETITIONS)) this.skipped.push(titleOf(scene))
+  }
+
+  /** False when it was interrupted, or its time was over, before every variant was visited. */
+  private async round(scene: Scene, at: number, round: number, rounds: number): Promise<boolean> {
+    const { signal, seed } = this.terms
+    const order = orderOf(
+      this.live(scene, round).map(({ name }) => name),
+      seed,
+      at,
+      round,
+    )
+    for (const [position, name] of order.entries()) {
+      const variant = this.live(scene).find((one) => one.name === name)
+      if (!variant) continue
+      if (signal.aborted || this.leftMs() <= 0) return false
+      this.tell(scene, at, round, rounds, position, variant)
+      await this.visit(variant, scene, round, position)
+    }
+    return !signal.aborted
   }
 
   private async visit(variant: Variant, scene: Scene, round: number, position: number): Promise<void> {

@@ -1,0 +1,58 @@
+// What a run says of a scene that its time ran out in; nothing is measured, and the clock is one of the test's own.
+
+import { expect, it } from 'vitest'
+import type { Scene } from '../../../src/bench/matrix.js'
+import { type Ran, runMatrix } from '../../../src/bench/run.js'
+import type { Variant } from '../../../src/bench/variants/variant.js'
+
+const SCENE: Scene = { grants: 10, workspaces: 1, rounds: 2, probes: [] }
+const PATH = { client: [], pinned: [], address: () => '', port: 0 }
+
+/** A run of two rounds of two variants in six seconds, each visit of which takes as many milliseconds as are given. */
+async function ranWith(visitsMs: readonly number[], visited?: (visit: number, stop: AbortController) => void) {
+  const stop = new AbortController()
+  let [nowMs, visits] = [0, 0]
+  const variant = (name: string): Variant => ({
+    name,
+    say: name,
+    role: 'fence',
+    emulated: false,
+    absent: () => Promise.resolve(undefined),
+    put: () => {
+      nowMs += visitsMs[visits++] ?? 0
+      visited?.(visits, stop)
+      return Promise.resolve({ lift: () => Promise.resolve() })
+    },
+  })
+  const ran: Ran = await runMatrix(PATH, [variant('one'), variant('other')], {
+    scenes: [SCENE],
+    seed: 1,
+    budgetMs: 6_000,
+    signal: stop.signal,
+    raw: () => undefined,
+    progress: () => undefined,
+    remark: () => undefined,
+    refused: () => undefined,
+    clock: () => nowMs,
+  })
+  return { visits, complete: ran.complete, why: ran.why }
+}
+
+// Before each visit the machine gets a moment to become still, and a busy one gets all of it.
+const TIMEOUT_MS = 120_000
+
+it('is complete when the last round has found its time', { timeout: TIMEOUT_MS }, async () => {
+  expect(await ranWith([1_500, 1_500, 1_500, 1_500])).toEqual({ visits: 4, complete: true, why: undefined })
+})
+
+it('names a scene that was cut in a round that it needed', { timeout: TIMEOUT_MS }, async () => {
+  const why = 'no time was left for 10 grants'
+  expect(await ranWith([1_500, 1_500, 3_000])).toEqual({ visits: 3, complete: false, why })
+})
+
+it('says that it was interrupted, and not that time was short', { timeout: TIMEOUT_MS }, async () => {
+  const ran = await ranWith([1_500, 1_500, 1_500], (visit, stop) => {
+    if (visit === 3) stop.abort()
+  })
+  expect(ran).toEqual({ visits: 3, complete: false, why: 'it was interrupted' })
+})
