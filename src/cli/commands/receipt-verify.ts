@@ -1,13 +1,18 @@
 // `sluice receipt verify`: whether a receipt of a quarantine, a lift or the kill switch is signed by somebody whom the reader trusts, and
 // what it says. That of the kill switch is the companion's report with the agents' receipts in it, and each is judged by the keys of
-// whoever signed it. Needs no node and no network.
+// whoever signed it: where the reader named those of the agents, a fence that is not shown is a refusal. Needs no node and no network.
 
 import { decodeUtf8 } from '../../base/bytes.js'
+import { EXIT_CODE } from '../../base/fault.js'
 import { formatInstant } from '../../bundle/instant.js'
 import { readFile } from '../files.js'
 import type { Declared } from '../frame.js'
-import { facts, table } from '../print.js'
+import type { Outcome } from '../outcome.js'
+import { facts, type Paint, shown, table } from '../print.js'
 import type { KillView, ReceiptView } from '../witness-host.js'
+
+/** As `sluice workspace kill` exits, of a kill that was done in part. */
+const EX_PARTIAL = 75
 
 export const receiptVerify: Declared = {
   usage: 'verify <receipt>',
@@ -20,13 +25,35 @@ export const receiptVerify: Declared = {
     command
       .requiredOption('--trust <file>', 'trust root with keys of role agent, or the agent.pub.json of who signed it')
       .option('--agents <file>', 'likewise, of the agents whose receipts are in the report of a kill'),
-  run: async ({ host }, [file = ''], options) => {
+  run: async ({ host, paint }, [file = ''], options) => {
     const { trust, agents } = options as { readonly trust: string; readonly agents?: string }
     const keysOf = (name: string) => ({ file: name, bytes: readFile(host, name, 'trust root') })
     const token = decodeUtf8(readFile(host, file, 'receipt')) ?? ''
     const receipt = await host.witness.verifyReceipt(token, keysOf(trust), ...(agents ? [keysOf(agents)] : []))
-    return { json: { ...receipt }, text: 'workspaces' in receipt ? killText(receipt) : receiptText(receipt) }
+    if (!('workspaces' in receipt)) return { json: { ...receipt }, text: receiptText(receipt) }
+    return { json: { ...receipt }, text: killText(receipt), ...judged(receipt, agents !== undefined, paint) }
   },
+}
+
+/** What a program is to know without reading the text. Without the keys of agents nobody asked whether the fences are shown. */
+function judged(
+  { partial, workspaces, fences }: KillView,
+  isAsked: boolean,
+  paint: Paint,
+): Pick<Outcome, 'exit' | 'remarks'> {
+  const missing = isAsked ? fences.filter(({ proved }) => !proved) : []
+  const remarks = [
+    ...missing.map(
+      ({ workspace, why = '' }) => `${paint('red', 'not shown')}: the fence of ${shown(workspace)}: ${why}\n`,
+    ),
+    ...workspaces.flatMap(({ workspace, unrecorded }) =>
+      unrecorded === undefined
+        ? []
+        : [`${paint('yellow', 'warning')}: done, and not on record: ${shown(workspace)}: ${shown(unrecorded)}\n`],
+    ),
+  ].join('')
+  const exit = missing.length > 0 ? EXIT_CODE.reject : partial ? EX_PARTIAL : 0
+  return { exit, ...(remarks === '' ? {} : { remarks }) }
 }
 
 function receiptText(receipt: ReceiptView): string {
