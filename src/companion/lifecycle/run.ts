@@ -114,6 +114,12 @@ export class Run implements StepRun {
     // Beside the fence, which waits for no trail.
     if (!before.isQuiet)
       this.toldBefore = this.host.tell({ kind: 'changed', answer, by, reason, record: before.record })
+    if (!before.debtor) return
+    // What was paid until now is paid, and told by nobody else.
+    const { state, steps, elapsedMs } = answer
+    const owed = unpaid(this.record.owed, steps)
+    this.toldBefore = before.tellOf({ state, steps, owed: owed.map(({ step }) => step), elapsedMs })
+    this.record = { ...this.record, owed }
   }
 
   /** Before it is performed: nobody is told of it. */

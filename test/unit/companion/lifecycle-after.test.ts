@@ -228,6 +228,30 @@ describe('what is owed', () => {
     expect(at.lifecycle.known(WS)).toMatchObject({ state: 'killed', owed: [], doing: null })
     expect(at.lifecycle.known(WS).answers.every(({ requestId }) => requestId !== '')).toBe(true)
   })
+
+  it.each(['kill', 'revoke'] as const)('and was done before a %s takes its place is told', async (word) => {
+    await up()
+    world.broken.set('quarantine', 'API_LOST').set('sessions', 'WORKSPACE_SESSIONS')
+    const owing = fresh()
+    await ask(at, 'revoke', owing)
+    world.broken.clear()
+    at.told.length = 0
+    const letGo = hold('sessions')
+    const looking = at.lifecycle.look()
+    while (!at.told.some((one) => one.kind === 'step' && one.done.step === 'fence')) await new Promise(setImmediate)
+    const id = fresh()
+    const taking = word === 'kill' ? askKill(at, id) : ask(at, 'revoke', id)
+    await turns()
+    letGo()
+    await Promise.all([taking, looking])
+    const [paid, ...more] = changes()
+    expect(paid && said(paid)).toEqual({
+      ...{ request: owing, change: 'revoke', ...BY_TEST, owed: ['sessions'], steps: ['fence done'] },
+    })
+    expect(paid).toMatchObject({ owedSinceMs: expect.any(Number) as number })
+    expect(more.map(({ answer }) => answer.requestId)).toEqual([id])
+    expect(at.lifecycle.known(WS).owed).toEqual([])
+  })
 })
 
 describe('an operation whose place was taken', () => {
