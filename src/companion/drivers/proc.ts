@@ -1,5 +1,5 @@
-// What the kernel says about a process of a machine (proc(5)): is it there, which taps and VFIO groups its descriptors hold, and which
-// interfaces its network namespace has. The kernel cannot be talked round by a QEMU that was taken over.
+// What the kernel says about a process of a machine (proc(5)): is it there, whose it is and what it may, which taps and VFIO groups its
+// descriptors hold, and which interfaces its network namespace has. The kernel cannot be talked round by a QEMU that was taken over.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { basename } from 'node:path'
@@ -25,24 +25,38 @@ export function isAlive(pid: number): boolean {
 /** The program that it runs, without its folder; '' when it went. */
 export const programOf = (pid: number): string => basename(orNothing(() => readlinkSync(`/proc/${pid}/exe`), ''))
 
-export function waysOutOf(pid: number): WaysOut {
+export function waysOutOf(pid: number, proc = '/proc'): WaysOut {
   const taps: string[] = []
   const groups: string[] = []
-  for (const name of orNothing(() => readdirSync(`/proc/${pid}/fd`), [])) {
-    const target = orNothing(() => readlinkSync(`/proc/${pid}/fd/${name}`), '')
+  for (const name of orNothing(() => readdirSync(`${proc}/${pid}/fd`), [])) {
+    const target = orNothing(() => readlinkSync(`${proc}/${pid}/fd/${name}`), '')
     const group = /^\/dev\/vfio\/(\d+)$/.exec(target)?.[1]
     if (group !== undefined) groups.push(group)
     // A tun device's own words about itself; whatever the file is called where it was opened.
-    const info = orNothing(() => readFileSync(`/proc/${pid}/fdinfo/${name}`, 'utf8'), '')
+    const info = orNothing(() => readFileSync(`${proc}/${pid}/fdinfo/${name}`, 'utf8'), '')
     const tap = /^iff:\t(.*)$/m.exec(info)?.[1]
     if (tap !== undefined) taps.push(tap)
   }
-  const table = orNothing(() => readFileSync(`/proc/${pid}/net/dev`, 'utf8'), '')
+  const table = orNothing(() => readFileSync(`${proc}/${pid}/net/dev`, 'utf8'), '')
   const interfaces = [...table.matchAll(/^\s*([^\s:]+):/gm)].map(([, name]) => name ?? '')
-  const score = orNothing(() => readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8'), '').trim()
+  const score = orNothing(() => readFileSync(`${proc}/${pid}/oom_score_adj`, 'utf8'), '').trim()
   return {
     ...{ taps: taps.sort(), groups: groups.sort(), interfaces: interfaces.sort() },
     ...(score === '' ? {} : { oomScore: Number(score) }),
+    ...rightsOf(orNothing(() => readFileSync(`${proc}/${pid}/status`, 'latin1'), '')),
+  }
+}
+
+/** Users are those of the reader's user namespace, wherever the process has made one of its own. */
+function rightsOf(status: string): Pick<WaysOut, 'rights'> {
+  const field = (name: string): string => new RegExp(`^${name}:\\t(.*)$`, 'm').exec(status)?.[1] ?? ''
+  if (status === '') return {}
+  return {
+    rights: {
+      users: field('Uid').split('\t').map(Number),
+      noCapabilities: /^0+$/.test(field('CapEff')) && /^0+$/.test(field('CapPrm')),
+      noNewPrivileges: field('NoNewPrivs') === '1',
+    },
   }
 }
 

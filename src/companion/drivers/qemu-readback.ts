@@ -52,6 +52,13 @@ export interface WaysOut {
   readonly interfaces: readonly string[]
   /** How much rather than others it is ended when memory runs out (proc(5), oom_score_adj); undefined: it went. */
   readonly oomScore?: number
+  /** Whose it is and what it may, as this host sees it (proc(5), status); undefined: it went, or does not say. */
+  readonly rights?: {
+    /** Real, effective, saved and of the file system. */
+    readonly users: readonly number[]
+    readonly noCapabilities: boolean
+    readonly noNewPrivileges: boolean
+  }
 }
 
 export interface ReadBack {
@@ -185,7 +192,8 @@ function blocks({ blocks: known, places }: Expected, answer: Json): ReadBack {
   return seen(paths, findings)
 }
 
-function processes({ nic }: MachineSpec, { taps, groups, interfaces, oomScore = 0 }: WaysOut): ReadBack {
+function processes({ nic, user }: MachineSpec, kernel: WaysOut): ReadBack {
+  const { taps, groups, interfaces, oomScore = 0, rights } = kernel
   const findings: string[] = []
   const wanted = nic.kind === 'tap' ? nic.interface : ''
   if (taps.join() !== wanted)
@@ -195,6 +203,11 @@ function processes({ nic }: MachineSpec, { taps, groups, interfaces, oomScore = 
     findings.push(`the interfaces ${interfaces.map((name) => quote(name)).join(', ')} beside QEMU`)
   // A machine that is spared takes the memory of everything else.
   if (oomScore < 0) findings.push(`it is spared when memory runs out: oom_score_adj is ${oomScore}`)
+  // Whoever started it was only asked to make it the machine's own user, without rights.
+  if (rights?.users.length !== 4 || rights.users.some((one) => one !== user))
+    findings.push(`it runs as the users ${rights?.users.join(', ') || 'unknown'}, not as ${user}`)
+  if (rights?.noCapabilities !== true) findings.push('it has capabilities')
+  if (rights?.noNewPrivileges !== true) findings.push('it may get privileges from a program')
   return seen(
     taps.map((name) => ({ kind: 'network', name, detail: 'a tap, by its descriptor' })),
     findings,
