@@ -161,11 +161,12 @@ async function makeDomain(spec: MachineSpec, making: Making, host: Host): Promis
 const isQemu = (pid: number): boolean => programOf(pid).startsWith('qemu-system-')
 
 /** Everything that the domain names is there when this resolves. */
-async function placeOf(spec: MachineSpec, { folder, groups, accelerator }: Making, host: Host): Promise<DomainPlace> {
+async function placeOf(spec: MachineSpec, making: Making, host: Host): Promise<DomainPlace> {
+  const { folder, groups, accelerator, stop } = making
   const { kernel } = spec.boot
   folder.make(spec)
-  if (kernel) await copyVerified(kernel.file, folder.file('kernel'))
-  if (kernel?.initrd) await copyVerified(kernel.initrd, folder.file('initrd'))
+  if (kernel) await copyVerified(kernel.file, folder.file('kernel'), stop)
+  if (kernel?.initrd) await copyVerified(kernel.initrd, folder.file('initrd'), stop)
   ensureEmulator(host.own, host.directory, host.program)
   const inside = groups.make(spec.id, spec.limits)
   await startShares(spec, folder, inside)

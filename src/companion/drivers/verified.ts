@@ -3,10 +3,15 @@
 // it is read, and a digest that differs before QEMU exists (MACHINE_IMAGE).
 
 import { createHash } from 'node:crypto'
-import { closeSync, constants, createReadStream, fchmodSync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, constants, createReadStream, fstatSync, openSync, read, readSync } from 'node:fs'
+import { open, rename, rm } from 'node:fs/promises'
+import { promisify } from 'node:util'
 import { companionFault } from '../errors.js'
 import type { VerifiedFile } from './driver.js'
 import { QCOW2_HEADER_BYTES, readQcow2 } from './qcow2.js'
+
+const CHUNK_BYTES = 1 << 20
+const readSome = promisify(read)
 
 const no = (file: string, why: string, cause?: unknown) => companionFault('MACHINE_IMAGE', { file, why }, { cause })
 
@@ -27,28 +32,36 @@ export async function openVerified({ path, digest, bytes }: VerifiedFile): Promi
 
 /**
  * A copy, for whoever takes a name and no descriptor: readable to all, writable to nobody, in a folder that only root writes. What was
- * copied is what was signed. Throws MACHINE_IMAGE. */
-export async function copyVerified(file: VerifiedFile, to: string): Promise<void> {
+ * copied is what was signed, and what stood there is replaced. It waits for the disk without keeping anybody else waiting; `stop` throws
+ * when nobody wants it any more. Throws MACHINE_IMAGE, and what the disk says. */
+export async function copyVerified(file: VerifiedFile, to: string, stop: () => void = () => undefined): Promise<void> {
   const from = await openVerified(file)
   try {
-    const out = openSync(to, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600)
+    const beside = `${to}.new`
+    // Of a copy that ended in the middle.
+    await rm(beside, { force: true })
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+    const out = await open(beside, flags, 0o600)
     try {
-      const chunk = Buffer.alloc(1 << 20)
-      for (let at = 0, got = 0; ; at += got) {
-        got = readSync(from, chunk, 0, chunk.length, at)
-        if (got === 0) break
-        for (let put = 0; put < got; ) put += writeSync(out, chunk, put, got - put)
+      const chunk = Buffer.alloc(CHUNK_BYTES)
+      for (let at = 0; ; ) {
+        stop()
+        const { bytesRead } = await readSome(from, chunk, 0, chunk.length, at)
+        if (bytesRead === 0) break
+        for (let put = 0; put < bytesRead; ) put += (await out.write(chunk, put, bytesRead - put)).bytesWritten
+        at += bytesRead
       }
-      fchmodSync(out, 0o444)
+      await out.chmod(0o444)
     } finally {
-      closeSync(out)
+      await out.close()
     }
-    const copy = openRegular(to, constants.O_RDONLY)
+    const copy = openRegular(beside, constants.O_RDONLY)
     try {
       if ((await digestOfDescriptor(copy)) !== file.digest) throw no(file.path, 'it changed while it was copied')
     } finally {
       closeSync(copy)
     }
+    await rename(beside, to)
   } finally {
     closeSync(from)
   }
@@ -70,14 +83,14 @@ export function openLayer(path: string): number {
 export function requireQcow2(path: string, file: number): { readonly virtualBytes: number } {
   const header = new Uint8Array(QCOW2_HEADER_BYTES)
   const got = readSync(file, header, 0, header.length, 0)
-  const read = readQcow2(header.subarray(0, got))
-  if (typeof read === 'string') throw no(path, read)
-  return read
+  const found = readQcow2(header.subarray(0, got))
+  if (typeof found === 'string') throw no(path, found)
+  return found
 }
 
 export async function digestOfDescriptor(file: number): Promise<`sha256:${string}`> {
   const hash = createHash('sha256')
-  const stream = createReadStream('', { fd: file, autoClose: false, start: 0, highWaterMark: 1 << 20 })
+  const stream = createReadStream('', { fd: file, autoClose: false, start: 0, highWaterMark: CHUNK_BYTES })
   for await (const chunk of stream) hash.update(chunk as Buffer)
   return `sha256:${hash.digest('hex')}`
 }
