@@ -227,6 +227,8 @@ labSuite('two machines', () => {
       return spawn(file, rest, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
     }
     const [one, other] = [await host(), await host()]
+    let server: ChildProcess | undefined
+    let client: ChildProcess | undefined
     try {
       run(on(one, 'ip', 'link', 'add', 'net0', 'type', 'veth', 'peer', 'name', 'net0', 'netns', String(other)))
       for (const [pid, address] of [
@@ -236,11 +238,12 @@ labSuite('two machines', () => {
         run(on(pid, 'ip', 'address', 'add', `${address}/24`, 'dev', 'net0'))
         run(on(pid, 'ip', 'link', 'set', 'net0', 'up'))
       }
-      const server = sluice(other, '--server', '10.77.0.2', '--peer', '10.77.0.1')
+      server = sluice(other, '--server', '10.77.0.2', '--peer', '10.77.0.1')
       const served = once(server, 'exit')
-      // It says so when it answers.
-      await once(server.stderr ?? server, 'data')
-      const client = sluice(one, '--client', '10.77.0.2', '--quick', '--out', 'out')
+      // It says so when it answers, and may end instead.
+      const said = once(server.stderr ?? server, 'data').then(() => 'answers')
+      expect(await Promise.race([said, served])).toBe('answers')
+      client = sluice(one, '--client', '10.77.0.2', '--quick', '--out', 'out')
       const ended = once(client, 'exit')
       const octets = (): number => Number(/net0:\s*(\d+)/.exec(run(on(other, 'cat', '/proc/net/dev')))?.[1])
       // A stream is under way.
@@ -255,6 +258,8 @@ labSuite('two machines', () => {
       expect(results.variants).toMatchObject([{ name: 'path', role: 'fence', state: 'measured' }])
       expect(readFileSync(join(folder, 'out/report.html'), 'utf8')).toContain('This run is not complete')
     } finally {
+      client?.kill('SIGKILL')
+      server?.kill('SIGKILL')
       for (const holder of holders) holder.stdin?.end()
       rmSync(folder, { recursive: true, force: true })
     }
