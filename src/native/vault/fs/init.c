@@ -1,7 +1,8 @@
 /*
- * What the kernel is told at the beginning of a session, beyond what libfuse says. The first answer of a session is the one to INIT, and
- * it goes out through here: libfuse 3.14 has no word for files that are handed over, and forgets to say that requests about one directory
- * may come at once, which it was asked for (FUSE_CAP_PARALLEL_DIROPS). What a kernel does not know, it passes over.
+ * What the kernel is told at the beginning of a session, beyond what libfuse says. The answer to INIT goes out through here, the first of
+ * its size; a notification may leave before it, and is none. libfuse 3.14 has no word for files that are handed over, and forgets to say
+ * that requests about one directory may come at once, which it was asked for (FUSE_CAP_PARALLEL_DIROPS). What a kernel does not know, it
+ * passes over.
  */
 #include <linux/fuse.h>
 #include <string.h>
@@ -30,7 +31,7 @@ static ssize_t send_answer(int fd, struct iovec *iov, int count, void *data)
     struct iovec parts[2];
     struct init_out init;
 
-    if (atomic_load(&volume->greeted) || atomic_exchange(&volume->greeted, true) || count != 2 || iov[1].iov_len != sizeof(init))
+    if (atomic_load(&volume->greeted) || count != 2 || iov[1].iov_len != sizeof(init) || atomic_exchange(&volume->greeted, true))
         return writev(fd, iov, count);
     memcpy(&init, iov[1].iov_base, sizeof(init));
     init.flags |= FUSE_PARALLEL_DIROPS;
