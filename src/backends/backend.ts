@@ -232,7 +232,8 @@ export interface Driver<Program> {
    */
   learn(generation: number, grants: readonly LearnedGrant[]): Promise<boolean>
   /**
-   * Makes these all the peers that have a session of the workspace open, beside every generation; each ends by itself. Resolves
+   * Makes these all the peers that have a session of the workspace open, beside every generation; each ends by itself, and one
+   * whose end is unchanged keeps it, whatever became of the wall clock since. Resolves
    * when read back and what no session carries any more is cut: flows of sessions that ran out before, so that nothing revives
    * them, and of those that are not in the list. False where what is live lacks the workspace, which ends them, and
    * where it is not what this process put there: then those that are not in the list are gone, and none came. Absent where
