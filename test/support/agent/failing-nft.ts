@@ -1,4 +1,4 @@
-// A libnftables that refuses on demand, for an agent process: the kernel's refusals as the product sees them, without a kernel
+// An nftables that refuses on demand, for an agent process: the kernel's refusals as the product sees them, without a kernel
 // that refuses. Compiled once into a folder of the test's own.
 
 import { execFileSync } from 'node:child_process'
@@ -9,10 +9,10 @@ import { repositoryPath } from '../lab/repository.js'
 export interface FailingNft {
   /** For the agent's process. */
   readonly environment: Readonly<Record<string, string>>
-  /** From now on every command is refused, until `mend`. */
+  /** From now on every command and every question about a ruleset is refused, until `mend`. */
   readonly fail: () => void
   readonly mend: () => void
-  /** From now on every command waits, until `goOn`. */
+  /** From now on they wait, until `goOn`. */
   readonly hang: () => void
   readonly goOn: () => void
 }
@@ -27,6 +27,7 @@ export function failingNft(folder: string): FailingNft {
   return {
     environment: {
       LD_LIBRARY_PATH: folder,
+      LD_PRELOAD: join(folder, 'libnftables.so.1'),
       SLUICE_TEST_NFT_REAL: real,
       SLUICE_TEST_NFT_FAIL: file,
       SLUICE_TEST_NFT_HANG: waits,
