@@ -13,7 +13,7 @@ import type { MachineGroups } from './cgroup.js'
 import type { DriverProbe, MachineDriver, MachineId, MachineInside, MachineSeen, MachineSpec } from './driver.js'
 import type { Hand } from './hand.js'
 import { MachineFolder } from './machine-folder.js'
-import { isAlive, programOf, waysOutOf } from './proc.js'
+import { isAlive, isQemu, waysOutOf } from './proc.js'
 import { uuidOf } from './qemu-arguments.js'
 import { type Answers, type ReadBack, readBack } from './qemu-readback.js'
 import { stateOf } from './qemu-state.js'
@@ -21,7 +21,6 @@ import { Qmp, QmpRefusal } from './qmp.js'
 import { QmpProblem } from './qmp-message.js'
 import { checkSpec, specDigest } from './spec.js'
 
-const PROGRAM = /^qemu-system-/
 const OPEN_MS = 30_000
 /** What a machine may take to say what it is, where many are looked at. */
 const LOOK_MS = 1_000
@@ -314,7 +313,9 @@ export class ControlledDriver implements MachineDriver {
   private async end(id: MachineId): Promise<void> {
     const endMs = Date.now() + KILL_MS
     for (;;) {
-      const pids = this.processes(id)
+      const own = this.processes(id)
+      // Those that are known first: nothing that has to be looked for keeps them alive.
+      const pids = own.length > 0 ? own : (await this.hand.strays(id)).filter(isAlive)
       if (pids.length === 0) return
       if (Date.now() >= endMs) throw companionFault('MACHINE_ALIVE', { id, pids: pids.join(' ') })
       for (const pid of pids) {
@@ -364,7 +365,7 @@ export class ControlledDriver implements MachineDriver {
     return this.groups.processes(id).filter(isAlive)
   }
   private qemu(id: MachineId): number | undefined {
-    return this.processes(id).find((pid) => PROGRAM.test(programOf(pid)))
+    return this.processes(id).find(isQemu)
   }
 
   private async inTurn<T>(id: MachineId, work: () => Promise<T>): Promise<T> {

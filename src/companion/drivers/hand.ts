@@ -26,6 +26,8 @@ export interface Hand {
   refuse(spec: MachineSpec): void
   /** A process that is on its way to its control socket, CPUs stopped. Throws what it could not have, and leaves the undoing. */
   make(spec: MachineSpec, making: Making): Promise<Started>
+  /** Processes of it that its group does not have, where somebody else starts them. */
+  strays(id: MachineId): Promise<readonly number[]>
   expected(spec: MachineSpec): Expected
   /** What else this driver has to say of a machine, beside QEMU and the kernel. */
   alsoSays(spec: MachineSpec, pid: number): Promise<readonly string[]>

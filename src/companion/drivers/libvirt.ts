@@ -18,7 +18,7 @@ import { domainName, ensureEmulator } from './libvirt-emulator.js'
 import { judgeLive, readXml } from './libvirt-live.js'
 import { probeLibvirt } from './libvirt-probe.js'
 import { CONSOLE, MachineFolder } from './machine-folder.js'
-import { isAlive, programOf, writtenBy } from './proc.js'
+import { guestsNamed, isAlive, isQemu, writtenBy } from './proc.js'
 import { ownName } from './qemu.js'
 import type { Started } from './qemu-launch.js'
 import { startShares } from './qemu-make.js'
@@ -84,6 +84,7 @@ function handOf(host: Host): Hand {
         })
     },
     make: (spec, making) => makeDomain(spec, making, host),
+    strays: (id) => guestsNamed(domainName(own, id)),
     expected: expectedOfLibvirt,
     alsoSays: (spec, pid) => answered(spec, () => alsoSays(spec, pid, host)),
     resume: told('resume'),
@@ -152,13 +153,12 @@ async function makeDomain(spec: MachineSpec, making: Making, host: Host): Promis
     await virsh([['undefine', name]], { over })
     const qemu = groups.processes(spec.id).find((pid) => isQemu(pid))
     if (qemu !== undefined) groups.adopt(spec.id, qemu)
-    return { said: () => '', ended: () => qemu === undefined || !isAlive(qemu) }
+    const said = () => (qemu === undefined ? 'libvirt did not start it in its partition of cgroups' : '')
+    return { said, ended: () => qemu === undefined || !isAlive(qemu) }
   } finally {
     for (const descriptor of opened) closeSync(descriptor)
   }
 }
-
-const isQemu = (pid: number): boolean => programOf(pid).startsWith('qemu-system-')
 
 /** Everything that the domain names is there when this resolves. */
 async function placeOf(spec: MachineSpec, making: Making, host: Host): Promise<DomainPlace> {

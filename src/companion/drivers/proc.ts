@@ -2,6 +2,7 @@
 // descriptors hold, and which interfaces its network namespace has. The kernel cannot be talked round by a QEMU that was taken over.
 
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { readdir, readFile, readlink } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { WaysOut } from './qemu-readback.js'
 
@@ -24,6 +25,26 @@ export function isAlive(pid: number): boolean {
 
 /** The program that it runs, without its folder; '' when it went. */
 export const programOf = (pid: number): string => basename(orNothing(() => readlinkSync(`/proc/${pid}/exe`), ''))
+
+const QEMU_PROGRAM = /^qemu-system-/
+export const isQemu = (pid: number): boolean => QEMU_PROGRAM.test(programOf(pid))
+
+/** Every QEMU on this host that was started for the guest of that name, wherever it is: as libvirt calls it, `-name guest=NAME,...`. */
+export async function guestsNamed(name: string, proc = '/proc'): Promise<readonly number[]> {
+  const found: number[] = []
+  for (const pid of (await readdir(proc)).filter((entry) => /^\d+$/.test(entry)))
+    try {
+      // Of other programs no word is read: the kernel may let a reader wait for them.
+      if (!QEMU_PROGRAM.test(basename(await readlink(`${proc}/${pid}/exe`)))) continue
+      const words = (await readFile(`${proc}/${pid}/cmdline`, 'utf8')).split('\0')
+      if (words.some((word, i) => word === '-name' && words[i + 1]?.split(',')[0] === `guest=${name}`))
+        found.push(Number(pid))
+    } catch (error) {
+      // It went, or is a process that is none of ours to look at, and so none of ours.
+      if (!['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+    }
+  return found
+}
 
 export function waysOutOf(pid: number, proc = '/proc'): WaysOut {
   const taps: string[] = []
