@@ -83,7 +83,9 @@ export async function runCompanion(
     const places = { layers: join(stateDirectory, 'layers'), usersFile: join(stateDirectory, 'users.json') }
     const terms = { ...config, ...config.machines, ...places }
     const known = () => store.all().map(({ workspace }) => workspace)
-    const machine = hostMachines(parts.driver, parts.images, terms, known)
+    const living = () =>
+      store.all().flatMap(({ workspace, profile, doing, owed }) => (profile || doing || owed.length ? [workspace] : []))
+    const machine = hostMachines(parts.driver, parts.images, terms, known, living)
     const fence = agentFence({
       ...{ client, companion: config.companion, random },
       slotOf: ({ profile }) => networkNamed(terms, profile?.network ?? ''),

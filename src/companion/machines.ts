@@ -59,12 +59,15 @@ const hashOf = (workspace: string): string => digestOfText(workspace).slice(7, 1
 export const machineId = (workspace: string, incarnation: number): string => `ws-${hashOf(workspace)}-${incarnation}`
 const NAME = /^ws-([0-9a-f]{12})-(\d{1,9})$/
 
-/** `known`: workspaces that there are records of, so that what is found by its name alone has one. */
+/**
+ * `known`: workspaces that there are records of, so that what is found by its name alone has one; `living`: those that may still run
+ * something, and keep their user. */
 export function hostMachines(
   driver: MachineDriver,
   images: Images,
   terms: MachineTerms,
   known: () => readonly string[],
+  living: () => readonly string[] = known,
 ): MachinePort {
   const { layers } = terms
   const networkOf = (record: WorkspaceRecord) => networkNamed(terms, record.profile?.network ?? '')
@@ -113,7 +116,7 @@ export function hostMachines(
       }
       const boot = await images.boot(image, layerOf(workspace, incarnation))
       const seen = (await driver.list()).map((one) => ({ ...one, workspace: seenOf(one).workspace }))
-      const user = userOf(workspace, { file: terms.usersFile, first: terms.firstUser }, known(), seen)
+      const user = userOf(workspace, { file: terms.usersFile, first: terms.firstUser }, living(), seen)
       await driver.prepare(specOf(record, boot, network, user, terms))
     },
     run: ({ workspace, incarnation }) => driver.run(machineId(workspace, incarnation)),

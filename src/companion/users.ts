@@ -18,7 +18,13 @@ export interface UsersPlace {
   readonly file: string
   /** The lowest number that is given. */
   readonly first: number
+  /** Of the users of this host (passwd(5)): whoever is in it is no machine. */
+  readonly passwd?: string
 }
+/** How many numbers there are from the first one on. */
+const NUMBERS = 4_096
+/** `nobody`, and what 16 bits have instead of no user at all: anybody's. */
+const SHARED: readonly number[] = [65_534, 65_535]
 
 /**
  * The number of the workspace, on the disk when this returns. `known`: workspaces that there are records of; `machines`: what is listed
@@ -26,14 +32,15 @@ export interface UsersPlace {
  */
 export function userOf(
   workspace: string,
-  { file, first }: UsersPlace,
+  place: UsersPlace,
   known: readonly string[],
   machines: readonly MachineUser[],
 ): number {
+  const { file } = place
   const given = read(file)
   const others = machines.filter((one) => one.workspace !== workspace)
   const running = machines.find((one) => one.workspace === workspace && one.user !== undefined)?.user
-  const user = given.get(workspace) ?? running ?? free(first, given, machines, known)
+  const user = given.get(workspace) ?? running ?? free(place, given, machines, known)
   const taken = others.find((one) => one.user === user)
   if (taken) throw companionFault('MACHINE_USER', { workspace, user, other: taken.workspace })
   if (given.get(workspace) === user) return user
@@ -46,17 +53,22 @@ const isNeeded = (workspace: string, known: readonly string[], machines: readonl
   known.includes(workspace) || machines.some((one) => one.workspace === workspace)
 
 function free(
-  first: number,
+  { file, first, passwd = '/etc/passwd' }: UsersPlace,
   given: ReadonlyMap<string, number>,
   machines: readonly MachineUser[],
   known: readonly string[],
 ): number {
-  const had = new Set(machines.map(({ user }) => user))
+  const had = new Set([...machines.map(({ user }) => user), ...SHARED, ...usersOf(passwd)])
   for (const [workspace, user] of given) if (isNeeded(workspace, known, machines)) had.add(user)
-  let user = first
-  while (had.has(user)) user++
-  return user
+  for (let user = first; user < first + NUMBERS; user++) if (!had.has(user)) return user
+  throw companionFault('MACHINE_USERS', { file, why: `none of the ${NUMBERS} numbers from ${first} on is free` })
 }
+
+/** A host without the file has no users of its own. */
+const usersOf = (passwd: string): readonly number[] =>
+  existsSync(passwd)
+    ? [...readFileSync(passwd, 'latin1').matchAll(/^[^:\n]*:[^:\n]*:(\d+):/gm)].map(([, user]) => Number(user))
+    : []
 
 function read(file: string): ReadonlyMap<string, number> {
   if (!existsSync(file)) return new Map()

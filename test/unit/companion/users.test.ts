@@ -26,7 +26,7 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true })
 })
 const user = (workspace: string, machines: readonly MachineUser[] = [], known: readonly string[] = KNOWN): number =>
-  userOf(workspace, { file, first: 63_000 }, known, machines)
+  userOf(workspace, { file, first: 63_000, passwd: join(directory, 'passwd') }, known, machines)
 
 describe('the user of a workspace', () => {
   it('is its own, stays, and is on the disk', () => {
@@ -58,6 +58,21 @@ describe('the user of a workspace', () => {
     expect(user(TWO, [{ workspace: ONE, user: 63_000 }], [TWO])).toBe(63_001)
     expect(user(THREE, [], [TWO, THREE])).toBe(63_000)
     expect(user(ONE)).toBe(63_002)
+  })
+
+  it('is nobody’s of this host, nor anybody’s, and one of so many', () => {
+    const passwd = join(directory, 'passwd')
+    writeFileSync(passwd, 'root:x:0:0::/root:/bin/sh\nlibvirt-qemu:x:65533:64055::/:/bin/false\n')
+    const near = (workspace: string, machines: readonly MachineUser[] = []) =>
+      userOf(workspace, { file, first: 65_532, passwd }, KNOWN, machines)
+    expect([near(ONE), near(TWO)]).toEqual([65_532, 65_536])
+    const all = Array.from({ length: 4_096 }, (_one, i) => ({ workspace: `machine:${i}`, user: 65_532 + i }))
+    expect(() => near(THREE, all)).toThrow(
+      expect.objectContaining({
+        code: 'MACHINE_USERS',
+        message: `the users of machines cannot be read from ${file}: none of the 4096 numbers from 65532 on is free`,
+      }),
+    )
   })
 
   it.each([
