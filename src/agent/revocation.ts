@@ -116,7 +116,7 @@ export class RevocationService {
       mapped: host.mapped ?? (() => this.withSessions(this.mapped())),
       fence: (workspace, event, key) =>
         host.quarantine(workspace, `stream:${event.stream}`, reasonOf(event), `set-${key}`),
-      begun: () => new Promise((resolve) => setImmediate(resolve)),
+      sleep: (ms) => host.sleep(ms, AbortSignal.any([this.ending.signal])),
       fencedBy: (key) => fencedBy(host.store, `set-${key}`),
       revoke: (deeds) => {
         this.revoked.add(deeds)

@@ -1,7 +1,6 @@
-// The story of one security event, whichever way it came: check it, begin to fence, keep it while the kernel is at that, do what else it
-// asks for, remember it, and only then answer that it was taken. What is kept is done again after a crash; a crash before that leaves it
-// unacknowledged, and it comes again; what was done is not done twice. A host (the agent, or a companion) lends it a memory, a fence and
-// a place for revocations.
+// The story of one security event, whichever way it came: check it, fence, keep it behind that, do what else it asks for, remember it,
+// and only then answer that it was taken. What is kept is done again after a crash; a crash before that leaves it unacknowledged, and it
+// comes again; what was done is not done twice. A host (the agent, or a companion) lends it a memory, a fence and a place for revocations.
 //
 // Nothing waits for the trail. What cannot be done now is not acknowledged, and tried again until it is.
 
@@ -41,8 +40,8 @@ export interface ReceiverHost {
   readonly mapped: () => readonly Mapped[] | undefined
   /** Resolves when the durable fence was read back; `key` identifies the command. */
   readonly fence: (workspace: WorkspaceId, event: SecurityEvent, key: string) => Promise<void>
-  /** Resolves when fences that were just asked for are on their way to the kernel: only then a disk is waited for. */
-  readonly begun: () => Promise<void>
+  /** Resolves after that long, or earlier when the host ends; never rejects. */
+  readonly sleep: (ms: number) => Promise<void>
   /** Whom this command fenced, and nobody has let out: for an event that an earlier run began. Never throws. */
   readonly fencedBy: (key: string) => readonly WorkspaceId[]
   /** On return it is on stable storage. */
@@ -81,6 +80,8 @@ export type Reply =
 
 /** Fences that are asked for at once: a whole tenant must not fill the queue of other quarantines. */
 const ABREAST = 16
+/** An event is kept behind its fences; one that hangs leaves it unkept, and its ids in use, no longer than this. */
+const UNKEPT_MS = 5_000
 /** An event that could not be done is tried again after a second, then after twice as long each time, and never later than this. */
 const LONGEST_WAIT_MS = 10_000
 /** Events whose progress is remembered; the oldest go first, and are begun from the start. */
@@ -167,7 +168,8 @@ export class Receiver {
     const mapped = host.mapped()
     const { outcome, deeds: first, sessionIds = [] } = judge(event, subject, mapped ?? [], stream)
     const fencing = this.fence(key, event, first)
-    if (first.fence.length > 0) await host.begun()
+    // What keeps an event writes to a disk that may hang, in the thread that the fences need.
+    if (first.fence.length > 0) await Promise.race([fencing, host.sleep(UNKEPT_MS)])
     // A disk that is slow or refuses must not keep a workspace open: the fence comes all the same, and the acknowledgement does not.
     const unkept = attempt(() => {
       if (!isKept) memory.pend(key, event)

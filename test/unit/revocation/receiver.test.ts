@@ -50,6 +50,8 @@ class Rig {
   tries = 0
   /** What happens when ids are put beyond use. */
   meanwhile: (ids: readonly string[]) => void = () => undefined
+  /** How long a fence may keep its event from being kept: here next to nothing. */
+  patience: () => Promise<void> = () => new Promise((resolve) => setImmediate(resolve))
   /** Held back until it is called. */
   gate: Promise<void> = Promise.resolve()
   readonly memory: RevocationMemory
@@ -68,7 +70,7 @@ class Rig {
         if (this.broken.has(workspace)) throw new Error('the backend is lost')
         this.fenced.push(workspace.slice(-3))
       },
-      begun: () => new Promise((resolve) => setImmediate(resolve)),
+      sleep: () => this.patience(),
       fencedBy: () => this.before,
       revoke: (deeds) => {
         this.revoked.push(deeds)
@@ -93,6 +95,7 @@ class Rig {
 }
 const word = (reply: Reply): string =>
   reply.kind === 'taken' ? (reply.again ? 'again' : 'taken') : reply.kind === 'refused' ? reply.refusal.err : reply.kind
+const SLOW = { timeout: 30_000 }
 const inFolder = (folder: string): number => readdirSync(join(directory, 'revocation', folder)).length
 
 describe('an event', () => {
@@ -137,6 +140,32 @@ describe('an event', () => {
     }
     expect([await rig.send({ sub_id: subject }), rig.fenced, rig.words().at(-1)]).toEqual(['taken', ['s-1'], 'fenced'])
   })
+
+  it('is kept behind its fences, and before those that hang', async () => {
+    const rig = new Rig()
+    let open = (): void => undefined
+    rig.gate = new Promise((resolve) => {
+      open = resolve
+    })
+    // Called where the receiver waits for its fences.
+    const waits: (() => void)[] = []
+    rig.patience = () =>
+      new Promise((resolve) => {
+        waits.push(resolve)
+      })
+    const waited = (times: number): Promise<void> => expect.poll(() => waits.length, SLOW).toBe(times)
+    const first = rig.send({ jti: 'first' })
+    await waited(1)
+    expect(inFolder('inbox')).toBe(0)
+    open()
+    expect([await first, rig.fenced]).toEqual(['taken', ['one', 'two']])
+    rig.gate = new Promise(() => undefined)
+    void rig.send({ jti: 'second' })
+    await waited(2)
+    expect(inFolder('inbox')).toBe(0)
+    waits[1]?.()
+    await expect.poll(() => inFolder('inbox'), SLOW).toBe(1)
+  }, 120_000)
 
   it('of a stream that is configured no more is still done, as narrowly as can be', async () => {
     const rig = new Rig()
