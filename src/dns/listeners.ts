@@ -53,6 +53,8 @@ export function whose(plan: Plan, place: Place, client: string): WorkspaceId | u
   return owners.length === 1 ? owners[0]?.workspace : undefined
 }
 
+const PORT_TRIES = 10
+
 export class Listeners {
   private readonly open = new Map<string, readonly Listener[]>()
   private working: Promise<void> = Promise.resolve()
@@ -90,13 +92,16 @@ export class Listeners {
     }
   }
 
-  private async listen(place: Place): Promise<readonly Listener[]> {
+  /** A port that the system chose for UDP may be somebody's for TCP: then it is asked for another. */
+  private async listen(place: Place, left = PORT_TRIES): Promise<readonly Listener[]> {
     const serve = this.serveAt(place)
     const udp = await listenUdp(place, serve, this.counters)
     try {
       return [udp, await listenTcp({ ...place, port: udp.port }, serve, this.counters)]
     } catch (error) {
       await udp.close()
+      const isTaken = place.port === 0 && (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
+      if (isTaken && left > 1) return this.listen(place, left - 1)
       throw error
     }
   }
