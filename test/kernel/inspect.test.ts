@@ -171,8 +171,8 @@ labSuite('nftables, by the handles of the kernel', () => {
 /** What `flagged` says, of what `observe` says. */
 function flagsOf({ live }: Observed): unknown {
   if (!live) return null
-  const { workspaces, quarantined, suspended } = live
-  return { workspaces, quarantined, suspended }
+  const { workspaces, quarantined, suspended, sessions } = live
+  return { workspaces, quarantined, suspended, sessions }
 }
 
 /** Every object of a listing with its handle: `table inet sluice`, `chain inet sluice hook_forward`. */
