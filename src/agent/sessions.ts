@@ -175,6 +175,8 @@ async function endSessions(
     const backend = plan?.workspaces.find((one) => one.workspace === workspace)?.backend
     const driver = backend && node.backends.get(backend)?.driver
     await toldAs({ workspace, session: first?.sessionId ?? '', what: 'closed' }, async () => {
+      // Carried by what nobody here can ask: nobody can say that it is closed.
+      if (backend !== undefined && !driver) throw new TypeError(`this agent has no backend ${backend}`)
       // What the fence has lost meanwhile is not put back with what it keeps.
       const stays = await standing(node, plan, left.get(workspace) ?? [])
       // False: the fence has no such workspace, and so no session of it.

@@ -155,6 +155,15 @@ describe('opening a session', () => {
     expect(await refusal(open('s-2'))).toMatch(/^AGENT_SESSION_OVER: /)
   })
 
+  it('is not called closed by an agent that cannot ask who carries it', async () => {
+    const { open, close, lets, node } = await scene()
+    await open('s-1')
+    ;(node.backends as Map<string, unknown>).clear()
+    expect(await refusal(close('s-1'))).toMatch(/^AGENT_SESSION_FAILED: .* could not be closed/)
+    expect([lets(), node.store.sessions()]).toMatchObject([true, [{ sessionId: 's-1' }]])
+    expect(node.store.sessions()[0]?.ended).toBeUndefined()
+  })
+
   it('may be asked for again under its id when the fence was as before', async () => {
     const { driver, open, lets } = await scene()
     const put = driver.sessions.bind(driver)
