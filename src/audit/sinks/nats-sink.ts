@@ -51,6 +51,9 @@ export async function openNatsSink(terms: NatsSinkTerms): Promise<Sink> {
     last: async () => {
       try {
         const manager = await jetstreamManager(connection, { checkAPI: false, timeout: ACK_MS })
+        // A nats-server 2.9 that is asked for a message while it makes the stream has no store yet and ends itself.
+        const { state } = await manager.streams.info(terms.stream)
+        if (state.messages === 0) return undefined
         const found = await manager.streams.getMessage(terms.stream, { last_by_subj: terms.subject })
         return placeOf(decodeUtf8(found?.data ?? new Uint8Array()) ?? '')
       } catch {
