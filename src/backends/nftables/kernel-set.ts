@@ -84,6 +84,13 @@ const COUNTED_OCTETS = 40
 const EINTR = 4
 const ENOENT = 2
 
+/** Of a set of exact grants. */
+export interface Size {
+  readonly elements: number
+  /** Those whose counter is not 0. */
+  readonly counted: number
+}
+
 export interface Tuples {
   /** As `tuplesDigest` gives it for the same elements. */
   readonly digest: Digest
@@ -94,12 +101,14 @@ export interface Tuples {
 /**
  * A set of exact grants; undefined when it is not there. Only what counted becomes objects: a sweep looks at a hundred thousand
  * grants every few seconds, and few of them are used. Throws NFT_READ, also for a set that is changed again and again while
- * it is read.
+ * it is read. `sizes` has what is expected of a set by its name, and is told what there was.
  */
-export async function readTuples(set: string, family: 4 | 6): Promise<Tuples | undefined> {
+export async function readTuples(set: string, family: 4 | 6, sizes: Map<string, Size>): Promise<Tuples | undefined> {
   const keyLength = TUPLE_OCTETS[family]
   const totals = new Uint32Array(2)
-  for (let capacity = 1024, movedCapacity = 64, left = 5; ; ) {
+  for (let left = 5; ; ) {
+    const expected = sizes.get(set)
+    const [capacity, movedCapacity] = [Math.max(1024, expected?.elements ?? 0), Math.max(64, expected?.counted ?? 0)]
     const keys = new Uint8Array(capacity * keyLength)
     const moved = new Uint8Array(movedCapacity * COUNTED_OCTETS)
     const read = native().elementsCounted
@@ -108,10 +117,9 @@ export async function readTuples(set: string, family: 4 | 6): Promise<Tuples | u
     if (count < 0 && (count !== -EINTR || --left === 0))
       throw nftablesFault('NFT_READ', { what: `set ${set}`, why: `errno ${-count}` })
     const [there = 0, counted = 0] = totals
+    if (count >= 0 || !expected) sizes.set(set, { elements: there, counted })
     if (count >= 0 && there <= capacity && counted <= movedCapacity)
       return { digest: digestOf(keys.subarray(0, count * keyLength)), moved: unpackMoved(moved, counted, family) }
-    capacity = Math.max(capacity, there + 64)
-    movedCapacity = Math.max(movedCapacity, counted + 64)
   }
 }
 

@@ -60,12 +60,14 @@ async function look(session: Session): Promise<Observed> {
     drift.push(...attachmentDrift(record, await read('attached'), await read('from_ws')))
     for (const name of Object.keys(record.elements)) {
       const family = exactFamily(name)
-      const held = family ? await readTuples(name, family) : await list(name).then(heldOf(name))
+      const held = family ? await readTuples(name, family, session.sizes) : await list(name).then(heldOf(name))
       if (!held) continue
       if (held.digest !== record.elements[name])
         drift.push(`set ${name} does not hold the elements that were put there`)
       counters.push(...countersOf(record, name, held.moved))
     }
+    if (session.staged.size === 0)
+      for (const name of session.sizes.keys()) if (!(name in record.elements)) session.sizes.delete(name)
     drift.push(...placeDrift(record.workspaces.map((one) => one.interface)))
     drift.push(...floorDrift(session), ...(await conntrackDrift()))
   } else if (gen) drift.push('nothing on record vouches for what is live')

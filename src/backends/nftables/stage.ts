@@ -36,7 +36,11 @@ async function load(session: Session, program: NftProgram, tag: string): Promise
   const run = async (): Promise<void> => {
     for (const piece of loadPieces(program, tag))
       if ('script' in piece) await session.writer.run(piece.script)
-      else await addKeys(piece.set, packTuples(piece.elements), piece.elements.length)
+      else {
+        await addKeys(piece.set, packTuples(piece.elements), piece.elements.length)
+        const before = session.sizes.get(piece.set)?.elements ?? 0
+        session.sizes.set(piece.set, { elements: before + piece.elements.length, counted: 0 })
+      }
   }
   try {
     await run()
