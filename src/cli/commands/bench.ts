@@ -9,11 +9,13 @@ import { formatInstant } from '../../bundle/instant.js'
 import { cliFault } from '../errors.js'
 import { writeFile } from '../files.js'
 import { type Context, collect, counting, type Declared } from '../frame.js'
+import type { Host } from '../host.js'
 import { type Outcome, printJson } from '../outcome.js'
 import { shown } from '../print.js'
 
 /** Where no terminal says otherwise. */
 const COLUMNS = 100
+const LOGGED_MS = 60_000
 
 export const benchRun: Declared = {
   usage: 'run',
@@ -52,9 +54,7 @@ export const benchRun: Declared = {
       seed,
       command: [...words, `--seed ${seed}`].join(' '),
       signal: host.interrupted(undefined),
-      progress: (progress: Progress) => {
-        if (host.colour) host.writeError(`\r\u001b[K${progressLine(progress, COLUMNS)}`)
-      },
+      progress: telling(host),
     }
     const results = await (client === undefined
       ? host.bench.run(request)
@@ -66,6 +66,19 @@ export const benchRun: Declared = {
     const left = `\n${join(folder, 'report.html')}, ${join(folder, 'results.json')}\n`
     return { json: results, text: `${printResults(results, context.paint)}${left}`, ...remarksOf(context, results.run) }
   },
+}
+
+/** On a terminal one line, written over; in a log one a minute. */
+function telling(host: Host): (progress: Progress) => void {
+  let nextMs = 0
+  return (progress) => {
+    const line = progressLine(progress, COLUMNS)
+    if (host.colour) host.writeError(`\r\u001b[K${line}`)
+    else if (host.nowMs() >= nextMs) {
+      nextMs = host.nowMs() + LOGGED_MS
+      host.writeError(`${line}\n`)
+    }
+  }
 }
 
 interface Given {
