@@ -3,7 +3,17 @@
 // the daemon was killed is there, whole.
 
 import { execFile, spawn } from 'node:child_process'
-import { chmodSync, closeSync, constants, existsSync, openSync, readFileSync, statSync, writeSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
@@ -48,6 +58,12 @@ const fio = (directory: string, words: readonly string[]) =>
   promisify(execFile)('nice', ['fio', '--name=job', `--filename=${join(directory, 'data')}`, '--size=16M', ...words], {
     maxBuffer: 1 << 26,
   })
+
+/** Copies the first file to the second until nothing is left; prints how much each call said that it did. */
+const COPY = `
+import os, sys
+source, target = os.open(sys.argv[1], os.O_RDONLY), os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT)
+while done := os.copy_file_range(source, target, 1 << 30): print(done)`
 
 /** Open files are judged, or handed to the kernel. */
 const WAYS = [
@@ -135,6 +151,17 @@ describe.skipIf(cannotServe).each(WAYS)('data through a volume (%s)', (_, terms)
       expect(statSync(join(at.source, 'tool')).mode & 0o7777).toBe(0o755)
     },
   )
+
+  it('is copied whole, in pieces that are never long enough for a flag to wait', async () => {
+    at = await serve(['read-write /'], terms)
+    const octets = Buffer.alloc((9 << 20) + 5, 'a line of what is copied\n')
+    writeFileSync(join(at.source, 'from'), octets)
+    const [from, to] = [join(at.mount, 'from'), join(at.mount, 'to')]
+    const { stdout } = await promisify(execFile)('python3', ['-c', COPY, from, to])
+    expect(Math.max(...stdout.trim().split('\n').map(Number))).toBeLessThanOrEqual(4 << 20)
+    expect(readFileSync(join(at.source, 'to')).equals(octets)).toBe(true)
+    expect(await at.refused()).toEqual([])
+  }, 60_000)
 
   it.each([1, 2, 3])(
     'that was answered before the daemon was killed is there, whole (%i)',
