@@ -1,6 +1,7 @@
 // From a decided plan to a live one: stage everywhere, record mark and intent in one write, set the flags of what is in
 // quarantine, switch, read back, and only then say that it is active. A crash between any two of these restarts to the old
-// plan or the new one; a failure undoes what was switched (transaction.ts).
+// plan or the new one; a switch that fails is undone (transaction.ts), and one that was made everywhere never is: what comes
+// after it may not be what anybody planned, and is repaired towards the new plan.
 
 import { Fault } from '../base/fault.js'
 import type { Plan } from '../plan/model.js'
@@ -20,7 +21,10 @@ export interface Marks {
   readonly inventory: Mark | null
 }
 
-/** Ends with the record saying exactly what was read back. `encoded` is the plan's byte form. */
+/**
+ * Ends with the record saying what was read back. Throws AGENT_NOT_LIVE, AGENT_BACKEND_LOST and what `reassert` throws when every
+ * backend has switched and that cannot be shown: then the new plan is on record all the same. `encoded` is the plan's byte form.
+ */
 export async function activate(
   node: AgentNode,
   record: OnRecord,
@@ -56,8 +60,6 @@ export async function activate(
   }
   try {
     await commitAll(prepared, previous, (workspaces, why) => fenceAll(node, workspaces, why))
-    await reassert(node, next.plan)
-    requireLive(activation, next.plan, await observeAll(backends))
   } catch (error) {
     store.save(undone(intended))
     // What was rolled back is fenced as the record says, whatever the failed switch did to the flags.
@@ -65,7 +67,13 @@ export async function activate(
     throw error
   }
   const done = settled(intended)
-  store.save(done)
+  try {
+    await reassert(node, next.plan)
+    requireLive(activation, next.plan, await observeAll(backends))
+  } finally {
+    // Whatever a look says: with the old plan on record a repair would give back what this one took away.
+    store.save(done)
+  }
   store.prunePlans(done)
   const replaced = record.state.live ? { replaced: policyContext(record.state.live) } : {}
   const policy = policyContext(activation)

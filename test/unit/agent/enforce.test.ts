@@ -2,10 +2,11 @@
 
 import { describe, expect, it } from 'vitest'
 import { apply } from '../../../src/agent/enforce.js'
+import { repair } from '../../../src/agent/loop-repair.js'
 import { quarantine } from '../../../src/agent/quarantine.js'
 import { status } from '../../../src/agent/status.js'
 import type { OpenBackend } from '../../../src/agent/transaction.js'
-import type { Staged } from '../../../src/backends/backend.js'
+import type { Observed, Staged } from '../../../src/backends/backend.js'
 import { MemoryDriver } from '../../../src/backends/memory/driver.js'
 import { utf8 } from '../../../src/base/bytes.js'
 import { Fault } from '../../../src/base/fault.js'
@@ -229,6 +230,37 @@ describe('an activation that fails half way', () => {
       bad.failing = false
       expect((await apply(node, await offer(next))).generation).toBe(3)
     })
+
+  it.each([
+    [
+      'AGENT_NOT_LIVE',
+      (seen: Observed): Observed => ({ ...seen, live: seen.live && { ...seen.live, workspaces: [] } }),
+    ],
+    [
+      'AGENT_BACKEND_LOST',
+      () => {
+        throw new TypeError('it does not answer')
+      },
+    ],
+  ])('does not give back what was revoked when the look after the switch ends in %s', async (code, shown) => {
+    const driver = new MemoryDriver()
+    const node = makeNode([memoryAs('memory', ['veth', 'tap'], driver)])
+    const observe = driver.observe.bind(driver)
+    await apply(node, await offer({ egress: [WEB, MAIL] }))
+    driver.observe = async () => {
+      const seen = await observe()
+      return seen.live?.generation === 2 ? shown(seen) : seen
+    }
+    expect(await codeOf(apply(node, await offer({ revision: 2n, egress: [MAIL] })))).toBe(code)
+    // As the loop does it, before the backend answers as it should and after.
+    await codeOf(repair(node))
+    driver.observe = observe
+    await repair(node)
+    expect(await liveOf(node)).toMatchObject({ state: 'active', revision: '2' })
+    expect(node.facts.flatMap((fact) => (fact.kind === 'drift-repaired' ? [fact.policy.policyRevision] : []))).toEqual(
+      code === 'AGENT_NOT_LIVE' ? ['2'] : [],
+    )
+  })
 
   it('quarantines what it cannot take back, durably', async () => {
     const [good, bad] = [new MemoryDriver(), new Failing('commit')]
