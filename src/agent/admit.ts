@@ -6,7 +6,7 @@ import { relock } from './breakglass.js'
 import { readClock } from './clock.js'
 import type { ApplyCommand } from './command.js'
 import { type Applied, apply } from './enforce.js'
-import { confirm, rememberTime, tellRefused, tend } from './freshness.js'
+import { confirm, rememberTime, type Tended, tellRefused, tend } from './freshness.js'
 import { type AgentNode, settle } from './node.js'
 import { raise } from './stand.js'
 
@@ -17,9 +17,9 @@ import { raise } from './stand.js'
 export async function admit(node: AgentNode, command: ApplyCommand, freshness?: Uint8Array): Promise<Applied> {
   const found = await settle(node)
   const stood = await raise(node, found, command.inventory)
-  const nowMs = await believedNow(node)
-  const relocked = await relock(node)
   try {
+    const nowMs = await believedNow(node)
+    const relocked = await relock(node)
     if (freshness) await confirm(node, freshness)
     // One "now" for the whole run, and never one before the floor (TUF 1.0.34 section 5.1).
     // Nothing was changed since it was looked at, so it is not looked at again.
@@ -41,6 +41,25 @@ export async function admit(node: AgentNode, command: ApplyCommand, freshness?: 
     await tend(node).catch(() => undefined)
     throw error
   }
+}
+
+/**
+ * What follows from time, with the statement that came. Throws as `confirm`, `tend` and `relock`; a quarantine that cannot be set again
+ * keeps nobody else from being suspended.
+ */
+export async function tendAll(
+  node: AgentNode,
+  freshness?: Uint8Array,
+): Promise<Tended & { readonly relocked: readonly string[] }> {
+  let failure: Error | undefined
+  const relocked = await relock(node).catch((error: unknown) => {
+    failure = error instanceof Error ? error : new TypeError(String(error))
+    return []
+  })
+  if (freshness) await confirm(node, freshness)
+  const tended = await tend(node)
+  if (failure !== undefined) throw failure
+  return { ...tended, relocked }
 }
 
 async function believedNow(node: AgentNode): Promise<number> {

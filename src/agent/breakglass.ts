@@ -55,22 +55,33 @@ async function announce(node: AgentNode, order: Breakglass, signers: readonly st
   await node.emit([{ kind: 'breakglass-used', atMs: node.nowMs(), ...at, action, signers, reason, untilMs }])
 }
 
-/** Sets the quarantines again whose lift is over, as they were. Answers with the workspaces. */
+/**
+ * Sets the quarantines again whose lift is over, as they were. Answers with the workspaces. Throws what kept one from being set, after
+ * the others were; the next call tries it again.
+ */
 export async function relock(node: AgentNode): Promise<readonly string[]> {
   const { lifts } = node.store.trustMemory()
   if (lifts.length === 0) return []
   // A clock that cannot be believed ends a lift: that only narrows.
   const over = lifts.filter((lift) => isOver(node, lift.untilMs))
-  for (const { workspace, quarantine: commandId, reason, by } of over)
-    await quarantine(node, { kind: 'quarantine-set', workspace, reason, by, commandId })
-  if (over.length > 0) {
+  const back: typeof over = []
+  let failure: Error | undefined
+  for (const lift of over)
+    try {
+      const { workspace, quarantine: commandId, reason, by } = lift
+      await quarantine(node, { kind: 'quarantine-set', workspace, reason, by, commandId })
+      back.push(lift)
+    } catch (error) {
+      failure ??= error instanceof Error ? error : new TypeError(String(error))
+    }
+  if (back.length > 0) {
     const memory = node.store.trustMemory()
-    node.store.saveTrustMemory({
-      ...memory,
-      lifts: memory.lifts.filter((lift) => !over.includes(lift) && !isOver(node, lift.untilMs)),
-    })
+    const isBack = ({ workspace, quarantine: id }: (typeof back)[number]): boolean =>
+      back.some((lift) => lift.workspace === workspace && lift.quarantine === id)
+    node.store.saveTrustMemory({ ...memory, lifts: memory.lifts.filter((lift) => !isBack(lift)) })
   }
-  return over.map((lift) => lift.workspace)
+  if (failure !== undefined) throw failure
+  return back.map((lift) => lift.workspace)
 }
 
 function isOver(node: AgentNode, untilMs: number): boolean {

@@ -6,6 +6,7 @@ import type { HeldMark } from '../bundle/model.js'
 import { NO_TRUST } from '../bundle/root.js'
 import { isClosed } from '../plan/closed.js'
 import type { PlanSource } from '../plan/model.js'
+import { isRolledBack } from './clock.js'
 import type { AgentNode } from './node.js'
 import type { Bounded, Numbered } from './transaction.js'
 
@@ -16,10 +17,10 @@ export const staleAt = (fresh: FreshnessMark | null, mark: HeldMark): number | u
 /**
  * Until when what was made from this source holds: the end of the bundle or the freshness limit, whichever comes first. 0 when
  * freshness is asked for and `fresh` does not confirm it. A root that cannot be read asks for what it asked for before: who
- * never needed a statement holds none.
+ * never needed a statement holds none. So does one that was rolled back.
  */
 export function holdsUntil(node: AgentNode, source: PlanSource, fresh = node.store.trustMemory().freshness): number {
-  const asked = node.trust === NO_TRUST ? fresh !== null : needsFreshness(node.trust)
+  const asked = node.trust === NO_TRUST || isRolledBack(node) ? fresh !== null : needsFreshness(node.trust)
   if (isClosed(source) || !asked) return source.expiresAtMs
   const { epoch, policyRevision, bundleDigest: payloadDigest } = source
   return Math.min(

@@ -9,10 +9,11 @@ import { Fault } from '../base/fault.js'
 import { bundleFault } from '../bundle/errors.js'
 import { type FreshnessMark, needsFreshness, verifyFreshness } from '../bundle/freshness.js'
 import type { HeldMark, VerifiedBundle } from '../bundle/model.js'
+import { NO_TRUST } from '../bundle/root.js'
 import { carriersOf } from '../plan/codec.js'
 import type { BackendName, PlanSource, WorkspaceId } from '../plan/model.js'
 import { isHeld } from './attach-record.js'
-import { readClock } from './clock.js'
+import { isRolledBack, readClock } from './clock.js'
 import { policyContext, workspaceContext } from './context.js'
 import { holdsUntil, staleAt } from './deadline.js'
 import { isAttack } from './decide.js'
@@ -92,6 +93,30 @@ export function lapse(node: AgentNode, source: PlanSource, nowMs: number): strin
   return nowMs >= holdsUntil(node, source) ? 'stale' : undefined
 }
 
+interface Judged {
+  /** Why the active bundle no longer holds. */
+  readonly why: string | undefined
+  /** Why nobody may have traffic, whatever the bundle says. */
+  readonly silent: string | undefined
+  readonly believed: boolean
+}
+
+/** What time says of the live plan. A root that was rolled back, like one that cannot be read, has no say in it. */
+function judge(node: AgentNode, source: PlanSource): Judged {
+  const { config, store } = node
+  const silentAt = (nowMs: number) => silenceDenies(config.revocation, store.directory, nowMs)
+  try {
+    const nowMs = readClock(isRolledBack(node) ? { ...node, trust: NO_TRUST } : node)
+    rememberTime(node, nowMs)
+    return { why: lapse(node, source, nowMs), silent: silentAt(nowMs), believed: true }
+  } catch (error) {
+    if (!(error instanceof Fault && error.code === 'AGENT_CLOCK_BACK')) throw error
+    // Nobody knows whether the bundle still holds. How long a stream is silent this clock counts as well as any: from the last word
+    // that it took in itself, and one that lies ahead of it is none.
+    return { why: undefined, silent: silentAt(node.nowMs()), believed: false }
+  }
+}
+
 /**
  * Suspends what must be suspended now and resumes what need not be. `on_expiry: hold` exempts a workspace. With a clock
  * that cannot be believed nothing is resumed.
@@ -101,18 +126,7 @@ export async function tend(node: AgentNode): Promise<Tended> {
   const { live } = state
   if (!live) return { suspended: [], resumed: [] }
   const plan = node.store.loadPlan(live.planDigest)
-  let why: string | undefined
-  let silent: string | undefined
-  try {
-    const nowMs = readClock(node)
-    rememberTime(node, nowMs)
-    silent = silenceDenies(node.config.revocation, node.store.directory, nowMs)
-    why = lapse(node, live.source, nowMs)
-  } catch (error) {
-    if (!(error instanceof Fault && error.code === 'AGENT_CLOCK_BACK')) throw error
-    // Nobody knows whether the bundle still holds: leave every flag as it is.
-    return { suspended: [], resumed: [] }
-  }
+  const { why, silent, believed } = judge(node, live.source)
   const suspended: WorkspaceId[] = []
   const resumed: WorkspaceId[] = []
   const tenures = node.store.tenures()
@@ -129,7 +143,7 @@ export async function tend(node: AgentNode): Promise<Tended> {
         const held = isHeld(tenures, workspace, slot, node.config.attachRequired ?? false)
         if (!held && !away.includes(workspace)) away.push(workspace)
         const wanted = !held || silent !== undefined || (why !== undefined && onExpiry === 'suspend')
-        if (wanted === seen.suspended.includes(workspace)) continue
+        if (wanted === seen.suspended.includes(workspace) || !(wanted || believed)) continue
         await driver.flag(workspace, 'suspended', wanted)
         const told = wanted ? suspended : resumed
         if (!told.includes(workspace)) told.push(workspace)

@@ -1,12 +1,12 @@
 // Carries out one command of the union: a row a kind, so that a command without a row does not compile. Each row is the
 // function that the command line has always called; nothing is decided here.
 
-import { admit } from './admit.js'
+import { admit, tendAll } from './admit.js'
 import { type Attached, attach, detach } from './attach.js'
-import { breakGlass, relock } from './breakglass.js'
+import { breakGlass } from './breakglass.js'
 import type { Command, CommandOf } from './command.js'
 import type { Applied } from './enforce.js'
-import { confirm, type Tended, tellRefused, tend } from './freshness.js'
+import { type Tended, tellRefused } from './freshness.js'
 import { type Repaired, repair } from './loop-repair.js'
 import type { AgentNode } from './node.js'
 import { type Quarantined, quarantine } from './quarantine.js'
@@ -39,11 +39,7 @@ type Carriers = {
 const CARRIERS: Carriers = {
   apply: (node, command) => admit(node, command, command.freshness),
   stand: (node, { inventory }) => stand(node, inventory),
-  tend: async (node, { freshness }) => {
-    const relocked = await relock(node)
-    if (freshness) await confirm(node, freshness)
-    return { ...(await tend(node)), relocked }
-  },
+  tend: (node, { freshness }) => tendAll(node, freshness),
   repair,
   roots: async (node, { statements }) => ({
     version: (await followRoots(node.config.trustRoot, statements, node.nowMs())).version,

@@ -4,14 +4,14 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { admit } from '../agent/admit.js'
+import { admit, tendAll } from '../agent/admit.js'
 import { attach, detach } from '../agent/attach.js'
-import { breakGlass, relock } from '../agent/breakglass.js'
+import { breakGlass } from '../agent/breakglass.js'
 import { isAttack } from '../agent/decide.js'
 import { Ears } from '../agent/ears.js'
 import { agentFault } from '../agent/errors.js'
 import { FLOOR } from '../agent/floor.js'
-import { confirm, tellRefused, tend } from '../agent/freshness.js'
+import { tellRefused } from '../agent/freshness.js'
 import { INVENTORIES } from '../agent/held-inventory.js'
 import { POLICIES } from '../agent/held-policies.js'
 import { agentSigner } from '../agent/key.js'
@@ -165,11 +165,7 @@ export async function openNode(around: Surroundings, config: Configured, options
     detach: (request) => detach(node, { kind: 'detach', ...request, commandId, by }),
     refused: (fault) => tellRefused(node, fault),
     breakGlass: (statement) => breakGlass(node, statement),
-    tend: async (freshness) => {
-      const relocked = await relock(node)
-      if (freshness) await confirm(node, freshness)
-      return { ...(await tend(node)), relocked }
-    },
+    tend: (freshness) => tendAll(node, freshness),
     status: async () => ({ ...(await status(node)), ...sinksOf(config), ...streamsOf(config, around.nowMs()) }),
     live: () => livePlan(node),
     decide: decideHere(node),

@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest'
 import { admit } from '../../../src/agent/admit.js'
 import { holdsUntil } from '../../../src/agent/deadline.js'
 import { confirm, tend } from '../../../src/agent/freshness.js'
+import { repair } from '../../../src/agent/loop-repair.js'
 import { digestOf } from '../../../src/base/digest.js'
 import { signFreshness } from '../../../src/bundle/freshness.js'
 import { generateKey, signerOf } from '../../../src/bundle/key-file.js'
@@ -172,6 +173,32 @@ describe('tending', () => {
     await admit(node, await offer(), await statementFor({}, NOW))
     node.now = NOW + HOUR
     expect(await codeOf(admit(node, await offer()))).toBe('BUNDLE_STALE')
+    expect(await suspendedOf(node)).toBe(1)
+  })
+})
+
+describe('a root that was rolled back', () => {
+  const forget = (node: TestNode): void => {
+    node.store.saveTrustMemory({ ...node.store.trustMemory(), rootVersion: node.trust.version + 1 })
+  }
+  test('keeps neither expiry nor the limit of the statement from being judged, and a repair is one', async () => {
+    const node = strictNode()
+    await admit(node, await offer(), await statementFor({}, NOW))
+    forget(node)
+    Object.assign(node, { backends: makeNode().backends, now: NOW + HOUR - 1 })
+    expect((await repair(node)).kind).toBe('restored')
+    expect(await suspendedOf(node)).toBe(0)
+    node.now = NOW + HOUR
+    expect((await tend(node)).suspended).toHaveLength(1)
+    expect(await suspendedOf(node)).toBe(1)
+  })
+
+  test('refuses a bundle, and what has lapsed is suspended all the same', async () => {
+    const node = makeNode()
+    await admit(node, await offer())
+    forget(node)
+    node.now = live(node).expiresAtMs
+    expect(await codeOf(admit(node, await offer({ revision: 2n })))).toBe('AGENT_ROOT_ROLLED_BACK')
     expect(await suspendedOf(node)).toBe(1)
   })
 })

@@ -3,6 +3,7 @@
 // where a reset takes everything: nothing passes until the loop has built it anew.
 
 import { describe, expect, it } from 'vitest'
+import { tendAll } from '../../../src/agent/admit.js'
 import { apply } from '../../../src/agent/enforce.js'
 import { tend } from '../../../src/agent/freshness.js'
 import { Loop, type LoopLine } from '../../../src/agent/loop.js'
@@ -89,6 +90,23 @@ describe('a backend that is lost', () => {
     node.now = UNTIL
     await expect(tend(node)).rejects.toThrow('the device does not answer')
     expect((await host.observe()).live).toMatchObject({ quarantined: [BETA], suspended: [BETA] })
+  })
+
+  it('whose quarantine is due again keeps nobody else from being suspended, nor another quarantine from coming back', async () => {
+    const { node, card, host } = rig()
+    await apply(node, await offer({ workspaces: [ALPHA, BETA] }))
+    const lifts = [ALPHA, BETA].map((workspace) => ({
+      ...{ workspace, quarantine: `cmd-${workspace}`, reason: 'leak', by: 'user:test', untilMs: UNTIL - 1 },
+    }))
+    node.store.saveTrustMemory({ ...node.store.trustMemory(), lifts })
+    node.now = UNTIL
+    card.gone = true
+    await expect(tendAll(node)).rejects.toThrow('the device does not answer')
+    expect((await host.observe()).live).toMatchObject({ quarantined: [BETA], suspended: [BETA] })
+    expect(node.store.trustMemory().lifts).toMatchObject([{ workspace: ALPHA }])
+    card.gone = false
+    expect(await tendAll(node)).toMatchObject({ relocked: [ALPHA], suspended: [ALPHA] })
+    expect(node.store.trustMemory().lifts).toEqual([])
   })
 })
 

@@ -66,6 +66,23 @@ describe('while a stream is silent', () => {
     expect((await tend(node)).resumed).toEqual([ALPHA, BETA])
   })
 
+  it('everybody is suspended also under a root that was rolled back, and by a clock that went back', async () => {
+    const { node, driver } = silentNode()
+    await apply(node, await offer())
+    node.store.saveTrustMemory({ ...node.store.trustMemory(), rootVersion: node.trust.version + 1 })
+    expect(await tend(node)).toEqual({ suspended: [], resumed: [] })
+    node.now = NOW + WINDOW + 1
+    expect((await tend(node)).suspended).toEqual([ALPHA])
+    new RevocationMemory(node.store.directory, () => node.now).heard('idp', node.now)
+    expect((await tend(node)).resumed).toEqual([ALPHA])
+    node.now = NOW - 400_000
+    expect((await tend(node)).suspended).toEqual([ALPHA])
+    // By this clock the stream is heard again, and nobody is let in by it.
+    new RevocationMemory(node.store.directory, () => node.now).heard('idp', node.now)
+    expect(await tend(node)).toEqual({ suspended: [], resumed: [] })
+    expect(await suspended(driver)).toEqual([ALPHA])
+  })
+
   it('is nothing but an alarm where the operator says so', async () => {
     const { node, driver } = silentNode({ ...REVOCATION, silence: 'alarm' })
     node.now = NOW + WINDOW + 1
