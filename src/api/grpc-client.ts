@@ -23,6 +23,15 @@ export interface ClientTerms {
 export type Draft<M extends MethodName> = Partial<RequestOf<M>>
 
 const DEADLINE_MS = 30_000
+/**
+ * Calls are refused at once while a connection waits for its next attempt, which by default may be two minutes after an outage is over: a
+ * kill must not wait for that. A connection whose other end is gone without a word is noticed before the deadline of a fence. */
+const LINK = {
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 1_000,
+  'grpc.keepalive_time_ms': 5_000,
+  'grpc.keepalive_timeout_ms': 20_000,
+}
 
 /** What a call was refused with: the fault that it was at the other end, or why there was no answer; undefined for a defect of ours. */
 export function refusalOf(error: unknown): Fault | { readonly why: string } | undefined {
@@ -38,6 +47,7 @@ export class AgentClient {
     this.client = new Client(address, credentials.createSsl(ca, key, certificate), {
       'grpc.ssl_target_name_override': serverName,
       'grpc.max_receive_message_length': 128 << 20,
+      ...LINK,
     })
   }
 

@@ -7,7 +7,6 @@ import { setTimeout as sleepFor } from 'node:timers/promises'
 import { verifyEvidence } from '../agent/evidence.js'
 import { agentSigner } from '../agent/key.js'
 import { takeLock } from '../agent/lock.js'
-import { AgentClient } from '../api/grpc-client.js'
 import { handedSocket } from '../api/handed-socket.js'
 import { serveLifecycle } from '../api/lifecycle-server.js'
 import { causeChain } from '../base/fault.js'
@@ -28,6 +27,7 @@ import { hostMachines, type Images, networkNamed } from '../companion/machines.j
 import { letPass } from '../companion/passage.js'
 import { Renewals } from '../companion/renewals.js'
 import { brokerSessions } from '../companion/sessions.js'
+import { agentClient } from './agent-client.js'
 import { userName } from './calls.js'
 import { type ExportedTrails, exportTrails } from './companion-export.js'
 import { socketOfCompanion } from './companion-host.js'
@@ -63,11 +63,7 @@ export async function runCompanion(
     if (line) tell(line)
   }
   const clock: Clock = { nowMs, monotonicMs: () => performance.now(), sleep }
-  const client = new AgentClient({
-    ...{ address: config.agent.address, serverName: config.agent.serverName },
-    ...{ ca: readFileSync(config.agent.ca), certificate: readFileSync(config.agent.certificate) },
-    key: readFileSync(config.agent.key),
-  })
+  const client = agentClient(config.agent)
   let exported: ExportedTrails | undefined
   try {
     const store = await RecordStore.open(await recordFiles(join(stateDirectory, 'workspaces')))

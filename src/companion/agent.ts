@@ -24,7 +24,7 @@ export interface ProvedAttachment {
 }
 
 export interface AgentLink {
-  readonly client: AgentClient
+  readonly client: Pick<AgentClient, 'call'>
   /** SPIFFE URI of the companion: whom evidence is for. */
   readonly companion: string
   readonly slotOf: (record: WorkspaceRecord) => Slot

@@ -35,13 +35,13 @@ export class Scene {
     this.ports = { ...answers(this.asked), ...change }
   }
 
-  static async open(change: Partial<AgentPorts> = {}): Promise<Scene> {
+  static async open(change: Partial<AgentPorts> = {}, listen = '127.0.0.1:0'): Promise<Scene> {
     const scene = new Scene(change)
     const { mtls } = scene
     scene.server = await serveApi(
       scene.ports,
       {
-        listen: '127.0.0.1:0',
+        listen,
         files: { certificate: mtls.path('server.pem'), key: mtls.path('server.key'), clientCa: mtls.path('ca.pem') },
         callers: {
           operator: ['spiffe://fleet.example/operator/*'],
