@@ -1,6 +1,5 @@
 // Two processes in network namespaces of their own, joined through the bench's own namespace: a client that stands where a
-// workspace does, and a server outside. They stream, or connect, ask, answer and close, one after another; or the client says
-// something on each of many flows again and again, until the bench ends. Both end with it.
+// workspace does, and a server outside. They stream, or connect, ask, answer and close, one after another. Both end with it.
 
 import { execFileSync, spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
@@ -38,16 +37,9 @@ const crr = (ms) => new Promise((done, failed) => {
   }
   next()
 })
-const flows = (count) => {
-  const dgram = require('dgram')
-  const sockets = Array.from({ length: count }, () => dgram.createSocket('udp4').on('error', () => undefined))
-  let at = 0
-  setInterval(() => { for (let i = 0; i < count / 20; i++) sockets[at++ % count].send('x', 443, '45.0.0.1', () => undefined) }, 5)
-  return count
-}
 require('readline').createInterface({ input: process.stdin }).on('line', async (line) => {
   const [kind, ms] = line.split(' ')
-  try { console.log(await ({ stream, crr, flows })[kind](Number(ms))) } catch (error) { console.log('failed ' + error.message) }
+  try { console.log(await ({ stream, crr })[kind](Number(ms))) } catch (error) { console.log('failed ' + error.message) }
 }).on('close', () => process.exit())`
 
 const start = (script) =>
@@ -86,6 +78,8 @@ export async function openLink() {
   return {
     /** The process whose namespace the workspace's side is in. */
     client: client.pid,
+    /** The process whose namespace the other side is in: out1. */
+    server: server.pid,
     async run(kind, ms) {
       client.stdin.write(`${kind} ${ms}\n`)
       const line = await firstLine(fromClient)

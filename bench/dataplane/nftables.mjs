@@ -3,35 +3,22 @@
 // memory says. Needs root and a build.
 
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { lower as lowerEbpf } from '../../dist/backends/ebpf/lower.js'
 import { nftablesBackend } from '../../dist/backends/nftables/index.js'
 import { NftContext } from '../../dist/backends/nftables/libnftables.js'
+import { compiled } from './compiled.mjs'
 import { address, slice } from './fence.mjs'
 
 const run = (file, ...args) => execFileSync(file, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
-
-/** The sender of packets, compiled when it is missing or older than its source. */
-function blaster() {
-  const source = new URL('./blast.c', import.meta.url).pathname
-  const program = new URL('../../build/test/blast', import.meta.url).pathname
-  mkdirSync(new URL('../../build/test', import.meta.url), { recursive: true })
-  try {
-    if (statSync(program).mtimeMs >= statSync(source).mtimeMs) return program
-  } catch {
-    // Not there yet: it is compiled below.
-  }
-  run('cc', '-O2', '-Wall', '-Wextra', '-Werror', '-o', program, source)
-  return program
-}
 
 /** Nanoseconds a packet, sent by the process whose namespace `pid` names: UDP to `grants` addresses in turn. */
 export function blast(pid, grants, packets, anew = true) {
   // Every flow is a new one, and none finds the table full.
   if (anew) run('conntrack', '-F')
-  const argv = ['-t', String(pid), '-n', blaster(), 'bench1', String(grants), String(packets)]
+  const argv = ['-t', String(pid), '-n', compiled('blast'), 'bench1', String(grants), String(packets)]
   const { status, stdout, stderr } = spawnSync('nsenter', argv, { encoding: 'utf8' })
   if (status !== 0) throw new Error(`blast: ${stderr}`)
   return Number(stdout)

@@ -21,8 +21,8 @@ const CALLS = 400
 const ROUND_MS = 700
 const UNDER_WAY = 32
 
-/** A certificate authority of one run, with a server and a client below it. */
-function certificates() {
+/** A certificate authority of one run, with a server and so many operators below it. */
+export function certificates(callers) {
   const directory = mkdtempSync(join(tmpdir(), 'sluice-bench-mtls-'))
   const openssl = (...words) => execFileSync('openssl', words, { cwd: directory, stdio: 'ignore' })
   const fresh = (key) => ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key]
@@ -34,7 +34,7 @@ function certificates() {
     openssl('x509', '-req', '-in', `${name}.csr`, ...by, '-out', `${name}.pem`)
   }
   issue('server', 'DNS:localhost,IP:127.0.0.1', 'serverAuth')
-  for (let n = 0; n < CALLERS; n++) issue(`client${n}`, `URI:${callerOf(n)}`, 'clientAuth')
+  for (let n = 0; n < callers; n++) issue(`client${n}`, `URI:${callerOf(n)}`, 'clientAuth')
   return { path: (name) => join(directory, name), remove: () => rmSync(directory, { recursive: true }) }
 }
 
@@ -162,7 +162,7 @@ async function measureOne(count, certs) {
 }
 
 export async function measureGrpc() {
-  const certs = certificates()
+  const certs = certificates(CALLERS)
   try {
     const rows = []
     for (const count of COUNTS) rows.push(...(await measureOne(count, certs)))

@@ -12,7 +12,7 @@ export interface BenchFile {
 
 /** In order of importance: what has no time left is at the end. */
 export const FULL_FILES: readonly BenchFile[] = [
-  { name: 'quarantine', seconds: 26 },
+  { name: 'quarantine', seconds: 110 },
   { name: 'learn', seconds: 3 },
   { name: 'flood', seconds: 45 },
   { name: 'journal', seconds: 15 },
@@ -32,7 +32,7 @@ export const FULL_FILES: readonly BenchFile[] = [
 
 export const QUICK_FILES: readonly BenchFile[] = [
   { name: 'learn', seconds: 3 },
-  { name: 'quarantine', seconds: 26 },
+  { name: 'quarantine', seconds: 26, env: { BENCH_ROUNDS: '200', BENCH_AGENT_ROUNDS: '0' } },
   { name: 'flood', seconds: 25, env: { FLOOD_MS: '300' } },
 ]
 
