@@ -2,7 +2,7 @@
 // be meant. What an event takes away is revoked here: fenced at the agent first, then its sessions, then its machine.
 
 import { EMPTY_AGENT_STATE } from '../agent/record.js'
-import { type RevocationLine, RevocationService } from '../agent/revocation.js'
+import { type RevocationHost, type RevocationLine, RevocationService } from '../agent/revocation.js'
 import type { Fact } from '../audit/fact.js'
 import { hex } from '../base/bytes.js'
 import type { Json } from '../base/canonical.js'
@@ -27,19 +27,25 @@ export interface EarPlace {
   readonly say: CompanionRequest['tell']
 }
 
+const AGAIN_MS = 1_000
+
 /**
- * Undefined where none is configured. Trouble with it keeps no companion from running: it is said, and the agent has its own. What an
- * earlier run left pending is taken up beside whatever else is done. */
+ * Undefined where none is configured. Trouble with it keeps no companion from running, whose kill switch does not need it: it is said,
+ * the agent has its own, and it is begun as soon as it can be. What an earlier run left pending is taken up beside whatever else is done.
+ * Never throws. */
 export function listenForRevocations(
   { revocation, stateDirectory }: CompanionConfig,
   { around, lifecycle, clock, emit, say }: EarPlace,
 ): { readonly stop: () => Promise<void> } | undefined {
   if (!revocation) return undefined
   const { nowMs, random } = around
-  const failed = (error: unknown): void => {
-    say({ atMs: nowMs(), level: 'warning', event: 'revocation-failed', detail: { why: causeChain(error).join(': ') } })
+  const failedAs = (why: string): void => {
+    say({ atMs: nowMs(), level: 'warning', event: 'revocation-failed', detail: { why } })
   }
-  const service = new RevocationService(revocation, {
+  const failed = (error: unknown): void => {
+    failedAs(causeChain(error).join(': '))
+  }
+  const host: RevocationHost = {
     ...{ nowMs, monotonicMs: clock.monotonicMs, chance: Math.random, random: () => hex(random(16)) },
     sleep: (ms, wake) => clock.sleep(ms, wake),
     store: { directory: stateDirectory, load: () => EMPTY_AGENT_STATE, quarantines: () => [] },
@@ -57,12 +63,32 @@ export function listenForRevocations(
       const { kind, ...detail } = line
       say({ atMs: nowMs(), level: kind === 'failed' ? 'warning' : 'info', event: `revocation-${kind}`, detail })
     },
-  })
-  const started = service.start().catch(failed)
+  }
+  const ending = new AbortController()
+  let service: RevocationService | undefined
+  const begin = async (): Promise<void> => {
+    let trouble: string | undefined
+    for (;;) {
+      try {
+        const made = new RevocationService(revocation, host)
+        await made.start()
+        service = made
+        return
+      } catch (error) {
+        const why = causeChain(error).join(': ')
+        if (why !== trouble) failedAs(why)
+        trouble = why
+      }
+      await clock.sleep(AGAIN_MS, ending.signal)
+      if (ending.signal.aborted) return
+    }
+  }
+  const begun = begin()
   return {
     stop: async () => {
-      await started
-      await service.stop()
+      ending.abort()
+      await begun
+      await service?.stop()
     },
   }
 }

@@ -1,11 +1,16 @@
 // Security events at the companion: whose workspaces they mean, and what becomes of those. The receiver is the agent's own (its tests are
 // in test/unit/revocation and test/agent-process); here is what the companion adds.
 
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { beforeEach, expect, it } from 'vitest'
-import { mappedOf, revokeAt } from '../../../src/bin/companion-revocation.js'
+import { listenForRevocations, mappedOf, revokeAt } from '../../../src/bin/companion-revocation.js'
+import type { Surroundings } from '../../../src/bin/node.js'
+import type { CompanionConfig } from '../../../src/companion/config.js'
 import { readSubject, type Subject } from '../../../src/plan/subject.js'
 import { meantBy } from '../../../src/revocation/match.js'
-import { type Booted, boot, profileOf, World, WS } from '../../support/companion/world.js'
+import { askKill, type Booted, boot, profileOf, World, WS } from '../../support/companion/world.js'
 
 const ISSUER = 'https://idp.example.com/'
 const two = `${WS}2`
@@ -127,4 +132,34 @@ it('whose place a kill takes is done when that one has fenced', async () => {
   expect([...world.quarantined]).toEqual([WS])
   await killing
   expect(at.lifecycle.known(WS).state).toBe('killed')
+})
+
+it('whose memory is damaged are said not to be heard, until they are; the kill switch is there all the while', async () => {
+  const stateDirectory = mkdtempSync(join(tmpdir(), 'sluice-ear-'))
+  const memory = join(stateDirectory, 'revocation', 'streams.json')
+  mkdirSync(join(memory, '..'))
+  writeFileSync(memory, 'half a fi')
+  const { lifecycle, pass } = at
+  const { clock } = lifecycle.host.ports
+  const events: string[] = []
+  const around = { nowMs: clock.nowMs, random: (length: number) => new Uint8Array(length) } as unknown as Surroundings
+  const streams = [{ name: 'idp', kind: 'push', issuer: ISSUER, audience: ['us'], keys: 'none.json', events: [] }]
+  const config = { stateDirectory, revocation: { streams, silence: 'alarm' } } as unknown as CompanionConfig
+  const place = { around, lifecycle, clock, emit: () => Promise.resolve() }
+  const ear = listenForRevocations(config, {
+    ...place,
+    say: ({ event, detail }) => events.push(`${event} ${String(detail.why)}`),
+  })
+  try {
+    for (let i = 0; i < 3; i++) {
+      await new Promise(setImmediate)
+      pass(1_000)
+    }
+    expect(events).toEqual([expect.stringContaining('is damaged or was changed by hand')])
+    await askKill(at)
+    expect([...world.quarantined]).toEqual([WS])
+  } finally {
+    await ear?.stop()
+    rmSync(stateDirectory, { recursive: true, force: true })
+  }
 })
