@@ -1,19 +1,22 @@
 // Two runs side by side: what got slower or faster beyond noise. Where both have the baseline in the same measurement, what is compared
-// is each variant's share of it, round by round, so that a machine that was busier in one of them changes nothing. Latencies, cost and
-// the series of bench/ have no such partner: they are compared as they are, on the same machine only, and have to change by more.
+// is each variant's share of it, round by round, so that a machine that was busier in one of them changes nothing. Latencies, CPU time
+// and the series of bench/ have no such partner: they are compared as they are, on the same machine only, and have to change by more.
 //
 // A change counts when the whole interval of the quotient (99 %, since a comparison looks at many) lies on one side of 1 and its middle
-// is further from 1 than the least change that matters. Everything else is the same, or too noisy to tell. What of ours the first run
-// has and the second has not (refused, failed, no longer there) counts as slower: who asks whether something got slower is not to hear
-// no because it is gone.
+// is further from 1 than the least change that matters. What did not change is the same only where twice that least change, a tenth of
+// a share, would have been found in the same repetitions; otherwise it is too noisy to tell, and the first thing that is said is how many
+// are. What of ours the first run has and the second has not (refused, failed, no longer there; a file of bench/ that failed, or on the
+// same machine no longer holds its promise) counts as slower: who asks whether something got slower is not to hear no because it is gone.
 
-import type { Better, Cell, Figure, Measurement, Results, Role } from './results.js'
+import type { BenchSeen, Better, Cell, Figure, Measurement, Repetition, Results, Role } from './results.js'
 import { chance, type Interval, median, quantile, Ranked } from './statistics.js'
 
 const CONFIDENCE = 0.99
 const RESAMPLES = 4_000
 /** Of shares of a baseline, and of what stands alone. */
 export const LEAST_CHANGE = { share: 0.05, alone: 0.15 } as const
+/** What has to be found where it is, before anything is called the same: a tenth of a share. */
+const TOLD = 2
 const LEAST_SAMPLES = 5
 
 export type Verdict = 'slower' | 'faster' | 'same' | 'too-noisy'
@@ -24,7 +27,15 @@ export interface Compared {
   readonly say: string
   /** Of a measurement; absent for a series of bench/. */
   readonly variant?: string
-  readonly what: 'share of nothing attached' | 'value' | 'latency p50' | 'latency p99' | 'median'
+  readonly what:
+    | 'share of nothing attached'
+    | 'value'
+    | 'latency p50'
+    | 'latency p99'
+    | 'CPU, share of nothing attached'
+    | 'CPU'
+    | 'median'
+    | 'promise'
   readonly before: number
   readonly after: number
   /** After by before; 0 throughout for what is gone. */
@@ -33,11 +44,13 @@ export interface Compared {
   readonly verdict: Verdict
   /** Only what is ours decides whether something got slower. */
   readonly counts: boolean
-  /** Of what the second run does not have: why. */
+  /** Of what the second run does not have, or no longer holds: why. */
   readonly gone?: string
 }
 
 export interface Comparison {
+  /** In one line: `nothing got slower; 12 of 57 too noisy to tell`. */
+  readonly says: string
   readonly rows: readonly Compared[]
   /** What the reader must know: other machines, another policy, what only one of them has. */
   readonly remarks: readonly string[]
@@ -45,6 +58,9 @@ export interface Comparison {
   readonly agreeing: number
   readonly ratios: number
   readonly slower: number
+  /** Of `counted`, which are ours as `slower` is: neither changed nor the same. */
+  readonly noisy: number
+  readonly counted: number
 }
 
 export function compareResults(before: Results, after: Results, seed = 1): Comparison {
@@ -80,10 +96,15 @@ export function compareResults(before: Results, after: Results, seed = 1): Compa
       if (overlap) agreeing++
     }
   }
-  if (same) rows.push(...benchRows(before, after, alike, seed))
+  rows.push(...benchRows(before, after, { alike, same, seed }))
   remarks.push(...missing(before, after))
-  const slower = rows.filter(({ verdict, counts }) => verdict === 'slower' && counts).length
-  return { rows, remarks, agreeing, ratios, slower }
+  const ours = rows.filter(({ counts }) => counts)
+  const of = (wanted: Verdict): number => ours.filter(({ verdict }) => verdict === wanted).length
+  const [slower, noisy, counted] = [of('slower'), of('too-noisy'), ours.length]
+  if (noisy > 0)
+    remarks.push(`too noisy to tell is not the same: in ${noisy} of ${counted} a tenth and more could be hidden`)
+  const says = `${slower > 0 ? `${slower} slower` : 'nothing got slower'}; ${noisy} of ${counted} too noisy to tell`
+  return { says, rows, remarks, agreeing, ratios, slower, noisy, counted }
 }
 
 const roleOf = ({ variants }: Results, name: string): Role | undefined =>
@@ -100,18 +121,26 @@ const askedOf = ({ run: { kind, command } }: Results): string =>
 const titleOf = ({ say, grants, workspaces }: Measurement | (Omit<Measurement, 'cells'> & { id: string })): string =>
   `${say}, ${grants.toLocaleString('en')} grants${workspaces > 1 ? `, ${workspaces} workspaces` : ''}`
 
+type Of = (repetition: Repetition) => number | undefined
+
 /** Each round's share of the baseline in that round. */
-function shares(cell: Cell, measurement: Measurement, baseline: string | undefined): number[] | undefined {
+function shares(cell: Cell, measurement: Measurement, baseline: string | undefined, of: Of): number[] | undefined {
   if (cell.variant === baseline) return undefined
   const base = measurement.cells.find(({ variant }) => variant === baseline)
   if (!base) return undefined
-  const under = new Map(base.repetitions.map(({ round, value }) => [round, value]))
-  const out = cell.repetitions.flatMap(({ round, value }) => {
-    const by = under.get(round)
-    return by === undefined || by === 0 ? [] : [value / by]
+  const under = new Map(base.repetitions.map((one) => [one.round, of(one)]))
+  const out = cell.repetitions.flatMap((one) => {
+    const [by, value] = [under.get(one.round), of(one)]
+    return by === undefined || value === undefined || by === 0 ? [] : [value / by]
   })
   return out.length < LEAST_SAMPLES ? undefined : out
 }
+
+/** What goes with the CPU time of a unit: packets are counted, everything else is timed, and for as long in both runs. */
+const cpuOf =
+  (question: Measurement['question']): Of =>
+  ({ cpuSeconds, value }) =>
+    cpuSeconds === undefined || value === 0 ? undefined : question === 'packets' ? cpuSeconds : cpuSeconds / value
 
 type Common = Pick<Compared, 'from' | 'say' | 'counts'> & { readonly variant: string }
 
@@ -128,7 +157,8 @@ function cellRows(
 ): Compared[] {
   const out: Compared[] = []
   const { better } = old
-  const [a, b] = [shares(cell, old, baselineOf(before)), shares(other, now, baselineOf(after))]
+  const both = (of: Of) => [shares(cell, old, baselineOf(before), of), shares(other, now, baselineOf(after), of)]
+  const [a, b] = both(({ value }) => value)
   if (a && b) {
     const quotient = quotientOf(a, b, seed)
     const values = { before: median(a), after: median(b), quotient, better }
@@ -142,37 +172,73 @@ function cellRows(
       out.push({ ...common, what: 'value', ...values, verdict: judge(values, LEAST_CHANGE.alone) })
     }
   }
+  const [c, d] = cell.cost && other.cost ? both(cpuOf(old.question)) : []
+  if (c && d) {
+    const quotient = quotientOf(c, d, seed)
+    const values = { before: median(c), after: median(d), quotient, better: 'lower' as const }
+    // Counted in hundredths of a second: the share of a short repetition moves by more than a rate's.
+    const verdict = judge(values, LEAST_CHANGE.alone)
+    out.push({ ...common, what: 'CPU, share of nothing attached', ...values, verdict })
+  }
   if (!same) return out
-  for (const percent of ['p50', 'p99'] as const) {
-    const [x, y] = [cell.latency?.[percent], other.latency?.[percent]]
-    if (x?.kind !== 'value' || y?.kind !== 'value' || x.low <= 0) continue
+  const pairs = [
+    ['latency p50', cell.latency?.p50, other.latency?.p50],
+    ['latency p99', cell.latency?.p99, other.latency?.p99],
+    ['CPU', c && d ? undefined : costOf(cell), costOf(other)],
+  ] as const
+  for (const [what, x, y] of pairs) {
+    if (!x || !y || x.kind === 'none' || y.kind === 'none' || x.low <= 0) continue
     // Their repetitions are not in the file, their intervals are: the quotient of the ends is wider than a resampled one.
     const quotient = { middle: y.middle / x.middle, low: y.low / x.high, high: y.high / x.low }
     const values = { before: x.middle, after: y.middle, quotient, better: 'lower' as const }
-    out.push({ ...common, what: `latency ${percent}`, ...values, verdict: judge(values, LEAST_CHANGE.alone) })
+    out.push({ ...common, what, ...values, verdict: judge(values, LEAST_CHANGE.alone) })
   }
   return out
 }
 
-function benchRows(before: Results, after: Results, alike: boolean, seed: number): Compared[] {
-  return before.benches.flatMap(({ name, series }) =>
-    series.flatMap((old): Compared[] => {
-      const bench = after.benches.find((one) => one.name === name)
-      const now = bench?.series.find((one) => one.name === old.name)
+/** A cell has one: by gigabit, packets or transactions, as its question has it. */
+const costOf = ({ cost }: Cell): Figure | undefined =>
+  cost?.cpuSecondsPerGbit ?? cost?.cpuSecondsPerMillionPackets ?? cost?.cpuSecondsPerThousandTransactions
+
+interface BenchTerms {
+  readonly alike: boolean
+  readonly same: boolean
+  readonly seed: number
+}
+
+function benchRows(before: Results, after: Results, { alike, same, seed }: BenchTerms): Compared[] {
+  return before.benches.flatMap((was) => {
+    const { name, series } = was
+    const bench = after.benches.find((one) => one.name === name)
+    const whole = wholeBench(was, bench, alike, same)
+    if (bench?.state !== 'done') return whole
+    const rows = series.flatMap((old): Compared[] => {
+      const now = bench.series.find((one) => one.name === old.name)
       const common = { from: `bench ${name}`, say: old.name, counts: true }
       const enough = old.samples.length >= LEAST_SAMPLES
       if (!now || (enough && now.samples.length < LEAST_SAMPLES)) {
-        const awaited = alike || bench?.state === 'failed' || bench?.state === 'done'
-        const why = now ? tooFew(now.samples.length) : (bench?.why ?? 'it is not in the second run')
-        return awaited ? [{ ...common, ...goneRow('median', old.samples, old.better, why) }] : []
+        const why = now ? tooFew(now.samples.length) : 'it is not in the second run'
+        return [{ ...common, ...goneRow('median', old.samples, old.better, why) }]
       }
-      if (!enough) return []
+      if (!enough || !same) return []
       const quotient = quotientOf(old.samples, now.samples, seed)
       const values = { before: median(old.samples), after: median(now.samples), quotient, better: old.better }
       const verdict = judge(values, LEAST_CHANGE.alone)
       return [{ ...common, what: 'median', ...values, verdict }]
-    }),
-  )
+    })
+    return [...whole, ...rows]
+  })
+}
+
+/** A row for the file itself, where it has no figure any more, or misses what it held. */
+function wholeBench(old: BenchSeen, now: BenchSeen | undefined, alike: boolean, same: boolean): Compared[] {
+  if (old.state !== 'done') return []
+  const common = { from: `bench ${old.name}`, say: old.promise === '' ? old.name : old.promise, counts: true }
+  const gone = (why: string): Compared[] => [{ ...common, ...goneRow('promise', [1], 'higher', why) }]
+  if (now?.state !== 'done')
+    return alike || now?.state === 'failed' ? gone(now?.why ?? now?.state ?? 'it is not in the second run') : []
+  const missed = same && old.met === true && now.met === false
+  return missed ? gone(`it held before, and now: ${now.figure ?? 'no figure'}`) : []
 }
 
 const tooFew = (count: number): string => `${count} in the second run, and ${LEAST_SAMPLES} are needed`
@@ -215,21 +281,27 @@ function quotientOf(before: readonly number[], after: readonly number[], seed: n
   return { middle: now / old, low: quantile(sorted, tail), high: quantile(sorted, 1 - tail) }
 }
 
-/** An interval that is wider than this, end to end, could hide a change of a tenth. */
-const TELLING = 0.4
-
 function judge(values: Pick<Compared, 'before' | 'after' | 'quotient' | 'better'>, least: number): Verdict {
   const { before, after, quotient, better } = values
-  const { middle, low, high } = quotient
+  const { low, high } = quotient
   // Nothing at all came through, in half of the rounds and more: no quotient says how much slower that is.
   if (before > 0 && after === 0) return better === 'lower' ? 'faster' : 'slower'
   if (!(low > 0) || !Number.isFinite(high)) return 'too-noisy'
-  const up = low > 1 && middle >= 1 + least
-  const down = high < 1 && middle <= 1 - least
-  if (up) return better === 'lower' ? 'slower' : 'faster'
-  if (down) return better === 'lower' ? 'faster' : 'slower'
-  return high - low > TELLING * middle ? 'too-noisy' : 'same'
+  if (up(quotient, least)) return better === 'lower' ? 'slower' : 'faster'
+  if (down(quotient, least)) return better === 'lower' ? 'faster' : 'slower'
+  const planted = least * TOLD
+  const told = down(times(quotient, 1 - planted), least) && up(times(quotient, 1 / (1 - planted)), least)
+  return told ? 'same' : 'too-noisy'
 }
+
+const up = ({ low, middle }: Interval, least: number): boolean => low > 1 && middle >= 1 + least
+const down = ({ high, middle }: Interval, least: number): boolean => high < 1 && middle <= 1 - least
+/** As if everything in the second run had been so many times as much. */
+const times = ({ middle, low, high }: Interval, by: number): Interval => ({
+  middle: middle * by,
+  low: low * by,
+  high: high * by,
+})
 
 function overlapping(cell: Cell, other: Cell, baseline: string | undefined): boolean | undefined {
   const [a, b] = [cell, other].map(({ ratios }): Figure | undefined => ratios.find(({ to }) => to === baseline)?.figure)

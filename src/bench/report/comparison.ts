@@ -19,7 +19,7 @@ const WORDS = {
 const change = (quotient: number): string => `${quotient >= 1 ? '+' : ''}${((quotient - 1) * 100).toFixed(1)} %`
 
 const value = (what: Compared['what'], number: number): string =>
-  what.startsWith('share') ? ratio(number) : `${amount(number)}${what.startsWith('latency') ? ' us' : ''}`
+  what.includes('share') ? ratio(number) : `${amount(number)}${what.startsWith('latency') ? ' us' : ''}`
 
 /** By how much it got worse: the worst first, whichever way the unit goes. */
 const worse = ({ quotient, better, gone }: Compared): number =>
@@ -58,7 +58,7 @@ function everything(rows: readonly Compared[]): Section {
     ranges: [],
     tables: [
       {
-        caption: 'Shares of nothing attached, values, latencies in microseconds, medians of the benches',
+        caption: 'Shares of nothing attached, values, latencies in microseconds, CPU seconds, medians of the benches',
         head: ['What', 'Of', 'Before', 'After', 'Change', 'Interval', 'Verdict'],
         rows: rows.map(({ say, variant, what, before, after, quotient: { middle, low, high }, verdict, gone }) => ({
           look: null,
@@ -97,7 +97,7 @@ function notes(before: Results, after: Results): string[] {
 const ORDER = ['slower', 'faster', 'too-noisy'] as const satisfies readonly Compared['verdict'][]
 
 export function buildComparison(before: Results, after: Results, comparison: Comparison): Report {
-  const { rows, remarks, agreeing, ratios, slower } = comparison
+  const { says, rows, remarks, agreeing, ratios } = comparison
   const of = (verdict: Compared['verdict']) =>
     rows.filter((row) => row.verdict === verdict).sort((a, b) => worse(b) - worse(a))
   const sides = [
@@ -105,7 +105,7 @@ export function buildComparison(before: Results, after: Results, comparison: Com
     ['After', after],
   ] as const
   return {
-    title: slower === 0 ? 'Nothing got slower' : `${whole(slower)} got slower`,
+    title: capital(says),
     subtitle: `${whole(rows.length)} compared; intervals agree in ${whole(agreeing)} of ${whole(ratios)} ratios`,
     warnings: [...remarks.map((remark) => `${capital(remark)}.`), ...notes(before, after)],
     headline: {

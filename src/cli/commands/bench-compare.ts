@@ -27,14 +27,13 @@ export const benchCompare: Declared = {
     const { report } = options as { report?: string }
     if (report !== undefined)
       writeFile(context.host, report, context.host.bench.comparison(old, now, compared), { replace: true })
-    const { rows, remarks, agreeing, ratios, slower } = compared
+    const { says, rows, remarks, agreeing, ratios, slower } = compared
     const told = rows.filter(({ verdict }) => verdict === 'slower' || verdict === 'faster')
-    const noisy = rows.filter(({ verdict }) => verdict === 'too-noisy').length
     const { paint } = context
-    const head = slower > 0 ? paint('red', `${slower} slower`) : paint('green', 'nothing got slower')
     const text = [
-      told.length === 0 ? '' : `${table(['', 'change', 'interval', 'of', 'variant', 'where'], told.map(row))}\n`,
-      `${head} of ${rows.length} compared; ${noisy} too noisy to tell; intervals agree in ${agreeing} of ${ratios} ratios\n`,
+      `${paint(slower > 0 ? 'red' : 'green', says)}\n`,
+      told.length === 0 ? '' : `\n${table(['', 'change', 'interval', 'of', 'variant', 'where'], told.map(row))}\n`,
+      `${rows.length} compared, ours and others; intervals agree in ${agreeing} of ${ratios} ratios\n`,
       ...remarks.map((remark) => `${paint('yellow', 'note')}: ${shown(remark)}\n`),
     ].join('')
     return Promise.resolve({ json: compared, text, ...(slower > 0 ? { exit: EXIT_SLOWER } : {}) })

@@ -66,6 +66,59 @@ describe('compareResults', () => {
     expect(rows.some(({ verdict }) => verdict === 'too-noisy')).toBe(true)
   })
 
+  describe.each([5, 9])('of %d rounds whose intervals reach 2 to 9 %% on either side', (rounds) => {
+    it.each([0.03, 0.06, 0.1])('never takes a tenth less for the same, with noise %d', (noise) => {
+      const seen = new Set<string>()
+      for (let seed = 1; seed <= 3; seed++) {
+        const before = drawnRun({ seed, rounds, noise })
+        const after = drawnRun({ seed: seed + 5_000, rounds, noise, rate: slow('ebpf', 'tcp-crr', 0.1) })
+        const { rows, says, noisy, slower, counted } = compareResults(before, after)
+        const planted = rows.find(({ variant, from }) => variant === 'ebpf' && from.includes('tcp-crr'))
+        seen.add(planted?.verdict ?? 'not compared')
+        const head = slower === 0 ? 'nothing got slower' : `${slower} slower`
+        expect(says).toBe(`${head}; ${noisy} of ${counted} too noisy to tell`)
+      }
+      for (const verdict of seen) expect(['slower', 'too-noisy']).toContain(verdict)
+      if (noise === 0.03) expect([...seen]).toEqual(['slower'])
+    })
+  })
+
+  it('says how many it could not tell, and that they are not the same', () => {
+    const { says, noisy, counted, remarks } = compareResults(
+      drawnRun({ seed: 1, noise: 0.9 }),
+      drawnRun({ seed: 2, noise: 0.9 }),
+    )
+    expect([noisy, counted]).toEqual([8, 8])
+    expect(says).toBe('nothing got slower; 8 of 8 too noisy to tell')
+    expect(remarks).toContain('too noisy to tell is not the same: in 8 of 8 a tenth and more could be hidden')
+  })
+
+  it('finds what takes more of the processors, however fast they are', () => {
+    const costly = (results: Results, of: (variant: string) => number): Results => ({
+      ...results,
+      measurements: results.measurements.map((one) => ({
+        ...one,
+        cells: one.cells.map((cell) => ({
+          ...cell,
+          cost: { cpuSecondsPerGbit: cell.figure },
+          repetitions: cell.repetitions.map((each) => ({
+            ...each,
+            cpuSeconds: of(cell.variant) * (one.question === 'packets' ? 1 : each.value / 10_000),
+          })),
+        })),
+      })),
+    })
+    const before = costly(drawnRun({ seed: 1 }), () => 1)
+    const found = (after: Results): string[] =>
+      compareResults(before, after)
+        .rows.filter(({ verdict }) => verdict !== 'same')
+        .map(({ what, variant, verdict }) => `${variant} ${verdict}: ${what}`)
+    expect(found(costly(drawnRun({ seed: 2 }), () => 2))).toEqual([])
+    expect(found(costly(drawnRun({ seed: 2 }), (variant) => (variant === 'ebpf' ? 1.3 : 1)))).toEqual(
+      Array(4).fill('ebpf slower: CPU, share of nothing attached'),
+    )
+  })
+
   it('counts only what is ours', () => {
     const { slower, rows } = compareResults(
       drawnRun({ seed: 1 }),
@@ -160,6 +213,13 @@ describe('compareResults', () => {
       expect(
         compareResults(before, { ...after, benches }).rows.filter(({ verdict }) => verdict === 'slower'),
       ).toMatchObject([{ from: 'bench quarantine', gone, counts: true }])
+    const missed = { ...bench(1), met: false, figure: '1 packet left late' }
+    expect(compareResults(before, { ...after, benches: [missed] }).rows.filter(({ gone }) => gone)).toMatchObject([
+      { what: 'promise', verdict: 'slower', counts: true, gone: 'it held before, and now: 1 packet left late' },
+    ])
+    const unmeasured = { ...failed, state: 'failed' as const, why: 'Error: no fence' }
+    const silent = { ...bench(1), series: [] }
+    expect(compareResults(drawnRun({ seed: 1, benches: [silent] }), { ...after, benches: [unmeasured] }).slower).toBe(1)
     const elsewhere = { ...after, machine: { ...after.machine, kernel: '6.1.0' } }
     expect(compareResults(before, elsewhere)).toMatchObject({
       slower: 0,
@@ -187,7 +247,7 @@ describe('sluice bench compare', () => {
   it('ends with 1 and names what got slower', async () => {
     const { exit, text } = await run(drawnRun({ seed: 1 }), drawnRun({ seed: 2, rate: slow('ebpf', 'tcp-crr', 0.1) }))
     expect(text).toMatch(/^slower +-1\d\.\d % +-\d+\.\d % to -\d+\.\d % +share of nothing attached +ebpf +TCP connect/m)
-    expect(text).toMatch(/^1 slower of \d+ compared/m)
+    expect(text).toMatch(/^1 slower; \d+ of \d+ too noisy to tell\n/)
     expect(exit).toBe(1)
   })
 
@@ -204,7 +264,7 @@ describe('sluice bench compare', () => {
   it('ends with 0 where nothing did', async () => {
     const { exit, text } = await run(drawnRun({ seed: 1 }), drawnRun({ seed: 2 }))
     expect(text).toMatch(
-      /^nothing got slower of \d+ compared; \d+ too noisy to tell; intervals agree in \d+ of 16 ratios$/m,
+      /^nothing got slower; \d+ of \d+ too noisy to tell\n\d+ compared, ours and others; intervals agree in \d+ of 16 ratios\n/,
     )
     expect(exit).toBe(0)
   })
