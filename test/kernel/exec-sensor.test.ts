@@ -1,8 +1,9 @@
 // `exec-sensor` on this machine's kernel: real programs in a cgroup, told with their files, users, arguments and what stands at their
 // standard input, and judged; programs outside are not told. The sensor outlives its agent, and leaves nothing behind.
 
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,15 +24,16 @@ const GROUP = `sluice-sensor-${process.pid}`
 const SHELL = realpathSync('/bin/sh')
 const PYTHON = realpathSync('/usr/bin/python3')
 const TRUE = realpathSync('/bin/true')
+const CAT = realpathSync('/bin/cat')
 const CLAUSE = digestOfText('exec')
-const PINNED = `sha256:${createHash('sha256').update(readFileSync(TRUE)).digest('hex')}` as const
+const PINNED = `sha256:${createHash('sha256').update(readFileSync(CAT)).digest('hex')}` as const
 
 const PROCESS: ProcessSlice = {
   detects: { backend: 'exec-sensor', domain: 'host' },
   exec: {
     clause: CLAUSE,
     reaction: 'observe',
-    allow: [{ path: SHELL }, { path: PYTHON }, { path: TRUE, digest: PINNED }],
+    allow: [{ path: SHELL }, { path: PYTHON }, { path: CAT, digest: PINNED }],
   },
   activities: { clause: digestOfText('acts'), reaction: 'kill', kinds: ['memory-only', 'reverse-shell'] },
 }
@@ -107,10 +109,17 @@ describe('exec-sensor', () => {
     expect(child.record.process?.parentPid).toBe(record.process?.pid)
     expect(suspicion(child.record)).toBe('unlisted')
   })
-  it('looks into what is pinned', async () => {
-    python('import os, signal', `os.kill(os.getpid(), 0)`, `os.execv('${TRUE}', ['true', 'marker-two'])`)
-    const { record } = await find((one) => one.process?.arguments?.includes('marker-two') ?? false)
-    expect(record.process).toMatchObject({ path: TRUE, digest: PINNED })
+  it('looks into what is pinned, as long as it runs', async () => {
+    const move = `open('${root}/${GROUP}/cgroup.procs', 'w').write('0')`
+    const child = spawn(PYTHON, ['-c', `import os\n${move}\nos.execv('${CAT}', ['cat', '-', 'marker-two'])`], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+    })
+    const ended = once(child, 'exit')
+    const { record } = await find((one) => one.process?.arguments?.includes('marker-two') ?? false).finally(() => {
+      child.stdin.end()
+      return ended
+    })
+    expect(record.process).toMatchObject({ path: CAT, digest: PINNED })
     expect(suspicion(record)).toBeUndefined()
   })
   it('knows a program that has no file', async () => {

@@ -53,13 +53,6 @@ export const sameIdentity = (a: Identity, b: Identity): boolean =>
 
 const SECOND = 1_000_000_000n
 
-/** What `stat` says of a device, as the kernel has it (include/linux/kdev_t.h). */
-export function kernelDevice(device: bigint): number {
-  const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn)
-  const minor = (device & 0xffn) | ((device >> 12n) & ~0xffn)
-  return Number(((major << 20n) | (minor & 0xfffffn)) & 0xffffffffn)
-}
-
 export function programKey(side: number, tenant: number, of: Identity): Buffer {
   const { size, fields } = STRUCTS.guard_program
   const key = Buffer.alloc(size)

@@ -7,7 +7,7 @@
 import { readFileSync, realpathSync, statfsSync, statSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import { overlapping } from '../../plan/volume-path.js'
-import { kernelDevice } from './layout.js'
+import { kernelDevice } from '../tracing/devices.js'
 
 export interface VolumePlace {
   readonly device: number

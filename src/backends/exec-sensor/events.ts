@@ -4,7 +4,7 @@
 import { formatIp } from '../../base/ip.js'
 import type { ActivityRecord, ConnectionDetails } from '../../process/activity.js'
 import { textIn } from '../tracing/ring.js'
-import { digestOfFile, fileThatRan } from './files.js'
+import { fileThatRan } from './files.js'
 import { COMM_OCTETS, PATH_OCTETS, STRUCTS } from './layout.js'
 
 const [INET, INET6] = [2, 10]
@@ -17,10 +17,12 @@ export function recordOf(
 ): ActivityRecord {
   const { fields } = STRUCTS.sensor_event
   const pid = event.readUInt32LE(fields.pid)
-  const inode = event.readBigUInt64LE(fields.inode)
-  const links = event.readUInt32LE(fields.links)
-  const { path, readable } = fileThatRan(pid, textIn(event, fields.path, PATH_OCTETS), inode, links)
-  const digest = readable !== undefined && pinned.has(path) ? digestOfFile(readable) : undefined
+  const told = {
+    inode: event.readBigUInt64LE(fields.inode),
+    device: event.readUInt32LE(fields.device),
+    links: event.readUInt32LE(fields.links),
+  }
+  const { path, digest } = fileThatRan(pid, textIn(event, fields.path, PATH_OCTETS), told, (one) => pinned.has(one))
   const length = event.readUInt32LE(fields.arguments_length)
   const words = event
     .toString('utf8', fields.arguments, fields.arguments + length)

@@ -10,6 +10,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -19,10 +20,11 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { guardCapabilities } from '../../../src/backends/bpf-lsm/capabilities.js'
 import { activitiesOf } from '../../../src/backends/bpf-lsm/events.js'
 import { identityOf } from '../../../src/backends/bpf-lsm/files.js'
-import { kernelDevice, programKey, STRUCTS, tenantKey } from '../../../src/backends/bpf-lsm/layout.js'
+import { programKey, STRUCTS, tenantKey } from '../../../src/backends/bpf-lsm/layout.js'
 import { lower } from '../../../src/backends/bpf-lsm/lower.js'
 import { render } from '../../../src/backends/bpf-lsm/render.js'
 import { STRUCTS as SENSOR_STRUCTS } from '../../../src/backends/exec-sensor/layout.js'
+import { kernelDevice } from '../../../src/backends/tracing/devices.js'
 import { digestOfText } from '../../../src/base/digest.js'
 import { repositoryPath } from '../../support/lab/repository.js'
 import { planOf, SOURCE } from '../../support/plans.js'
@@ -102,6 +104,14 @@ describe('what a path stands for', () => {
     expect(identityOf(other, LATER)).toBeUndefined()
     chmodSync(file, 0o666)
     expect(identityOf(other, LATER, identityOf({ path: file }, LATER))).toBeUndefined()
+  })
+  it('is nothing where there is more content than is looked at, however long it would take', () => {
+    const file = join(scratch(), 'a')
+    writeFileSync(file, 'abc')
+    truncateSync(file, 2 ** 42)
+    expect(identityOf({ path: file, digest: digestOfText('abc') }, LATER)).toBeUndefined()
+    // Without a digest nobody asks what is in there.
+    expect(identityOf({ path: file }, LATER)).toBeDefined()
   })
   it('is another after it was changed, whatever its times are put back to', () => {
     const file = join(scratch(), 'a')
