@@ -7,7 +7,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { until } from '../support/agent/running.js'
-import { LabHost, sourceOf, workspaceOf } from '../support/companion/lab-host.js'
+import { LabHost, macOf, PEER, SESSION_PORT, SINK, sourceOf, workspaceOf } from '../support/companion/lab-host.js'
 import { UPLINK } from '../support/lab/addresses.js'
 import { type Lab, openLab } from '../support/lab/lab.js'
 import { labSuite } from '../support/lab/suite.js'
@@ -30,6 +30,11 @@ const TOKEN = 'a-token-of-the-transmitter'
 const user = (id: string) => ({ format: 'opaque', id })
 const PATIENCE_MS = 600_000
 
+interface Listed {
+  readonly sessionId: string
+  readonly peer: string
+  readonly ended?: { readonly reason: string }
+}
 interface Signal {
   readonly class_uid: number
   readonly status_code?: string
@@ -94,6 +99,17 @@ revocation:
       const now = await listed(n)
       return now?.state === state && now.doing === '' && now.owed.length === 0
     })
+  /** Whether a first segment from the peer of the broker comes out at the machine's interface. */
+  const reaches = async (n: number): Promise<boolean> => {
+    const [tap, port] = [`tap${n}`, SESSION_PORT]
+    await lab.exec('node', ['ip', 'neigh', 'replace', sourceOf(n), 'lladdr', macOf(n), 'dev', tap, 'nud', 'permanent'])
+    const sniffer = await lab.sniff('node', tap, 64)
+    const { outcome } = await lab.out.tcp({ host: sourceOf(n), port, localAddress: PEER, timeoutMs: 1_500 })
+    expect(outcome).toBe('timeout')
+    await sniffer.settle(300, 3_000)
+    await sniffer.close()
+    return sniffer.frames.some(({ bytes, way }) => way === 'out' && Buffer.from(bytes).readUInt16BE(36) === port)
+  }
   const running = async (n: number): Promise<void> => {
     await host.lift(n)
     await host.change('start', n)
@@ -152,6 +168,31 @@ revocation:
       console.log(
         `${ROUNDS} events; received to fence read back ms ${spread(fenced)}; pushed to answered ms ${spread(answered)}`,
       )
+  })
+
+  it('end what the access broker opened by `sluice workspace session`', { timeout: PATIENCE_MS }, async () => {
+    await running(1)
+    const words = ['--id', 'bk-1', '--user', 'user1', '--peer', PEER, '--minutes', '30']
+    const list = async (): Promise<readonly string[]> => {
+      const { json } = await host.ask('workspace', 'session', 'list')
+      return json.sessions.map((one: Listed) => `${one.sessionId} ${one.peer} ${one.ended?.reason ?? 'open'}`)
+    }
+    expect(await reaches(1)).toBe(false)
+    const none = await host.ask('workspace', 'session', 'open', workspaceOf(1), ...words.with(5, SINK))
+    expect([none.exit, none.said]).toEqual([2, expect.stringContaining('no signed ingress clause with a session')])
+    const opened = await host.ask('workspace', 'session', 'open', workspaceOf(1), ...words)
+    expect(opened.json).toMatchObject({ changed: true, grants: [`ingress/tcp/${PEER}/32/${SESSION_PORT}`] })
+    await until('the peer to be let in', () => reaches(1))
+    expect(await list()).toEqual([`bk-1 ${PEER} open`])
+    expect((await transmitter.push(await sign({ jti: jtiOf(), sub_id: user('user1') }))).status).toBe(202)
+    expect(await reaches(1)).toBe(false)
+    await reached(1, 'revoked')
+    // The fence came first; what the record of the session says is whichever of the two was written before the other.
+    expect(await list()).toEqual([expect.stringMatching(`^bk-1 ${PEER} (quarantined|detached)$`)])
+    await running(1)
+    expect(await reaches(1)).toBe(false)
+    const again = await host.ask('workspace', 'session', 'open', workspaceOf(1), ...words)
+    expect([again.exit, again.said]).toEqual([4, expect.stringContaining('is over (')])
   })
 
   it('that are forged, or have been done already, do nothing', { timeout: PATIENCE_MS }, async () => {

@@ -1,9 +1,10 @@
 // A host in the laboratory's node: the real agent, the real companion over processes that push datagrams into their taps, an operator
 // who lifts quarantines, and a look at everything that may be left of it all.
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { promisify } from 'node:util'
 import { connectAgent } from '../../../src/api/client.js'
 import { LifecycleClient } from '../../../src/api/lifecycle-client.js'
 import type { ChangeWord } from '../../../src/api/lifecycle-ports.js'
@@ -16,15 +17,19 @@ import { Mtls } from '../mtls.js'
 
 /** Its datagrams go there; every workspace may send to it, and nothing else. */
 export const SINK = '45.76.10.10'
+/** What a session of the access broker may let in, and to which port. */
+export const PEER = '45.76.10.20'
+export const SESSION_PORT = 2222
 const LISTEN = `${UPLINK.node.v4}:7443`
 const COMPANION = 'spiffe://fleet.example/companion/h1'
 
 export const workspaceOf = (n: number): string => `spiffe://fleet.example/ws/tap${n}`
 export const sourceOf = (n: number): string => `10.9.8.${4 * n + 2}`
 const hexOf = (n: number): string => n.toString(16).padStart(2, '0')
+export const macOf = (n: number): string => `02:00:00:00:1${hexOf(n)[1]}:02`
 const slotOf = (n: number): Slotted => ({
   ...{ workspace: workspaceOf(n), slot: `tap${n}`, kind: 'tap' },
-  ...{ mac: `02:00:00:00:1${hexOf(n)[1]}:02`, gatewayMac: `02:00:00:00:1${hexOf(n)[1]}:01` },
+  ...{ mac: macOf(n), gatewayMac: `02:00:00:00:1${hexOf(n)[1]}:01` },
   ...{ addresses: [sourceOf(n)], gateways: [`10.9.8.${4 * n + 1}`] },
 })
 
@@ -55,11 +60,12 @@ export class LabHost {
     const api = `attach_required: true\napi: {listen: "${LISTEN}", ${files}, companions: [${COMPANION}]}\n`
     const agent = await RunningAgent.prepare(lab.namespace('node'), slots, api)
     const flood = `  - {name: flood, cidrs: ["${SINK}/32"], protocol: udp, ports: [9000]}\n`
+    const ingress = `ingress:\n  - {name: broker, from: ["${PEER}/32"], protocol: tcp, ports: [${SESSION_PORT}], session: required}\n`
     await agent.publish(
       1,
       [SINK],
       slots.map(({ workspace }) => workspace),
-      { extra: flood },
+      { extra: flood + ingress },
     )
     const host = new LabHost(lab, agent, mtls, size)
     mkdirSync(host.path('host'), { recursive: true, mode: 0o700 })
@@ -151,6 +157,18 @@ ${networks.join('')}${more}`
     if (!this.client) throw new Error('nothing was started')
     const { report } = await this.client.kill({ requestId, reason: 'a test', target })
     return JSON.parse(Buffer.from(report).toString('utf8')) as KillReport
+  }
+
+  /** The command line at this companion; its answer in JSON, and what it refused. */
+  // biome-ignore lint/suspicious/noExplicitAny: answers of several commands, each looked into by the test that asked.
+  async ask(...words: string[]): Promise<{ readonly exit: number; readonly json: any; readonly said: string }> {
+    const all = [repositoryPath('dist/bin/sluice.js'), ...words, '--config', this.path('companion.yaml'), '--json']
+    const { stdout, stderr, code } = await promisify(execFile)(process.execPath, all).then(
+      (done) => ({ ...done, code: 0 }),
+      (error: { stdout: string; stderr: string; code: number }) => error,
+    )
+    const json = stdout === '' ? undefined : JSON.parse(stdout)
+    return { exit: code, json, said: code === 0 ? '' : `${JSON.stringify(json?.error)}${stderr}` }
   }
 
   list() {
