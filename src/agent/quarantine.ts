@@ -45,20 +45,29 @@ interface Target {
   readonly damage?: Fault
 }
 
-/** What the record says about the workspace; nothing when it knows no such one. Throws AGENT_STORE_*, AGENT_BACKEND_UNKNOWN. */
-function onRecord(node: AgentNode, workspace: WorkspaceId): Target | undefined {
+/** What one plan on record says about the workspace; nothing when it does not know it. Throws AGENT_STORE_*, AGENT_BACKEND_UNKNOWN. */
+function carriedBy(node: AgentNode, live: Activation, workspace: WorkspaceId): Target | undefined {
+  const plan = node.store.loadPlan(live.planDigest)
+  const entry = plan.workspaces.find((candidate) => candidate.workspace === workspace)
+  if (!entry) return undefined
+  const carriers = carriersOf(entry).map((backend) => {
+    const open = node.backends.get(backend)
+    if (!open) throw agentFault('AGENT_BACKEND_UNKNOWN', { backend })
+    return open
+  })
+  return { plan, live, carriers }
+}
+
+/** An activation that is under way, or was cut short, may be what the kernel has: its workspaces can be fenced like any other. */
+function activations(node: AgentNode): readonly Activation[] {
   const { live, next } = node.store.load()
-  // An activation that was cut short may be what the kernel has: its workspaces can be fenced like any other.
-  for (const activation of [live, next].filter((one) => one !== null)) {
-    const plan = node.store.loadPlan(activation.planDigest)
-    const entry = plan.workspaces.find((candidate) => candidate.workspace === workspace)
-    if (!entry) continue
-    const carriers = carriersOf(entry).map((backend) => {
-      const open = node.backends.get(backend)
-      if (!open) throw agentFault('AGENT_BACKEND_UNKNOWN', { backend })
-      return open
-    })
-    return { plan, live: activation, carriers }
+  return [live, next].filter((one) => one !== null)
+}
+
+function onRecord(node: AgentNode, workspace: WorkspaceId): Target | undefined {
+  for (const activation of activations(node)) {
+    const found = carriedBy(node, activation, workspace)
+    if (found) return found
   }
   return undefined
 }
@@ -79,6 +88,25 @@ async function target(node: AgentNode, workspace: WorkspaceId, fencing: boolean)
     if (open.capabilities.usable && (await open.driver.observe()).live?.workspaces.includes(workspace))
       carriers.push(open)
   return { carriers, ...(damage ? { damage } : {}) }
+}
+
+/**
+ * With the backends that another plan on record gives it to, after those of the first: an activation is moving it there. Apart from
+ * `target`, because that plan may be large and is read for the first time, for which no fence waits.
+ */
+function everywhere(node: AgentNode, workspace: WorkspaceId, found: Target, fencing: boolean): Target {
+  // What was found in the kernel was looked for on every backend.
+  if (!found.live) return found
+  const { planDigest } = found.live
+  try {
+    const others = activations(node).filter((one) => one.planDigest !== planDigest)
+    const more = others.flatMap((one) => carriedBy(node, one, workspace)?.carriers ?? [])
+    return { ...found, carriers: [...new Set([...found.carriers, ...more])] }
+  } catch (error) {
+    // The activation that could read it fences what is on record by itself (`reassert`).
+    if (!fencing || !(error instanceof Fault)) throw error
+    return { ...found, damage: error }
+  }
 }
 
 /** Two changes of the list never overlap; each takes milliseconds. It is not the lock of apply. */
@@ -129,8 +157,8 @@ async function change(
   const startMs = node.nowMs()
   const { kind, workspace } = command
   const on = kind === 'quarantine-set'
-  const found = await target(node, workspace, on)
-  const changed = await (on ? set(node, command, found, startMs) : lift(node, workspace, found))
+  const first = await target(node, workspace, on)
+  const { found, changed } = await (on ? set(node, command, first, startMs) : lift(node, workspace, first))
   const elapsedMs = node.nowMs() - startMs
   const { live, carriers, damage } = found
   const result = {
@@ -144,26 +172,47 @@ async function change(
   return { found, result, askedAtMs: startMs }
 }
 
-/** Fences, then records. Throws AGENT_WORKSPACE_UNKNOWN for what can be no workspace, AGENT_FENCED_UNRECORDED. */
-async function set(node: AgentNode, command: QuarantineCommand, found: Target, atMs: number): Promise<boolean> {
+interface Changed {
+  readonly found: Target
+  readonly changed: boolean
+}
+
+/**
+ * Fences wherever it can be, then records. Throws AGENT_WORKSPACE_UNKNOWN for what can be no workspace, AGENT_FENCED_UNRECORDED, and what
+ * the first backend threw that did not take the flag, after all the others were asked and it is on record.
+ */
+async function set(node: AgentNode, command: QuarantineCommand, first: Target, atMs: number): Promise<Changed> {
   const { workspace, reason, by, commandId } = command
-  const { carriers } = found
-  if (carriers.length === 0 && !isWorkspaceId(workspace)) throw agentFault('AGENT_WORKSPACE_UNKNOWN', { workspace })
-  for (const { driver } of carriers) await driver.flag(workspace, 'quarantined', true)
+  if (first.carriers.length === 0 && !isWorkspaceId(workspace))
+    throw agentFault('AGENT_WORKSPACE_UNKNOWN', { workspace })
+  for (const { driver } of first.carriers) await driver.flag(workspace, 'quarantined', true)
+  const found = everywhere(node, workspace, first, true)
+  let failure: Error | undefined
+  for (const { driver } of found.carriers.slice(first.carriers.length))
+    try {
+      await driver.flag(workspace, 'quarantined', true)
+    } catch (error) {
+      // It is only about to carry the workspace: with the quarantine on record it does not without its flag (`reassert`).
+      failure ??= error instanceof Error ? error : new TypeError(String(error))
+    }
   try {
     const before = node.store.quarantines()
     const after = withQuarantine(before, { workspace, reason, by, commandId, atMs })
     if (after !== before) node.store.saveQuarantines(after)
-    return after !== before
+    if (failure === undefined) return { found, changed: after !== before }
   } catch (cause) {
-    if (carriers.length === 0) throw cause
+    if (found.carriers.length === 0) throw cause
     await tell(node, command, found, node.nowMs() - atMs)
     throw agentFault('AGENT_FENCED_UNRECORDED', { workspace }, { cause })
   }
+  await tell(node, command, found, node.nowMs() - atMs)
+  throw failure
 }
 
 /** Records, then opens. One that only the kernel knows is lifted there. Throws AGENT_NOT_QUARANTINED. */
-async function lift(node: AgentNode, workspace: WorkspaceId, { carriers }: Target): Promise<boolean> {
+async function lift(node: AgentNode, workspace: WorkspaceId, first: Target): Promise<Changed> {
+  const found = everywhere(node, workspace, first, false)
+  const { carriers } = found
   const before = node.store.quarantines()
   const recorded = before.some((entry) => entry.workspace === workspace)
   const seen = async ({ driver }: OpenBackend) =>
@@ -177,7 +226,7 @@ async function lift(node: AgentNode, workspace: WorkspaceId, { carriers }: Targe
   await endSessionsOf(node, workspace, 'quarantined')
   if (recorded) node.store.saveQuarantines(withoutQuarantine(before, workspace))
   for (const { driver } of carriers) await driver.flag(workspace, 'quarantined', false)
-  return recorded
+  return { found, changed: recorded }
 }
 
 function tell(

@@ -293,6 +293,33 @@ describe('quarantine', () => {
     expect((await driver.observe()).live?.quarantined).toEqual([ALPHA])
   })
 
+  it('that is asked for while its workspace moves to another backend is in force where it was and where it comes to', async () => {
+    let asked: () => Promise<unknown> = () => Promise.resolve()
+    const seen: (readonly string[] | undefined)[] = []
+    class Target extends MemoryDriver {
+      override async commit(staged: Staged): Promise<void> {
+        await asked()
+        await super.commit(staged)
+        // Before the activation looks at the record again.
+        seen.push((await this.observe()).live?.quarantined)
+      }
+    }
+    const [from, to] = [new MemoryDriver(), new Target()]
+    const node = makeNode([memoryAs('nftables', ['veth'], from), memoryAs('ebpf', ['veth'], to)])
+    await apply(node, await offer())
+    expect((await from.observe()).live?.workspaces).toEqual([ALPHA])
+    asked = async () => {
+      asked = () => Promise.resolve()
+      await quarantine(node, command('quarantine-set'))
+      expect((await from.observe()).live?.quarantined).toEqual([ALPHA])
+    }
+    await apply({ ...node, order: ['ebpf', 'nftables'] }, await offer({ revision: 2n }))
+    expect(seen).toEqual([[ALPHA]])
+    expect(node.store.load().live?.backends).toEqual(['ebpf'])
+    await quarantine(node, command('quarantine-lift'))
+    expect((await to.observe()).live?.quarantined).toEqual([])
+  })
+
   it('set again changes nothing on record and fences again', async () => {
     const driver = new MemoryDriver()
     const node = makeNode([memoryAs('memory', ['veth', 'tap'], driver)])
