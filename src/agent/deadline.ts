@@ -29,8 +29,16 @@ export function holdsUntil(node: AgentNode, source: PlanSource, fresh = node.sto
   )
 }
 
-/** The plan with the deadline that the data plane is to carry. */
-export const bounded = (node: AgentNode, numbered: Numbered): Bounded => ({
+/**
+ * The plan with the deadline that the data plane is to carry. A node that boots with its clock years back would give it years more
+ * than it has: no end lies farther away than it does from the latest time that this node has reached.
+ */
+export const bounded = (
+  node: AgentNode,
+  numbered: Numbered,
+  untilMs = holdsUntil(node, numbered.plan.source),
+): Bounded => ({
   ...numbered,
-  untilMs: holdsUntil(node, numbered.plan.source),
+  untilMs,
+  behindMs: Math.max(0, node.store.trustMemory().clockFloorMs - node.nowMs()),
 })

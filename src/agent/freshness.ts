@@ -111,9 +111,10 @@ function judge(node: AgentNode, source: PlanSource): Judged {
     return { why: lapse(node, source, nowMs), silent: silentAt(nowMs), believed: true }
   } catch (error) {
     if (!(error instanceof Fault && error.code === 'AGENT_CLOCK_BACK')) throw error
-    // Nobody knows whether the bundle still holds. How long a stream is silent this clock counts as well as any: from the last word
-    // that it took in itself, and one that lies ahead of it is none.
-    return { why: undefined, silent: silentAt(node.nowMs()), believed: false }
+    // Nobody knows whether the bundle still holds; what had lapsed when this node last knew the time has. How long a stream is silent
+    // this clock counts as well as any: from the last word that it took in itself, and one that lies ahead of it is none.
+    const why = lapse(node, source, store.trustMemory().clockFloorMs)
+    return { why, silent: silentAt(node.nowMs()), believed: false }
   }
 }
 

@@ -21,7 +21,7 @@ export async function rearm(node: AgentNode, fresh: FreshnessMark): Promise<void
   if (!previous || agreement?.kind !== 'as-planned') return
   if (previous.plan.workspaces.every((entry) => entry.onExpiry === 'hold')) return
   const before = bounded(node, previous)
-  const prepared = await stageAll(node.backends, before, { ...previous, untilMs })
+  const prepared = await stageAll(node.backends, before, bounded(node, previous, untilMs))
   await reassert(node, previous.plan)
   await commitAll(prepared, before, (workspaces, why) => fenceAll(node, workspaces, why))
   await reassert(node, previous.plan)

@@ -31,13 +31,21 @@ export interface Numbered {
 /** With the moment until which it holds at most: the end of the bundle, or of its freshness if that comes first. */
 export interface Bounded extends Numbered {
   readonly untilMs: number
+  /** How far the clock, by which a backend turns an end into a time that is left, lies before what this node has reached already. */
+  readonly behindMs: number
 }
 
 /** What a backend gets: its deadline is in the source of the slice, so that it holds with the agent dead. */
-function sliceOf({ plan, digest, generation, untilMs }: Bounded, name: BackendName): PlanSlice {
+function sliceOf({ plan, digest, generation, untilMs, behindMs }: Bounded, name: BackendName): PlanSlice {
   const slice = sliceFor(plan, name, generation, digest)
   const { source } = slice
-  return { ...slice, source: { ...source, expiresAtMs: Math.min(source.expiresAtMs, untilMs) } }
+  const shown = (endMs: number): number => Math.max(0, endMs - behindMs)
+  const workspaces = slice.workspaces.map((entry) => {
+    const { observe } = entry.network
+    if (!observe || behindMs === 0) return entry
+    return { ...entry, network: { ...entry.network, observe: { ...observe, untilMs: shown(observe.untilMs) } } }
+  })
+  return { ...slice, workspaces, source: { ...source, expiresAtMs: shown(Math.min(source.expiresAtMs, untilMs)) } }
 }
 
 interface Prepared {

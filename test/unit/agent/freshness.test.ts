@@ -8,13 +8,16 @@ import { admit } from '../../../src/agent/admit.js'
 import { holdsUntil } from '../../../src/agent/deadline.js'
 import { confirm, tend } from '../../../src/agent/freshness.js'
 import { repair } from '../../../src/agent/loop-repair.js'
+import { stand } from '../../../src/agent/stand.js'
+import { MemoryDriver } from '../../../src/backends/memory/driver.js'
 import { digestOf } from '../../../src/base/digest.js'
 import { signFreshness } from '../../../src/bundle/freshness.js'
 import { generateKey, signerOf } from '../../../src/bundle/key-file.js'
 import type { KeyRole } from '../../../src/bundle/model.js'
 import { confirmationOf, readRelease } from '../../../src/bundle/publish.js'
 import { NO_TRUST, parseTrustRoot, writeTrustRoot } from '../../../src/bundle/root.js'
-import { makeNode, NOW, type Offer, offer, type TestNode } from './fixture.js'
+import type { PlanSlice } from '../../../src/plan/model.js'
+import { makeNode, memoryAs, NOW, type Offer, offer, type TestNode } from './fixture.js'
 
 const HOUR = 3_600_000
 const FRESH = generateKey({ role: 'freshness', kid: 'freshness-1' }, (length) => new Uint8Array(length).fill(7))
@@ -219,6 +222,42 @@ describe('the clock', () => {
     expect(await codeOf(admit(node, await offer({ revision: 2n })))).toBe('AGENT_CLOCK_BACK')
     expect(node.facts.at(-1)).toMatchObject({ kind: 'bundle-refused', code: 'AGENT_CLOCK_BACK', attack: true })
     expect(node.store.load().live?.generation).toBe(2)
+  })
+
+  test('that is years back after a boot gives no plan more time than it has by the latest time that was reached', async () => {
+    const staged: PlanSlice[] = []
+    class Seen extends MemoryDriver {
+      override stage(program: PlanSlice) {
+        staged.push(program)
+        return super.stage(program)
+      }
+    }
+    const boot = (node: TestNode): void => {
+      Object.assign(node, { backends: new Map([['memory', memoryAs('memory', ['veth', 'tap'], new Seen())]]) })
+      node.now = NOW - 20 * 365 * 24 * HOUR
+    }
+    const node = makeNode()
+    const endMs = NOW + 10 * HOUR
+    await admit(
+      node,
+      await offer({ notBeforeMs: NOW, extra: `observe: { until: "${new Date(endMs).toISOString()}" }\n` }),
+    )
+    const { expiresAtMs } = live(node)
+    node.now = NOW + HOUR
+    await tend(node)
+    boot(node)
+    expect(await stand(node)).toBe('restored')
+    const [slice] = staged
+    expect((slice?.source.expiresAtMs ?? 0) - node.now).toBe(expiresAtMs - (NOW + HOUR))
+    expect((slice?.workspaces[0]?.network.observe?.untilMs ?? 0) - node.now).toBe(9 * HOUR)
+    expect(await tend(node)).toEqual({ suspended: [], resumed: [] })
+    node.now = expiresAtMs
+    await tend(node)
+    boot(node)
+    expect(await stand(node)).toBe('restored')
+    expect(staged.at(-1)?.source.expiresAtMs).toBe(node.now)
+    expect((await tend(node)).suspended).toHaveLength(1)
+    expect(node.facts.at(-1)).toMatchObject({ kind: 'workspace-suspended', reason: 'expired' })
   })
 
   test('the floor outlives the run and is bound to the state: a lost file is damage', async () => {
