@@ -76,40 +76,64 @@ function passing(path: string, terms: JournalOptions): Trail {
   }
 }
 
+/** Facts that wait in memory for a journal that cannot be opened; what comes beyond is counted, and told when it can. */
+const MAX_WAITING = 4_096
+
 /** Open as long as the agent runs; facts wait in its queue, and nobody waits for them. */
 function standing(path: string, terms: JournalOptions): Trail {
   let opening: Promise<Journal> | undefined
   let journal: Journal | undefined
-  let unopened = 0
+  let waiting: Fact[] = []
+  let dropped = 0
   let why = ''
-  const open = async (): Promise<Journal> => {
-    opening ??= openJournal(path, terms)
+  const begun = (opened: Journal): Journal => {
+    journal = opened
+    const held = waiting
+    waiting = []
+    put(opened, held)
+    if (dropped > 0) put(opened, [{ kind: 'audit-lost', cause: 'unwritten', lost: dropped, atMs: terms.nowMs() }])
+    return opened
+  }
+  const put = (to: Journal, facts: readonly Fact[]): void => {
     try {
-      journal = await opening
-      return journal
+      for (const fact of facts) to.emit(fact)
     } catch (error) {
+      dropped += facts.length
+      why = said(error)
+    }
+  }
+  const open = (): Promise<Journal> => {
+    opening ??= openJournal(path, terms).then(begun, (error: unknown) => {
       opening = undefined // the next fact tries again
       throw error
-    }
+    })
+    return opening
   }
   return {
     emit: async (facts) => {
       if (facts.length === 0) return
+      if (journal) {
+        put(journal, facts)
+        return
+      }
+      const room = facts.slice(0, MAX_WAITING - waiting.length)
+      waiting.push(...room)
+      dropped += facts.length - room.length
       try {
-        const to = journal ?? (await open())
-        for (const fact of facts) to.emit(fact)
+        await open()
       } catch (error) {
-        unopened += facts.length
         why = said(error)
       }
     },
     unwritten: () => {
       const status = journal?.status()
-      return missing(unopened + (status?.lost ?? 0), path, status?.failure ? said(status.failure) : why)
+      const missed = waiting.length + dropped + (status?.lost ?? 0)
+      return missing(missed, path, status?.failure ? said(status.failure) : why)
     },
     status: () => journal?.status(),
     rotate: async () => (await open()).rotate(),
     close: async () => {
+      if (waiting.length > 0) void open().catch(() => undefined) // a last attempt, which `unwritten` tells of
       await (await opening?.catch(() => undefined))?.close() // one that could not be opened has nothing to write
     },
   }
