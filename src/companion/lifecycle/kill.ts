@@ -98,7 +98,9 @@ export async function kill(host: KillHost, asked: KillAsked): Promise<KillAnswer
   const isAgain = lifecycle.answered(asked.requestId, digest) !== undefined
   const known = isAgain ? await given(host, asked.requestId, digest) : undefined
   if (known) return known
-  const targets = targetsOf(lifecycle, asked.target)
+  const lost = asked.target.kind === 'workspace' ? [] : await lostOf(lifecycle)
+  const named = lost.flatMap(({ workspace }) => (workspace === undefined ? [] : [workspace]))
+  const targets = [...new Set([...targetsOf(lifecycle, asked.target), ...named])]
   const runs = await Promise.all(targets.map((workspace) => begin(lifecycle, asked, digest, workspace)))
   const mine = runs.filter((one): one is Run => 'carry' in one)
   const before = mine.length > 0 || isAgain ? undefined : await given(host, asked.requestId, digest)
@@ -119,7 +121,10 @@ export async function kill(host: KillHost, asked: KillAsked): Promise<KillAnswer
   for (const step of AFTER) await forAll(step)
   await fenced
   const answers = await Promise.all(runs.map((one) => ('carry' in one ? one.finish() : one.answer)))
-  const workspaces = answers.map((answer, i) => killedOf(lifecycle, targets[i] ?? '', answer))
+  const workspaces = [
+    ...answers.map((answer, i) => killedOf(lifecycle, targets[i] ?? '', answer)),
+    ...lost.flatMap(({ file, why, workspace }) => (workspace === undefined ? [passedOver(file, why, askedAtMs)] : [])),
+  ]
   const report: KillReport = {
     format: KILL_FORMAT,
     companion: host.companion,
@@ -138,6 +143,50 @@ export function targetsOf(lifecycle: Lifecycle, target: KillTarget): readonly st
     .all()
     .filter((record) => isMeant(record, target))
     .map(({ workspace }) => workspace)
+}
+
+interface Lost {
+  readonly file: string
+  readonly why: string
+  /** Absent: nobody knows whose record it was. */
+  readonly workspace?: string
+}
+
+/**
+ * Workspaces whose record is damaged: whose they are and over which image, nobody can say, so that every kill of more than one name means
+ * them. Whom the file does not name, this host's machines or the agent may. */
+async function lostOf({ host: { store, ports } }: Lifecycle): Promise<readonly Lost[]> {
+  const found = (names: readonly string[]): readonly Lost[] =>
+    [...store.damaged].map(([file, why]) => {
+      const workspace = store.ownerOf(file, names)
+      return { file, why, ...(workspace === undefined ? {} : { workspace }) }
+    })
+  const lost = found([])
+  if (lost.every(({ workspace }) => workspace !== undefined)) return lost
+  // One of them that does not answer, or not soon, names nobody: the others wait for no fence.
+  const names = <T>(look: Promise<T>, of: (seen: T) => Iterable<string>): Promise<readonly string[]> =>
+    within(
+      ports.clock,
+      READ_MS,
+      look.then(
+        (seen) => [...of(seen)],
+        () => [],
+      ),
+    ).then((seen) => seen ?? [])
+  const [here, there] = await Promise.all([
+    names(ports.machine.look(), ({ machines, interfaces }) =>
+      [...machines, ...interfaces].map(({ workspace }) => workspace),
+    ),
+    names(ports.fence.look(), ({ workspaces, leases }) => [...workspaces.keys(), ...leases.keys()]),
+  ])
+  return found([...here, ...there])
+}
+
+/** The row of one that has no name to be fenced by. */
+const passedOver = (file: string, damage: string, atMs: number): Killed => {
+  const why = `the record ${file} is damaged, and nobody knows whose it is: ${damage}`
+  const steps = [{ step: 'fence', atMs, elapsedMs: 0, outcome: 'failed', why }] as const
+  return { workspace: `record:${file}`, user: '', state: 'absent', fencedAtMs: null, steps, owed: [] }
 }
 
 function isMeant({ profile, image }: WorkspaceRecord, target: Exclude<KillTarget, { kind: 'workspace' }>): boolean {
@@ -166,8 +215,10 @@ async function begin(
   return lifecycle.begin({ requestId, change: 'kill', by, reason, workspace, digest }, true)
 }
 
-function killedOf(lifecycle: Lifecycle, workspace: string, { state, steps, owed, unrecorded }: Answer): Killed {
-  const user = lifecycle.host.store.get(workspace)?.profile?.user ?? ''
+function killedOf(lifecycle: Lifecycle, workspace: string, answer: Answer): Killed {
+  const { store } = lifecycle.host
+  const { state, steps, owed, unrecorded = store.damageOf(workspace) } = answer
+  const user = store.get(workspace)?.profile?.user ?? ''
   const fence = steps.find(({ step, outcome }) => step === 'fence' && outcome === 'done')
   const fencedAtMs = fence ? Math.ceil(fence.atMs + fence.elapsedMs) : null
   // In the order in which they were begun: a late fence ends after what was begun behind it.

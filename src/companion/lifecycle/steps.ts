@@ -82,8 +82,10 @@ export const CARRY: { readonly [S in Step]: Carry } = {
   run: ({ record }, { machine }) => machine.run(record),
   halt: ({ record }, { machine }) => machine.halt(record),
   end: ({ record }, { machine }) => machine.end(record.workspace),
-  detach: async ({ record }, { fence }) => {
-    if (record.lease > 0) await fence.detach(record.workspace, record.lease)
+  detach: async ({ record: { workspace, profile, lease } }, { fence }) => {
+    // A record that was lost knows of no lease; the agent does.
+    const held = lease > 0 || profile ? lease : ((await fence.look()).attached.get(workspace) ?? 0)
+    if (held > 0) await fence.detach(workspace, held)
   },
   unplug: ({ record }, { machine }) => machine.unplug(record),
   fence: async ({ record, reason }, { fence }) => {

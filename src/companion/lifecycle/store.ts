@@ -50,6 +50,8 @@ export class RecordStore {
   private readonly records = new Map<string, WorkspaceRecord>()
   /** Why a file is not what was written, by its name. It stays as it is: no other record of that workspace is written. */
   readonly damaged = new Map<string, string>()
+  /** Whose such a file is, where it says so itself. */
+  private readonly owners = new Map<string, string>()
   /** Writes of one workspace follow one another. */
   private readonly writing = new Map<string, Promise<void>>()
 
@@ -63,9 +65,13 @@ export class RecordStore {
     for (const name of [...(await files.list())].sort()) {
       // Left over from a write that a crash ended.
       if (!name.endsWith('.json')) continue
-      const found = await files.read(name).then(decodeRecord, (error: unknown) => causeChain(error).join(': '))
-      if (typeof found === 'string') store.damaged.set(name, found)
-      else if (fileOf(found.workspace) !== name) store.damaged.set(name, `it is of ${found.workspace}`)
+      const read = await files.read(name).catch((error: unknown) => causeChain(error).join(': '))
+      const found = typeof read === 'string' ? read : decodeRecord(read)
+      if (typeof found === 'string') {
+        store.damaged.set(name, found)
+        const owner = typeof read === 'string' ? undefined : namedIn(name, read)
+        if (owner !== undefined) store.owners.set(name, owner)
+      } else if (fileOf(found.workspace) !== name) store.damaged.set(name, `it is of ${found.workspace}`)
       else store.records.set(found.workspace, found)
     }
     return store
@@ -77,9 +83,18 @@ export class RecordStore {
 
   /** Throws COMPANION_STORE for a workspace whose record is damaged. */
   sound(workspace: string): void {
-    const file = fileOf(workspace)
-    const why = this.damaged.get(file)
-    if (why !== undefined) throw lifecycleFault('COMPANION_STORE', { file, why })
+    const why = this.damageOf(workspace)
+    if (why !== undefined) throw lifecycleFault('COMPANION_STORE', { file: fileOf(workspace), why })
+  }
+
+  /** Why the record of that workspace is not what was written. */
+  damageOf(workspace: string): string | undefined {
+    return this.damaged.get(fileOf(workspace))
+  }
+
+  /** Whose a damaged file is: the name in it, or one of these; only a name that the file is called after. */
+  ownerOf(file: string, names: readonly string[]): string | undefined {
+    return this.owners.get(file) ?? names.find((name) => fileOf(name) === file)
   }
 
   /** By workspace; deleted ones too. */
@@ -126,3 +141,11 @@ export class RecordStore {
 }
 
 const fileOf = (workspace: string): string => `${digestOfText(workspace).slice(7, 39)}.json`
+
+// untrusted: `bytes`, until the name that is in them gives the name of the file
+function namedIn(file: string, bytes: Uint8Array): string | undefined {
+  const names = Buffer.from(bytes)
+    .toString('latin1')
+    .matchAll(/"workspace":"([^"\\]{1,1024})"/g)
+  return [...names].map(([, name = '']) => name).find((name) => fileOf(name) === file)
+}

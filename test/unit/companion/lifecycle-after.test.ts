@@ -2,6 +2,7 @@
 // operation has taken the place, and what is owed and told later.
 
 import { beforeEach, describe, expect, it } from 'vitest'
+import { type KillTarget, kill } from '../../../src/companion/lifecycle/kill.js'
 import type { Told } from '../../../src/companion/lifecycle/lifecycle.js'
 import { ask, askKill, type Booted, boot, fresh, inTime, World, WS } from '../../support/companion/world.js'
 
@@ -89,6 +90,45 @@ describe('a record that is damaged', () => {
     at = await boot(world)
     for (let look = 0; look < 3; look++) await at.lifecycle.look()
     expect(world.layers).toContain(`${WS}#1`)
+  })
+
+  const damage = async (how: (text: string) => string): Promise<string> => {
+    await ask(at, 'create')
+    await ask(at, 'start')
+    const [file = ''] = [...world.disk.keys()]
+    const text = new TextDecoder().decode(world.disk.get(file))
+    world.disk.set(file, new TextEncoder().encode(how(text)))
+    at = await boot(world)
+    return file
+  }
+  const killAll = (target: KillTarget = { kind: 'everything' }) =>
+    kill(at.kills, { requestId: fresh(), target, ...BY_TEST })
+
+  it.each([
+    ['its file says so', (text: string) => text.replace('"lease":1', '"lease":2'), undefined],
+    ['the agent knows it', () => 'half a fi', undefined],
+    ['the machines know it', () => '', 'fence.look'],
+  ])('is meant by a kill of everything, and of any user, where %s', async (_why, how, broken) => {
+    await damage(how)
+    if (broken !== undefined) world.broken.set(broken, 'API_LOST')
+    const { report } = await killAll({ kind: 'user', user: 'somebody' })
+    expect(report.workspaces).toMatchObject([{ workspace: WS, unrecorded: expect.stringMatching(/./) }])
+    expect([...world.quarantined]).toEqual([WS])
+    expect(report.partial).toBe(broken !== undefined)
+    world.broken.clear()
+    await at.lifecycle.look()
+    expect(world.left()).toEqual([`layer ${WS}#1`])
+  })
+
+  it('is a row of such a kill that was not done, where nobody knows whose it is', async () => {
+    const file = await damage(() => '')
+    for (const name of ['fence.look', 'machine.look']) world.broken.set(name, 'API_LOST')
+    const { report } = await killAll()
+    const steps = [{ step: 'fence', outcome: 'failed', why: expect.stringContaining(file) }]
+    expect(report).toMatchObject({
+      partial: true,
+      workspaces: [{ workspace: `record:${file}`, fencedAtMs: null, steps }],
+    })
   })
 })
 
