@@ -61,7 +61,7 @@ export class GuardDriver implements Driver<GuardProgram> {
   private readonly kept: Kept
 
   constructor(private readonly options: OpenOptions) {
-    this.kept = new Kept(options.stateDirectory)
+    this.kept = new Kept(options.stateDirectory, (details, cause) => guardFault('LSM_STATE', details, cause))
   }
 
   probe(): Promise<Probed> {
@@ -113,6 +113,7 @@ export class GuardDriver implements Driver<GuardProgram> {
     const guard = this.raise(program.workspaces.some(({ volumes }) => volumes.length > 0))
     // Before the first commit the state is all zeros: side 0 is live, with an end that has passed, and must stay empty.
     const side = guard.state()?.side === 1 ? 0 : 1
+    guard.pruneFlags()
     this.clear(guard, side)
     const seats = program.workspaces.map((one, i): Seat => {
       const id = cgroupId(one.cgroup)
@@ -135,7 +136,7 @@ export class GuardDriver implements Driver<GuardProgram> {
     return Promise.resolve({ generation: program.generation, planDigest: program.planDigest })
   }
 
-  /** Throws LSM_STALE_STAGE, LSM_KERNEL. */
+  /** Throws LSM_STALE_STAGE, LSM_STATE, LSM_KERNEL. */
   commit({ generation, planDigest }: Staged): Promise<void> {
     const { prepared } = this
     if (prepared?.program.generation !== generation || prepared.program.planDigest !== planDigest)
@@ -173,16 +174,24 @@ export class GuardDriver implements Driver<GuardProgram> {
     return Promise.resolve()
   }
 
+  /** Closes first and writes down after, since a full disk must keep nobody open; opens when that is written. Throws LSM_KERNEL, LSM_STATE. */
   flag(workspace: WorkspaceId, flag: Flag, on: boolean): Promise<void> {
     const held = this.held()
     const before = held.flags[workspace] ?? 0
-    const flags = on ? before | FLAG[flag] : before & ~FLAG[flag]
-    this.keep({ ...held, flags: { ...held.flags, [workspace]: flags } })
-    const guard = this.stands()
-    const state = guard?.state()
-    // Also where a switch is about to put it. Before the first commit a record is of what a restart of the node took away.
-    const seatings = [...(state ? seatingsOf(held, state.turn) : []), ...(this.prepared ? [this.prepared] : [])]
-    for (const cgroup of cgroupsOf(workspace, seatings)) guard?.setFlags(cgroup, flags)
+    const changed = (flags: number): number => (on ? flags | FLAG[flag] : flags & ~FLAG[flag])
+    const keep = (): void => this.keep({ ...held, flags: { ...held.flags, [workspace]: changed(before) } })
+    if (!on) keep()
+    try {
+      const guard = this.stands()
+      const state = guard?.state()
+      // Also where a switch is about to put it. Before the first commit a record is of what a restart of the node took away.
+      const seatings = [...(state ? seatingsOf(held, state.turn) : []), ...(this.prepared ? [this.prepared] : [])]
+      // Beside what the kernel has: another flag may be there that could not be written down.
+      for (const cgroup of cgroupsOf(workspace, seatings))
+        guard?.setFlags(cgroup, changed(before | guard.flags(cgroup)))
+    } finally {
+      if (on) keep()
+    }
     return Promise.resolve()
   }
 

@@ -25,6 +25,11 @@ export const GUARD_FAULTS = {
       `${d.workspace}: the volume ${d.volume} at ${d.source} cannot be held: ${d.why}`,
     remedy: 'Give the volume a directory of its own on a file system that can be held, or serve it with vaultfs.',
   },
+  LSM_STATE: {
+    reaction: 'retry',
+    say: (d: { file: string }) => `what bpf-lsm keeps cannot be written: ${d.file}`,
+    remedy: 'Make room on the disk, or mend the rights of the state directory of the backend.',
+  },
   LSM_STALE_STAGE: {
     reaction: 'stale',
     say: (d: { generation: number }) => `generation ${d.generation} is not what was staged last`,

@@ -2,6 +2,7 @@
 // has two sides; a plan is written to the one that is not live, and one write of the state switches. What is not in the live side
 // does not run.
 
+import { constants } from 'node:os'
 import { type Digest, isDigest } from '../../base/digest.js'
 import type { AnchorHook, AnchorObject } from '../backend.js'
 import { cgroupKey } from '../tracing/cgroups.js'
@@ -184,10 +185,22 @@ export class Guard {
     const value = Buffer.alloc(4)
     return this.native.ask('read', this.map('guard_flags'), cgroupKey(cgroup), value) < 0 ? 0 : value.readUInt32LE()
   }
+  /** Without flags there is no row: there is room for as many as there are workspaces, and no more. */
   setFlags(cgroup: bigint, flags: number): void {
-    const value = Buffer.alloc(4)
+    const [key, value] = [cgroupKey(cgroup), Buffer.alloc(4)]
+    if (flags === 0) {
+      const gone = this.native.ask('remove', this.map('guard_flags'), key)
+      if (gone < 0 && gone !== -constants.errno.ENOENT) throw this.native.refused('lifting a flag', gone)
+      return
+    }
     value.writeUInt32LE(flags)
-    this.native.call('writing a flag', 'write', this.map('guard_flags'), cgroupKey(cgroup), value, 1, 8, 4)
+    this.native.call('writing a flag', 'write', this.map('guard_flags'), key, value, 1, 8, 4)
+  }
+  /** Takes away the flags of cgroups that neither side judges: their workspaces are gone, or have others by now. */
+  pruneFlags(): void {
+    const judged = new Set([0, 1].flatMap((side) => this.tenants(side)))
+    for (const key of this.pinned.keys('guard_flags', 8, 4, MAX_TENANTS))
+      if (!judged.has(key.readBigUInt64LE())) this.native.ask('remove', this.map('guard_flags'), key)
   }
 
   count(row: number): bigint {

@@ -53,7 +53,7 @@ export class SensorDriver implements Driver<SensorProgram> {
   private readonly kept: Kept
 
   constructor(private readonly options: OpenOptions) {
-    this.kept = new Kept(options.stateDirectory)
+    this.kept = new Kept(options.stateDirectory, (details, cause) => sensorFault('SENSOR_STATE', details, cause))
   }
 
   probe(): Promise<Probed> {
@@ -85,7 +85,7 @@ export class SensorDriver implements Driver<SensorProgram> {
     return Promise.resolve({ generation: program.generation, planDigest: program.planDigest })
   }
 
-  /** Who is told of under both plans is told of all the time. Throws SENSOR_STALE_STAGE, SENSOR_KERNEL. */
+  /** Who is told of under both plans is told of all the time. Throws SENSOR_STALE_STAGE, SENSOR_STATE, SENSOR_KERNEL. */
   commit({ generation, planDigest }: Staged): Promise<void> {
     const { prepared } = this
     if (prepared?.program.generation !== generation || prepared.program.planDigest !== planDigest)
@@ -113,7 +113,7 @@ export class SensorDriver implements Driver<SensorProgram> {
     return Promise.resolve()
   }
 
-  /** Kept, and fences nothing: the fence of the traffic does. */
+  /** Kept, and fences nothing: the fence of the traffic does. Throws SENSOR_STATE. */
   flag(workspace: WorkspaceId, flag: Flag, on: boolean): Promise<void> {
     const held = this.held()
     const others = held.flags[flag].filter((name) => name !== workspace)

@@ -19,6 +19,11 @@ export const SENSOR_FAULTS = {
     say: (d: { workspace: string; cgroup: string }) => `${d.workspace}: there is no cgroup ${d.cgroup}`,
     remedy: 'Make the cgroup before the workspace is attached, or correct the slot in the inventory.',
   },
+  SENSOR_STATE: {
+    reaction: 'retry',
+    say: (d: { file: string }) => `what exec-sensor keeps cannot be written: ${d.file}`,
+    remedy: 'Make room on the disk, or mend the rights of the state directory of the backend.',
+  },
   SENSOR_STALE_STAGE: {
     reaction: 'stale',
     say: (d: { generation: number }) => `generation ${d.generation} is not what was staged last`,

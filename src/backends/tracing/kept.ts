@@ -2,9 +2,14 @@
 
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Fault } from '../../base/fault.js'
 
 export class Kept {
-  constructor(private readonly directory: string) {}
+  /** `refused`: what the backend says when a file cannot be written. */
+  constructor(
+    private readonly directory: string,
+    private readonly refused: (details: { file: string }, options: { cause: unknown }) => Fault,
+  ) {}
 
   /** undefined: nothing was ever kept. */
   read(file: string): string | undefined {
@@ -15,11 +20,16 @@ export class Kept {
     }
   }
 
+  /** Throws the backend's `refused`; what was kept before is kept. */
   write(file: string, text: string): void {
-    mkdirSync(this.directory, { recursive: true, mode: 0o700 })
     const path = join(this.directory, file)
-    writeFileSync(`${path}.new`, text, { mode: 0o600 })
-    renameSync(`${path}.new`, path)
+    try {
+      mkdirSync(this.directory, { recursive: true, mode: 0o700 })
+      writeFileSync(`${path}.new`, text, { mode: 0o600 })
+      renameSync(`${path}.new`, path)
+    } catch (cause) {
+      throw this.refused({ file: path }, { cause })
+    }
   }
 
   /** As the value that was kept; `otherwise` where nothing was, or a crash tore it. */

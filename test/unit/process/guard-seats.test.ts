@@ -187,3 +187,50 @@ describe('names', () => {
     expect(barred(tables, 102n)).toBe(FLAG.quarantined)
   })
 })
+
+describe('flags', () => {
+  it('have rows for whom they are set, and for nobody who left', async () => {
+    const tables = new Tables()
+    const driver = open(tables)
+    const flagged = (): string[] => [...tables.table('guard_flags').keys()].sort()
+    const rowOf = (cgroup: bigint): string => cgroupKey(cgroup).toString('hex')
+    await live(driver, program(1, { a: 'cat', b: 'cat' }))
+    for (const name of ['a', 'b']) await driver.flag(idOf(name), 'quarantined', true)
+    await driver.flag(idOf('b'), 'suspended', true)
+    await driver.flag(idOf('a'), 'quarantined', false)
+    await driver.flag(idOf('a'), 'suspended', false)
+    expect(flagged()).toEqual([rowOf(102n)])
+    await driver.flag(idOf('a'), 'quarantined', true)
+    // Who leaves keeps it as long as a side judges; who stays keeps it.
+    for (const generation of [2, 3]) await live(driver, program(generation, { b: 'cat' }))
+    expect(flagged()).toEqual([rowOf(101n), rowOf(102n)].sort())
+    await live(driver, program(4, { b: 'cat' }))
+    expect(flagged()).toEqual([rowOf(102n)])
+    expect((await driver.observe()).live).toMatchObject({ quarantined: [idOf('b')], suspended: [idOf('b')] })
+    // It is on record, and back with the workspace.
+    await live(driver, program(5, { a: 'cat', b: 'cat' }))
+    expect(barred(tables, 101n)).toBe(FLAG.quarantined)
+  })
+
+  it('close what a full disk cannot write down, and open nothing that it cannot', async () => {
+    const tables = new Tables()
+    const driver = open(tables)
+    await live(driver, program(1, { a: 'cat', b: 'cat' }))
+    await driver.flag(idOf('b'), 'quarantined', true)
+    // Where the new file would be written something else is in the way, for root too.
+    mkdirSync(join(folder, 'state', 'guard.json.new'))
+    const refused = (name: string, on: boolean) =>
+      expect(Promise.resolve().then(() => driver.flag(idOf(name), 'quarantined', on))).rejects.toMatchObject({
+        ...{ code: 'LSM_STATE', reaction: 'retry' },
+        cause: expect.objectContaining({ code: 'EISDIR' }),
+      })
+    await refused('a', true)
+    await refused('b', false)
+    expect([101n, 102n].map((cgroup) => barred(tables, cgroup))).toEqual([FLAG.quarantined, FLAG.quarantined])
+    expect((await driver.observe()).live?.quarantined).toEqual([idOf('a'), idOf('b')])
+    // Another flag that comes and goes when there is room again takes nothing with it.
+    rmSync(join(folder, 'state', 'guard.json.new'), { recursive: true })
+    for (const on of [true, false]) await driver.flag(idOf('a'), 'suspended', on)
+    expect(barred(tables, 101n)).toBe(FLAG.quarantined)
+  })
+})
