@@ -18,6 +18,8 @@
 #include "guard_scene.h"
 
 #define EPERM 1
+/* Since 6.13 the top bit says that somebody asked for the time (include/linux/fs.h, I_CTIME_QUERIED), as the agent does; it is no part of it. */
+#define CTIME_QUERIED (1u << 31)
 
 /* Of the kernel's own, the fields that are read; libbpf finds where they are on the kernel that runs. */
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -97,7 +99,7 @@ static __always_inline void identify(struct inode *inode, struct guard_program *
         program->changed_ns = BPF_CORE_READ((struct inode___6_6 *)inode, __i_ctime.tv_nsec);
     } else {
         program->changed_s = BPF_CORE_READ((struct inode___6_13 *)inode, i_ctime_sec);
-        program->changed_ns = BPF_CORE_READ((struct inode___6_13 *)inode, i_ctime_nsec);
+        program->changed_ns = BPF_CORE_READ((struct inode___6_13 *)inode, i_ctime_nsec) & ~CTIME_QUERIED;
     }
 }
 
