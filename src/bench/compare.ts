@@ -70,8 +70,13 @@ export function compareResults(before: Results, after: Results, seed = 1): Compa
   const alike = askedOf(before) === askedOf(after)
   let agreeing = 0
   let ratios = 0
+  let otherwise = 0
   for (const { id, ...old } of before.measurements) {
     const now = after.measurements.find((one) => one.id === id)
+    if (!now && after.measurements.some((one) => asks(one) === asks(old))) {
+      otherwise++
+      continue
+    }
     for (const cell of old.cells) {
       const other = now?.cells.find(({ variant }) => variant === cell.variant)
       const role = roleOf(before, cell.variant)
@@ -98,6 +103,8 @@ export function compareResults(before: Results, after: Results, seed = 1): Compa
   }
   rows.push(...benchRows(before, after, { alike, same, seed }))
   remarks.push(...missing(before, after))
+  if (otherwise > 0)
+    remarks.push(`${otherwise} were measured by another program or for another time, and are not compared`)
   const ours = rows.filter(({ counts }) => counts)
   const of = (wanted: Verdict): number => ours.filter(({ verdict }) => verdict === wanted).length
   const [slower, noisy, counted] = [of('slower'), of('too-noisy'), ours.length]
@@ -123,6 +130,10 @@ const titleOf = ({ say, grants, workspaces }: Measurement | (Omit<Measurement, '
 
 type Of = (repetition: Repetition) => number | undefined
 
+/** Of the traffic, by whatever it was made and for however long. */
+const asks = ({ question, flows, family, grants, workspaces }: Omit<Measurement, 'id' | 'cells'>): string =>
+  [question, flows, family, grants, workspaces].join(' ')
+
 /** Each round's share of the baseline in that round. */
 function shares(cell: Cell, measurement: Measurement, baseline: string | undefined, of: Of): number[] | undefined {
   if (cell.variant === baseline) return undefined
@@ -136,11 +147,7 @@ function shares(cell: Cell, measurement: Measurement, baseline: string | undefin
   return out.length < LEAST_SAMPLES ? undefined : out
 }
 
-/** What goes with the CPU time of a unit: packets are counted, everything else is timed, and for as long in both runs. */
-const cpuOf =
-  (question: Measurement['question']): Of =>
-  ({ cpuSeconds, value }) =>
-    cpuSeconds === undefined || value === 0 ? undefined : question === 'packets' ? cpuSeconds : cpuSeconds / value
+const cpuOf: Of = ({ cpuSeconds, work }) => (cpuSeconds !== undefined && work ? cpuSeconds / work : undefined)
 
 type Common = Pick<Compared, 'from' | 'say' | 'counts'> & { readonly variant: string }
 
@@ -172,7 +179,7 @@ function cellRows(
       out.push({ ...common, what: 'value', ...values, verdict: judge(values, LEAST_CHANGE.alone) })
     }
   }
-  const [c, d] = cell.cost && other.cost ? both(cpuOf(old.question)) : []
+  const [c, d] = cell.cost && other.cost ? both(cpuOf) : []
   if (c && d) {
     const quotient = quotientOf(c, d, seed)
     const values = { before: median(c), after: median(d), quotient, better: 'lower' as const }

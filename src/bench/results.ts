@@ -118,7 +118,7 @@ export type Question =
   | 'kernel-memory'
 
 export interface Measurement {
-  /** Unique in the file, the same in every run: `tcp-stream flows=8 family=ipv4 grants=1000 workspaces=1`. */
+  /** Unique in the file, the same in every run: `tcp-stream flows=8 family=ipv4 grants=1000 workspaces=1 ms=1000 by=iperf3`. */
   readonly id: string
   readonly question: Question
   /** For people: `TCP stream, 8 flows, IPv4`. */
@@ -156,6 +156,8 @@ export interface Repetition {
   readonly value: number
   /** CPU time of the whole machine meanwhile, and of what was not the bench's doing as far as that is known. */
   readonly cpuSeconds?: number
+  /** What it was spent on, in the unit that cost is told in: Gbit, million packets, thousand transactions. */
+  readonly work?: number
 }
 
 /** CPU time of the whole machine, both ends of the link included. Absent parts do not apply. */
@@ -172,7 +174,7 @@ export interface Latency {
   readonly corrected: boolean
   readonly count: number
   readonly percentiles: readonly {
-    /** 50, 90, 99, 99.9, 99.99, 100. */
+    /** 50, 90, 99, 99.9, 99.99 where at least 20,000 were measured, 100. */
     readonly percent: number
     readonly microseconds: number
   }[]
@@ -181,7 +183,7 @@ export interface Latency {
   readonly p99: Figure
 }
 
-/** A condition of RFC 9411 on the figures of this cell. */
+/** A condition of RFC 9411 on the figures of this cell; of the deviation only where a tenth of a repetition is a second or more. */
 export interface Gate {
   readonly name: 'failed-transactions' | 'unexpected-resets' | 'sustain-deviation' | 'lost-packets'
   /** Shares, not per cent. */

@@ -145,13 +145,13 @@ class Run {
       await this.calm()
       for (const probe of probes) {
         if (this.terms.signal.aborted) return
-        const { question, family, flows } = probe
+        const { question, family, flows, ms } = probe
         if (question === 'http' && autocannon() === undefined) {
           this.remark('HTTP was not measured: autocannon is not installed')
           continue
         }
         const measured = await this.repetition(variant, scene, probe)
-        if (measured) this.terms.raw({ ...common, question, family, flows, ...measured })
+        if (measured) this.terms.raw({ ...common, question, family, flows, ms, ...measured })
       }
     } finally {
       await placed.lift()

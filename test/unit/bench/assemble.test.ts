@@ -2,7 +2,7 @@
 // carried, and the gates of RFC 9411; then the verdicts about the promises.
 
 import { describe, expect, it } from 'vitest'
-import { assemble, type Raw } from '../../../src/bench/assemble.js'
+import { assemble, idOf, type Raw } from '../../../src/bench/assemble.js'
 import { bucketOf } from '../../../src/bench/histogram.js'
 import { judgePromises } from '../../../src/bench/promises.js'
 import type { BenchSeen } from '../../../src/bench/results.js'
@@ -19,11 +19,11 @@ const raw = (variant: string, round: number, value: number, more: Partial<Raw> =
   round,
   position: 0,
   value,
-  commands: ['sluice-load crr'],
+  commands: ['sluice-load crr 45.0.0.1'],
   ...more,
 })
 const rounds = [0, 1, 2, 3, 4]
-const ID = 'tcp-crr flows=8 family=ipv4 grants=100000 workspaces=1'
+const ID = 'tcp-crr flows=8 family=ipv4 grants=100000 workspaces=1 by=sluice-load'
 
 describe('assemble', () => {
   it('compares rounds with rounds, and leaves out those that one of them lacks', () => {
@@ -37,7 +37,7 @@ describe('assemble', () => {
       id: ID,
       unit: 'connections/s',
       better: 'higher',
-      commands: ['sluice-load crr'],
+      commands: ['sluice-load crr 45.0.0.1'],
     })
     const [none, ebpf] = measurement?.cells ?? []
     expect(none).toMatchObject({ variant: 'none', ratios: [], gates: [] })
@@ -72,6 +72,27 @@ describe('assemble', () => {
     expect(at(of(false), 90)).toBeGreaterThan(500)
   })
 
+  it('names what made them, and for how long, so that nothing else has the same name', () => {
+    const ids = [
+      raw('none', 0, 1, { question: 'tcp-stream', ms: 600, commands: ['taskset -c 1 sluice-load stream 45.0.0.1'] }),
+      raw('none', 0, 1, { question: 'tcp-stream', ms: 1_000, commands: ['iperf3 -J', 'iperf3 -s'] }),
+      raw('none', 0, 1, { question: 'stage', commands: [] }),
+    ].map(idOf)
+    const of = 'flows=8 family=ipv4 grants=100000 workspaces=1'
+    expect(ids).toEqual([`tcp-stream ${of} ms=600 by=sluice-load`, `tcp-stream ${of} ms=1000 by=iperf3`, `stage ${of}`])
+  })
+
+  it('tells 99.99 % where at least 20,000 were measured', () => {
+    const of = (count: number) =>
+      assemble(
+        rounds.map((round) => raw('none', round, 1, { latency: [[bucketOf(1_000), count / 5]], paced: true })),
+        VARIANTS,
+        terms,
+      )[0]?.cells[0]?.latency?.percentiles.map(({ percent }) => percent)
+    expect(of(19_995)).toEqual([50, 90, 99, 99.9, 100])
+    expect(of(20_000)).toEqual([50, 90, 99, 99.9, 99.99, 100])
+  })
+
   it('divides CPU time by what was carried', () => {
     const raws = rounds.map((round) => raw('none', round, 5_000, { cpuSeconds: 0.5, work: 2.5 }))
     expect(assemble(raws, VARIANTS, terms)[0]?.cells[0]?.cost).toMatchObject({
@@ -80,7 +101,7 @@ describe('assemble', () => {
   })
 
   it('holds the gates of RFC 9411', () => {
-    const more = { tried: 200_000, failed: 1, resets: 0, deviation: 0.07 }
+    const more = { tried: 200_000, failed: 1, resets: 0, deviation: 0.07, ms: 10_000 }
     expect(
       assemble(
         rounds.map((round) => raw('none', round, 1, more)),
@@ -91,6 +112,11 @@ describe('assemble', () => {
       { name: 'failed-transactions', limit: 1e-5, value: 5e-6, passed: true },
       { name: 'unexpected-resets', limit: 1e-5, value: 0, passed: true },
       { name: 'sustain-deviation', limit: 0.05, value: 0.07, passed: false },
+    ])
+    const short = rounds.map((round) => raw('none', round, 1, { ...more, ms: 500 }))
+    expect(assemble(short, VARIANTS, terms)[0]?.cells[0]?.gates.map(({ name }) => name)).toEqual([
+      'failed-transactions',
+      'unexpected-resets',
     ])
     const lost = rounds.map((round) => raw('none', round, 1, { question: 'packets', tried: 1_000, failed: 1 }))
     expect(assemble(lost, VARIANTS, terms)[0]?.cells[0]?.gates).toEqual([

@@ -103,7 +103,8 @@ describe('compareResults', () => {
           cost: { cpuSecondsPerGbit: cell.figure },
           repetitions: cell.repetitions.map((each) => ({
             ...each,
-            cpuSeconds: of(cell.variant) * (one.question === 'packets' ? 1 : each.value / 10_000),
+            cpuSeconds: of(cell.variant),
+            work: 10,
           })),
         })),
       })),
@@ -117,6 +118,16 @@ describe('compareResults', () => {
     expect(found(costly(drawnRun({ seed: 2 }), (variant) => (variant === 'ebpf' ? 1.3 : 1)))).toEqual(
       Array(4).fill('ebpf slower: CPU, share of nothing attached'),
     )
+  })
+
+  it('does not take one program for another, nor half a second for a second', () => {
+    const after = drawnRun({ seed: 2, rate: slow('ebpf', 'tcp-stream', 0.5) })
+    const measurements = after.measurements.map((one) =>
+      one.question === 'tcp-stream' ? { ...one, id: `${one.id} ms=600 by=sluice-load` } : one,
+    )
+    const { slower, remarks } = compareResults(drawnRun({ seed: 1 }), { ...after, measurements })
+    expect(slower).toBe(0)
+    expect(remarks).toContain('1 were measured by another program or for another time, and are not compared')
   })
 
   it('counts only what is ours', () => {
