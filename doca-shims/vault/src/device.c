@@ -254,6 +254,7 @@ struct device *device_begin(struct volume *volume, const char *pci, const char *
     if (device == NULL)
         return NULL;
     device->volume = volume;
+    pthread_mutex_init(&device->turning, NULL);
     snprintf(device->pci, sizeof(device->pci), "%s", pci);
     snprintf(device->tag, sizeof(device->tag), "%s", tag);
     snprintf(device->vuid, sizeof(device->vuid), "%s", vuid);

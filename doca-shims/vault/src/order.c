@@ -92,9 +92,10 @@ void order_answer(struct fuse_req *req)
         complete(req);
         return;
     }
-    atomic_fetch_add(&req->device->under_way, 1);
+    req->side = atomic_load(&req->device->side);
+    atomic_fetch_add(&req->device->under_way[req->side], 1);
     if (!send_next(req)) {
-        atomic_fetch_sub(&req->device->under_way, 1);
+        atomic_fetch_sub(&req->device->under_way[req->side], 1);
         complete(req);
     }
 }
@@ -102,6 +103,7 @@ void order_answer(struct fuse_req *req)
 static void copied(struct fuse_req *req, bool failed)
 {
     struct device *device = req->device;
+    uint32_t side;
 
     if (!req->answered) {
         req->fetched = true;
@@ -120,8 +122,9 @@ static void copied(struct fuse_req *req, bool failed)
             return;
         req->failed |= req->sent < req->answer;
     }
+    side = req->side; /* what is complete is gone */
     complete(req);
-    atomic_fetch_sub(&device->under_way, 1);
+    atomic_fetch_sub(&device->under_way[side], 1);
     run_ready(device); /* its slot is free */
 }
 

@@ -60,6 +60,7 @@ struct fuse_req {
     uint32_t sent, sending; /* of `answer` octets of the slot */
     uint32_t answer;
     bool answered;
+    uint32_t side; /* that its answer is counted on */
     struct fuse_ctx context;
 };
 
@@ -90,7 +91,8 @@ struct device {
     struct slot slots[SLOTS], *free_slots;
     struct fuse_req *first, *last; /* in order of arrival, not yet carried out */
     struct numbers nodes, handles;
-    _Atomic uint32_t under_way; /* answers that are being copied */
+    pthread_mutex_t turning;
+    _Atomic uint32_t side, under_way[2]; /* answers that are being copied, by the side that they were begun on */
     _Atomic bool over, stop;
     char pci[DOCA_DEVINFO_PCI_ADDR_SIZE], tag[DOCA_VFS_TAG_SIZE], vuid[DOCA_DEVINFO_REP_VUID_SIZE];
 };

@@ -37,14 +37,14 @@ static void *keep_deadline(void *data)
 
         pthread_mutex_unlock(&timing);
         left = serve_deadline();
-        clock_gettime(CLOCK_REALTIME, &until);
+        clock_gettime(CLOCK_MONOTONIC, &until);
         /* A commit wakes nobody: a look once a quarter of a second finds its deadline. */
         until.tv_nsec += (left < 0 || left > 250 ? 250 : left) * 1000000l;
         until.tv_sec += until.tv_nsec / 1000000000;
         until.tv_nsec %= 1000000000;
         pthread_mutex_lock(&timing);
         if (!ends)
-            pthread_cond_timedwait(&timed, &timing, &until);
+            pthread_cond_clockwait(&timed, &timing, CLOCK_MONOTONIC, &until);
     }
     pthread_mutex_unlock(&timing);
     return NULL;
@@ -130,12 +130,22 @@ void volume_close(struct volume *volume)
     volume_free(volume);
 }
 
-void volume_refresh(struct volume *volume)
+/* Until the answers have left that were begun by now. Later ones are counted on the other side, so that a guest that always has some
+ * under way holds nobody up; twice, because one may still go by the side that it read before the turn. */
+int volume_refresh(struct volume *volume)
 {
     struct timespec pause = {.tv_nsec = 20000};
+    struct device *device = device_of(volume);
 
-    while (atomic_load(&device_of(volume)->under_way) > 0 && volume_stands(volume))
-        nanosleep(&pause, NULL);
+    pthread_mutex_lock(&device->turning);
+    for (int i = 0; i < 2; i++) {
+        uint32_t before = atomic_fetch_xor(&device->side, 1);
+
+        while (atomic_load(&device->under_way[before]) > 0 && volume_stands(volume))
+            nanosleep(&pause, NULL);
+    }
+    pthread_mutex_unlock(&device->turning);
+    return 0;
 }
 
 /* Nothing is handed over here: a card reads and writes for its guest, and every octet is judged. */

@@ -83,7 +83,7 @@ struct vault_header {
     uint32_t abi;
     uint64_t generation;
     uint8_t digest[32];    /* of the plan */
-    int64_t deadline_ms;   /* since 1970; workspaces that do not hold beyond it are suspended from then on */
+    int64_t deadline_ms;   /* since 1970, read once, at the commit; workspaces that do not hold beyond it are suspended from then on */
     uint32_t volumes;      /* count of struct vault_volume, after this header */
     uint32_t nodes;        /* count of struct vault_node, after the volumes */
     uint32_t text;         /* octets of names and paths, after the nodes */

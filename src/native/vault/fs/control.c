@@ -137,12 +137,24 @@ static bool is_root(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == 0;
 }
 
+/* Beside the requests: taking what is cached from the kernel waits for a stage or a commit, which no flag may wait for. */
+static void *keep_deadline(void *data)
+{
+    for (;;) {
+        int left = serve_deadline();
+
+        /* A commit meanwhile may bring a nearer deadline. */
+        poll(NULL, 0, left < 0 || left > 1000 ? 1000 : left);
+    }
+    return data;
+}
+
 int control_run(const char *path, int stop)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct pollfd wait[2];
     pthread_t thread;
-    int listener, fd;
+    int listener, fd, error;
 
     if (strlen(path) >= sizeof(address.sun_path))
         return -ENAMETOOLONG;
@@ -152,20 +164,23 @@ int control_run(const char *path, int stop)
         return -errno;
     unlink(path); /* of a daemon that was killed: the lock says that there is none */
     if (bind(listener, (struct sockaddr *)&address, sizeof(address)) != 0 || listen(listener, 64) != 0) {
-        int error = errno;
-
+        error = errno;
         close(listener);
         return -error;
     }
+    error = pthread_create(&thread, NULL, keep_deadline, NULL);
+    if (error != 0) {
+        close(listener);
+        return -error;
+    }
+    pthread_detach(thread);
     /* Whoever started the daemon waits for this line. */
     if (write(STDOUT_FILENO, "ready\n", 6) == 6)
         close(STDOUT_FILENO);
     wait[0] = (struct pollfd){.fd = listener, .events = POLLIN};
     wait[1] = (struct pollfd){.fd = stop, .events = POLLIN};
     for (;;) {
-        int left = serve_deadline();
-        /* A commit meanwhile may bring a nearer deadline. */
-        int found = poll(wait, 2, left < 0 || left > 1000 ? 1000 : left);
+        int found = poll(wait, 2, -1);
 
         if (found < 0 && errno != EINTR)
             break;

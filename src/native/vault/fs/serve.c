@@ -12,17 +12,28 @@
 
 #include "vaultfs.h"
 
-static pthread_mutex_t writer = PTHREAD_MUTEX_INITIALIZER;  /* stage, commit, discard, deadline, stop */
-static pthread_mutex_t serving = PTHREAD_MUTEX_INITIALIZER; /* the list of volumes and the flags: never held for long */
+static pthread_mutex_t writer = PTHREAD_MUTEX_INITIALIZER;  /* stage, commit, discard, stop */
+/* The list of volumes, the live table, its deadline and the flags: never held for long. */
+static pthread_mutex_t serving = PTHREAD_MUTEX_INITIALIZER;
 static struct volume *volumes;
 static const struct vault_table *live, *staged;
+static int64_t ends_ms; /* of the live table, since the machine started: setting the clock moves no deadline */
 
-static int64_t now_ms(void)
+static int64_t clock_ms(clockid_t clock)
 {
     struct timespec now;
 
-    clock_gettime(CLOCK_REALTIME, &now);
+    clock_gettime(clock, &now);
     return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* When the table to come ends. A deadline that is no later than the live one's comes no later, whatever the clock says by now. */
+static int64_t ends_of(const struct vault_table *next)
+{
+    int64_t deadline = vault_header_of(next)->deadline_ms, now = clock_ms(CLOCK_REALTIME), ends;
+
+    ends = deadline <= now ? 0 : clock_ms(CLOCK_BOOTTIME) + (deadline - now);
+    return live != NULL && deadline <= vault_header_of(live)->deadline_ms && ends_ms < ends ? ends_ms : ends;
 }
 
 static const char *text_at(const struct vault_table *table, struct vault_text text)
@@ -158,7 +169,7 @@ void serve_discard(void)
 /* Judges every volume by `next`, all at once; what it leaves out denies from now on. */
 static void switch_all(const struct vault_table *next)
 {
-    bool past = now_ms() >= vault_header_of(next)->deadline_ms;
+    bool past = clock_ms(CLOCK_BOOTTIME) >= ends_ms;
 
     for (struct volume *volume = volumes; volume != NULL; volume = volume->next)
         pthread_rwlock_wrlock(&volume->gate);
@@ -204,7 +215,7 @@ static void close_rest(void)
 int serve_commit(uint64_t generation, char *why, size_t room)
 {
     const struct vault_table *before;
-    int error = 0;
+    int error, stale = 0;
 
     pthread_mutex_lock(&writer);
     if (staged == NULL || vault_header_of(staged)->generation != generation) {
@@ -214,6 +225,7 @@ int serve_commit(uint64_t generation, char *why, size_t room)
     }
     before = live;
     pthread_mutex_lock(&serving);
+    ends_ms = ends_of(staged);
     switch_all(staged);
     live = staged;
     staged = NULL;
@@ -223,7 +235,7 @@ int serve_commit(uint64_t generation, char *why, size_t room)
 
         if (was == VAULT_NONE || volume->index == VAULT_NONE || volume->expired ||
             !same_rules(before, vault_volume_at(before, was)->root, live, vault_volume_at(live, volume->index)->root))
-            volume_refresh(volume);
+            stale |= volume_refresh(volume);
     }
     close_rest();
     /* What could not be mounted before, because another volume had its place. */
@@ -231,6 +243,10 @@ int serve_commit(uint64_t generation, char *why, size_t room)
     pthread_mutex_lock(&serving);
     switch_all(live);
     pthread_mutex_unlock(&serving);
+    if (error == 0 && stale != 0) {
+        snprintf(why, room, "it is live, but there was no memory to take all that is cached from the kernel");
+        error = -ENOMEM;
+    }
     free((void *)(uintptr_t)before);
     pthread_mutex_unlock(&writer);
     return error;
@@ -261,32 +277,43 @@ int serve_flag(const char *workspace, uint32_t bit, bool on)
     }
     /* Fenced first, then written down, then taken from the kernel's caches; the list cannot change under this lock. */
     error = flags_save();
-    for (size_t i = 0; on && i < count; i++)
-        volume_refresh(mine[i]);
+    for (size_t i = 0; on && i < count; i++) {
+        int stale = volume_refresh(mine[i]);
+
+        error = error != 0 ? error : stale;
+    }
     pthread_mutex_unlock(&serving);
     return error;
 }
 
+/* Fences under `serving` alone, so that it waits for no stage and no flag waits for it; what is cached goes after. */
 int serve_deadline(void)
 {
+    bool stale = false;
     int64_t left;
 
-    pthread_mutex_lock(&writer);
-    left = live == NULL ? -1 : vault_header_of(live)->deadline_ms - now_ms();
-    if (live != NULL && left <= 0) {
-        for (struct volume *volume = volumes; volume != NULL; volume = volume->next) {
-            if (volume->expired || volume->index == VAULT_NONE || (vault_volume_at(live, volume->index)->terms & VAULT_HOLDS) != 0)
-                continue;
-            pthread_rwlock_wrlock(&volume->gate);
-            volume->expired = true;
-            atomic_fetch_add(&volume->epoch, 1);
-            pthread_rwlock_unlock(&volume->gate);
-            volume_refresh(volume);
-        }
-        left = -1;
+    pthread_mutex_lock(&serving);
+    left = live == NULL ? -1 : ends_ms - clock_ms(CLOCK_BOOTTIME);
+    for (struct volume *volume = volumes; live != NULL && left <= 0 && volume != NULL; volume = volume->next) {
+        stale |= volume->stale;
+        if (volume->pending || volume->expired || volume->index == VAULT_NONE ||
+            (vault_volume_at(live, volume->index)->terms & VAULT_HOLDS) != 0)
+            continue;
+        pthread_rwlock_wrlock(&volume->gate);
+        volume->expired = true;
+        atomic_fetch_add(&volume->epoch, 1);
+        pthread_rwlock_unlock(&volume->gate);
+        volume->stale = stale = true;
     }
-    pthread_mutex_unlock(&writer);
-    return left > 60000 ? 60000 : (int)left;
+    pthread_mutex_unlock(&serving);
+    if (stale) {
+        pthread_mutex_lock(&writer); /* the list cannot change under it */
+        for (struct volume *volume = volumes; volume != NULL; volume = volume->next)
+            if (volume->stale)
+                volume->stale = volume_refresh(volume) != 0; /* then again, the next time */
+        pthread_mutex_unlock(&writer);
+    }
+    return left <= 0 ? -1 : left > 60000 ? 60000 : (int)left;
 }
 
 size_t serve_observe(char *text, size_t room)
@@ -338,15 +365,24 @@ void *serve_table(size_t *size)
 
 void serve_stop(void)
 {
+    const struct vault_table *before;
+    struct volume *gone;
+
     pthread_mutex_lock(&writer);
     drop_staged();
-    while (volumes != NULL) {
-        struct volume *next = volumes->next;
-
-        volume_close(volumes);
-        volumes = next;
-    }
-    free((void *)(uintptr_t)live);
+    /* Whoever asks from now on, and the deadline, finds nothing. */
+    pthread_mutex_lock(&serving);
+    gone = volumes;
+    before = live;
+    volumes = NULL;
     live = NULL;
+    pthread_mutex_unlock(&serving);
+    while (gone != NULL) {
+        struct volume *next = gone->next;
+
+        volume_close(gone);
+        gone = next;
+    }
+    free((void *)(uintptr_t)before);
     pthread_mutex_unlock(&writer);
 }

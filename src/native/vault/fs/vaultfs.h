@@ -5,9 +5,9 @@
  * those octets beneath the root (openat2: no symbolic link, no mount, no way up), so that nothing can change in between what
  * the two mean. The daemon holds no descriptor of what is only known, so its number of files has no limit but memory.
  *
- * Locks, in this order: `writer` (stage, commit, stop), a volume's `gate` (read: one operation from judging to its answer;
- * write: a rename, or a change of what is judged by), a volume's `tree` (nodes and names, held for moments), the ring.
- * That of a volume's threads (loop.c) comes last: nothing is taken under it.
+ * Locks, in this order: `writer` (stage, commit, stop), `serving` (what is served, flags, the deadline), a volume's `gate` (read:
+ * one operation from judging to its answer; write: a rename, or a change of what is judged by), a volume's `tree` (nodes and names,
+ * held for moments), the ring. That of a volume's threads (loop.c) comes last: nothing is taken under it.
  */
 #ifndef SLUICE_VAULTFS_H
 #define SLUICE_VAULTFS_H
@@ -80,6 +80,7 @@ struct volume {
     uint32_t index;
     uint32_t standing;
     bool expired;
+    bool stale; /* of whoever keeps the deadline: expired, and not yet taken from the kernel's caches */
     _Atomic uint32_t epoch; /* a verdict remembered under another one is void */
     pthread_mutex_t tree;
     struct node top;
@@ -217,7 +218,7 @@ int serve_flag(const char *workspace, uint32_t bit, bool on);
 size_t serve_observe(char *text, size_t room);
 /* The octets that are judged by, as the caller's own; NULL and 0 while nothing is live, NULL and another size without memory. */
 void *serve_table(size_t *size);
-/* Suspends what the deadline is for, if it has come. Milliseconds until then, or -1. */
+/* Suspends what the deadline is for, if it has come. Milliseconds until then, or -1. Of one thread. */
 int serve_deadline(void);
 void serve_stop(void);
 
@@ -284,8 +285,8 @@ bool volume_belongs(const struct volume *volume);
 /* Beyond its mount: has it what a volume of that name is to be served by? */
 bool volume_holds(const struct volume *volume, const char *workspace, const char *name);
 void volume_close(struct volume *volume);
-/* Makes the kernel ask again about everything that it has cached. Call without any lock. */
-void volume_refresh(struct volume *volume);
+/* Makes the kernel ask again about everything that it has cached, removed files too. Call without a gate. -ENOMEM: not everything. */
+int volume_refresh(struct volume *volume);
 
 /* The name of a daemon's mounts, by its directory, and what takes away all mounts of that name. How many, or -errno. */
 extern char volume_label[32];

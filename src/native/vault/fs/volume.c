@@ -252,48 +252,67 @@ void volume_close(struct volume *volume)
     volume_free(volume);
 }
 
-/* Every node and every (parent, name) that the kernel may have cached; the caller frees both lists. */
+/* What the kernel may have cached: nodes, or entries by parent and name. The caller frees the list and the names. */
 struct known {
-    fuse_ino_t node, parent;
-    char *name;
+    fuse_ino_t node; /* of an entry: its parent */
+    bool entry;
+    char *name; /* of an entry; NULL without memory */
 };
 
+static fuse_ino_t number_of(const struct volume *volume, const struct node *node)
+{
+    return node == &volume->top ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)node;
+}
+
+/* Entries first, so that nothing is found by one again; removed files last, that may still be open or mapped. */
 static struct known *all_known(struct volume *volume, size_t *count)
 {
+    const struct table *known = &volume->known;
     struct known *list;
     size_t room = 1, used = 0;
 
     pthread_mutex_lock(&volume->tree);
-    for (uint32_t i = 0; i < volume->known.count; i++)
-        for (struct name *name = volume->known.names[i]; name != NULL; name = name->chain)
+    for (uint32_t i = 0; i < known->count; i++) {
+        for (const struct name *name = known->names[i]; name != NULL; name = name->chain)
             room++;
+        for (const struct node *node = known->nodes[i]; node != NULL; node = node->chain)
+            room++;
+    }
+    for (const struct node *node = volume->retired; node != NULL; node = node->chain)
+        room++;
     list = calloc(room, sizeof(*list));
     if (list != NULL) {
-        list[used++] = (struct known){FUSE_ROOT_ID, 0, NULL};
-        for (uint32_t i = 0; i < volume->known.count; i++)
-            for (struct name *name = volume->known.names[i]; name != NULL; name = name->chain) {
-                fuse_ino_t parent = name->parent == &volume->top ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)name->parent;
-
-                list[used++] = (struct known){(fuse_ino_t)(uintptr_t)name->node, parent, strdup(name->text)};
-            }
+        for (uint32_t i = 0; i < known->count; i++)
+            for (const struct name *name = known->names[i]; name != NULL; name = name->chain)
+                list[used++] = (struct known){number_of(volume, name->parent), true, strdup(name->text)};
+        list[used++] = (struct known){FUSE_ROOT_ID, false, NULL};
+        for (uint32_t i = 0; i < known->count; i++)
+            for (const struct node *node = known->nodes[i]; node != NULL; node = node->chain)
+                list[used++] = (struct known){number_of(volume, node), false, NULL};
+        for (const struct node *node = volume->retired; node != NULL; node = node->chain)
+            list[used++] = (struct known){number_of(volume, node), false, NULL};
     }
     pthread_mutex_unlock(&volume->tree);
     *count = used;
     return list;
 }
 
-void volume_refresh(struct volume *volume)
+int volume_refresh(struct volume *volume)
 {
     size_t count;
     struct known *known = all_known(volume, &count);
+    int error = known == NULL ? -ENOMEM : 0;
 
     for (size_t i = 0; known != NULL && i < count; i++) {
         /* ENOENT: the kernel has forgotten it by itself. */
-        if (known[i].name != NULL) {
-            fuse_lowlevel_notify_inval_entry(volume->session, known[i].parent, known[i].name, strlen(known[i].name));
-            free(known[i].name);
-        }
-        fuse_lowlevel_notify_inval_inode(volume->session, known[i].node, 0, 0);
+        if (!known[i].entry)
+            fuse_lowlevel_notify_inval_inode(volume->session, known[i].node, 0, 0);
+        else if (known[i].name != NULL)
+            fuse_lowlevel_notify_inval_entry(volume->session, known[i].node, known[i].name, strlen(known[i].name));
+        else
+            error = -ENOMEM;
+        free(known[i].name);
     }
     free(known);
+    return error;
 }
