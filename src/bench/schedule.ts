@@ -23,9 +23,12 @@ export const guess = ({ probes, grants, workspaces }: Scene, variants: number): 
     LOAD_MS * grants * Math.max(1, workspaces) +
     probes.reduce((sum, { ms, paced }) => sum + ms * (paced === undefined ? 1 : 2) + START_MS, 0))
 
-/** How many rounds of a scene fit: all, fewer but enough, or none. `roundMs` is what a round takes. */
+/**
+ * How many rounds of a scene to make: all, as few as a figure needs, or no more. Nothing between: intervals of medians of seven are
+ * narrower than they say. What has gone beyond the fewest fitted when it was begun, and goes on. `roundMs` is what a round takes.
+ */
 export function roundsThatFit(wanted: number, done: number, roundMs: number, leftMs: number): number {
   const fit = done + Math.floor(leftMs / Math.max(1, roundMs))
-  if (fit >= wanted) return wanted
-  return fit >= LEAST_REPETITIONS ? fit : done
+  if (fit >= wanted || done > LEAST_REPETITIONS) return wanted
+  return fit >= LEAST_REPETITIONS ? LEAST_REPETITIONS : done
 }

@@ -68,11 +68,15 @@ describe('the time of a run', () => {
     for (const { rounds } of [...QUICK, ...FULL]) expect(rounds).toBeGreaterThanOrEqual(LEAST_REPETITIONS)
   })
 
-  it('is filled with all rounds of a scene, fewer but enough, or no more', () => {
-    expect(roundsThatFit(7, 1, 1_000, 60_000)).toBe(7)
-    expect(roundsThatFit(7, 1, 1_000, 4_500)).toBe(5)
-    expect(roundsThatFit(7, 1, 1_000, 3_500)).toBe(1)
-    expect(roundsThatFit(7, 7, 1_000, 0)).toBe(7)
+  it('is filled with all rounds of a scene, with five, or no more', () => {
+    expect(roundsThatFit(9, 1, 1_000, 60_000)).toBe(9)
+    for (const leftMs of [4_500, 5_500, 6_500, 7_500]) expect(roundsThatFit(9, 1, 1_000, leftMs)).toBe(5)
+    expect(roundsThatFit(9, 1, 1_000, 8_500)).toBe(9)
+    expect(roundsThatFit(9, 1, 1_000, 3_500)).toBe(1)
+    expect(roundsThatFit(9, 5, 1_000, 3_500)).toBe(5)
+    // Begun with time for all of them: it is not stopped at seven because the sixth took long.
+    expect(roundsThatFit(9, 6, 1_000, 2_500)).toBe(9)
+    expect(roundsThatFit(9, 9, 1_000, 0)).toBe(9)
   })
 
   it('is spent on measurements whose names are their own', () => {
