@@ -185,26 +185,33 @@ async function set(node: AgentNode, command: QuarantineCommand, first: Target, a
   const { workspace, reason, by, commandId } = command
   if (first.carriers.length === 0 && !isWorkspaceId(workspace))
     throw agentFault('AGENT_WORKSPACE_UNKNOWN', { workspace })
-  for (const { driver } of first.carriers) await driver.flag(workspace, 'quarantined', true)
+  const failures: Error[] = []
+  const fenceOn = async (carriers: readonly OpenBackend[]): Promise<void> => {
+    for (const { driver } of carriers)
+      try {
+        await driver.flag(workspace, 'quarantined', true)
+      } catch (error) {
+        // One that is lost, or has no disk, must not keep the others open, nor the record from saying so. With that on record, one that is
+        // only about to carry the workspace does not without its flag (`reassert`).
+        failures.push(error instanceof Error ? error : new TypeError(String(error)))
+      }
+  }
+  await fenceOn(first.carriers)
   const found = everywhere(node, workspace, first, true)
-  let failure: Error | undefined
-  for (const { driver } of found.carriers.slice(first.carriers.length))
-    try {
-      await driver.flag(workspace, 'quarantined', true)
-    } catch (error) {
-      // It is only about to carry the workspace: with the quarantine on record it does not without its flag (`reassert`).
-      failure ??= error instanceof Error ? error : new TypeError(String(error))
-    }
+  await fenceOn(found.carriers.slice(first.carriers.length))
+  let changed = false
   try {
     const before = node.store.quarantines()
     const after = withQuarantine(before, { workspace, reason, by, commandId, atMs })
     if (after !== before) node.store.saveQuarantines(after)
-    if (failure === undefined) return { found, changed: after !== before }
+    changed = after !== before
   } catch (cause) {
     if (found.carriers.length === 0) throw cause
-    await tell(node, command, found, node.nowMs() - atMs)
-    throw agentFault('AGENT_FENCED_UNRECORDED', { workspace }, { cause })
+    // That it is fenced is said only where every backend said so: then this is the first failure.
+    failures.push(agentFault('AGENT_FENCED_UNRECORDED', { workspace }, { cause }))
   }
+  const [failure] = failures
+  if (failure === undefined) return { found, changed }
   await tell(node, command, found, node.nowMs() - atMs)
   throw failure
 }

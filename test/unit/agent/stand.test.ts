@@ -241,6 +241,25 @@ describe('quarantine without a plan, or without a state that can be read', () =>
     expect(await codeOf(quarantine(node, command('quarantine-lift', ALPHA)))).toBe('AGENT_STORE_DAMAGED')
   })
 
+  it('fences on every backend that can, and records it, when one of them fails', async () => {
+    const [lost, other] = [new MemoryDriver(), new MemoryDriver()]
+    const node = makeNode([memoryAs('nftables', ['veth', 'tap'], lost), memoryAs('ebpf', ['veth', 'tap'], other)])
+    const stage = lost.stage.bind(lost)
+    lost.stage = async (slice) => {
+      await other.commit(await other.stage(slice))
+      return stage(slice)
+    }
+    await admit(node, await offer())
+    // The record does not say who carries it, and both kernels do.
+    writeFileSync(join(node.store.directory, 'state.json'), '{}')
+    const failure = new TypeError('no disk')
+    lost.flag = () => Promise.reject(failure)
+    await expect(quarantine(node, command('quarantine-set', ALPHA))).rejects.toBe(failure)
+    expect((await other.observe()).live?.quarantined).toEqual([ALPHA])
+    expect(node.store.quarantines()).toMatchObject([{ workspace: ALPHA, reason: 'incident' }])
+    expect(node.facts.at(-1)).toMatchObject({ kind: 'quarantine-set' })
+  })
+
   it('fences when the list is damaged too, and fails, because nothing remembers it', async () => {
     const { driver, node } = one()
     await admit(node, await offer())
