@@ -1,5 +1,5 @@
-// Our own backends as variants: loaded as the agent loads them (lower, stage, commit, read back) and uninstalled after each visit, so
-// that every visit begins with no flows and no tables.
+// Our own backends as variants: loaded as the agent loads them (lower, stage, commit; the clock ends there, and they are read back after
+// it) and uninstalled after each visit, so that every visit begins with no flows and no tables.
 
 import type { OpenOptions } from '../../backends/backend.js'
 import { loadBackend, type RegisteredBackend } from '../../backends/registry.js'

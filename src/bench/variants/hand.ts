@@ -25,13 +25,15 @@ export const handWritten: Variant = {
   role: 'peer',
   emulated: false,
   absent: () => answered('nft', ['list', 'tables']),
-  put: (setting) =>
-    Promise.resolve(
+  put: (setting) => {
+    const text = ruleset(setting)
+    return Promise.resolve(
       timed(
-        () => run('nft', ['-f', '-'], ruleset(setting)),
+        () => run('nft', ['-f', '-'], text),
         () => run('nft', ['delete', 'table', 'inet', 'hand']),
       ),
-    ),
+    )
+  },
 }
 
 export const ipset: Variant = {
@@ -46,13 +48,14 @@ export const ipset: Variant = {
       (placed) => placed.lift().then(() => undefined),
       (error: unknown) => whyNot('iptables with a set', error),
     )),
-  put: async (setting) =>
-    Promise.resolve(
+  put: async (setting) => {
+    const [elements, rules4, rules6] = [sets(setting), tables(setting, 'ipv4'), tables(setting, 'ipv6')]
+    return Promise.resolve(
       timed(
         () => {
-          run('ipset', ['restore'], sets(setting))
-          run('iptables-restore', ['--noflush'], tables(setting, 'ipv4'))
-          run('ip6tables-restore', ['--noflush'], tables(setting, 'ipv6'))
+          run('ipset', ['restore'], elements)
+          run('iptables-restore', ['--noflush'], rules4)
+          run('ip6tables-restore', ['--noflush'], rules6)
         },
         () => {
           const failed: unknown[] = []
@@ -72,9 +75,11 @@ export const ipset: Variant = {
           if (failed.length > 0) throw failed[0]
         },
       ),
-    ),
+    )
+  },
 }
 
+/** The texts are built before: what is timed is loading them. */
 function timed(load: () => unknown, lift: () => unknown): Placed {
   const before = kernelMiB()
   const began = performance.now()

@@ -5,7 +5,7 @@ import type { Role } from '../results.js'
 import type { Setting } from '../setting.js'
 
 export interface Placed {
-  /** Until it was in force and read back, milliseconds; absent where nothing is loaded. */
+  /** From what was built before (a slice of a plan, a text) until it was committed, milliseconds; absent where nothing is loaded. */
   readonly stageMs?: number
   /** What the kernel holds more since, MiB. */
   readonly kernelMiB?: number
