@@ -1,7 +1,8 @@
 /*
  * Transactions over TCP: one octet out, one back, on connections that stay (rr) or on a new one each (crr), FLOWS at a time. Without a
  * rate each begins when the one before has ended; with one they begin on a clock, wait for a free connection where none is, and their
- * latency counts from the clock's time. A connection that ends in a reset, fails, or has not answered a second after the end is counted.
+ * latency counts from the clock's time: what was due before the end and held back is sent after it. What ends in a reset, fails, or is
+ * not sent and answered a second after the end counts as failed.
  */
 #define _GNU_SOURCE
 #include "load.h"
@@ -127,10 +128,16 @@ static void step(struct run *run, struct flow *flow, uint32_t events)
         hear(run, flow);
 }
 
+/* Whether a request that should have left before the end has not. */
+static int held_back(const struct run *run, uint64_t until)
+{
+    return run->gap > 0 && run->next < until;
+}
+
 /* Starts what is due on connections that are free; gives how long nothing is due. */
 static uint64_t start_due(struct run *run, uint64_t now, uint64_t until)
 {
-    if (now >= until)
+    if (now >= until && !held_back(run, until))
         return GRACE / 100;
     for (int i = 0; i < run->flows && run->busy < run->flows; i++) {
         if (run->flow[i].state != IDLE)
@@ -139,11 +146,13 @@ static uint64_t start_due(struct run *run, uint64_t now, uint64_t until)
             begin(run, &run->flow[i], load_now());
             continue;
         }
-        if (run->next > now)
+        if (run->next > now || !held_back(run, until))
             break;
         begin(run, &run->flow[i], run->next);
         run->next += run->gap;
     }
+    if (now >= until)
+        return GRACE / 100;
     if (run->gap == 0 || run->busy == run->flows)
         return until - now;
     uint64_t wake = run->next < until ? run->next : until;
@@ -170,7 +179,7 @@ int load_transactions(const struct load_end *end, int once, uint64_t duration, i
     for (;;) {
         uint64_t now = load_now();
         uint64_t left = start_due(&run, now, until);
-        if (now >= until && (run.busy == 0 || now >= until + GRACE))
+        if (now >= until && ((run.busy == 0 && !held_back(&run, until)) || now >= until + GRACE))
             break;
         struct timespec wait = { (time_t)(left / 1000000000u), (long)(left % 1000000000u) };
         int count = epoll_pwait2(run.epoll, events, 256, &wait, NULL);
@@ -180,6 +189,8 @@ int load_transactions(const struct load_end *end, int once, uint64_t duration, i
     errno = ETIMEDOUT;
     for (int i = 0; i < flows; i++)
         drop(&run, &run.flow[i], run.flow[i].state != IDLE);
+    for (; held_back(&run, until); run.next += run.gap)
+        run.tally.failed++;
     uint64_t now = load_now();
     run.tally.ended = now < until ? now : until;
     load_tally_print(&run.tally);
