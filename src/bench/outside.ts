@@ -13,6 +13,10 @@ import { ascending, quantile } from './statistics.js'
 
 const SCRIPT = fileURLToPath(new URL('../../scripts/bench.mjs', import.meta.url))
 
+const INTERRUPTED = 'it was interrupted'
+const NO_TIME = 'no time was left'
+const TIME_OVER = 'its time was over before it had a figure'
+
 interface Told {
   readonly promise: string
   readonly target: string
@@ -43,8 +47,8 @@ export async function runOutside(files: readonly BenchFile[], terms: OutsideTerm
       seen.push({ ...nothing, state: 'skipped', why, tookSeconds: 0 })
     }
     if (!existsSync(SCRIPT)) skip('this installation has no folder bench/')
-    else if (terms.signal.aborted) skip('it was interrupted')
-    else if (file.seconds * 1_000 > terms.leftMs()) skip('no time was left')
+    else if (terms.signal.aborted) skip(INTERRUPTED)
+    else if (file.seconds * 1_000 > terms.leftMs()) skip(NO_TIME)
     else {
       const left = files.slice(at).reduce((sum, { seconds }) => sum + seconds, 0)
       terms.progress(`bench/${file.name}.mjs`, Math.min(left, terms.leftMs() / 1_000))
@@ -60,6 +64,21 @@ export async function runOutside(files: readonly BenchFile[], terms: OutsideTerm
     }
   }
   return seen
+}
+
+/** Why a run is not complete for its files: those that found no time, and those that an interruption left out. */
+export function unfinished(benches: readonly BenchSeen[]): string | undefined {
+  const named = (...whys: readonly string[]): string =>
+    benches
+      .filter(({ state, why }) => state !== 'done' && why !== undefined && whys.includes(why))
+      .map(({ name }) => `bench/${name}`)
+      .join(', ')
+  const [late, stopped] = [named(NO_TIME, TIME_OVER), named(INTERRUPTED)]
+  const parts = [
+    ...(late === '' ? [] : [`no time was left for ${late}`]),
+    ...(stopped === '' ? [] : [`it was interrupted before the end of ${stopped}`]),
+  ]
+  return parts.length === 0 ? undefined : parts.join('; ')
 }
 
 /** What the file told, or why it did not. */
@@ -94,8 +113,8 @@ async function one(file: BenchFile, { signal, leftMs }: OutsideTerms): Promise<T
   clearTimeout(end)
   signal.removeEventListener('abort', stop)
   if (told !== undefined) return JSON.parse(told) as Told
-  if (signal.aborted) return 'it was interrupted'
-  if (late) return 'its time was over before it had a figure'
+  if (signal.aborted) return INTERRUPTED
+  if (late) return TIME_OVER
   return error.split('\n').find((line) => /^\w*(Error|Fault)\b/.test(line)) ?? 'it ended without a figure'
 }
 

@@ -2,8 +2,7 @@
 // it again; above them the machine, the commit and the run that they are of. A run that nobody could repeat, or of a machine that did
 // other things as well, says so in its first line: `reservations` gives the reasons, and whoever writes the page decides.
 
-import { promiseRow } from './report/headline.js'
-import { amount } from './report/number.js'
+import { around, promiseRow } from './report/headline.js'
 import type { PromiseJudged, Results } from './results.js'
 
 export const BEGIN = '<!-- figures:begin -->'
@@ -22,11 +21,7 @@ export function reservations({ run, machine }: Results): readonly string[] {
   return [
     ...(run.commit === null || run.dirty ? ['the tree had changes that are in no commit'] : []),
     ...(run.complete ? [] : [`the run is not complete: ${run.why ?? 'it was interrupted'}`]),
-    ...(machine.loadBefore > machine.cpus / 2
-      ? [
-          `the machine was busy before it began, with a load of ${amount(machine.loadBefore)} on ${machine.cpus} processors`,
-        ]
-      : []),
+    ...around(machine).map((line) => `the ${line}`),
     ...(run.kind === 'full' || run.kind === 'quick' ? [] : ['it is a part of a run']),
   ]
 }

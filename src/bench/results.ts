@@ -65,7 +65,8 @@ export interface Run {
   readonly seed: number
   /** Of every interval: 0.95. */
   readonly confidence: number
-  /** False: it was interrupted or ran out of time, and `why` says so; what is here was measured all the same. */
+  /** False: it was interrupted or ran out of time, in the matrix or the files of bench/, and `why` says so; what is here was measured
+   * all the same. */
   readonly complete: boolean
   readonly why?: string
   /** What did not go as planned: a generator that failed, a tool that is missing. */

@@ -16,7 +16,7 @@ import { autocannon } from '../bench/generators.js'
 import { GENERATOR } from '../bench/ground.js'
 import { commit, cpuSeconds, load, machine } from '../bench/machine.js'
 import { FULL, QUICK, type Scene } from '../bench/matrix.js'
-import { runOutside } from '../bench/outside.js'
+import { runOutside, unfinished } from '../bench/outside.js'
 import { judgePromises } from '../bench/promises.js'
 import { type BenchSeen, RESULTS_FORMAT, type Results, type Run, type VariantSeen } from '../bench/results.js'
 import type { Ran } from '../bench/run.js'
@@ -167,6 +167,12 @@ export const named = (raws: readonly Raw[], refused: ReadonlyMap<string, string>
       return why === undefined ? { ...common, state: 'measured' } : { ...common, state: 'refused', why }
     })
 
+/** Why the run is not complete, matrix and files; empty where it is. An interruption of both is one. */
+const whole = (matrix: string | undefined, files: string | undefined): string =>
+  matrix !== undefined && files?.startsWith(matrix)
+    ? files
+    : [matrix, files].filter((part) => part !== undefined).join('; ')
+
 /** Puts together what a run found. */
 export function resultsOf(
   { seed, command }: Pick<BenchRequest, 'seed' | 'command'>,
@@ -184,6 +190,7 @@ export function resultsOf(
   const settings = scenes.filter(({ grants, workspaces }) =>
     raws.some((raw) => raw.grants === grants && raw.workspaces === workspaces),
   )
+  const why = whole(ran.why, unfinished(benches))
   const http = autocannon() === undefined ? {} : { autocannon: 'installed' }
   const here = machine()
   return {
@@ -198,8 +205,8 @@ export function resultsOf(
       budgetSeconds: budgetMs / 1_000,
       seed,
       confidence: CONFIDENCE,
-      complete: ran.complete,
-      ...(ran.why === undefined ? {} : { why: ran.why }),
+      complete: ran.complete && why === '',
+      ...(why === '' ? {} : { why }),
       ...(remarks.length > 0 ? { remarks } : {}),
     },
     machine: { ...here, versions: { ...here.versions, ...http }, ...elsewhere },

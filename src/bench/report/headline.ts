@@ -67,6 +67,16 @@ function noisy({ measurements }: Results): string[] {
     : [`${whole(loud)} of ${whole(cells.length)} figures are too noisy to be given: the tables say which, and why.`]
 }
 
+/** What the machine did beside. A run by itself keeps two processors at work, and the load of its last minute says so. */
+export function around({ loadBefore, loadAfter, stolen, cpus }: Results['machine']): readonly string[] {
+  const load = (value: number): string => `with a load of ${amount(value)} on ${cpus} processors`
+  return [
+    ...(loadBefore > cpus / 2 ? [`machine was busy before it began, ${load(loadBefore)}`] : []),
+    ...(loadAfter > cpus * 1.5 ? [`machine was busy beside it when it ended, ${load(loadAfter)}`] : []),
+    ...(stolen > 0.01 ? [`hypervisor gave ${percent(stolen)} of the processors' time to others`] : []),
+  ]
+}
+
 export function warnings(results: Results): Report['warnings'] {
   const { run, machine, variants } = results
   const emulated = variants
@@ -75,12 +85,7 @@ export function warnings(results: Results): Report['warnings'] {
   return [
     ...(run.complete ? [] : [`This run is not complete: ${run.why ?? 'it was interrupted'}.`]),
     ...(run.dirty ? ['The tree had changes that are in no commit.'] : []),
-    ...(machine.loadBefore > machine.cpus / 2
-      ? [`The machine was busy before it began: a load of ${amount(machine.loadBefore)} on ${machine.cpus} processors.`]
-      : []),
-    ...(machine.stolen > 0.01
-      ? [`The hypervisor gave ${percent(machine.stolen)} of the processors' time to others.`]
-      : []),
+    ...around(machine).map((line) => `The ${line}.`),
     ...variants
       .filter(({ state }) => state === 'refused')
       .map(({ name, why }) => `${labelOf(name)} is left out: ${why ?? 'it does not mean what the policy says'}.`),

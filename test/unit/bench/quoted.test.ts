@@ -10,7 +10,7 @@ const rich = richResults()
 const sound: Results = {
   ...rich,
   run: { ...rich.run, kind: 'full', commit: 'a'.repeat(40), dirty: false, complete: true },
-  machine: { ...rich.machine, loadBefore: 0.1 },
+  machine: { ...rich.machine, loadBefore: 0.1, loadAfter: 1, stolen: 0 },
 }
 
 describe('quoted figures', () => {
@@ -32,12 +32,14 @@ describe('quoted figures', () => {
     const busy: Results = {
       ...sound,
       run: { ...sound.run, kind: 'only', dirty: true, complete: false, why: 'no time was left for 10 grants' },
-      machine: { ...sound.machine, loadBefore: 9 },
+      machine: { ...sound.machine, loadBefore: 9, loadAfter: 1_000, stolen: 0.2 },
     }
     expect(reservations(busy)).toEqual([
       'the tree had changes that are in no commit',
       'the run is not complete: no time was left for 10 grants',
       `the machine was busy before it began, with a load of 9.00 on ${sound.machine.cpus} processors`,
+      `the machine was busy beside it when it ended, with a load of 1,000 on ${sound.machine.cpus} processors`,
+      "the hypervisor gave 20.0 % of the processors' time to others",
       'it is a part of a run',
     ])
     expect(quoted(busy).split('\n')[1]).toMatch(/^\*\*Provisional\*\*: the tree had changes/)

@@ -255,7 +255,7 @@ describe('warnings', () => {
     expect(warnings).toEqual([
       'This run is not complete: it was interrupted after 40 s.',
       'The tree had changes that are in no commit.',
-      'The machine was busy before it began: a load of 7.50 on 2 processors.',
+      'The machine was busy before it began, with a load of 7.50 on 2 processors.',
       "The hypervisor gave 4.30 % of the processors' time to others.",
       'xdp is left out: it let 198.18.0.9:25 through.',
       'Sluice DOCA Flow: emulated, a program in the place of a card. Its speed says nothing about a card.',
