@@ -1,11 +1,11 @@
 // What the agent does about a command or about what it sees, as pure functions of its durable state: no effect happens
 // here, and nothing outside decides. Each answers with a value that says the action and why (design section 7).
 
-import type { Observed } from '../backends/backend.js'
+import type { Flagged, Observed } from '../backends/backend.js'
 import type { Digest } from '../base/digest.js'
 import type { Fault } from '../base/fault.js'
 import { carriersOf } from '../plan/codec.js'
-import type { BackendName, Plan } from '../plan/model.js'
+import type { BackendName, Plan, WorkspaceId } from '../plan/model.js'
 import { agentFault } from './errors.js'
 import { type Activation, type AgentState, type Mark, type Quarantine, REFUSED_KEPT } from './record.js'
 
@@ -47,6 +47,20 @@ export function agreement(activation: Activation, plan: Plan, live: Live): Agree
   if (drift.length === 0) return { kind: 'as-planned' }
   return absent === activation.backends.length ? { kind: 'absent' } : { kind: 'drifted', drift }
 }
+
+/** Who is in quarantine on record, is carried by a backend, and is not fenced there: somebody else took the flag away. */
+export const unfenced = (
+  backend: BackendName,
+  plan: Plan,
+  recorded: ReadonlySet<WorkspaceId>,
+  seen: Pick<Flagged, 'workspaces' | 'quarantined'>,
+): readonly WorkspaceId[] =>
+  plan.workspaces
+    .filter((entry) => recorded.has(entry.workspace) && carriersOf(entry).includes(backend))
+    .map(({ workspace }) => workspace)
+    .filter((workspace) => seen.workspaces.includes(workspace) && !seen.quarantined.includes(workspace))
+export const unfencedFinding = (backend: BackendName, workspace: WorkspaceId): string =>
+  `${backend}: ${workspace} is in quarantine on record and is not fenced`
 
 /** Refuses bytes that were refused before; throws AGENT_REFUSED_BEFORE. An operator may insist. */
 export function decideOffer(state: AgentState, digest: Digest, retry: boolean): void {

@@ -4,6 +4,7 @@
 // Suspending is the same verdict as quarantine and ends by itself: `tend` compares what should be suspended with what is,
 // and makes them agree. It is called after every apply and by whoever polls.
 
+import type { PolicyContext } from '../audit/fact.js'
 import type { Flagged } from '../backends/backend.js'
 import { Fault } from '../base/fault.js'
 import { bundleFault } from '../bundle/errors.js'
@@ -16,8 +17,9 @@ import { isHeld } from './attach-record.js'
 import { isRolledBack, readClock } from './clock.js'
 import { policyContext, workspaceContext } from './context.js'
 import { holdsUntil, staleAt } from './deadline.js'
-import { isAttack } from './decide.js'
+import { isAttack, unfenced, unfencedFinding } from './decide.js'
 import type { AgentNode } from './node.js'
+import { refence } from './quarantine.js'
 import { rearm } from './rearm.js'
 import { silenceDenies } from './revocation-standing.js'
 import { tendSessions } from './sessions.js'
@@ -118,9 +120,20 @@ function judge(node: AgentNode, source: PlanSource): Judged {
   }
 }
 
+/** Who is in quarantine on record. A list that cannot be read keeps nobody from being suspended. */
+function inQuarantine(node: AgentNode): { readonly recorded: ReadonlySet<WorkspaceId>; readonly failure?: Error } {
+  try {
+    return { recorded: new Set(node.store.quarantines().map(({ workspace }) => workspace)) }
+  } catch (error) {
+    return { recorded: new Set(), failure: asError(error) }
+  }
+}
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new TypeError(String(error)))
+
 /**
  * Suspends what must be suspended now and resumes what need not be. `on_expiry: hold` exempts a workspace. With a clock
- * that cannot be believed nothing is resumed.
+ * that cannot be believed nothing is resumed. A quarantine on record that a backend does not show is set again, and told as drift.
  */
 export async function tend(node: AgentNode): Promise<Tended> {
   const state = node.store.load()
@@ -132,12 +145,22 @@ export async function tend(node: AgentNode): Promise<Tended> {
   const resumed: WorkspaceId[] = []
   const tenures = node.store.tenures()
   const away: WorkspaceId[] = []
-  let failure: Error | undefined
   const shown = new Map<BackendName, Flagged>()
-  for (const [name, { driver }] of node.backends)
+  const startMs = node.nowMs()
+  const drift: string[] = []
+  // Read before any backend is asked: whoever is on record was fenced before.
+  let { recorded, failure } = inQuarantine(node)
+  for (const [name, open] of node.backends)
     try {
+      const { driver } = open
       const seen = driver.flagged ? await driver.flagged() : (await driver.observe()).live
       if (seen) shown.set(name, seen)
+      for (const workspace of seen ? unfenced(name, plan, recorded, seen) : [])
+        try {
+          if (await refence(node, open, workspace)) drift.push(unfencedFinding(name, workspace))
+        } catch (error) {
+          failure ??= asError(error)
+        }
       for (const entry of plan.workspaces) {
         const { workspace, onExpiry, slot } = entry
         if (!carriersOf(entry).includes(name) || !seen?.workspaces.includes(workspace)) continue
@@ -151,8 +174,9 @@ export async function tend(node: AgentNode): Promise<Tended> {
       }
     } catch (error) {
       // What the others carry does not wait for one that is lost; its own deadline lies in its data plane.
-      failure ??= error instanceof Error ? error : new TypeError(String(error))
+      failure ??= asError(error)
     }
+  if (drift.length > 0) await tellUnfenced(node, policyContext(live), drift, startMs)
   const facts = [...suspended, ...resumed].map((workspace) => ({
     kind: suspended.includes(workspace) ? ('workspace-suspended' as const) : ('workspace-resumed' as const),
     atMs: node.nowMs(),
@@ -164,4 +188,13 @@ export async function tend(node: AgentNode): Promise<Tended> {
   await tendSessions(node, plan, shown)
   if (failure !== undefined) throw failure
   return { suspended, resumed }
+}
+
+async function tellUnfenced(node: AgentNode, policy: PolicyContext, findings: readonly string[], startMs: number) {
+  const atMs = node.nowMs()
+  const elapsedMs = Math.max(0, atMs - startMs)
+  await node.emit([
+    { kind: 'drift-found', atMs: startMs, policy, findings, live: [] },
+    { kind: 'drift-repaired', atMs, policy, replaced: policy, elapsedMs },
+  ])
 }

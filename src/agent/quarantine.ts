@@ -282,6 +282,14 @@ export const reassert = (node: AgentNode, plan: Plan): Promise<void> =>
     }
   })
 
+/** Fences one again that is on record still: under the lock, which a lift holds from the record to the kernel. False: it is not. */
+export const refence = (node: AgentNode, { driver }: OpenBackend, workspace: WorkspaceId): Promise<boolean> =>
+  alone(node, true, async () => {
+    if (!node.store.quarantines().some((entry) => entry.workspace === workspace)) return false
+    await driver.flag(workspace, 'quarantined', true)
+    return true
+  })
+
 /** The last resort of a failed activation: every one of these workspaces is fenced and stays so until an operator looks. */
 export const fenceAll = (node: AgentNode, workspaces: readonly WorkspaceId[], why: string): Promise<void> =>
   alone(node, true, async () => {

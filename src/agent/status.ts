@@ -8,7 +8,7 @@ import { grantsOf } from '../plan/grants.js'
 import type { BackendName, Plan, PlanSource, WorkspaceId, WorkspacePlan } from '../plan/model.js'
 import { isObserved } from '../plan/observe.js'
 import type { TrustDomain } from '../policy/model.js'
-import type { Agreement } from './decide.js'
+import { type Agreement, unfenced, unfencedFinding } from './decide.js'
 import { agentFault } from './errors.js'
 import { type AgentNode, lookUp, observeReachable } from './node.js'
 import type { Activation, Quarantine, RefusedBundle } from './record.js'
@@ -22,6 +22,7 @@ export interface WorkspaceStatus {
   /** null: no policy applies, and everything is denied. */
   readonly policy: string | null
   readonly grants: number
+  /** `quarantined`: not where a backend that carries it shows otherwise; `drift` says which. */
   readonly flags: readonly ('quarantined' | 'suspended')[]
   /** What nothing grants is let through and reported until then, milliseconds since 1970; absent when that is denied. */
   readonly observedUntilMs?: number
@@ -67,6 +68,7 @@ export interface AgentStatus {
 /** Throws what the store throws when it cannot be read. */
 export async function status(node: AgentNode): Promise<AgentStatus> {
   const unreachable = new Map<BackendName, string>()
+  const before = new Set(node.store.quarantines().map((entry) => entry.workspace))
   const found = await lookUp(node, (backends) => observeReachable(backends, unreachable))
   const { state, previous, live } = found
   const lost = (state.live?.backends ?? []).flatMap((name) => {
@@ -80,6 +82,15 @@ export async function status(node: AgentNode): Promise<AgentStatus> {
     ...quarantines.map((entry) => entry.workspace),
     ...shown.flatMap((seen) => seen.quarantined),
   ])
+  // Of those that were on record before the kernel was asked and after: one that was set or lifted meanwhile is no drift.
+  const lasting = new Set(quarantines.map((entry) => entry.workspace).filter((workspace) => before.has(workspace)))
+  const open = [...live].flatMap(([backend, { live: seen }]) =>
+    seen && previous
+      ? unfenced(backend, previous.plan, lasting, seen).map((workspace) => ({ backend, workspace }))
+      : [],
+  )
+  for (const { workspace } of open) quarantined.delete(workspace)
+  const unfencedDrift = open.map(({ backend, workspace }) => unfencedFinding(backend, workspace))
   const suspended = new Set(shown.flatMap((seen) => seen.suspended))
   const drops = new Map<string, bigint>()
   for (const seen of live.values())
@@ -92,8 +103,8 @@ export async function status(node: AgentNode): Promise<AgentStatus> {
       source: state.live.source,
       decidedAtMs: state.live.decidedAtMs,
     },
-    state: lost.length > 0 ? 'lost' : wordFor(state.live, agreed),
-    drift: lost.length > 0 ? lost : agreed?.kind === 'drifted' ? agreed.drift : [],
+    state: lost.length > 0 ? 'lost' : wordFor(state.live, agreed, open.length > 0),
+    drift: [...(lost.length > 0 ? lost : agreed?.kind === 'drifted' ? agreed.drift : []), ...unfencedDrift],
     unfinished: !found.finished,
     workspaces: (previous?.plan.workspaces ?? []).map((entry) => ({
       workspace: entry.workspace,
@@ -130,9 +141,10 @@ function volumesOf({ workspace, storage }: WorkspacePlan, live: ReadonlyMap<Back
   return { volumes }
 }
 
-function wordFor(live: Activation | null, agreed: Agreement | undefined): AgentStatus['state'] {
+function wordFor(live: Activation | null, agreed: Agreement | undefined, isUnfenced: boolean): AgentStatus['state'] {
   if (live === null || agreed === undefined) return 'nothing'
   if (agreed.kind !== 'as-planned') return agreed.kind
+  if (isUnfenced) return 'drifted'
   return isClosed(live.source) ? 'closed' : 'active'
 }
 

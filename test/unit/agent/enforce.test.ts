@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { apply } from '../../../src/agent/enforce.js'
+import { tend } from '../../../src/agent/freshness.js'
 import { repair } from '../../../src/agent/loop-repair.js'
 import { quarantine } from '../../../src/agent/quarantine.js'
 import { status } from '../../../src/agent/status.js'
@@ -318,6 +319,37 @@ describe('quarantine', () => {
     expect(node.store.load().live?.backends).toEqual(['ebpf'])
     await quarantine(node, command('quarantine-lift'))
     expect((await to.observe()).live?.quarantined).toEqual([])
+  })
+
+  it('that somebody took away in the kernel is not claimed, and is set again and told as drift', async () => {
+    const driver = new MemoryDriver()
+    const node = makeNode([memoryAs('memory', ['veth', 'tap'], driver)])
+    await apply(node, await offer({ workspaces: [ALPHA, BETA] }))
+    await quarantine(node, command('quarantine-set'))
+    await tend(node)
+    expect(node.facts.at(-1)?.kind).toBe('quarantine-set')
+    await driver.flag(ALPHA, 'quarantined', false)
+    const finding = `memory: ${ALPHA} is in quarantine on record and is not fenced`
+    const seen = await status(node)
+    expect(seen).toMatchObject({ state: 'drifted', drift: [finding], quarantines: [{ workspace: ALPHA }] })
+    expect(seen.workspaces[0]?.flags).toEqual([])
+    await tend(node)
+    expect((await driver.observe()).live?.quarantined).toEqual([ALPHA])
+    expect(node.facts.slice(-2)).toMatchObject([
+      { kind: 'drift-found', findings: [finding] },
+      { kind: 'drift-repaired', policy: { generation: 1 } },
+    ])
+    expect(await status(node)).toMatchObject({
+      state: 'active',
+      drift: [],
+      workspaces: [{ flags: ['quarantined'] }, {}],
+    })
+    const told = node.facts.length
+    await tend(node)
+    await quarantine(node, command('quarantine-lift'))
+    await tend(node)
+    expect((await driver.observe()).live?.quarantined).toEqual([])
+    expect(node.facts.slice(told).map((fact) => fact.kind)).toEqual(['quarantine-lifted'])
   })
 
   it('set again changes nothing on record and fences again', async () => {
