@@ -1,5 +1,5 @@
 // What the companion answers at its socket: operations, kills, lists and consoles, over the life of workspaces. What may be asked for at
-// all is judged here, before anything is on record: a profile that this host has, and one workspace a slot.
+// all is judged here, before anything is on record: a profile that this host has, and one workspace a slot and a volume.
 
 import { utf8 } from '../base/bytes.js'
 import { canonicalize, type Json } from '../base/canonical.js'
@@ -77,6 +77,12 @@ export function deskOf(kills: KillHost, terms: Pick<MachineTerms, 'networks' | '
       .find((record) => record.profile?.network === profile.network && record.workspace !== profile.workspace)
     if (other)
       throw lifecycleFault('WORKSPACE_PROFILE', { why: `the network ${profile.network} is that of ${other.workspace}` })
+    for (const name of profile.volumes) {
+      const owner = store
+        .all()
+        .find((record) => record.profile?.volumes.includes(name) && record.workspace !== profile.workspace)
+      if (owner) throw lifecycleFault('WORKSPACE_PROFILE', { why: `the volume ${name} is that of ${owner.workspace}` })
+    }
     return profile
   }
 }

@@ -47,6 +47,12 @@ export const COMPANION_FAULTS = {
     say: (d: { id: string; found: string }) => `the machine ${d.id} has a way out that nobody manages: ${d.found}`,
     remedy: 'It was not started, or was killed. Look at the configuration of QEMU on this host before anything else.',
   },
+  MACHINE_VOLUME: {
+    reaction: 'retry',
+    say: (d: { id: string; tag: string; source: string }) =>
+      `the machine ${d.id} would have the volume ${d.tag} bare: vaultfs had nothing mounted at ${d.source} when it was made`,
+    remedy: 'Give the workspace that volume in its plan. If the plan came only while it waited, start it again.',
+  },
   MACHINE_UNSUPPORTED: {
     reaction: 'unsupported',
     say: (d: { what: string; why: string }) => `this host cannot run ${d.what}: ${d.why}`,

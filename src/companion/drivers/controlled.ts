@@ -20,6 +20,7 @@ import { stateOf } from './qemu-state.js'
 import { Qmp, QmpRefusal } from './qmp.js'
 import { QmpProblem } from './qmp-message.js'
 import { checkSpec, specDigest } from './spec.js'
+import { requireVaulted } from './vaulted.js'
 
 const OPEN_MS = 30_000
 /** What a machine may take to say what it is, where many are looked at. */
@@ -94,6 +95,7 @@ export class ControlledDriver implements MachineDriver {
         if (state !== 'prepared' && state !== 'paused')
           throw companionFault('MACHINE_STATE', { id, state, wanted: 'running' })
         requireClean(id, await this.readBack(qmp, spec))
+        requireVaulted(spec, this.processes(id))
         await this.hand.resume(spec, qmp)
       }),
     )

@@ -7,7 +7,7 @@ import { basename } from 'node:path'
 import type { WaysOut } from './qemu-readback.js'
 
 /** The process went in the middle: it has nothing then. */
-const orNothing = <T>(look: () => T, nothing: T): T => {
+export const orNothing = <T>(look: () => T, nothing: T): T => {
   try {
     return look()
   } catch (error) {
