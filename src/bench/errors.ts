@@ -26,6 +26,12 @@ export const BENCH_FAULTS = {
     say: (d: { address: string; port: number }) => `nobody answers the bench at ${d.address} from port ${d.port} on`,
     remedy: 'Run `sluice bench --server ADDRESS --peer THIS-MACHINE` there, and let TCP to three ports pass.',
   },
+  BENCH_TIME: {
+    reaction: 'retry',
+    say: (d: { ms: number; stood: number }) =>
+      `${d.ms} ms were over when ${d.stood} connections stood, and there was room for more`,
+    remedy: 'Measure on a machine with nothing else to do; one that is too slow has no figure of it.',
+  },
 } as const satisfies FaultTable
 
 export const benchFault = faultsOf(BENCH_FAULTS)

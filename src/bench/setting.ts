@@ -15,8 +15,18 @@ export interface Setting {
   readonly workspaces: number
 }
 
-/** Ports of the server: the generator's three, HTTP, iperf3, and three more that nothing grants. */
-export const PORTS = { echo: 7000, once: 7001, sink: 7002, http: 8080, iperf: 5201, denied: 7100 } as const
+/** Ports of the server: the generator's three and those of connections that stand, HTTP, iperf3, and more that nothing grants. */
+export const PORTS = {
+  echo: 7000,
+  once: 7001,
+  sink: 7002,
+  standing: 7003,
+  http: 8080,
+  iperf: 5201,
+  denied: 7100,
+} as const
+/** Connections that stand are spread over so many: src/native/bench/load.h has the same. */
+const STANDING = 8
 /** `other` is the same machine under an address that nothing grants. */
 export const SERVER = {
   ipv4: { address: '45.0.0.1', other: '45.0.0.2', router: '45.0.0.254', prefix: 24, beyond: '45.0.0.0/8' },
@@ -24,7 +34,14 @@ export const SERVER = {
 } as const
 
 const ENDPOINTS = [
-  ...[PORTS.echo, PORTS.once, PORTS.sink, PORTS.http, PORTS.iperf].map((port) => ({ protocol: 'tcp' as const, port })),
+  ...[
+    PORTS.echo,
+    PORTS.once,
+    PORTS.sink,
+    ...Array.from({ length: STANDING }, (_, n) => PORTS.standing + n),
+    PORTS.http,
+    PORTS.iperf,
+  ].map((port) => ({ protocol: 'tcp' as const, port })),
   ...[PORTS.echo, PORTS.iperf].map((port) => ({ protocol: 'udp' as const, port })),
 ]
 

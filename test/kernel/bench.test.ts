@@ -38,7 +38,7 @@ const SMALL: Scene = {
     probe('tcp-rr', 1, 60, { paced: 500 }),
     probe('tcp-crr', 4, 60, { family: 'ipv6' }),
     probe('packets', 20_000, 20),
-    probe('flows', 50, 100),
+    probe('flows', 50, 20_000),
   ],
 }
 
@@ -93,7 +93,7 @@ labSuite('the bench', () => {
 
   it('measures the software BlueField as what it is, and has its cables back afterwards', async () => {
     execFileSync('make', ['-s', '-f', 'doca-shims/Makefile'], { stdio: 'inherit' })
-    const scene = { ...SMALL, workspaces: 1, rounds: 3, probes: [probe('flows', 20, 100)] }
+    const scene = { ...SMALL, workspaces: 1, rounds: 3, probes: [probe('flows', 20, 20_000)] }
     const told = await measured({ scenes: [scene], names: ['doca-flow', 'none'], seed: 1 })
     expect(told.remarks).toEqual([])
     expect(told.ran?.variants).toMatchObject([

@@ -1,13 +1,14 @@
 /*
  * sluice-load: traffic for the bench. One command a run:
- *   serve ADDRESS PORT [PEER]             echo, answer-and-close and sink on PORT, PORT+1, PORT+2; prints "ready"; others than PEER are closed
+ *   serve ADDRESS PORT [PEER]             echo, answer-and-close and sink on PORT, PORT+1, PORT+2; prints "ready"; others than PEER are
+ *                                         closed, and without a PEER connections that stand are echoed on PORT+3 to PORT+10
  *   rr|crr ADDRESS PORT MS FLOWS [RATE]   transactions, as fast as they are answered or at RATE a second
  *   stream ADDRESS PORT MS FLOWS          bytes, as fast as they are taken
- *   flows ADDRESS PORT COUNT              connections that stand at the same time
- *   packets IFACE 4|6 ADDRESSES FLOWS WARM PACKETS   datagrams from a workspace's side, keys cycled
+ *   flows ADDRESS PORT COUNT MS           connections that stand at the same time, opened for so long at most
+ *   packets IFACE 4|6 ADDRESSES FLOWS WARM PACKETS [MS]   datagrams from a workspace's side, keys cycled
  *   probe tcp|udp ADDRESS PORT MS         "open", "refused" or "silent"
  * At a RATE latency counts from when a request should have left, so that a slow answer is not hidden by the requests that it held
- * back (coordinated omission).
+ * back (coordinated omission); what was due before the end is sent after it, and counts as failed if there is no time for that.
  */
 #define _GNU_SOURCE
 #include "load.h"
@@ -81,13 +82,9 @@ void load_tally_slice(struct load_tally *tally, uint64_t now, uint64_t duration,
         tally->slices[at] += amount;
 }
 
-void load_tally_print(const struct load_tally *tally)
+void load_buckets_print(const struct load_tally *tally)
 {
-    printf("{\"done\":%llu,\"failed\":%llu,\"resets\":%llu,\"seconds\":%.9f,\"slices\":[", (unsigned long long)tally->done,
-           (unsigned long long)tally->failed, (unsigned long long)tally->resets, (double)(tally->ended - tally->began) / 1e9);
-    for (int i = 0; i < SLICES; i++)
-        printf("%s%llu", i ? "," : "", (unsigned long long)tally->slices[i]);
-    printf("],\"buckets\":[");
+    fputs("\"buckets\":[", stdout);
     const char *between = "";
     for (int i = 0; i < BUCKETS; i++)
         if (tally->buckets[i]) {
@@ -95,6 +92,16 @@ void load_tally_print(const struct load_tally *tally)
             between = ",";
         }
     puts("]}");
+}
+
+void load_tally_print(const struct load_tally *tally)
+{
+    printf("{\"done\":%llu,\"failed\":%llu,\"resets\":%llu,\"seconds\":%.9f,\"slices\":[", (unsigned long long)tally->done,
+           (unsigned long long)tally->failed, (unsigned long long)tally->resets, (double)(tally->ended - tally->began) / 1e9);
+    for (int i = 0; i < SLICES; i++)
+        printf("%s%llu", i ? "," : "", (unsigned long long)tally->slices[i]);
+    fputs("],", stdout);
+    load_buckets_print(tally);
 }
 
 static int usage(void)
@@ -112,8 +119,9 @@ int main(int count, char **words)
     if (count < 4)
         return usage();
     const char *command = words[1];
-    if (strcmp(command, "packets") == 0 && count == 8)
-        return load_packets(words[2], atoi(words[3]), atol(words[4]), atol(words[5]), atol(words[6]), atol(words[7]));
+    if (strcmp(command, "packets") == 0 && (count == 8 || count == 9))
+        return load_packets(words[2], atoi(words[3]), atol(words[4]), atol(words[5]), atol(words[6]), atol(words[7]),
+                            count > 8 ? atol(words[8]) : 0);
     if (strcmp(command, "serve") == 0)
         return load_serve(words[2], atoi(words[3]), count > 4 ? words[4] : NULL);
     if (strcmp(command, "probe") == 0 && count == 6) {
@@ -125,8 +133,8 @@ int main(int count, char **words)
         return usage();
     load_descriptors();
     uint64_t duration = strtoull(words[4], NULL, 10) * 1000000u;
-    if (strcmp(command, "flows") == 0)
-        return load_flows(&end, atoi(words[4]));
+    if (strcmp(command, "flows") == 0 && count == 6 && atoi(words[4]) > 0)
+        return load_flows(&end, atoi(words[3]), atoi(words[4]), strtoull(words[5], NULL, 10) * 1000000u);
     if (count < 6 || duration == 0)
         return usage();
     int flows = atoi(words[5]);

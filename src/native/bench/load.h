@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-/* Ports of the server, from a base. The datagram echo is on ECHO too. */
-enum { PORT_ECHO = 0, PORT_ONCE = 1, PORT_SINK = 2, PORTS = 3 };
+/* Ports of the server, from a base. The datagram echo is on ECHO too. Connections that stand are spread over STANDING ports from
+ * PORT_STANDING on, with a process at either end of each: one port has room for no more than a client has ports, and one process for no
+ * more than it may have descriptors. */
+enum { PORT_ECHO = 0, PORT_ONCE = 1, PORT_SINK = 2, PORTS = 3, PORT_STANDING = 3, STANDING = 8 };
 
 /* Sub-buckets for each power of two: a value is known within 1/128. src/bench/histogram.ts has the same. */
 enum { PRECISION = 7, BUCKETS = (64 - PRECISION) << PRECISION, SLICES = 10 };
@@ -38,12 +40,14 @@ int load_descriptors(void);
 void load_tally_add(struct load_tally *tally, uint64_t latency);
 void load_tally_slice(struct load_tally *tally, uint64_t now, uint64_t duration, uint64_t amount);
 void load_tally_print(const struct load_tally *tally);
+/* The last member of a line, and its end. */
+void load_buckets_print(const struct load_tally *tally);
 
 int load_serve(const char *address, int port, const char *peer);
 int load_transactions(const struct load_end *end, int once, uint64_t duration, int flows, double rate);
 int load_stream(const struct load_end *end, uint64_t duration, int flows);
-int load_flows(const struct load_end *end, int count);
-int load_packets(const char *interface, int family, long addresses, long flows, long warm, long packets);
+int load_flows(const struct load_end *end, int port, int count, uint64_t most);
+int load_packets(const char *interface, int family, long addresses, long flows, long warm, long packets, long milliseconds);
 int load_probe(const char *protocol, const struct load_end *end, int milliseconds);
 
 #endif

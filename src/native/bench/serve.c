@@ -1,20 +1,24 @@
 /*
- * The server's side: one thread, one epoll. Connections to PORT are echoed; to PORT+1 get one octet for their first and are closed, so
+ * The server's side: one epoll. Connections to PORT are echoed; to PORT+1 get one octet for their first and are closed, so
  * that the TIME_WAIT stays here and no client runs out of ports; to PORT+2 are read and forgotten. Datagrams to PORT are echoed. With a
- * peer named, whoever comes from another address is closed without an answer. Ends when its standard input does.
+ * peer named, whoever comes from another address is closed without an answer; without one connections that stand are echoed on the
+ * ports from PORT+3 on, by a process each, since each may have only so many descriptors, and end in a reset, so that tens of thousands
+ * leave nothing behind. Ends when its standard input does.
  */
 #define _GNU_SOURCE
 #include "load.h"
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 /* What an event is about: a kind above the descriptor. */
-enum { LISTEN_ECHO, LISTEN_ONCE, LISTEN_SINK, DATAGRAM, ECHO, ONCE, SINK, INPUT };
+enum { LISTEN_ECHO, LISTEN_ONCE, LISTEN_SINK, LISTEN_STANDING, DATAGRAM, ECHO, ONCE, SINK, STANDING_ECHO, INPUT };
 
 static int watch(int epoll, int fd, int kind)
 {
@@ -64,6 +68,8 @@ static void take_all(int epoll, int listener, int kind, const struct load_end *p
             continue;
         }
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        if (kind == LISTEN_STANDING)
+            setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){ .l_onoff = 1 }, sizeof(struct linger));
         if (watch(epoll, fd, kind - LISTEN_ECHO + ECHO) < 0)
             close(fd);
     }
@@ -106,41 +112,74 @@ static void echo_datagrams(int fd, const struct load_end *peer)
     }
 }
 
-int load_serve(const char *address, int port, const char *peer)
+static void serve(int epoll, const struct load_end *peer)
 {
     static char buffer[1 << 18];
-    struct load_end only;
     struct epoll_event events[256];
-    int epoll = epoll_create1(EPOLL_CLOEXEC);
-    load_descriptors();
-    if (peer && load_end_parse(&only, peer, 0) < 0) {
-        fprintf(stderr, "serve: %s is no address\n", peer);
-        return 1;
-    }
-    for (int i = 0; i < PORTS + 1; i++) {
-        int fd = bound(address, i < PORTS ? port + i : port, i < PORTS ? SOCK_STREAM : SOCK_DGRAM);
-        if (fd < 0 || watch(epoll, fd, i < PORTS ? LISTEN_ECHO + i : DATAGRAM) < 0) {
-            fprintf(stderr, "serve: %s port %d: %s\n", address, i < PORTS ? port + i : port, strerror(errno));
-            return 1;
-        }
-    }
-    if (watch(epoll, 0, INPUT) < 0 && errno != EPERM)
-        return 1;
-    puts("ready");
     for (;;) {
         int count = epoll_wait(epoll, events, 256, -1);
         for (int i = 0; i < count; i++) {
             int fd = (int)(uint32_t)events[i].data.u64, kind = (int)(events[i].data.u64 >> 32);
             if (kind == INPUT) {
                 if (read(0, buffer, sizeof buffer) <= 0)
-                    return 0;
+                    return;
             } else if (kind == DATAGRAM) {
-                echo_datagrams(fd, peer ? &only : NULL);
-            } else if (kind <= LISTEN_SINK) {
-                take_all(epoll, fd, kind, peer ? &only : NULL);
+                echo_datagrams(fd, peer);
+            } else if (kind <= LISTEN_STANDING) {
+                take_all(epoll, fd, kind, peer);
             } else {
                 answer(fd, kind, buffer, sizeof buffer);
             }
         }
     }
+}
+
+/* Serves a port of connections that stand in a process of its own, which ends with this one; 0 when it listens. */
+static int serve_standing(const char *address, int port)
+{
+    pid_t self = getpid();
+    int fd = bound(address, port, SOCK_STREAM);
+    if (fd < 0)
+        return -1;
+    pid_t child = fork();
+    if (child != 0) {
+        close(fd);
+        return child < 0 ? -1 : 0;
+    }
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != self || watch(epoll, fd, LISTEN_STANDING) < 0)
+        _exit(1);
+    serve(epoll, NULL);
+    _exit(0);
+}
+
+int load_serve(const char *address, int port, const char *peer)
+{
+    struct load_end only;
+    int at = port;
+    load_descriptors();
+    if (peer && load_end_parse(&only, peer, 0) < 0) {
+        fprintf(stderr, "serve: %s is no address\n", peer);
+        return 1;
+    }
+    for (int i = 0; !peer && i < STANDING; i++) {
+        at = port + PORT_STANDING + i;
+        if (serve_standing(address, at) < 0)
+            goto failed;
+    }
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    for (int i = 0; i < PORTS + 1; i++) {
+        at = i < PORTS ? port + i : port;
+        int fd = bound(address, at, i < PORTS ? SOCK_STREAM : SOCK_DGRAM);
+        if (fd < 0 || watch(epoll, fd, i < PORTS ? LISTEN_ECHO + i : DATAGRAM) < 0)
+            goto failed;
+    }
+    if (watch(epoll, 0, INPUT) < 0 && errno != EPERM)
+        return 1;
+    puts("ready");
+    serve(epoll, peer ? &only : NULL);
+    return 0;
+failed:
+    fprintf(stderr, "serve: %s port %d: %s\n", address, at, strerror(errno));
+    return 1;
 }

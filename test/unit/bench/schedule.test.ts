@@ -128,7 +128,7 @@ describe('a setting', () => {
   it('is the same slice for the same setting, and has a digest', () => {
     const slice = sliceOf({ grants: 10, workspaces: 2 }, 'ebpf', 1, 1_000)
     expect(slice).toEqual(sliceOf({ grants: 10, workspaces: 2 }, 'ebpf', 1, 1_000))
-    expect(slice.workspaces.map(({ network }) => network.egress.length)).toEqual([24, 24])
+    expect(slice.workspaces.map(({ network }) => network.egress.length)).toEqual([40, 40])
     const digests = [0, 10, 1_000].map((grants) => digestOf({ grants, workspaces: 1 }))
     expect(new Set(digests).size).toBe(3)
     for (const digest of digests) expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/)
