@@ -21,6 +21,7 @@ import { planOf, SOURCE } from '../support/plans.js'
 
 const root = cgroupRoot()
 const GROUP = `sluice-sensor-${process.pid}`
+const PINS = ['/sys/fs/bpf/sluice/sensor-1', '/run/sluice/bpf/sluice/sensor-1']
 const SHELL = realpathSync('/bin/sh')
 const PYTHON = realpathSync('/usr/bin/python3')
 const TRUE = realpathSync('/bin/true')
@@ -181,14 +182,25 @@ describe('exec-sensor', () => {
     const programs = async () => (await driver.inspect())[0]?.hooks.map(({ owner }) => 'id' in owner && owner.id)
     const before = await programs()
     // Whose it is stands beside the pins: without that it counts as another's.
-    for (const folder of ['/sys/fs/bpf/sluice/sensor-1/builds', '/run/sluice/bpf/sluice/sensor-1/builds'])
-      if (existsSync(folder)) rmSync(`${folder}/sensor`)
+    for (const folder of PINS) if (existsSync(`${folder}/builds`)) rmSync(`${folder}/builds/sensor`)
     await stop?.()
     await listen()
     expect(await programs()).toHaveLength(1)
     expect(await programs()).not.toEqual(before)
     python('import os', `os.execv('${SHELL}', ['sh', '-c', ': marker-rebuilt'])`)
     await find((one) => one.process?.arguments?.includes('marker-rebuilt') ?? false)
+  })
+  it('tells on when its pins were taken away under it and it was put back', async () => {
+    for (const folder of PINS) rmSync(folder, { recursive: true, force: true })
+    expect((await driver.observe()).live).toBeNull()
+    await driver.commit(await driver.stage(lower(slice(4))))
+    // Another process sees what this one wrote: it is in the maps that hang.
+    const other = new SensorDriver({ attachInterfaces: [], stateDirectory: state })
+    expect((await other.observe()).live).toMatchObject({ generation: 4 })
+    await other.close()
+    python('import os', `os.execv('${SHELL}', ['sh', '-c', ': marker-repaired'])`)
+    await find((one) => one.process?.arguments?.includes('marker-repaired') ?? false)
+    expect(failure).toBeUndefined()
   })
   it('refuses a cgroup that is not there, and a stage that is not the last', async () => {
     const gone = {

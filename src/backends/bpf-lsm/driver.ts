@@ -214,9 +214,9 @@ export class GuardDriver implements Driver<GuardProgram> {
       drainRing(
         {
           ...{ native: guard.native, kept: this.kept, toldFile: TOLD_FILE, batch: BATCH },
-          map: guard.eventsMap(),
+          map: () => this.newest(guard).eventsMap(),
           eventOctets: STRUCTS.guard_event.size,
-          lost: () => guard.count(LOST_ROW),
+          lost: () => this.newest(guard).count(LOST_ROW),
           read: (events) => {
             const { activities, unnamed } = activitiesOf(events, this.named(), clocks(guard))
             return { batch: activities, unnamed }
@@ -282,9 +282,9 @@ export class GuardDriver implements Driver<GuardProgram> {
     return drainRing(
       {
         ...{ native: guard.native, kept: this.kept, toldFile: TOLD_FILES_FILE, batch: BATCH },
-        map: guard.fileEventsMap(),
+        map: () => this.newest(guard).fileEventsMap(),
         eventOctets: STRUCTS.guard_file_event.size,
-        lost: () => guard.fileCount(FILES_LOST_ROW),
+        lost: () => this.newest(guard).fileCount(FILES_LOST_ROW),
         read,
         deliver: (denials, lost) => deliver({ denials, lost }),
       },
@@ -315,6 +315,11 @@ export class GuardDriver implements Driver<GuardProgram> {
     this.guard?.close()
     this.guard = raised
     return raised
+  }
+
+  /** Whoever listens outlives the guard that it began with. */
+  private newest(guard: Guard): Guard {
+    return this.guard ?? guard
   }
 
   private clear(guard: Guard, side: number): void {

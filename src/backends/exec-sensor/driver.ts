@@ -140,7 +140,7 @@ export class SensorDriver implements Driver<SensorProgram> {
       drainRing(
         {
           ...{ native: pinned.native, kept: this.kept, toldFile: TOLD_FILE, batch: BATCH },
-          map: pinned.map('sensor_events'),
+          map: () => pinned.map('sensor_events'),
           eventOctets: STRUCTS.sensor_event.size,
           lost: () => pinned.count(COUNTERS, LOST_ROW),
           read: (events) => this.read(events, pinned.native.bootNs()),

@@ -70,6 +70,8 @@ export class Pinned {
     if (loaded < 0) throw native.refused(`loading ${name}`, loaded, said.slice(-LOG_SHOWN))
     const programs = readdirSync(this.path('fresh'))
     for (const program of programs) this.hang(program, tracepoint)
+    // Maps of which no pin was left are others now, and what was opened before leads nowhere.
+    this.close()
     for (const program of programs) {
       renameSync(`${this.path('next')}/${program}`, `${this.path('links')}/${program}`)
       renameSync(`${this.path('fresh')}/${program}`, `${this.path('programs')}/${program}`)
@@ -88,7 +90,7 @@ export class Pinned {
     return programs.length === 0 ? [name] : programs.filter((program) => !this.stands(program))
   }
 
-  /** A descriptor of a pinned map, kept until `close`. */
+  /** A descriptor of a pinned map, kept until `close` or until `raise` loads something. */
   map(name: string): number {
     const held = this.descriptors.get(name)
     if (held !== undefined) return held

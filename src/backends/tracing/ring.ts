@@ -1,15 +1,19 @@
 // Events out of a ring buffer until somebody says that it is over. What the buffer had no room for is counted in the kernel, and what was
-// told of that is kept in a file, so that what was lost while nobody looked is reported as lost too.
+// told of that is kept in a file, so that what was lost while nobody looked is reported as lost too. Where other maps take the place of those
+// that it reads, because somebody took their pins away, it goes on with them.
 
 import type { Kept } from './kept.js'
 import type { Native } from './native.js'
 
 /** A drain that waits longer would hold up the end of the process. */
 const POLL_MS = 100
+/** Of struct sluice_ebpf_map_info (src/native/ebpf/sluice_ebpf.h). */
+const [INFO_OCTETS, INFO_ID] = [24, 0]
 
 export interface Ring<Batch> {
   readonly native: Native
-  readonly map: number
+  /** A descriptor, which the next call may close. */
+  readonly map: () => number
   readonly eventOctets: number
   /** Events at a time. */
   readonly batch: number
@@ -25,10 +29,9 @@ export interface Ring<Batch> {
 
 /** Throws what the kernel says no with; `failed` is called once when reading or delivering fails later. */
 export function drainRing<Batch>(ring: Ring<Batch>, failed: (error: unknown) => void): () => Promise<void> {
-  const { native, map, eventOctets, batch, kept, toldFile } = ring
-  const [records, opened]: [Buffer, unknown[]] = [Buffer.alloc(batch * eventOctets), [null]]
-  native.call('opening the ring buffer', 'eventsOpen', map, eventOctets, opened)
-  const reader = opened[0] as object
+  const { native, eventOctets, batch, kept, toldFile } = ring
+  const records = Buffer.alloc(batch * eventOctets)
+  let { reader, id } = opened(ring)
   // A count that went back was begun anew with the maps.
   const [told, counted] = [kept.told(toldFile), ring.lost()]
   let lostBefore = told <= counted ? told : 0n
@@ -38,7 +41,14 @@ export function drainRing<Batch>(ring: Ring<Batch>, failed: (error: unknown) => 
       while (!over) {
         const got = await native.askAsync('eventsDrain', reader, records, batch, POLL_MS)
         if (got < 0) throw native.refused('draining events', got)
+        if (got === 0 && idOf(native, ring.map()) !== id) {
+          const next = opened(ring)
+          native.ask('eventsClose', reader)
+          ;({ reader, id } = next)
+          lostBefore = 0n
+        }
         const lost = ring.lost()
+        if (lost < lostBefore) lostBefore = 0n
         if (got === 0 && lost === lostBefore) continue
         const events = Array.from({ length: got }, (_, i) => records.subarray(i * eventOctets, (i + 1) * eventOctets))
         const { batch: read, unnamed } = ring.read(events)
@@ -54,6 +64,23 @@ export function drainRing<Batch>(ring: Ring<Batch>, failed: (error: unknown) => 
     over = true
     return run
   }
+}
+
+function opened({ native, map, eventOctets }: Pick<Ring<never>, 'native' | 'map' | 'eventOctets'>): {
+  readonly reader: object
+  readonly id: number
+} {
+  const [descriptor, out]: [number, unknown[]] = [map(), [null]]
+  const id = idOf(native, descriptor)
+  native.call('opening the ring buffer', 'eventsOpen', descriptor, eventOctets, out)
+  return { reader: out[0] as object, id }
+}
+
+/** The kernel's own number of a map. */
+function idOf(native: Native, map: number): number {
+  const info = Buffer.alloc(INFO_OCTETS)
+  native.call('looking at the ring buffer', 'mapInfo', map, info)
+  return info.readUInt32LE(INFO_ID)
 }
 
 /** Text in an event, up to its NUL. */
