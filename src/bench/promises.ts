@@ -1,7 +1,7 @@
 // The promises of what the fence may cost, as a table, and the verdict of a run about each: from a measurement's ratio where the run
 // measures it, otherwise from the file of bench/ that does. A promise whose figure is too noisy is neither held nor broken.
 
-import type { BenchSeen, Cell, Figure, Measurement, PromiseJudged, VariantSeen } from './results.js'
+import type { BenchSeen, Cell, Figure, Gate, Measurement, PromiseJudged, VariantSeen } from './results.js'
 
 interface FromRatio {
   readonly id: string
@@ -80,6 +80,8 @@ export function judgePromises(
   return [...ratios, ...files]
 }
 
+const LOSSES: ReadonlySet<Gate['name']> = new Set(['failed-transactions', 'unexpected-resets', 'lost-packets'])
+
 function fromRatio(promise: FromRatio, measurements: readonly Measurement[], variants: readonly VariantSeen[]) {
   const { id, say, target, question, flows, grants } = promise
   const measurement = measurements.find(
@@ -99,6 +101,12 @@ function fromRatio(promise: FromRatio, measurements: readonly Measurement[], var
   }
   const figure = ratioTo(cell, promise.to)
   const { verdict, text } = judged(figure, target)
+  // What did not come through costs nothing: no rate is good that loses transactions beyond the gate.
+  const failed = cell.gates.filter((gate) => !gate.passed && LOSSES.has(gate.name))
+  if (verdict === 'met' && failed.length > 0) {
+    const lost = failed.map((gate) => `${gate.name} ${(gate.value * 100).toPrecision(2)} %`).join(', ')
+    return { ...common, from, verdict: 'not-met' as const, figure: `${text}; ${lost}` }
+  }
   return { ...common, from, verdict, figure: text, against: { value: figure, target, better: 'higher' as const } }
 }
 

@@ -50,6 +50,7 @@ const COLUMNS = [
   { head: 'of nothing', right: true },
   { head: 'of empty hook', right: true },
   { head: 'CPU', right: true },
+  { head: '', right: false },
 ] as const satisfies readonly Column[]
 
 function share(results: Results, cell: Cell, role: Role): string {
@@ -88,7 +89,8 @@ function row(results: Results, cell: Cell): readonly Shown[] {
     interval,
     { text: share(results, cell, 'baseline') },
     { text: share(results, cell, 'reference') },
-    { text: failed.length > 0 ? `failed: ${failed.join(', ')}` : cost(cell) },
+    { text: cost(cell) },
+    ...(failed.length > 0 ? [{ text: `failed: ${failed.join(', ')}`, ink: 'red' as const }] : []),
   ]
 }
 

@@ -148,6 +148,26 @@ describe('judgePromises', () => {
     })
   })
 
+  it('are never held where transactions failed beyond the gate', () => {
+    const lossy = (failed: number) =>
+      judgePromises(
+        ofRatio(0.95).map((one) => ({
+          ...one,
+          cells: one.cells.map((cell) => ({
+            ...cell,
+            gates: [{ name: 'failed-transactions' as const, limit: 1e-5, value: failed, passed: failed < 1e-5 }],
+          })),
+        })),
+        [],
+        VARIANTS,
+      ).find(({ id }) => id === 'connections-ebpf')
+    expect(lossy(5e-6)).toMatchObject({ verdict: 'met' })
+    expect(lossy(0.002)).toMatchObject({
+      verdict: 'not-met',
+      figure: '0.950 (0.950 to 0.950); failed-transactions 0.20 %',
+    })
+  })
+
   it('come from files of bench/ as those say them', () => {
     const seen: BenchSeen = {
       name: 'learn',
