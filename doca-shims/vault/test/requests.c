@@ -3,12 +3,15 @@
  * the handlers is test/conformance/doca-vault.test.ts; this program is built with sanitizers, and for the DPU's processor.
  *
  *   card PCI VUIDS | open DIRECTORY | place WORKSPACE VOLUME PCI VUID TAG | stage FILE | commit N | flag WORKSPACE FLAG ON
- *   observe | events | hold ON | fail N | tag VUID | violations | close
+ *   observe | events | hold ON | pass N | fail N | tag VUID | violations | close
+ *   begin N | ended                                         as commit, meanwhile; whether it has ended, and how
  *   ask VUID OPCODE NODE UID ARG GIVEN ROOM PIECES LATER     octets in hex, `-` for none
  *   send ...                                                 as ask, answered later by `wait`, in order
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +24,8 @@
 
 static struct emulated_pending *waiting[WAITING];
 static uint32_t sent, waited;
+static pthread_t committer;
+static _Atomic int committing;
 
 static uint32_t from_hex(const char *text, unsigned char *out)
 {
@@ -104,6 +109,15 @@ static int32_t stage(const char *path, char *why, uint32_t room)
     return error;
 }
 
+static void *commit(void *generation)
+{
+    char why[512] = "";
+    int32_t error = sluice_doca_vault_commit((uint64_t)(uintptr_t)generation, why, sizeof(why));
+
+    atomic_store(&committing, 0);
+    return (void *)(intptr_t)error;
+}
+
 /* Lines, ended by a line with a dot. */
 static void put_lines(const char *text, uint32_t size)
 {
@@ -147,6 +161,19 @@ static void command(char *line)
     } else if (sscanf(line, "hold %u", &on) == 1) {
         emulated_hold_copies((int)on);
         puts("0");
+    } else if (sscanf(line, "pass %u", &on) == 1) {
+        emulated_pass_copies(on);
+        puts("0");
+    } else if (sscanf(line, "begin %llu", &number) == 1) {
+        atomic_store(&committing, 1);
+        printf("%d\n", pthread_create(&committer, NULL, commit, (void *)(uintptr_t)number));
+    } else if (strcmp(line, "ended") == 0) {
+        void *error = NULL;
+
+        if (atomic_load(&committing))
+            puts("no");
+        else
+            printf("%d %d\n", pthread_join(committer, &error), (int)(intptr_t)error);
     } else if (sscanf(line, "fail %u", &on) == 1) {
         emulated_fail_copy(on);
         puts("0");

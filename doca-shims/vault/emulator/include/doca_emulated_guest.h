@@ -53,6 +53,8 @@ void emulated_wait(struct emulated_pending *pending, struct emulated_answer *ans
 void emulated_ask(const char *vuid, const struct emulated_request *request, struct emulated_answer *answer);
 /* Copies are held back until they are let go, so that a test can see what waits for them. */
 void emulated_hold_copies(int on);
+/* Lets the next n go all the same. */
+void emulated_pass_copies(uint32_t n);
 /* The n-th copy from now fails (0: none). */
 void emulated_fail_copy(uint32_t n);
 /* The tag of a function, "" when it is not up. */

@@ -15,12 +15,20 @@ struct doca_buf_inventory {
 };
 
 static int holding;
-static uint32_t failing;
+static uint32_t failing, passing;
 
 void emulated_hold_copies(int on)
 {
     pthread_mutex_lock(&emulated);
     holding = on;
+    passing = 0;
+    pthread_mutex_unlock(&emulated);
+}
+
+void emulated_pass_copies(uint32_t n)
+{
+    pthread_mutex_lock(&emulated);
+    passing += n;
     pthread_mutex_unlock(&emulated);
 }
 
@@ -140,8 +148,10 @@ uint8_t doca_pe_progress(struct doca_pe *pe)
             at->ctx.state = DOCA_CTX_STATE_RUNNING;
             did = true;
         }
-    if (!did && pe->dma != NULL && !holding)
+    if (!did && pe->dma != NULL && pe->dma->first != NULL && (!holding || passing > 0)) {
+        passing -= holding != 0;
         did = progress_copy(pe->dma);
+    }
     if (!did && pe->io != NULL)
         did = progress_request(pe->io);
     pthread_mutex_unlock(&emulated);
