@@ -40,6 +40,7 @@ import { pruneNamespaces, signNamespace } from './prune.js'
 import { rehang } from './rehang.js'
 import { Sessions } from './sessions.js'
 import { sweepAll } from './sweep.js'
+import { Tail } from './tail.js'
 import { Tenants } from './tenants.js'
 import { watchInterfaces } from './watch.js'
 
@@ -64,13 +65,16 @@ interface Standing {
   readonly sessions: Sessions
 }
 
+const wordOf = ({ generation }: Pick<Book, 'generation'>, slot: number): bigint =>
+  (BigInt(generation) << 1n) | BigInt(slot)
+
 export class EbpfDriver implements Driver<EbpfProgram> {
   private held: Standing | undefined
   private staged: Ready | undefined
   /** What is live. */
   private book: Book | undefined
   /** What still runs after the last commit. */
-  private tail: Promise<void> = Promise.resolve()
+  private readonly tail = new Tail()
   private timer: NodeJS.Timeout | undefined
   private readonly stops: (() => Promise<void>)[] = []
   private readonly cuts = new Map<WorkspaceId, Promise<Cut>>()
@@ -91,7 +95,7 @@ export class EbpfDriver implements Driver<EbpfProgram> {
   static async open(options: OpenOptions): Promise<EbpfDriver> {
     const driver = new EbpfDriver(Native.open(), options)
     if (options.attachInterfaces.length > 0 || isStanding(driver.native)) driver.stand()
-    await driver.tail
+    await driver.tail.over()
     return driver
   }
 
@@ -100,14 +104,14 @@ export class EbpfDriver implements Driver<EbpfProgram> {
   }
 
   async observe(): Promise<Observed> {
-    await this.tail
+    await this.tail.over()
     if (!this.held) return { live: null, drift: [], counters: [], drops: {} }
     const { fence, tenants, learned, sessions } = this.held
     return observe(fence, tenants, learned, sessions, this.options.attachInterfaces)
   }
 
   async flagged(): Promise<Flagged | null> {
-    await this.tail
+    await this.tail.over()
     if (!this.held) return null
     const { fence, tenants, sessions } = this.held
     const word = fence.word()
@@ -122,7 +126,7 @@ export class EbpfDriver implements Driver<EbpfProgram> {
   }
 
   async stage(program: EbpfProgram): Promise<Staged> {
-    await this.tail
+    await this.tail.over()
     if (this.staged) await this.discard(this.staged)
     const { fence, tenants } = this.stand()
     const placements = program.workspaces.map((one) => {
@@ -161,10 +165,10 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     this.cutWhatExpired(standing)
     await this.sessionLane
     if (this.book) await standing.sessions.cutOver(this.book)
-    standing.fence.setWord((BigInt(ready.generation) << 1n) | BigInt(ready.slot))
+    standing.fence.setWord(wordOf(ready, ready.slot))
     this.staged = undefined
     this.book = ready.book
-    this.follow(standing, ready.book, ready.slot)
+    this.tail.follow(() => this.settle(standing, ready.book, ready.slot))
   }
 
   async discard(staged: Staged): Promise<void> {
@@ -191,7 +195,7 @@ export class EbpfDriver implements Driver<EbpfProgram> {
   }
 
   async inspect(): Promise<readonly Anchor[]> {
-    await this.tail
+    await this.tail.over()
     return this.held && this.book ? inspect(this.held.fence, this.book) : []
   }
 
@@ -205,7 +209,7 @@ export class EbpfDriver implements Driver<EbpfProgram> {
 
   sessions(workspace: WorkspaceId, peers: readonly SessionPeer[]): Promise<boolean> {
     const done = this.sessionLane.then(async () => {
-      await this.tail
+      await this.tail.over()
       const { sessions } = this.stand()
       const at = this.book?.workspaces.find((one) => one.workspace === workspace)
       return at !== undefined && sessions.put(at, peers)
@@ -269,7 +273,7 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     this.held = { fence, tenants, learned, sessions: new Sessions(fence, tenants) }
     const slot = Number(word & 1n)
     this.book = word === 0n ? undefined : readBook(fence, slot)
-    if (this.book) this.follow(this.held, this.book, slot)
+    if (this.book) this.tail.follow(this.settle.bind(this, this.held, this.book, slot))
     this.closeUnattached(fence)
     layFloor(fence, !fence.adopted)
     nameSlots(fence, this.book, this.options.attachInterfaces)
@@ -290,14 +294,10 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     return held
   }
 
-  private follow(standing: Standing, book: Book, slot: number): void {
-    this.tail = this.settle(standing, book, slot)
-    // Whoever waits for the tail hears of a failure: the next stage, observation or close.
-    this.tail.catch(() => undefined)
-  }
-
   /** Brings what lives beside the generations in line with the live one, then lets the old one go. */
   private async settle({ fence, tenants, learned, sessions }: Standing, book: Book, slot: number): Promise<void> {
+    // Done again after a failure it may come late: what another hand has made live since then is not its to clear.
+    if (fence.word() !== wordOf(book, slot)) return
     const clauses = new Map(book.workspaces.map((one) => [one.workspace, new Set(one.clauses)]))
     learned.carryOver(clauses, book.generation, Date.now())
     // Packets that began under the old word may still make flows by it: wait for them, then look at every flow.
@@ -335,7 +335,7 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     await Promise.all(this.cuts.values())
     await this.sweeping
     await this.sessionLane
-    await this.tail
+    await this.tail.over()
   }
 
   /**
