@@ -310,6 +310,11 @@ labSuite('the failure table of a running agent', () => {
       json: { state: 'quarantined' },
     })
     expect(await reach(lab)).toBe('timeout')
+    // Whoever takes it away by hand is told of, and it is back within seconds.
+    for (const set of ['quarantined', 'quarantined4'])
+      expect((await nft('flush', 'set', 'inet', 'sluice', set)).status).toBe(0)
+    await until('the quarantine to be set again', () => codes().includes('drift.repaired'))
+    expect(await reach(lab)).toBe('timeout')
     await agent.kill()
     agent.start()
     await agent.told('stands')
