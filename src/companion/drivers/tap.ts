@@ -21,6 +21,8 @@ export interface TapSpec {
 }
 
 const RUN_MS = 10_000
+/** A host with thousands of interfaces says more of them than the 1 MiB that Node takes by default. */
+const MOST_SAID = 256 << 20
 const MARK = 'sluice: tap of '
 /** IFALIASZ of linux/if.h, without its end: of a longer name the beginning, for people. */
 const ALIAS_BYTES = 255
@@ -58,7 +60,10 @@ interface Link {
 }
 
 async function links(...words: readonly string[]): Promise<readonly Link[]> {
-  const { stdout } = await run('ip', ['-json', '-details', 'link', 'show', ...words], { timeout: RUN_MS })
+  const { stdout } = await run('ip', ['-json', '-details', 'link', 'show', ...words], {
+    timeout: RUN_MS,
+    maxBuffer: MOST_SAID,
+  })
   return JSON.parse(stdout) as readonly Link[]
 }
 async function linkOf(name: string): Promise<Link | undefined> {

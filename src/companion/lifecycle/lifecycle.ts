@@ -160,25 +160,30 @@ export class Lifecycle {
     const { store, ports } = this.host
     const before = new Map(store.all().map((record) => [record.workspace, record]))
     const busy = new Set(this.runs.keys())
+    // Records say what is owed: no host that cannot be seen keeps a fence waiting.
+    const owed = findingsOf(before, { isUnfenced: false }).filter(({ workspace }) => !busy.has(workspace))
+    const paid = Promise.all(owed.map((finding) => this.settle(finding)))
     const [host, fence] = await Promise.all([
       this.see('machines', () => ports.machine.look()),
       this.see('agent', () => ports.fence.look()),
     ])
-    if (!host) return []
     const nowMs = ports.clock.monotonicMs()
     const isAbsent = fence !== undefined && (fence.state === 'absent' || fence.state === 'nothing')
     // An answer that is missing now and then is no repair: the time goes on from the first that said so.
     if (fence) this.unfencedSinceMs = isAbsent ? (this.unfencedSinceMs ?? nowMs) : undefined
     const isUnfenced = isAbsent && nowMs - (this.unfencedSinceMs ?? nowMs) >= this.host.terms.unfencedMs
-    this.tellLeft(leftLayers(before, host))
-    const found = findingsOf(before, { host, isUnfenced, ...(fence ? { fence } : {}) }).filter(
+    if (host) this.tellLeft(leftLayers(before, host))
+    const found = findingsOf(before, { isUnfenced, ...(host ? { host } : {}), ...(fence ? { fence } : {}) }).filter(
       // What changed while we looked is looked at again.
-      ({ workspace }) =>
-        !busy.has(workspace) && !this.runs.has(workspace) && store.get(workspace) === before.get(workspace),
+      ({ kind, workspace }) =>
+        kind !== 'owed' &&
+        !busy.has(workspace) &&
+        !this.runs.has(workspace) &&
+        store.get(workspace) === before.get(workspace),
     )
-    const settled = Promise.all(found.map((finding) => this.settle(finding)))
+    const settled = Promise.all([paid, ...found.map((finding) => this.settle(finding))])
     if (!isHurried) await settled
-    return found
+    return [...owed, ...found]
   }
 
   /** A run that nobody asked for. */

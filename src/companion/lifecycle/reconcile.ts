@@ -19,7 +19,8 @@ export type Finding =
   | { readonly kind: 'owed'; readonly workspace: string }
 
 export interface Looks {
-  readonly host: HostSeen
+  /** Absent while this host cannot be seen. */
+  readonly host?: HostSeen
   /** Absent while the agent does not answer. */
   readonly fence?: FenceSeen
   /** For longer than a repair takes the agent has said that nothing of its plan is there. */
@@ -28,7 +29,7 @@ export interface Looks {
 
 /** At most one finding a workspace: what is left shows at the next look. Sorted by workspace. */
 export function findingsOf(records: ReadonlyMap<string, WorkspaceRecord>, looks: Looks): readonly Finding[] {
-  const { machines, layers, interfaces } = looks.host
+  const { machines = [], layers = [], interfaces = [] } = looks.host ?? {}
   const here = [machines, layers, interfaces].flatMap((list) => list.map(({ workspace }) => workspace))
   return [...new Set([...records.keys(), ...here])].sort().flatMap((workspace) => {
     const finding = findingOf(workspace, records.get(workspace), looks)
@@ -41,7 +42,7 @@ function findingOf(workspace: string, record: WorkspaceRecord | undefined, looks
   const why = record?.state === 'running' ? lostBy(record, looks) : leftOf(workspace, record, looks)
   if (why !== undefined) return { kind: 'reclaim', workspace, why }
   const keep = record?.profile && record.image !== '' ? record.incarnation : null
-  const stale = looks.host.layers.some(
+  const stale = looks.host?.layers.some(
     (layer) => layer.workspace === workspace && layer.incarnation !== keep && isKnown(layer, record),
   )
   return stale ? { kind: 'sweep', workspace, keep } : undefined
@@ -63,12 +64,12 @@ export const leftLayers = (records: ReadonlyMap<string, WorkspaceRecord>, host: 
 
 /** Why a machine that should run may not, or does not; undefined when all is well. */
 function lostBy({ workspace, incarnation, lease }: WorkspaceRecord, { host, fence, isUnfenced }: Looks) {
-  const machines = host.machines.filter((machine) => machine.workspace === workspace)
-  const own = machines.find((machine) => machine.incarnation === incarnation)
-  if (machines.some((machine) => machine !== own)) return 'a machine of another incarnation is there'
-  if (!own) return 'its machine is gone'
+  const machines = host?.machines.filter((machine) => machine.workspace === workspace)
+  const own = machines?.find((machine) => machine.incarnation === incarnation)
+  if (machines?.some((machine) => machine !== own)) return 'a machine of another incarnation is there'
+  if (host && !own) return 'its machine is gone'
   // One that does not answer may run: its fence is what counts.
-  if (own.state !== 'running' && own.state !== 'silent') return `its machine is ${own.state}`
+  if (own && own.state !== 'running' && own.state !== 'silent') return `its machine is ${own.state}`
   if (!fence) return undefined
   if (fence.attached.get(workspace) !== lease) return 'it does not hold its slot any more'
   if (!fence.workspaces.has(workspace)) return 'the live plan does not have it any more'
@@ -78,8 +79,8 @@ function lostBy({ workspace, incarnation, lease }: WorkspaceRecord, { host, fenc
 /** What is there of a workspace that should not run; undefined when nothing is. */
 function leftOf(workspace: string, record: WorkspaceRecord | undefined, { host, fence }: Looks): string | undefined {
   const of = (one: { readonly workspace: string }): boolean => one.workspace === workspace
-  if (host.machines.some(of)) return 'a machine that nobody asked for is there'
+  if (host?.machines.some(of)) return 'a machine that nobody asked for is there'
   if (record && record.lease > 0 && fence?.attached.get(workspace) === record.lease)
     return 'it holds a slot and does not run'
-  return host.interfaces.some(of) ? 'an interface is left of it' : undefined
+  return host?.interfaces.some(of) ? 'an interface is left of it' : undefined
 }

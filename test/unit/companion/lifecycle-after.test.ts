@@ -145,6 +145,26 @@ const said = ({ answer, by, reason }: Changed) => ({
 })
 const BY_TEST = { by: 'user:test', reason: 'a test' }
 
+describe('a host that cannot be seen', () => {
+  it('keeps no fence that is owed waiting, nor a machine whose slot the agent has given up', async () => {
+    const two = `${WS}2`
+    for (const workspace of [WS, two]) {
+      await ask(at, 'create', undefined, workspace)
+      await ask(at, 'start', undefined, workspace)
+    }
+    world.broken.set('quarantine', 'API_LOST')
+    await askKill(at)
+    world.broken.clear()
+    world.broken.set('machine.look', 'EIO')
+    world.attached.delete(two)
+    await at.lifecycle.look()
+    expect([...world.quarantined]).toEqual([WS])
+    expect(record()).toMatchObject({ state: 'killed', owed: [] })
+    expect(at.lifecycle.known(two).state).toBe('stopped')
+    expect([...world.machines]).toEqual([])
+  })
+})
+
 describe('what is owed', () => {
   it('is done and told in the name of the request that it belongs to, with the receipt of the agent', async () => {
     await up()
