@@ -50,6 +50,5 @@ describe('requests on a clock', () => {
       })
     })
     expect(done + failed).toBe(DUE)
-    expect(done).toBeGreaterThan(0)
   })
 })
