@@ -8,8 +8,8 @@ import { DeadLetters } from './dead.js'
 import { sinkFault } from './errors.js'
 import { timeOf } from './http-body.js'
 import { failed, STANDING, type Standing, worked } from './outage.js'
-import type { Sink, SinkLine } from './sink.js'
-import { oldestIn, Spool, type SpoolLine } from './spool.js'
+import type { Sink, SinkLine, SinkPlace } from './sink.js'
+import { isAhead, oldestIn, Spool, type SpoolLine } from './spool.js'
 import {
   cursorFile,
   DELIVERY,
@@ -30,7 +30,9 @@ export class Delivery {
   private spool: Spool | undefined
   private sink: Sink | undefined
   /** What the sink has although the cursor does not say so. */
-  private has: Pick<SinkLine, 'chain' | 'sequence'> | undefined
+  private has: SinkPlace | undefined
+  /** What the sink says that it has, and cannot have from here. */
+  private disbelieved: string | undefined
   private pending: readonly SpoolLine[] = []
   /** Events that the next batch may have: less after a refusal, until the refused event stands alone. */
   private width: number
@@ -72,7 +74,7 @@ export class Delivery {
     const { name, kind } = this.setting
     const { sequence, delivered, dead, leftOut } = this.cursor
     const lag = Math.max(0, this.effects.durable() - sequence)
-    const { state, failures, error = this.unkept } = this
+    const { state, failures, error = this.unkept ?? this.disbelieved } = this
     const counts = { delivered, dead, leftOut, discarded: this.cursor.discarded + this.unsettled }
     const { chain, earlier } = this.cursor
     const waiting = this.pending[0]
@@ -116,9 +118,25 @@ export class Delivery {
     this.spool ??= await this.begin()
     if (this.spool && !this.sink) {
       this.sink = await this.setting.open()
-      this.has = await this.sink.last?.()
+      this.has = await this.believed(await this.sink.last?.())
     }
     return this.spool
+  }
+
+  /**
+   * A last event under a number that the journal gave to another, or has not reached, is somebody else's word, or this node went back
+   * to an older disk: to believe it would leave events out. Then it is all delivered again, and its uid tells a repetition.
+   */
+  private async believed(last: SinkPlace | undefined): Promise<SinkPlace | undefined> {
+    this.disbelieved = undefined
+    const { chain, sequence } = this.cursor
+    if (!last || (last.chain === chain && last.sequence <= sequence)) return undefined
+    const ahead = await isAhead(this.setting.eventsFile, { chain, sequence }, last)
+    if (ahead === true) return last
+    // Nothing of that chain here: another node's, where several share a subject.
+    if (ahead === false)
+      this.disbelieved = `its last event is ${last.uid} as number ${last.sequence}, which the journal does not have: nothing is left out for it`
+    return undefined
   }
 
   /** A sink that never was here begins with the oldest event that the journal has, and from then on every event counts. */

@@ -6,7 +6,7 @@ import { readdirSync, renameSync, rmSync } from 'node:fs'
 import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { syncDirectory } from '../file.js'
-import type { Sink, SinkLine } from './sink.js'
+import type { Sink, SinkLine, SinkPlace } from './sink.js'
 import { placeOf } from './spool.js'
 
 export interface FileSinkTerms {
@@ -37,7 +37,7 @@ class FileSink implements Sink {
   private handle: FileHandle | undefined
   private length = 0
   private begunMs = 0
-  private newest: Pick<SinkLine, 'chain' | 'sequence'> | undefined
+  private newest: SinkPlace | undefined
 
   constructor(private readonly terms: FileSinkTerms) {}
 
@@ -51,7 +51,7 @@ class FileSink implements Sink {
     this.newest = place ?? (await this.rotatedPlace())
   }
 
-  last(): Promise<Pick<SinkLine, 'chain' | 'sequence'> | undefined> {
+  last(): Promise<SinkPlace | undefined> {
     return Promise.resolve(this.newest)
   }
 
@@ -96,7 +96,7 @@ class FileSink implements Sink {
     this.begunMs = nowMs()
   }
 
-  private async rotatedPlace(): Promise<Pick<SinkLine, 'chain' | 'sequence'> | undefined> {
+  private async rotatedPlace(): Promise<SinkPlace | undefined> {
     const newest = rotatedFiles(this.terms.path).at(-1)
     if (!newest) return undefined
     const { handle, place } = await openAtEnd(newest.path)

@@ -1,7 +1,9 @@
 // The sink `nats`: events into a JetStream stream that an operator made, each under its `metadata.uid` as message id, so that
 // the stream drops what comes again within its window. One event after the other: the next leaves when the stream has the
 // one before, since a leader that changes may lose an event and keep the next, and then the order would be gone. The last
-// message of the subject says how far the stream is; with a subject a node nothing comes again at all.
+// message of the subject says how far the stream is; with a subject a node nothing comes again at all. It needs leave to publish
+// to the subject, `$JS.API.STREAM.INFO.STREAM` and `$JS.API.STREAM.MSG.GET.STREAM`, and to hear its inbox; without the second and
+// third the window of the stream alone drops what comes again.
 
 import { readFileSync } from 'node:fs'
 import type { JetStreamClient } from '@nats-io/jetstream'

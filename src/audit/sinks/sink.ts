@@ -13,6 +13,9 @@ export interface SinkLine {
   readonly text: string
 }
 
+/** Which event it is, without what it says. */
+export type SinkPlace = Omit<SinkLine, 'text'>
+
 export interface Sink {
   /**
    * Resolves when the receiver has all of them for good; a batch is never empty. Rejects with AUDIT_SINK_UNAVAILABLE (try all
@@ -20,7 +23,10 @@ export interface Sink {
    * unavailable. Aborted by the signal it rejects soon.
    */
   deliver(lines: readonly SinkLine[], signal: AbortSignal): Promise<void>
-  /** The last event that is there for certain, where the sink itself can tell: nothing up to it is delivered again. */
-  last?(): Promise<Pick<SinkLine, 'chain' | 'sequence'> | undefined>
+  /**
+   * The last event that is there, where the sink itself can tell: nothing up to it is delivered again, if the journal has that very
+   * event under that number. // untrusted: whoever may write there may say anything.
+   */
+  last?(): Promise<SinkPlace | undefined>
   close(): Promise<void>
 }

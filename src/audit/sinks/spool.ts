@@ -6,7 +6,7 @@ import { type FileHandle, open, stat } from 'node:fs/promises'
 import { MAX_LINE_BYTES, textOf } from '../lines.js'
 import { unverifiedSeal } from '../seal.js'
 import { isThere, listSegments, readSealFile, type Segment } from '../segment.js'
-import type { SinkLine } from './sink.js'
+import type { SinkLine, SinkPlace } from './sink.js'
 
 export interface SpoolLine extends SinkLine {
   /** Events before it that the journal does not have any more. */
@@ -20,6 +20,7 @@ export interface SpoolPoint {
 }
 
 const CHUNK_BYTES = 1 << 18
+const LOOKED_AT_ONCE = 1_000
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}'
 /** As chain.ts writes them: quotes inside a JSON text are escaped, so these are the members themselves. */
 const IDENTITY = new RegExp(`"sequence":([1-9]\\d{0,14}),(?:"tenant_uid":"[^"]*",)?"uid":"(${UUID})"`)
@@ -188,8 +189,34 @@ export async function oldestIn(path: string): Promise<SpoolPoint | undefined> {
   }
 }
 
+/** Whether the journal has this very event after `point`; undefined when it has nothing of its chain there. */
+export async function isAhead(path: string, point: SpoolPoint, place: SinkPlace): Promise<boolean | undefined> {
+  const { chain, sequence, uid } = place
+  let known = chain === point.chain ? false : undefined
+  // Under the same uid it is the same event, synced or not.
+  const spool = new Spool(
+    path,
+    point,
+    () => Number.POSITIVE_INFINITY,
+    () => undefined,
+  )
+  try {
+    for (;;) {
+      const lines = await spool.next(LOOKED_AT_ONCE, CHUNK_BYTES)
+      if (lines.length === 0) return known
+      for (const line of lines) {
+        if (line.chain !== chain) continue
+        known = false
+        if (line.sequence >= sequence) return line.sequence === sequence && line.uid === uid
+      }
+    }
+  } finally {
+    await spool.close()
+  }
+}
+
 /** Where a line says that it belongs; undefined when it is no event of ours. */
-export function placeOf(line: string): Omit<SinkLine, 'text'> | undefined {
+export function placeOf(line: string): SinkPlace | undefined {
   const identity = IDENTITY.exec(line)
   const chain = CHAIN.exec(line)?.[1]
   return identity && chain !== undefined ? { chain, sequence: Number(identity[1]), uid: identity[2] ?? '' } : undefined

@@ -3,6 +3,8 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { addsUp, readCursor } from '../../../src/audit/sinks/cursor.js'
+import type { SinkPlace } from '../../../src/audit/sinks/sink.js'
+import { placeOf } from '../../../src/audit/sinks/spool.js'
 import { cursorFile, deadFile } from '../../../src/audit/sinks/terms.js'
 import { linesIn, putLines, SEALING } from './rig.js'
 import { Receiver, Spooled, until, upTo } from './sink-rig.js'
@@ -62,6 +64,45 @@ describe('a sink that works', () => {
     expect(receiver.sequences).toEqual(upTo(5))
     spooled.mark.write(newest)
     await until('ten', () => status().sequence === 10)
+  })
+})
+
+describe('a sink that says what it has', () => {
+  const saying = (last: () => SinkPlace | undefined) => async () => ({
+    ...(await receiver.open()),
+    last: () => Promise.resolve(last()),
+  })
+  const placed = (sequence: number) => placeOf(linesIn(spooled.path)[sequence - 1] ?? '') ?? expect.fail('no event')
+
+  it('is believed where the journal has that very event: nothing up to it comes again', async () => {
+    await spooled.write(30)
+    const { status } = spooled.deliver(saying(() => placed(20)))
+    await until('all', () => status().lag === 0)
+    expect(receiver.sequences).toEqual(upTo(30, 21))
+    expect(status()).toMatchObject({ delivered: 30 })
+    expect(status().error).toBeUndefined()
+  })
+
+  it.each([
+    ['a number that the journal has not reached', () => ({ ...placed(20), sequence: 1e9 })],
+    ['another event under the number', () => ({ ...placed(20), sequence: 25 })],
+  ])('is not believed with %s, and says so', async (_what, last) => {
+    await spooled.write(30)
+    const { status } = spooled.deliver(saying(last))
+    await until('all', () => status().lag === 0)
+    await spooled.write(5)
+    await until('more', () => status().sequence === 35)
+    expect(receiver.sequences).toEqual(upTo(35))
+    expect(status().error).toMatch(/^its last event is .* which the journal does not have/)
+  })
+
+  it('of another chain leaves nothing out, and is no error', async () => {
+    await spooled.write(30)
+    const other = '0'.repeat(8) + placed(20).chain.slice(8)
+    const { status } = spooled.deliver(saying(() => ({ ...placed(20), chain: other })))
+    await until('all', () => status().lag === 0)
+    expect(receiver.sequences).toEqual(upTo(30))
+    expect(status().error).toBeUndefined()
   })
 })
 
