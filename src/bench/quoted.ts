@@ -33,6 +33,7 @@ const cell = (text: string): string =>
 function command({ from }: PromiseJudged, { run, benches }: Results): string {
   const [kind, name = ''] = from.split(' ')
   if (kind === 'bench') return benches.find((one) => one.name === name)?.command ?? `node scripts/bench.mjs ${name}`
+  if (kind === 'test') return `npx vitest run ${name}`
   return `npx sluice bench${run.kind === 'quick' ? ' --quick' : ''} --only ${name}`
 }
 

@@ -231,7 +231,7 @@ export interface PromiseJudged {
   readonly verdict: 'met' | 'not-met' | 'too-noisy' | 'not-measured'
   /** What was measured, or why nothing was. */
   readonly figure: string
-  /** `measurement ID` or `bench NAME`: where it comes from. */
+  /** `measurement ID` or `bench NAME`, where it comes from; `test FILE` for what no run measures. */
   readonly from: string
   /** The number behind `figure`, where it is one number: a report draws it against the target. */
   readonly against?: { readonly value: Figure; readonly target: number; readonly better: Better }

@@ -33,7 +33,12 @@ export function promiseRow(judged: PromiseJudged): HeadRow {
     measured: said,
     against,
     verdict: open ? 'open' : WORDS[judged.verdict],
-    remark: [decided ? '' : judged.figure, open ? 'the interval has the target inside' : '']
+    remark: [
+      decided ? '' : judged.figure,
+      open ? 'the interval has the target inside' : '',
+      // In the words of its file: the rule of noise was not asked.
+      decided && behind === undefined && judged.from.startsWith('bench ') ? 'a single figure, without interval' : '',
+    ]
       .filter((part) => part !== '')
       .join('; '),
     emulated: judged.emulated,

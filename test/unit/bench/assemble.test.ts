@@ -1,6 +1,7 @@
 // From repetitions to cells: ratios are of rounds that both were measured in, latencies without coordinated omission, costs by what was
 // carried, and the gates of RFC 9411; then the verdicts about the promises.
 
+import { existsSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { assemble, idOf, type Raw } from '../../../src/bench/assemble.js'
 import { bucketOf } from '../../../src/bench/histogram.js'
@@ -166,6 +167,18 @@ describe('judgePromises', () => {
       verdict: 'not-met',
       figure: '0.950 (0.950 to 0.950); failed-transactions 0.20 %',
     })
+  })
+
+  it('name what the run did not measure, and what measures it', () => {
+    const absent = judgePromises([], [], VARIANTS).filter(({ verdict }) => verdict === 'not-measured')
+    const froms = absent.map(({ from }) => from)
+    expect(froms).toEqual(expect.arrayContaining(['bench quarantine', 'test test/agent-process/revocation.test.ts']))
+    for (const from of froms) {
+      const [kind, name = ''] = from.split(' ')
+      const file = kind === 'bench' ? `bench/${name}.mjs` : name
+      if (kind !== 'measurement')
+        expect([file, existsSync(new URL(`../../../${file}`, import.meta.url))]).toEqual([file, true])
+    }
   })
 
   it('come from files of bench/ as those say them', () => {

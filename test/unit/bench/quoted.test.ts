@@ -23,7 +23,7 @@ describe('quoted figures', () => {
     expect(rest).toHaveLength(sound.promises.length)
     for (const row of rest)
       expect(row).toMatch(
-        /^\| .+ \| .+ \| (\*\*met\*\*|missed|within noise|too noisy|not measured): .* \| `(npx sluice bench --only [a-z-]+|([A-Z_]+=\S+ )*node scripts\/bench\.mjs [a-z-]+)` \|$/,
+        /^\| .+ \| .+ \| (\*\*met\*\*|missed|within noise|too noisy|not measured): .* \| `(npx sluice bench --only [a-z-]+|([A-Z_]+=\S+ )*node scripts\/bench\.mjs [a-z-]+|npx vitest run test\/[a-z/-]+\.test\.ts)` \|$/,
       )
   })
 
@@ -65,7 +65,8 @@ describe('quoted figures', () => {
     expect(rows.length).toBeGreaterThan(3)
     for (const row of rows) {
       const file = /`(?:[A-Z_]+=\S+ )*node scripts\/bench\.mjs ([a-z-]+)` \|$/.exec(row)?.[1]
-      if (file === undefined) expect(row).toMatch(/`npx sluice bench (--quick )?--only [a-z-]+` \|$/)
+      if (file === undefined)
+        expect(row).toMatch(/`npx (sluice bench (--quick )?--only [a-z-]+|vitest run test\/[a-z/-]+\.test\.ts)` \|$/)
       else expect([file, existsSync(new URL(`../../../bench/${file}.mjs`, import.meta.url))]).toEqual([file, true])
     }
   })
