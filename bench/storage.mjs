@@ -101,6 +101,7 @@ export async function measure({ atEnd = () => undefined } = {}) {
     closeSync(openSync(join(places.bare, 'data'), 'w'))
     fio(places.bare, 'write', ['--bs=1M', '--end_fsync=1'])
     const lines = []
+    const series = []
     let met = true
     for (const [name, { run, cold, floor }] of Object.entries(WORKLOADS)) {
       const rates = { bare: [], judged: [], handed: [] }
@@ -121,10 +122,14 @@ export async function measure({ atEnd = () => undefined } = {}) {
       }
       const ratio = (who) => best(rates[who]) / best(rates.bare)
       met &&= ratio('handed') >= floor
+      for (const who of ['judged', 'handed']) {
+        const samples = rates[who].map((rate, i) => rate / rates.bare[i])
+        series.push({ name: `${name}, ${who}, of the bare directory`, unit: 'ratio', better: 'higher', samples })
+      }
       const bare = `bare ${Math.round(best(rates.bare) / unit[1])} ${unit[0]}`
       lines.push(`${name}: ${say('judged')}, ${say('handed')}, ${bare}`)
     }
-    return { figure: lines.join('; '), met }
+    return { figure: lines.join('; '), met, series }
   } finally {
     await takeAway()
   }
