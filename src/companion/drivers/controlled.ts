@@ -21,6 +21,7 @@ import { Qmp, QmpRefusal } from './qmp.js'
 import { QmpProblem } from './qmp-message.js'
 import { checkSpec, specDigest } from './spec.js'
 import { requireVaulted } from './vaulted.js'
+import { takeBackVfio } from './vfio.js'
 
 const OPEN_MS = 30_000
 /** What a machine may take to say what it is, where many are looked at. */
@@ -356,6 +357,8 @@ export class ControlledDriver implements MachineDriver {
   private async forget(id: MachineId): Promise<void> {
     await this.ungroup(id)
     await this.hand.gone(id)
+    const nic = this.folder(id).read()?.nic
+    if (nic?.kind === 'vfio') takeBackVfio(nic.pci)
     this.folder(id).remove()
     this.kills.delete(id)
   }

@@ -1,7 +1,7 @@
 // A virtual function handed to a machine as it is: it must be bound to vfio-pci and alone in its IOMMU group, or the machine would get
 // a neighbour with it. Who binds it, and gives it its MAC, is the DPU's side. Reads sysfs only (the kernel's vfio documentation).
 
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { chownSync, existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { companionFault } from '../errors.js'
 
@@ -22,4 +22,12 @@ export function vfioGroupOf(pci: string, sys = '/sys', dev = '/dev'): string {
   const path = join(dev, 'vfio', group)
   if (!existsSync(path)) throw no(`${path} is not there`)
   return path
+}
+
+/** No machine has the function any more, and no user of one opens its group. A function or a group that is gone is nobody's. */
+export function takeBackVfio(pci: string, owner = 0, sys = '/sys', dev = '/dev'): void {
+  const group = join(sys, 'bus/pci/devices', pci, 'iommu_group')
+  if (!existsSync(group)) return
+  const path = join(dev, 'vfio', basename(readlinkSync(group)))
+  if (existsSync(path)) chownSync(path, owner, owner)
 }

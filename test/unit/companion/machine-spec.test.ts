@@ -1,7 +1,7 @@
 // The pure half of the driver `qemu`: what a machine may be, what QMP may say, which headers of disks lead nowhere, and that a command line
 // says everything. Each row changes one thing about what is good.
 
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -10,7 +10,7 @@ import { readQcow2 } from '../../../src/companion/drivers/qcow2.js'
 import { qemuArguments, uuidOf } from '../../../src/companion/drivers/qemu-arguments.js'
 import { readMessage } from '../../../src/companion/drivers/qmp-message.js'
 import { checkSpec, specDigest } from '../../../src/companion/drivers/spec.js'
-import { vfioGroupOf } from '../../../src/companion/drivers/vfio.js'
+import { takeBackVfio, vfioGroupOf } from '../../../src/companion/drivers/vfio.js'
 
 const file = { path: '/srv/images/kernel', digest: `sha256:${'a'.repeat(64)}`, bytes: 10 } as const
 const GOOD: MachineSpec = {
@@ -176,6 +176,13 @@ describe('a virtual function', () => {
       mkdirSync(join(root, 'dev/vfio'), { recursive: true })
       writeFileSync(join(root, 'dev/vfio/17'), '')
       expect(vfioGroupOf(pci, join(root, 'sys'), join(root, 'dev'))).toBe(join(root, 'dev/vfio/17'))
+      if (process.getuid?.() === 0) {
+        chownSync(join(root, 'dev/vfio/17'), 63_000, 63_000)
+        takeBackVfio(pci, 0, join(root, 'sys'), join(root, 'dev'))
+        expect(statSync(join(root, 'dev/vfio/17'))).toMatchObject({ uid: 0, gid: 0 })
+      }
+      rmSync(join(root, 'dev/vfio/17'))
+      for (const gone of [pci, other]) takeBackVfio(gone, 0, join(root, 'sys'), join(root, 'dev'))
     } finally {
       rmSync(root, { recursive: true })
     }
