@@ -55,7 +55,7 @@ demo: build native $(if $(filter doca%,$(BACKEND)),shims) ## A signed bundle bec
 
 bench: ## Measure what the fence costs into build/bench: an hour, or three minutes with QUICK=1
 	@scripts/setup.sh bench
-	@$(MAKE) build native
+	@$(MAKE) build native $(if $(QUICK),,shims)
 	@node dist/bin/sluice.js bench $(if $(QUICK),--quick) --out build/bench
 
 conformance: build native ## Compare every backend with evaluate, packet by packet; N=1000000 sets how many

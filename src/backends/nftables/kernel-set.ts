@@ -82,14 +82,9 @@ export async function addKeys(set: string, keys: Uint8Array, count: number): Pro
 /** `struct sluice_counted`: the key in 24 octets, packets, bytes. */
 const COUNTED_OCTETS = 40
 const EINTR = 4
+/** A reading that the set changed under is made again. */
+const READS = 5
 const ENOENT = 2
-
-/** Of a set of exact grants. */
-export interface Size {
-  readonly elements: number
-  /** Those whose counter is not 0. */
-  readonly counted: number
-}
 
 export interface Tuples {
   /** As `tuplesDigest` gives it for the same elements. */
@@ -100,25 +95,27 @@ export interface Tuples {
 
 /**
  * A set of exact grants; undefined when it is not there. Only what counted becomes objects: a sweep looks at a hundred thousand
- * grants every few seconds, and few of them are used. Throws NFT_READ, also for a set that is changed again and again while
- * it is read. `sizes` has what is expected of a set by its name, and is told what there was.
+ * grants every few seconds, and few of them are used. `sizes` has how many elements are expected of a set by its name, and is told how
+ * many there were. Throws NFT_READ, also for a set that is changed again and again while it is read.
  */
-export async function readTuples(set: string, family: 4 | 6, sizes: Map<string, Size>): Promise<Tuples | undefined> {
+export async function readTuples(set: string, family: 4 | 6, sizes: Map<string, number>): Promise<Tuples | undefined> {
   const keyLength = TUPLE_OCTETS[family]
   const totals = new Uint32Array(2)
-  for (let left = 5; ; ) {
-    const expected = sizes.get(set)
-    const [capacity, movedCapacity] = [Math.max(1024, expected?.elements ?? 0), Math.max(64, expected?.counted ?? 0)]
+  for (let left = READS; ; left--) {
+    if (left === 0)
+      throw nftablesFault('NFT_READ', { what: `set ${set}`, why: `it changed during each of ${READS} readings` })
+    // Room for all to have counted: traffic, which decides how many did, must not be able to have a set read once more. Memory that is
+    // not written to is not taken.
+    const capacity = (sizes.get(set) ?? 960) + 64
     const keys = new Uint8Array(capacity * keyLength)
-    const moved = new Uint8Array(movedCapacity * COUNTED_OCTETS)
+    const moved = new Uint8Array(capacity * COUNTED_OCTETS)
     const read = native().elementsCounted
-    const count = await onPool(read, TABLE, set, keyLength, keys, capacity, moved, movedCapacity, totals)
+    const count = await onPool(read, TABLE, set, keyLength, keys, capacity, moved, capacity, totals)
     if (count === -ENOENT) return undefined
-    if (count < 0 && (count !== -EINTR || --left === 0))
-      throw nftablesFault('NFT_READ', { what: `set ${set}`, why: `errno ${-count}` })
+    if (count < 0 && count !== -EINTR) throw nftablesFault('NFT_READ', { what: `set ${set}`, why: `errno ${-count}` })
     const [there = 0, counted = 0] = totals
-    if (count >= 0 || !expected) sizes.set(set, { elements: there, counted })
-    if (count >= 0 && there <= capacity && counted <= movedCapacity)
+    if (there > (sizes.get(set) ?? 0) || count >= 0) sizes.set(set, there)
+    if (count >= 0 && there <= capacity)
       return { digest: digestOf(keys.subarray(0, count * keyLength)), moved: unpackMoved(moved, counted, family) }
   }
 }

@@ -139,8 +139,9 @@ const GATE_TO = [
 export function inetChains(patterns: readonly string[]): NftChain[] {
   const unattached = (side: 'iifname' | 'oifname', chain: string): string[] =>
     patterns.map((pattern) => `${side} ${patternOf(pattern)} goto ${chain}`)
-  const elsewhere = ['oif @indexed goto t_not_attached', ...unattached('oifname', 't_not_attached')]
-  const onward = ['oifname @attached goto place_ws', ...elsewhere]
+  const elsewhere = ['oifname @attached goto t_not_attached', ...unattached('oifname', 't_not_attached')]
+  // By index first, which is a shorter key than a name: most of what is forwarded goes to or comes from a workspace.
+  const onward = ['oif @indexed goto place_ws', ...elsewhere]
   return [
     // A reset is never answered with a reset. The kernel limits ICMP errors of its own accord too (icmp_ratelimit).
     {
@@ -320,13 +321,17 @@ export function inetChains(patterns: readonly string[]): NftChain[] {
         ...unattached('iifname', 'f_not_attached'),
         'ip saddr @own4 goto f_spoof',
         'ip6 saddr @own6 goto f_spoof',
-        'ip daddr @own4 jump raw_to',
-        'ip6 daddr @own6 jump raw_to',
+        // Whom it is for matters only where there is something to refuse.
+        'ip frag-off & 0x3fff != 0 ip daddr @own4 jump raw_to',
+        'ip hdrlength != 5 ip daddr @own4 jump raw_to',
+        `ip6 nexthdr 44 ip6 daddr @own6 jump raw_to`,
+        `ip6 nexthdr ${EXTENSIONS} ip6 daddr @own6 jump raw_to`,
       ],
     },
     {
       name: 'forward_rules',
-      rules: ['iifname @attached goto forward_from', ...onward],
+      // A name that is attached under another index did not come past `raw_rules`.
+      rules: ['iif @indexed goto forward_from', ...onward],
     },
     { name: 'forward_from', rules: ['jump judge_from', ...onward, 'goto pass'] },
     { name: 'place_ws', rules: ['oif . oifname @pairs goto forward_ws', 'goto t_not_attached'] },
@@ -334,7 +339,7 @@ export function inetChains(patterns: readonly string[]): NftChain[] {
     { name: 'input_rules', rules: ['iifname @attached goto in_ws'] },
     {
       name: 'output_rules',
-      rules: ['oif . oifname @pairs goto out_ws', 'oifname @attached goto t_not_attached', ...elsewhere],
+      rules: ['oif . oifname @pairs goto out_ws', 'oif @indexed goto t_not_attached', ...elsewhere],
     },
   ]
 }

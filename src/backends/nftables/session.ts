@@ -6,7 +6,6 @@ import type { LearnedGrant, SessionPeer } from '../../plan/model.js'
 import { DROP_REASONS } from '../../plan/state.js'
 import type { Cut, Flag, OpenOptions } from '../backend.js'
 import { DenyFloor } from './denyfloor.js'
-import type { Size } from './kernel-set.js'
 import { Lane } from './lane.js'
 import { NftContext, NftError } from './libnftables.js'
 import { commentOf } from './lower.js'
@@ -60,7 +59,7 @@ export class Session {
    * How many elements an exact set had when it was loaded or last read. The kernel walks a set from its beginning for each 32 KiB of
    * a listing (nft_set_dump_ctx, nf_tables_dump_set), so that a million take half a minute, and one too long for its room is made again.
    */
-  readonly sizes = new Map<string, Size>()
+  readonly sizes = new Map<string, number>()
   /** Loads of one process, for tags. */
   loads = 0
 

@@ -38,8 +38,7 @@ async function load(session: Session, program: NftProgram, tag: string): Promise
       if ('script' in piece) await session.writer.run(piece.script)
       else {
         await addKeys(piece.set, packTuples(piece.elements), piece.elements.length)
-        const before = session.sizes.get(piece.set)?.elements ?? 0
-        session.sizes.set(piece.set, { elements: before + piece.elements.length, counted: 0 })
+        session.sizes.set(piece.set, (session.sizes.get(piece.set) ?? 0) + piece.elements.length)
       }
   }
   try {

@@ -19,8 +19,16 @@ describe('lower', () => {
   it('makes nothing for a workspace without grants but the chains that refuse', () => {
     const program = lower(sliceOf(7, {}))
     expect(names(program)).toEqual([])
-    expect(program.workspaces[0]?.chains.map(({ name }) => name)).toEqual(['from', 'from_r', 'to', 'to_r', 'nd'])
-    expect(rules(program, 'from').at(-1)).toBe('goto refuse_from')
+    expect(program.workspaces[0]?.chains.map(({ name }) => name)).toEqual([
+      'from',
+      'from_ports',
+      'from_r',
+      'to',
+      'to_r',
+      'nd',
+    ])
+    expect(rules(program, 'from').at(-1)).toBe('goto echo_none')
+    expect(rules(program, 'from_ports').at(-1)).toBe('goto refuse_from')
     expect(rules(program, 'to').at(-1)).toBe('goto t_no_flow')
     expect(rules(program, 'from_r')).toEqual(['goto f_no_grant'])
   })
@@ -62,7 +70,7 @@ describe('lower', () => {
   })
 
   it('asks the exact set before the reserved ranges, and the ranges after them', () => {
-    const from = rules(lower(sliceOf(7, { egress: ['tcp 10.50.0.1 5432', 'tcp 0.0.0.0/0 80-90'] })), 'from')
+    const from = rules(lower(sliceOf(7, { egress: ['tcp 10.50.0.1 5432', 'tcp 0.0.0.0/0 80-90'] })), 'from_ports')
     const at = (part: string): number => from.findIndex((rule) => rule.includes(part))
     expect(at('@%x4')).toBeLessThan(at('@never4'))
     expect(at('@never4')).toBeLessThan(at('@reserved4'))
