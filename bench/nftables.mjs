@@ -1,10 +1,11 @@
 // The nftables fence beside nothing, empty chains on the fence's own hooks, a ruleset written by hand and the eBPF fence, for 10 to
 // 100,000 grants: large-packet streams, connections a second, the cost of a small packet with keys cycled over every grant; then what one learned grant
 // costs, how long a quarantine takes under 1,000 live flows and while a plan of 100,000 grants is loaded, and what a million
-// grants are in time and memory. Columns alternate, so that a busy machine is busy for all. Needs root and a build.
+// grants are in time and memory. Columns come in an order of chance in every round, so that a busy machine is busy for all. Needs root and a build.
 // BENCH_GRANTS names other sizes, BENCH_ROUNDS other rounds.
 
 import { execFileSync } from 'node:child_process'
+import { chance, shuffled } from '../dist/bench/statistics.js'
 import { median, openBench } from './dataplane/fence.mjs'
 import { openLink } from './dataplane/link.mjs'
 import { blast, ebpfProgram, kernelMegabytes, openNftables, percentile, program } from './dataplane/nftables.mjs'
@@ -14,7 +15,7 @@ export const promise =
 export const target = '>= 0.95 of empty chains on the same hooks, <= 5 ms, <= 0.3 ms'
 
 const SIZES = (process.env.BENCH_GRANTS ?? '10,1000,10000,100000').split(',').map(Number)
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3)
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5)
 const MS = 800
 const PACKETS = 50_000
 const FLOWS = 1000
@@ -77,24 +78,36 @@ async function compare(grants, { bench, link, nft, commit, next }) {
       packet: blast(link.client, grants, PACKETS),
     })
   }
+  // The fence stands once, to be looked at.
+  await commit(1)
+  const hollow = nft.hollow()
+  await nft.driver.uninstall()
   let load
-  for (let round = 0; round < ROUNDS; round++) {
-    await look('none')
-    const unload = await nft.hand(grants)
-    await look('hand')
-    await unload()
-    load = await commit(grants)
-    await look('nftables')
-    const hollow = nft.hollow()
-    await nft.driver.uninstall()
-    await hollow.load()
-    await look('empty')
-    await hollow.unload()
-    await bench.driver.commit(await bench.driver.stage(ebpfProgram(next(), grants)))
-    await bench.driver.observe()
-    await look('ebpf')
-    await bench.detach()
-  }
+  const steps = [
+    () => look('none'),
+    async () => {
+      const unload = await nft.hand(grants)
+      await look('hand')
+      await unload()
+    },
+    async () => {
+      load = await commit(grants)
+      await look('nftables')
+      await nft.driver.uninstall()
+    },
+    async () => {
+      await hollow.load()
+      await look('empty')
+      await hollow.unload()
+    },
+    async () => {
+      await bench.driver.commit(await bench.driver.stage(ebpfProgram(next(), grants)))
+      await bench.driver.observe()
+      await look('ebpf')
+      await bench.detach()
+    },
+  ]
+  for (let round = 0; round < ROUNDS; round++) for (const step of shuffled(steps, chance(round + 1))) await step()
   const middle = (name, what) => median(seen[name].map((one) => one[what]))
   const columns = COLUMNS.map((name) => [
     name,

@@ -1,8 +1,10 @@
 // The node of bench/dns: `node.mjs BACKEND CLIENT_PID`, in a namespace of its own. It has two equal links to the client: one fenced, with
-// the mediator on it, and one plain, with a real resolver on it that the mediator asks, too. Prints `ready DIRECT MEDIATED`
+// the mediator on it, and one plain, with a real resolver on it that the mediator asks, too; and one to a namespace outside that answers
+// for every address of the zone. Prints `ready DIRECT MEDIATED`
 // (addresses; port 53), then answers each line of its input with the mediator's counters. Ends with its input.
 
 import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -48,6 +50,26 @@ for (const [here, there, mac, subnet] of [
   inClient('link', 'set', there, 'up')
 }
 
+inClient('route', 'add', '45.77.0.0/16', 'via', GATEWAY)
+
+// Outside: every address of 45.77.0.0/16 is its own, and TCP 443 is answered.
+const LISTENER = `require('net').createServer((socket) => socket.on('error', () => undefined).end()).listen(443, () => console.log('listens'))`
+const outside = spawn('unshare', ['-n', process.execPath, '-e', LISTENER], { stdio: ['ignore', 'pipe', 'inherit'] })
+process.once('exit', () => outside.kill())
+await once(outside.stdout, 'data')
+const inOutside = (...args) => execFileSync('nsenter', ['-t', String(outside.pid), '-n', 'ip', ...args])
+ip('link', 'add', 'out0', 'type', 'veth', 'peer', 'name', 'out1')
+ip('link', 'set', 'out1', 'netns', String(outside.pid))
+ip('address', 'add', '10.7.0.1/24', 'dev', 'out0')
+ip('link', 'set', 'out0', 'up')
+inOutside('link', 'set', 'lo', 'up')
+inOutside('address', 'add', '10.7.0.2/24', 'dev', 'out1')
+inOutside('link', 'set', 'out1', 'up')
+inOutside('route', 'add', 'default', 'via', '10.7.0.1')
+inOutside('route', 'add', 'local', '45.77.0.0/16', 'dev', 'lo')
+ip('route', 'add', '45.77.0.0/16', 'via', '10.7.0.2')
+writeFileSync('/proc/sys/net/ipv4/ip_forward', '1')
+
 const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-dns-'))
 const zone = (i, label, ttl) => `local-data: "${label}${i}.bench.example. ${ttl} A 45.77.${i >> 8}.${i & 255}"`
 const numbers = Array.from({ length: NAMES }, (_, i) => i + 1)
@@ -59,7 +81,7 @@ writeFileSync(
       ...['verbosity: 0', 'use-syslog: no', 'chroot: ""', 'username: ""', 'pidfile: ""', 'num-threads: 1'],
       ...[`interface: ${UPSTREAM}`, 'access-control: 0.0.0.0/0 allow', 'module-config: "iterator"'],
       'local-zone: "." static',
-      ...numbers.flatMap((i) => [zone(i, 'new', 60), zone(i, 'zero', 0), zone(i, 'hot', 300)]),
+      ...numbers.flatMap((i) => [zone(i, 'new', 60), zone(i, 'syn', 60), zone(i, 'zero', 0), zone(i, 'hot', 300)]),
     ].map((line) => `  ${line}`),
   ].join('\n'),
 )
@@ -99,7 +121,7 @@ const { plan, notes } = compilePlan({
     {
       ...{ name: 'bench', file: 'bench', appliesTo: [WORKSPACE], requireDomain: 'host', onExpiry: 'suspend' },
       ...{ delegate: ['shared-address'], dns: { pins: new Map() } },
-      clauses: [clause('new', NAMES), clause('zero', 20), clause('hot', 20)],
+      clauses: [clause('new', NAMES), clause('syn', NAMES), clause('zero', 20), clause('hot', 20)],
     },
   ],
   inventory: { audience: 'bench', revision: '1', entries: [entry] },
