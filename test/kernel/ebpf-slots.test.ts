@@ -15,6 +15,7 @@ import { arpFrame, checksum, type FrameSpec, ipFrame, type Payload } from '../su
 import { labSuite } from '../support/lab/suite.js'
 import { compile, ENTRY, egress, MEMORY, policy, WS, WS_MAC } from '../support/plans.js'
 
+const WAIT = { timeout: 60_000, interval: 100 }
 const wait = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms))
 const WEB = '93.184.216.34'
 const WEB6 = '2a05:9:9::10'
@@ -160,6 +161,31 @@ labSuite('ebpf at other slots', () => {
     })
   })
 
+  it('a tap that is not there keeps no plan from being live, comes fenced, and may go again', async () => {
+    const plan = planAt({ kind: 'tap', interface: 'tap7', gateway: { ...ENTRY.slot.gateway, mac: gatewayMac } })
+    const put = async (generation: number) => {
+      await driver.commit(await driver.stage(lower(sliceFor(plan, 'memory', generation))))
+      const { live, drift } = await driver.observe()
+      return [live?.workspaces, drift]
+    }
+    expect(await put(2)).toEqual([[WS], []])
+    const tap = Tap.open('tap7')
+    ip('link', 'set', 'tap7', 'address', gatewayMac, 'up')
+    await vi.waitFor(async () => expect((await driver.observe()).drift).toEqual([]), WAIT)
+    // Whoever is refused with a reset was judged by the workspace's own record.
+    const syn = spec('8.8.8.8', { kind: 'tcp', from: 40_000, to: 443 })
+    await vi.waitFor(() => {
+      tap.send(ipFrame({ sourceMac: WS_MAC, destinationMac: gatewayMac, ...syn }))
+      const answers = tap.received().filter((frame) => isFor(frame, WS_MAC))
+      expect(answers.map((frame) => frame[47])).toContain(0x14)
+    }, WAIT)
+    tap.close()
+    await vi.waitFor(async () => {
+      expect((await driver.observe()).drift).toEqual([`tap7, the slot of ${WS}, is gone`])
+    }, WAIT)
+    expect(await put(3)).toEqual([[WS], []])
+  })
+
   describe('a port of a bridge', () => {
     it('judges frames between ports, which never reach the node itself', async () => {
       ip('link', 'add', 'br9', 'type', 'bridge')
@@ -170,7 +196,7 @@ labSuite('ebpf at other slots', () => {
         return tap
       }) as [Tap, Tap]
       const plan = planAt({ kind: 'bridge-port', interface: 'port1' })
-      await driver.commit(await driver.stage(lower(sliceFor(plan, 'memory', 2))))
+      await driver.commit(await driver.stage(lower(sliceFor(plan, 'memory', 4))))
       const { live, drift } = await driver.observe()
       expect([live?.workspaces, drift]).toEqual([[WS], []])
       await wait(200)

@@ -6,6 +6,7 @@ import { unlinkSync } from 'node:fs'
 import { groupAttachment, groupPath } from './cgroup.js'
 import { ebpfFault } from './errors.js'
 import type { Fence } from './fence.js'
+import { hasFloor } from './floor.js'
 import type { Native } from './native.js'
 import type { EbpfWorkspace } from './program.js'
 
@@ -28,7 +29,17 @@ export function interfacesOf(fence: Fence): NetworkInterface[] {
     })
 }
 
-/** The number of a slot's place. Throws EBPF_SLOT_KIND or EBPF_SLOT_ABSENT. */
+/** Above every interface's number and below those of cgroups: nothing hangs there. */
+const waitingAttachment = (tenant: number): number => 0x40000000 | tenant
+export const isWaiting = (attachment: number): boolean => attachment >>> 30 === 1
+
+/** What the floor closes from an interface's first packet on, by its name; frames between ports of a bridge do not come by there. */
+const FLOORED: readonly string[] = ['veth', 'tap']
+
+/**
+ * The number of a slot's place; one of its own while there is no such interface, where the floor closes it until it is fenced: a
+ * workspace that is stopped keeps nobody else from a new plan. Throws EBPF_SLOT_KIND or EBPF_SLOT_ABSENT.
+ */
 export function attachmentOf(fence: Fence, one: EbpfWorkspace, tenant: number): number {
   if (one.kind === 'cgroup') {
     groupPath(one)
@@ -36,6 +47,7 @@ export function attachmentOf(fence: Fence, one: EbpfWorkspace, tenant: number): 
   }
   if (!TC_KINDS.includes(one.kind)) throw ebpfFault('EBPF_SLOT_KIND', { workspace: one.workspace, kind: one.kind })
   const index = fence.native.call('looking up an interface', 'ifindex', one.interface)
+  if (index === 0 && hasFloor(fence) && FLOORED.includes(one.kind)) return waitingAttachment(tenant)
   if (index === 0) throw ebpfFault('EBPF_SLOT_ABSENT', { workspace: one.workspace, interface: one.interface })
   return index
 }

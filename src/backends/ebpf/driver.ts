@@ -21,7 +21,7 @@ import type {
   Probed,
   Staged,
 } from '../backend.js'
-import { attachAll, attachedIndexes, attachmentOf, detachAll, interfacesOf, matches } from './attach.js'
+import { attachAll, attachedIndexes, attachmentOf, detachAll, interfacesOf, isWaiting, matches } from './attach.js'
 import { attachGroup, detachGroup, groupPath, renewGroups } from './cgroup.js'
 import { countCut } from './cut.js'
 import { drainDenials } from './denials.js'
@@ -143,7 +143,7 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     const onInterfaces = placements.filter((_, i) => program.workspaces[i]?.kind !== 'cgroup')
     const added = attachAll(
       fence,
-      onInterfaces.map((one) => one.attachment),
+      onInterfaces.map((one) => one.attachment).filter((attachment) => !isWaiting(attachment)),
     )
     for (const [i, { attachment }] of placements.entries()) {
       const one = program.workspaces[i]

@@ -30,7 +30,8 @@ export const EBPF_FAULTS = {
     reaction: 'unsupported',
     say: (d: { workspace: string; interface: string }) =>
       `${quote(d.interface)}, the slot of ${quote(d.workspace)}, does not exist in this network namespace`,
-    remedy: 'Create the interface before the policy is applied, or correct the slot in the inventory.',
+    remedy:
+      'Create it before the policy is applied, or correct the slot in the inventory. From Linux 6.4 on a veth or tap may come later.',
   },
   EBPF_SLOT_KIND: {
     reaction: 'unsupported',

@@ -4,7 +4,7 @@
 import { Fault } from '../../base/fault.js'
 import { DROP_REASONS } from '../../plan/state.js'
 import type { GrantCounter, Observed } from '../backend.js'
-import { attachedIndexes, interfacesOf, matches } from './attach.js'
+import { attachedIndexes, interfacesOf, isWaiting, matches } from './attach.js'
 import { groupIsAttached, groupPath } from './cgroup.js'
 import type { Fence } from './fence.js'
 import { type Book, openOf, readBook } from './generation.js'
@@ -81,7 +81,10 @@ function driftOf(fence: Fence, book: Book, generation: number, patterns: readonl
       continue
     }
     const now = interfaces.find(({ name }) => name === one.interface)
+    if (!now && isWaiting(one.attachment)) continue
     if (!now) drift.push(`${one.interface}, the slot of ${one.workspace}, is gone`)
+    else if (isWaiting(one.attachment))
+      drift.push(`${one.interface}, the slot of ${one.workspace}, has come and is not fenced yet`)
     else if (now.index !== one.attachment) drift.push(`${one.interface}, the slot of ${one.workspace}, was made anew`)
     else if (!attached.has(now.index)) drift.push(`the fence does not hang on ${one.interface}`)
   }

@@ -1,4 +1,4 @@
-// Interfaces that come and go while a generation is live: a slot whose interface was made anew is fenced again under its new
+// Interfaces that come and go while a generation is live: a slot whose interface came later or was made anew is fenced under its
 // number, in the live generation, as soon as the kernel tells of it. Until then the floor drops what it carries (floor.ts); a
 // port of a bridge has no floor, so whoever makes one brings it up only after the fence hangs, which `observe` says.
 

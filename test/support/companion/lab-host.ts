@@ -50,7 +50,12 @@ export class LabHost {
   ) {}
 
   /** `more`: lines of companion.yaml, of a folder that is there by then. */
-  static async open(lab: Lab, size: number, more: (folder: string) => string = () => ''): Promise<LabHost> {
+  static async open(
+    lab: Lab,
+    size: number,
+    more: (folder: string) => string = () => '',
+    backend: 'nftables' | 'ebpf' = 'nftables',
+  ): Promise<LabHost> {
     const mtls = new Mtls()
     const { certificate, key } = mtls.client([`URI:${COMPANION}`])
     writeFileSync(mtls.path('companion.pem'), certificate)
@@ -58,7 +63,7 @@ export class LabHost {
     const files = `certificate: ${mtls.path('server.pem')}, key: ${mtls.path('server.key')}, client_ca: ${mtls.path('ca.pem')}`
     const slots = Array.from({ length: size }, (_, n) => slotOf(n))
     const api = `attach_required: true\napi: {listen: "${LISTEN}", ${files}, companions: [${COMPANION}]}\n`
-    const agent = await RunningAgent.prepare(lab.namespace('node'), slots, api)
+    const agent = await RunningAgent.prepare(lab.namespace('node'), slots, api, backend)
     const flood = `  - {name: flood, cidrs: ["${SINK}/32"], protocol: udp, ports: [9000]}\n`
     const ingress = `ingress:\n  - {name: broker, from: ["${PEER}/32"], protocol: tcp, ports: [${SESSION_PORT}], session: required}\n`
     await agent.publish(
