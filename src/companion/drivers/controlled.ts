@@ -172,7 +172,11 @@ export class ControlledDriver implements MachineDriver {
 
   async consoleOf(id: MachineId, maxBytes: number): Promise<Uint8Array> {
     const folder = this.folder(id)
-    if (!folder.exists()) throw companionFault('MACHINE_UNKNOWN', { id })
+    if (!folder.exists()) {
+      const words = folder.lastWords(maxBytes)
+      if (words) return words
+      throw companionFault('MACHINE_UNKNOWN', { id })
+    }
     if (this.processes(id).length > 0) await this.drain(id)
     return folder.console(maxBytes)
   }

@@ -1,6 +1,7 @@
 // What is kept about a machine: one folder each, with its specification, its control socket, and what its console said. The folder is
 // written before the first process exists and taken away after the last one is gone, so that whatever a crash leaves is found again.
-// Processes are not recorded: the cgroup knows them (cgroup.ts).
+// Processes are not recorded: the cgroup knows them (cgroup.ts). What a console said last stays beside the folder when that is taken away, since
+// a machine that failed is gone before anybody can ask why; as many as LAST_WORDS, each with a bound.
 //
 // The folder is root's; the machine's user may pass through it, and has one place inside, where QEMU makes its socket.
 
@@ -17,6 +18,8 @@ import {
   readSync,
   renameSync,
   rmSync,
+  statSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -30,6 +33,10 @@ const RECORD = 'machine.json'
 export const CONSOLE = 'console.log'
 /** What is kept of a console: twice this, in two files. */
 const CONSOLE_FILE_BYTES = 1 << 20
+/** Of a machine that is gone. */
+const LAST_WORDS_BYTES = 1 << 18
+const LAST_WORDS = 64
+const KEPT = '.console'
 /** sun_path of a socket, with its end (unix(7)). */
 const MOST_PATH = 107
 
@@ -68,6 +75,7 @@ export class MachineFolder {
       throw new TypeError(`${this.root} is too long for a socket below it`)
     mkdirSync(this.root, { recursive: true, mode: 0o711 })
     mkdirSync(this.path, { recursive: true, mode: 0o711 })
+    rmSync(this.kept, { force: true })
     mkdirSync(join(this.path, 'own'), { recursive: true, mode: 0o700 })
     chownSync(join(this.path, 'own'), spec.user, spec.user)
     const beside = join(this.path, `${RECORD}.new`)
@@ -129,10 +137,38 @@ export class MachineFolder {
     return Buffer.concat(parts)
   }
 
+  /** Of a machine that is gone; undefined when it said nothing, or others have taken its place since. */
+  lastWords(maxBytes: number): Uint8Array | undefined {
+    if (!existsSync(this.kept)) return undefined
+    const words = readFileSync(this.kept)
+    return words.subarray(Math.max(0, words.length - maxBytes))
+  }
+
   exists(): boolean {
     return existsSync(this.path)
   }
   remove(): void {
+    try {
+      this.keepLastWords()
+    } catch (error) {
+      // A disk that takes nothing more keeps no machine from being taken away.
+      if ((error as NodeJS.ErrnoException).code === undefined) throw error
+    }
     rmSync(this.path, { recursive: true, force: true })
+  }
+
+  private get kept(): string {
+    return `${this.path}${KEPT}`
+  }
+  private keepLastWords(): void {
+    const words = this.console(LAST_WORDS_BYTES)
+    if (words.length === 0) return
+    const others = readdirSync(this.root)
+      .filter((name) => name.endsWith(KEPT))
+      .map((name) => join(this.root, name))
+      .map((path) => ({ path, atMs: statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
+      .sort((a, b) => b.atMs - a.atMs)
+    for (const { path } of others.slice(LAST_WORDS - 1)) rmSync(path, { force: true })
+    writeFileSync(this.kept, words, { mode: 0o600 })
   }
 }
