@@ -1,6 +1,6 @@
-// What a policy change does to flows that stay granted: a stream of large packets while releases that grant other things beside it
-// are put in force one after the other, against the same stream with no release, by turns. Resets and retransmissions are the kernel's
-// counts (Tcp of /proc/PID/net/snmp) at both ends. Needs root and a build.
+// What a policy change does to flows that stay granted: a steady stream of large packets, far below what the link can do, so that nothing
+// else loses any, while releases that grant other things beside it are put in force one after the other, against the same with no release,
+// by turns. Resets and retransmissions are the kernel's counts (Tcp of /proc/PID/net/snmp) at both ends. Needs root and a build.
 
 import { readFileSync } from 'node:fs'
 import { openBench } from './dataplane/fence.mjs'
@@ -48,7 +48,7 @@ export async function measure() {
       const stream = async (kind, act) => {
         const before = [link.client, link.server].map(counts)
         const done = { rate: 0, changes: 0, over: false }
-        const running = link.run('stream', MS).finally(() => {
+        const running = link.run('steady', MS).finally(() => {
           done.over = true
         })
         // Who waits for the stream hears of its failure; until then it is nobody's.

@@ -1,5 +1,5 @@
 // Two processes in network namespaces of their own, joined through the bench's own namespace: a client that stands where a
-// workspace does, and a server outside. They stream, or connect, ask, answer and close, one after another. Both end with it.
+// workspace does, and a server outside. They stream, at full rate or steadily far below it, or connect, ask, answer and close, one after another. Both end with it.
 
 import { execFileSync, spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
@@ -28,6 +28,18 @@ const stream = (ms) => new Promise((done, failed) => {
   }
   s.on('connect', push)
 })
+const steady = (ms) => new Promise((done, failed) => {
+  const s = net.connect(at).on('error', failed)
+  const piece = chunk.subarray(0, 64 * 1024)
+  s.on('connect', () => {
+    const began = performance.now()
+    const timer = setInterval(() => {
+      const took = performance.now() - began
+      if (took > ms) { clearInterval(timer); const { bytesWritten } = s; s.end(); s.once('close', () => done(bytesWritten * 8e-6 / took)) }
+      else if (!s.writableNeedDrain) s.write(piece)
+    }, 1)
+  })
+})
 const crr = (ms) => new Promise((done, failed) => {
   const began = performance.now(); let count = 0
   const next = () => {
@@ -39,7 +51,7 @@ const crr = (ms) => new Promise((done, failed) => {
 })
 require('readline').createInterface({ input: process.stdin }).on('line', async (line) => {
   const [kind, ms] = line.split(' ')
-  try { console.log(await ({ stream, crr })[kind](Number(ms))) } catch (error) { console.log('failed ' + error.message) }
+  try { console.log(await ({ stream, steady, crr })[kind](Number(ms))) } catch (error) { console.log('failed ' + error.message) }
 }).on('close', () => process.exit())`
 
 const start = (script) =>
