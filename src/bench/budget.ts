@@ -16,8 +16,8 @@ export const FULL_FILES: readonly BenchFile[] = [
   { name: 'learn', seconds: 3 },
   { name: 'flood', seconds: 45 },
   { name: 'journal', seconds: 15 },
-  { name: 'dns', seconds: 75 },
-  { name: 'change', seconds: 40 },
+  { name: 'dns', seconds: 60 },
+  { name: 'change', seconds: 35 },
   { name: 'decide', seconds: 60 },
   { name: 'agent', seconds: 240 },
   { name: 'attach', seconds: 40 },
@@ -27,7 +27,7 @@ export const FULL_FILES: readonly BenchFile[] = [
   { name: 'storage', seconds: 120 },
   { name: 'agent-memory', seconds: 180 },
   { name: 'journal-verify', seconds: 60 },
-  { name: 'sinks', seconds: 120 },
+  { name: 'sinks', seconds: 110 },
   { name: 'doca', seconds: 40, emulated: true },
 ]
 
