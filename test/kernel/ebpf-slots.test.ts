@@ -4,6 +4,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { EbpfDriver } from '../../src/backends/ebpf/driver.js'
 import { Fence } from '../../src/backends/ebpf/fence.js'
+import { STRUCTS } from '../../src/backends/ebpf/layout.js'
 import { lower } from '../../src/backends/ebpf/lower.js'
 import { Native } from '../../src/backends/ebpf/native.js'
 import { sliceFor } from '../../src/plan/codec.js'
@@ -184,6 +185,27 @@ labSuite('ebpf at other slots', () => {
       expect((await driver.observe()).drift).toEqual([`tap7, the slot of ${WS}, is gone`])
     }, WAIT)
     expect(await put(3)).toEqual([[WS], []])
+    // One that comes while the next generation is being made is fenced by it at once.
+    const staged = await driver.stage(lower(sliceFor(plan, 'memory', 4)))
+    const again = Tap.open('tap7')
+    ip('link', 'set', 'tap7', 'address', gatewayMac, 'up')
+    await driver.commit(staged)
+    expect((await driver.observe()).drift).toEqual([])
+    again.close()
+  })
+
+  it('a flag that somebody took out of the kernel is not shown', async () => {
+    await driver.flag(WS, 'quarantined', true)
+    expect((await driver.flagged())?.quarantined).toEqual([WS])
+    const { size } = STRUCTS.fence_tenant
+    const fence = Fence.open(Native.open())
+    fence.native.call('wiping', 'arrayWrite', fence.map('tenants'), 0, Buffer.alloc(16 * size), 16, size)
+    fence.close()
+    expect((await driver.flagged())?.quarantined).toEqual([])
+    expect((await driver.observe()).live?.quarantined).toEqual([])
+    await driver.flag(WS, 'quarantined', true)
+    expect((await driver.flagged())?.quarantined).toEqual([WS])
+    await driver.flag(WS, 'quarantined', false)
   })
 
   describe('a port of a bridge', () => {
@@ -196,7 +218,7 @@ labSuite('ebpf at other slots', () => {
         return tap
       }) as [Tap, Tap]
       const plan = planAt({ kind: 'bridge-port', interface: 'port1' })
-      await driver.commit(await driver.stage(lower(sliceFor(plan, 'memory', 4))))
+      await driver.commit(await driver.stage(lower(sliceFor(plan, 'memory', 5))))
       const { live, drift } = await driver.observe()
       expect([live?.workspaces, drift]).toEqual([[WS], []])
       await wait(200)

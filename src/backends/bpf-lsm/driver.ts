@@ -162,6 +162,11 @@ export class GuardDriver implements Driver<GuardProgram> {
       deadlineNs: deadlineOf(program.deadlineMs, guard.native.bootNs()),
       side,
     })
+    // A cgroup may have been another workspace's until now: what flagged that one does not flag this one.
+    const former = state ? (seatingsOf(held, state.turn)[0]?.seats ?? []) : []
+    for (const { cgroupId: id, workspace } of seats)
+      if (former.some((one) => one.cgroupId === id && one.workspace !== workspace))
+        guard.setFlags(BigInt(id), held.flags[workspace] ?? 0)
     guard.retire()
     this.prepared = undefined
     return Promise.resolve()

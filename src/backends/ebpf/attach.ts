@@ -6,7 +6,7 @@ import { unlinkSync } from 'node:fs'
 import { groupAttachment, groupPath } from './cgroup.js'
 import { ebpfFault } from './errors.js'
 import type { Fence } from './fence.js'
-import { hasFloor } from './floor.js'
+import { floorHangs } from './floor.js'
 import type { Native } from './native.js'
 import type { EbpfWorkspace } from './program.js'
 
@@ -47,7 +47,7 @@ export function attachmentOf(fence: Fence, one: EbpfWorkspace, tenant: number): 
   }
   if (!TC_KINDS.includes(one.kind)) throw ebpfFault('EBPF_SLOT_KIND', { workspace: one.workspace, kind: one.kind })
   const index = fence.native.call('looking up an interface', 'ifindex', one.interface)
-  if (index === 0 && hasFloor(fence) && FLOORED.includes(one.kind)) return waitingAttachment(tenant)
+  if (index === 0 && floorHangs(fence) && FLOORED.includes(one.kind)) return waitingAttachment(tenant)
   if (index === 0) throw ebpfFault('EBPF_SLOT_ABSENT', { workspace: one.workspace, interface: one.interface })
   return index
 }

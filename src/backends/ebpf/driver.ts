@@ -145,15 +145,18 @@ export class EbpfDriver implements Driver<EbpfProgram> {
       fence,
       onInterfaces.map((one) => one.attachment).filter((attachment) => !isWaiting(attachment)),
     )
-    for (const [i, { attachment }] of placements.entries()) {
-      const one = program.workspaces[i]
-      if (one && one.kind !== 'cgroup') nameFenced(fence, one.interface, attachment)
-    }
     const groups = program.workspaces.flatMap((one, i) => {
       const { tenant = 0 } = placements[i] ?? {}
       return one.kind === 'cgroup' && attachGroup(fence, groupPath(one), tenant) ? [tenant] : []
     })
     this.closeUnattached(fence)
+    // Last, since the floor goes by these names and whoever fails before is not discarded.
+    for (const [i, { attachment }] of placements.entries()) {
+      const one = program.workspaces[i]
+      // One that has come since the live generation was made is fenced by that one, which the floor goes by until the switch.
+      if (one && one.kind !== 'cgroup' && !(isWaiting(attachment) && this.hangsNow(one.interface)))
+        nameFenced(fence, one.interface, attachment)
+    }
     const { generation, planDigest } = program
     this.staged = { generation, planDigest, slot, book, added, groups }
     return { generation, planDigest }
@@ -168,6 +171,8 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     standing.fence.setWord(wordOf(ready, ready.slot))
     this.staged = undefined
     this.book = ready.book
+    // What came while the generation was made is in the old book alone.
+    this.lookAround(standing.fence)
     this.tail.follow(() => this.settle(standing, ready.book, ready.slot))
   }
 
@@ -287,6 +292,11 @@ export class EbpfDriver implements Driver<EbpfProgram> {
     return this.held
   }
 
+  /** It is in the live book under an interface's number. */
+  private hangsNow(name: string): boolean {
+    return this.book?.workspaces.some((one) => one.interface === name && !isWaiting(one.attachment)) ?? false
+  }
+
   private ready(staged: Staged): Ready {
     const { staged: held } = this
     if (held?.generation !== staged.generation || held.planDigest !== staged.planDigest)
@@ -314,7 +324,10 @@ export class EbpfDriver implements Driver<EbpfProgram> {
   /** A deadline that passed has cut every flow, whether or not anything came by to notice. */
   private cutWhatExpired({ tenants }: Standing): void {
     const { book } = this
-    if (book && book.expiresAtMs <= Date.now()) for (const one of book.workspaces) tenants.cut(one.workspace)
+    // By the boot clock, as in the kernel: the other one may have been put right since.
+    const isOver = ({ endsAtBootNs, expiresAtMs }: Book): boolean =>
+      endsAtBootNs === undefined ? expiresAtMs <= Date.now() : BigInt(endsAtBootNs) <= this.native.bootNs()
+    if (book && isOver(book)) for (const one of book.workspaces) tenants.cut(one.workspace)
   }
 
   /** Interfaces that may carry fenced traffic only are closed, plan or no plan. */

@@ -25,7 +25,7 @@ const linkPath = (fence: Fence, family: number, hook: number): string => `${fenc
 /** Lays the floor where it does not lie yet, or anew with `renew`; false where the kernel cannot. */
 export function layFloor(fence: Fence, renew: boolean): boolean {
   const { native, pins } = fence
-  if (HOOKS.every(({ family, hook }) => existsSync(linkPath(fence, family, hook))) && !renew) return true
+  if (floorHangs(fence) && !renew) return true
   try {
     load(native, FLOOR_OBJECT, `${pins}/maps`, `${pins}/programs`, 0)
     const program = native.call('opening the floor', 'get', `${pins}/programs/fence_floor`)
@@ -72,7 +72,11 @@ export const floorLinks = (fence: Fence): { readonly hook: string; readonly path
     path: linkPath(fence, family, hook),
   })).filter(({ path }) => existsSync(path))
 
-/** True while the floor lies. */
+/** It hangs on every one of its hooks. */
+export const floorHangs = (fence: Fence): boolean =>
+  HOOKS.every(({ family, hook }) => existsSync(linkPath(fence, family, hook)))
+
+/** There are names to be written for it. */
 export const hasFloor = (fence: Fence): boolean => existsSync(`${fence.pins}/maps/names`)
 
 /** Writes down which interface of that name is fenced. */

@@ -12,6 +12,8 @@ export interface Book {
   readonly generation: number
   readonly planDigest: Digest
   readonly expiresAtMs: number
+  /** The same on the boot-time clock, in decimal; absent in a book of an older agent. */
+  readonly endsAtBootNs?: string
   readonly workspaces: readonly {
     readonly workspace: string
     readonly interface: string
@@ -64,14 +66,15 @@ export async function buildGeneration(
     make('workspaces', MAP_TYPE.hash, 4, record, placements.length, 0)
     make('counters', MAP_TYPE.array, 4, STRUCTS.fence_counter.size, grants.count, INNER_MAP)
     make('grants', MAP_TYPE.array, 4, GRANT_ROW.size, grants.count, 0)
-    const book = bookOf(program, placements)
+    const bootNs = native.bootNs()
+    const book = bookOf(program, placements, bootNs)
     const text = Buffer.from(JSON.stringify(book), 'utf8')
     // A little more than it needs: an interface that is made anew may get a longer number.
     const page = Buffer.concat([text, Buffer.alloc(16 * placements.length + 1)])
     make('book', MAP_TYPE.array, 4, page.length, 1, 0)
     const map = (name: string): number => made.get(name) as number
     const keys = Buffer.alloc(placements.length * 4)
-    const records = recordsOf(program, placements, native.bootNs())
+    const records = recordsOf(program, placements, bootNs)
     for (const [i, placement] of placements.entries()) keys.writeUInt32LE(placement.attachment, i * 4)
     await native.callAsync('filling exact', 'arrayWrite', map('exact'), 0, exact.values, exact.count, BUCKET.size)
     await native.callAsync(
@@ -150,10 +153,14 @@ export function writeBook(fence: Fence, slot: number, book: Book): void {
   fence.native.ask('close', map)
 }
 
-const bookOf = (program: EbpfProgram, placements: readonly Placement[]): Book => ({
+/** A moment of the wall clock, in milliseconds, on the boot-time clock; one that has passed is now. */
+const onBootClock = (ms: number, bootNs: bigint): bigint => bootNs + BigInt(Math.max(0, ms - Date.now())) * MS
+
+const bookOf = (program: EbpfProgram, placements: readonly Placement[], bootNs: bigint): Book => ({
   generation: program.generation,
   planDigest: program.planDigest,
   expiresAtMs: program.expiresAtMs,
+  endsAtBootNs: String(onBootClock(program.expiresAtMs, bootNs)),
   workspaces: program.workspaces.map((one, i) => ({
     workspace: one.workspace,
     interface: one.interface,
@@ -168,17 +175,16 @@ const bookOf = (program: EbpfProgram, placements: readonly Placement[]): Book =>
 function recordsOf(program: EbpfProgram, placements: readonly Placement[], bootNs: bigint): Buffer {
   const { size, fields } = STRUCTS.fence_workspace
   const records = Buffer.alloc(placements.length * size)
-  const nowMs = Date.now()
-  const atBoot = (ms: number): bigint => bootNs + BigInt(Math.max(0, ms - nowMs)) * MS
   for (const [i, placement] of placements.entries()) {
     const workspace = program.workspaces[i]
     if (!workspace) continue
     records.set(workspace.record, i * size)
     const view = viewOf(records.subarray(i * size, (i + 1) * size))
     view.setUint32(fields.tenant, placement.tenant, true)
-    if (workspace.suspendsOnExpiry) view.setBigUint64(fields.deadline_ns, atBoot(program.expiresAtMs), true)
+    if (workspace.suspendsOnExpiry)
+      view.setBigUint64(fields.deadline_ns, onBootClock(program.expiresAtMs, bootNs), true)
     if (workspace.observedUntilMs !== undefined)
-      view.setBigUint64(fields.observe_ns, atBoot(workspace.observedUntilMs), true)
+      view.setBigUint64(fields.observe_ns, onBootClock(workspace.observedUntilMs, bootNs), true)
   }
   return records
 }

@@ -67,7 +67,9 @@ export class Tenants {
     tenant.epoch += 1n
   }
 
+  /** As the kernel has it: somebody else may have taken a flag away. */
   flagged(flag: Flag): WorkspaceId[] {
+    for (const tenant of this.byWorkspace.values()) tenant.flags = this.read(tenant.number).flags
     return [...this.byWorkspace.values()]
       .filter((tenant) => (tenant.flags & FLAG[flag]) !== 0)
       .map((tenant) => tenant.workspace)

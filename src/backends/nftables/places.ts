@@ -44,6 +44,18 @@ export function readPairs(): Pair[] {
   }
 }
 
+/** The indexes in the kernel that packets are known by. Throws NFT_READ. */
+export function readIndexes(): number[] {
+  for (let capacity = 1024; ; capacity *= 4) {
+    const keys = new Uint8Array(capacity * 4)
+    const total: [number] = [0]
+    const count = native().elementsList(TABLE, 'indexed', keys, 4, capacity, total)
+    if (count < 0)
+      throw nftablesFault('NFT_READ', { what: 'the indexes of attached interfaces', why: `errno ${-count}` })
+    if (total[0] <= capacity) return [...new Uint32Array(keys.buffer, 0, count)]
+  }
+}
+
 /** The pairs that these names are now; a name without an interface has none. */
 export const pairsOf = (names: readonly string[], links: readonly Link[] = listLinks()): Pair[] =>
   links.filter(({ name }) => names.includes(name)).map(({ index, name }) => ({ index, name }))
@@ -84,8 +96,11 @@ export function placeDrift(
   names: readonly string[],
   links: readonly Link[] = listLinks(),
   pairs: readonly Pair[] = readPairs(),
+  indexes: readonly number[] = readIndexes(),
 ): string[] {
   const drift: string[] = []
+  for (const { index, name } of pairs)
+    if (!indexes.includes(index)) drift.push(`interface ${name} (index ${index}) is paired and not known by its index`)
   for (const name of names) {
     const now = links.find((link) => link.name === name)
     const was = pairs.find((pair) => pair.name === name)

@@ -330,8 +330,8 @@ export function inetChains(patterns: readonly string[]): NftChain[] {
     },
     {
       name: 'forward_rules',
-      // A name that is attached under another index did not come past `raw_rules`.
-      rules: ['iif @indexed goto forward_from', ...onward],
+      // A name that is attached under another index did not come past `raw_rules`, unless somebody emptied `indexed`.
+      rules: ['iif @indexed goto forward_from', 'iifname @attached goto f_not_attached', ...onward],
     },
     { name: 'forward_from', rules: ['jump judge_from', ...onward, 'goto pass'] },
     { name: 'place_ws', rules: ['oif . oifname @pairs goto forward_ws', 'goto t_not_attached'] },
