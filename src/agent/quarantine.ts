@@ -199,7 +199,7 @@ async function set(node: AgentNode, command: QuarantineCommand, first: Target, a
   await fenceOn(first.carriers)
   const found = everywhere(node, workspace, first, true)
   await fenceOn(found.carriers.slice(first.carriers.length))
-  let changed = false
+  let [changed, isUnrecorded] = [false, false]
   try {
     const before = node.store.quarantines()
     const after = withQuarantine(before, { workspace, reason, by, commandId, atMs })
@@ -208,11 +208,13 @@ async function set(node: AgentNode, command: QuarantineCommand, first: Target, a
   } catch (cause) {
     if (found.carriers.length === 0) throw cause
     // That it is fenced is said only where every backend said so: then this is the first failure.
+    isUnrecorded = true
     failures.push(agentFault('AGENT_FENCED_UNRECORDED', { workspace }, { cause }))
   }
   const [failure] = failures
   if (failure === undefined) return { found, changed }
-  await tell(node, command, found, node.nowMs() - atMs)
+  // One that is on record already is tried again each second while a backend is lost: it was told.
+  if (changed || isUnrecorded) await tell(node, command, found, node.nowMs() - atMs)
   throw failure
 }
 

@@ -208,6 +208,7 @@ export function parseCompanion(bytes: Uint8Array, file: string, directory: strin
     ? []
     : [
         ...sharedSlots(config, file),
+        ...sharedSources(config, file),
         ...slowHooks(config, file),
         ...(config.revocation ? revocationNotes(config.revocation, file) : []),
       ]
@@ -225,6 +226,16 @@ function slowHooks({ hooks }: CompanionConfig, file: string): readonly Note[] {
     const { name, tries, timeoutMs } = hook
     const say = `${name} may take ${ms / 1_000} s (${tries} tries of ${timeoutMs / 1_000} s and the pauses between them); it must be less than ${SESSIONS_MS / 1_000} s`
     return [{ code: 'hook-slow', severity: 'error', file, line: 0, column: 0, path: `broker[${i}]`, say } as const]
+  })
+}
+
+/** One workspace a volume, so one volume a folder: by another name it would be another workspace's, under that one's clauses. */
+function sharedSources({ volumes }: CompanionConfig, file: string): readonly Note[] {
+  return volumes.flatMap((volume, i) => {
+    const other = volumes.slice(0, i).find(({ source }) => source === volume.source)
+    const say = `${volume.name} has the source of ${other?.name}`
+    const path = `volumes[${i}].source`
+    return other ? [{ code: 'source-shared', severity: 'error', file, line: 0, column: 0, path, say } as const] : []
   })
 }
 

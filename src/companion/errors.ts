@@ -51,7 +51,7 @@ export const COMPANION_FAULTS = {
     reaction: 'retry',
     say: (d: { id: string; tag: string; source: string }) =>
       `the machine ${d.id} would have the volume ${d.tag} bare: vaultfs had nothing mounted at ${d.source} when it was made`,
-    remedy: 'Give the workspace that volume in its plan. If the plan came only while it waited, start it again.',
+    remedy: 'Give the workspace that volume in its plan, and start it again.',
   },
   MACHINE_UNSUPPORTED: {
     reaction: 'unsupported',

@@ -88,6 +88,15 @@ export function hostMachines(
     await mkdir(layers, { recursive: true, mode: 0o700 })
     return (await readdir(layers)).filter((name) => name.endsWith(LAYER)).map((name) => name.slice(0, -LAYER.length))
   }
+  const make = async (record: WorkspaceRecord): Promise<void> => {
+    const { workspace, incarnation, image } = record
+    const boot = await images.boot(image, layerOf(workspace, incarnation))
+    const seen = (await driver.list()).map((one) => ({ ...one, workspace: seenOf(one).workspace }))
+    const user = userOf(workspace, { file: terms.usersFile, first: terms.firstUser }, living(), seen)
+    await driver.prepare(specOf(record, boot, networkOf(record), user, terms))
+  }
+  // The server of a volume asks for its folder when it begins, and has no answer before the workspace is attached and under its plan.
+  const isMadeLate = ({ profile }: WorkspaceRecord): boolean => (profile?.volumes?.length ?? 0) > 0
   return {
     look: async (): Promise<HostSeen> => ({
       machines: (await driver.list()).map(seenOf),
@@ -108,18 +117,18 @@ export function hostMachines(
       }
     },
     prepare: async (record) => {
-      const { workspace, incarnation, image } = record
+      const { workspace } = record
       const network = networkOf(record)
       if (network.kind === 'tap') {
         const { gatewayMac: mac, gateways, addresses } = network
         await ensureTap({ interface: network.interface, workspace, gateway: { mac, addresses: gateways }, addresses })
       }
-      const boot = await images.boot(image, layerOf(workspace, incarnation))
-      const seen = (await driver.list()).map((one) => ({ ...one, workspace: seenOf(one).workspace }))
-      const user = userOf(workspace, { file: terms.usersFile, first: terms.firstUser }, living(), seen)
-      await driver.prepare(specOf(record, boot, network, user, terms))
+      if (!isMadeLate(record)) await make(record)
     },
-    run: ({ workspace, incarnation }) => driver.run(machineId(workspace, incarnation)),
+    run: async (record) => {
+      if (isMadeLate(record)) await make(record)
+      await driver.run(machineId(record.workspace, record.incarnation))
+    },
     halt: async ({ workspace, incarnation }) => {
       const id = machineId(workspace, incarnation)
       if (!(await driver.ids()).includes(id)) return

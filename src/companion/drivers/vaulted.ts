@@ -24,5 +24,6 @@ function servesVaulted(pid: number, source: string, proc: string): boolean {
   const root = read('mountinfo')
     .split('\n')
     .findLast((line) => line.split(' ')[4] === '/')
-  return root?.split(' - ')[1]?.split(' ')[0] === VAULTFS
+  // All of a mount, and not a folder in that of somebody else.
+  return root?.split(' ')[3] === '/' && root.split(' - ')[1]?.split(' ')[0] === VAULTFS
 }

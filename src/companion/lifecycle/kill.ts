@@ -85,6 +85,8 @@ const FENCE_FIRST_MS = 5_000
 const RECEIPTS_KEPT = 1_000
 /** What a disk that hangs may cost: a receipt that is read, and one that is made and written. */
 const READ_MS = 1_000
+/** Longer than one machine that does not answer takes the look at all of them. */
+const LOST_MS = 3_000
 const KEEP_MS = 5_000
 
 /** Throws WORKSPACE_REQUEST when the request id was used for something else, and nothing else. */
@@ -98,11 +100,22 @@ export async function kill(host: KillHost, asked: KillAsked): Promise<KillAnswer
   const isAgain = lifecycle.answered(asked.requestId, digest) !== undefined
   const known = isAgain ? await given(host, asked.requestId, digest) : undefined
   if (known) return known
-  const lost = asked.target.kind === 'workspace' ? [] : await lostOf(lifecycle)
+  const looking = asked.target.kind === 'workspace' ? Promise.resolve([]) : lostOf(lifecycle)
+  looking.catch(() => undefined) // whoever waits for it below has the failure; a request that is refused before does not wait
+  const targets = [...targetsOf(lifecycle, asked.target)]
+  const beginAll = (names: readonly string[]) =>
+    Promise.all(names.map((workspace) => begin(lifecycle, asked, digest, workspace)))
+  const runs = await beginAll(targets)
+  // Who has a record is fenced while others, whose records are damaged, are looked for.
+  const fences = runsIn(runs).map((run) => run.carry('fence'))
+  const lost = await looking
   const named = lost.flatMap(({ workspace }) => (workspace === undefined ? [] : [workspace]))
-  const targets = [...new Set([...targetsOf(lifecycle, asked.target), ...named])]
-  const runs = await Promise.all(targets.map((workspace) => begin(lifecycle, asked, digest, workspace)))
-  const mine = runs.filter((one): one is Run => 'carry' in one)
+  const late = [...new Set(named)].filter((workspace) => !targets.includes(workspace))
+  const found = await beginAll(late)
+  targets.push(...late)
+  runs.push(...found)
+  fences.push(...runsIn(found).map((run) => run.carry('fence')))
+  const mine = runsIn(runs)
   const before = mine.length > 0 || isAgain ? undefined : await given(host, asked.requestId, digest)
   if (before) return before
   const forAll = async (step: Step): Promise<void> => {
@@ -114,7 +127,7 @@ export async function kill(host: KillHost, asked: KillAsked): Promise<KillAnswer
   }
   // A whole fleet is fenced before the first machine is ended; but an agent that hangs keeps no machine alive.
   const over = new AbortController()
-  const fenced = Promise.all(mine.map((run) => run.carry('fence'))).finally(() => {
+  const fenced = Promise.all(fences).finally(() => {
     over.abort()
   })
   await Promise.race([fenced, clock.sleep(FENCE_FIRST_MS, over.signal)])
@@ -136,6 +149,9 @@ export async function kill(host: KillHost, asked: KillAsked): Promise<KillAnswer
   }
   return keep(host, report, digest)
 }
+
+const runsIn = (begun: readonly (Run | { readonly answer: unknown })[]): Run[] =>
+  begun.filter((one): one is Run => 'carry' in one)
 
 export function targetsOf(lifecycle: Lifecycle, target: KillTarget): readonly string[] {
   if (target.kind === 'workspace') return [target.workspace]
@@ -167,7 +183,7 @@ async function lostOf({ host: { store, ports } }: Lifecycle): Promise<readonly L
   const names = <T>(look: Promise<T>, of: (seen: T) => Iterable<string>): Promise<readonly string[]> =>
     within(
       ports.clock,
-      READ_MS,
+      LOST_MS,
       look.then(
         (seen) => [...of(seen)],
         () => [],

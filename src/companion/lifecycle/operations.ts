@@ -32,7 +32,7 @@ export const STEPS = {
   renew: 'a fresh layer for its next incarnation',
   sweep: 'the layers of earlier incarnations are gone',
   released: 'no quarantine holds it',
-  prepare: 'its machine exists, and no CPU of it has run',
+  prepare: 'its machine exists, or its interface alone where it has volumes, and no CPU of it has run',
   attach: 'it has its slot, and the deny fence was read back',
   policy: 'its policy is live, or its baseline is',
   evidence: 'signed evidence of its fence, for a fresh nonce',

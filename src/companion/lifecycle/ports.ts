@@ -60,8 +60,9 @@ export interface MachinePort {
   layer(record: WorkspaceRecord, incarnation: number): Promise<string>
   /** Takes away every layer of the workspace but that one. */
   sweep(workspace: string, keep: number | null): Promise<void>
-  /** The interface of its slot and its machine are there, and no CPU has run. */
+  /** The interface of its slot is there, and its machine where it has no volumes; no CPU has run. */
   prepare(record: WorkspaceRecord): Promise<void>
+  /** Its CPUs run; a machine with volumes is made here. */
   run(record: WorkspaceRecord): Promise<void>
   halt(record: WorkspaceRecord): Promise<void>
   /** On return no process of any incarnation is left. */

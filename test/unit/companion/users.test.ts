@@ -116,3 +116,35 @@ it('is the same one when a network is listed before its own', async () => {
     [ONE, 63_000],
   ])
 })
+
+it('is given when the machine is made: one with volumes in `run`, since its servers ask for their folders at once', async () => {
+  const asked: string[] = []
+  const driver = {
+    list: () => Promise.resolve([]),
+    prepare: ({ volumes }: MachineSpec) => Promise.resolve(asked.push(`prepare ${volumes.length}`)),
+    run: () => Promise.resolve(asked.push('run')),
+  } as unknown as MachineDriver
+  const images = { boot: () => Promise.resolve({ image: 'tiny@1' }) } as unknown as Images
+  const network: Network = {
+    ...{ name: 'a', kind: 'representor', interface: 'a', pci: '0000:03:00.2', mac: '02:00:00:00:00:02' },
+    ...{ addresses: [], gatewayMac: '', gateways: [] },
+  }
+  const volume = { name: 'home', kind: 'virtiofs', source: '/run/view/home', readOnly: false } as const
+  const terms = {
+    layers: directory,
+    usersFile: file,
+    networks: [network],
+    volumes: [volume],
+    firstUser: 63_000,
+    graceMs: 1,
+  }
+  const machines = hostMachines(driver, images, terms, () => KNOWN)
+  const record = (workspace: string, volumes: readonly string[]) =>
+    ({ workspace, incarnation: 1, profile: { network: 'a', volumes } }) as unknown as WorkspaceRecord
+  for (const one of [record(ONE, []), record(TWO, ['home'])]) {
+    await machines.prepare(one)
+    asked.push('attach')
+    await machines.run(one)
+  }
+  expect(asked).toEqual(['prepare 0', 'attach', 'run', 'attach', 'prepare 1', 'run'])
+})
