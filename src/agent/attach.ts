@@ -3,7 +3,7 @@
 // used. The fence of the slot is read back, denying everything, before an interface comes up; only then does the plan judge
 // its traffic. A newer tenure ends the one before it first, and a crash on the way leaves the workspace denied or as it was.
 
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { carriersOf } from '../plan/codec.js'
 import type { WorkspacePlan } from '../plan/model.js'
 import { type Tenure, withTenure } from './attach-record.js'
@@ -140,12 +140,16 @@ async function fenced(node: AgentNode): Promise<void> {
   if (finding !== 'as-planned') throw new TypeError(drift[0] ?? finding)
 }
 
-const SYS_NET = '/sys/class/net'
+/** Of this process's own network namespace; sysfs shows that in which it was mounted. */
+const hasInterface = (name: string): boolean =>
+  readFileSync('/proc/self/net/dev', 'utf8')
+    .split('\n')
+    .some((line) => line.slice(0, line.indexOf(':')).trim() === name)
 const CGROUP_ROOTS = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified']
 const isThere = ({ slot }: WorkspacePlan): boolean =>
   slot.kind === 'cgroup'
     ? CGROUP_ROOTS.some((root) => existsSync(`${root}/${slot.interface}`))
-    : existsSync(`${SYS_NET}/${slot.interface}`)
+    : hasInterface(slot.interface)
 
 const record = (node: AgentNode, tenure: Tenure): void => {
   node.store.saveTenures(withTenure(node.store.tenures(), tenure))

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { Image } from '../../src/bundle/images.js'
 import { generateKey, signerOf } from '../../src/bundle/key-file.js'
 import { parseTrustRoot, rootDocument } from '../../src/bundle/root.js'
+import { virtiofsd } from '../../src/companion/drivers/qemu-probe.js'
 import { PROGRAM, RunningAgent, type Slotted, until } from '../support/agent/running.js'
 import { listOf, published, publishList } from '../support/companion/images.js'
 import { BootFolder, PATIENCE_MS } from '../support/companion/machine.js'
@@ -18,6 +19,7 @@ import { OUT, UPLINK, WS } from '../support/lab/addresses.js'
 import { type Lab, openLab } from '../support/lab/lab.js'
 import { labSuite } from '../support/lab/suite.js'
 import { Mtls } from '../support/mtls.js'
+import { cannotServe } from '../support/vault/served.js'
 
 const ID = 'spiffe://fleet.example/ws/machine'
 const COMPANION = 'spiffe://fleet.example/companion/h1'
@@ -30,11 +32,15 @@ const SLOT: Slotted = {
 /** Says which image it is and what its disk begins with, writes there, and tries two addresses for as long as it lives. */
 const COMMAND = `
 ip link set eth0 up; ip address add ${WS.v4}/30 dev eth0; ip route add default via ${WS.gateway4}
+mkdir -p /data; mount -t virtiofs work /data 2>/dev/null && echo "volume: $(cat /data/project/given)"
 first() { dd if=/dev/vda bs=6 count=1 2>/dev/null; }
 echo "up with $(cat /proc/cmdline)"
 echo "disk before: $(first)"; printf dirty. | dd of=/dev/vda conv=notrunc,fsync 2>/dev/null; echo "disk after: $(first)"
 try() { if timeout 5 wget -q -O /dev/null http://$2/; then echo "$1 reached"; else echo "$1 refused"; fi; }
 while :; do try unlisted ${OUT.unlisted}; try granted ${OUT.git}; sleep 1; done`
+
+/** Where volumes can be served and shared the machine has one, also after its workspace was detached and attached again. */
+const hasVolume = cannotServe === undefined && virtiofsd() !== undefined
 
 labSuite('a machine from its image to its end, by the command line', () => {
   const builder = generateKey({ role: 'image', kid: 'image-1' }, (length) => randomBytes(length))
@@ -109,8 +115,19 @@ labSuite('a machine from its image to its end, by the command line', () => {
     writeFileSync(mtls.path('companion.key'), key)
     const tls = `certificate: ${mtls.path('server.pem')}, key: ${mtls.path('server.key')}, client_ca: ${mtls.path('ca.pem')}`
     const more = `attach_required: true\napi: {listen: "${LISTEN}", ${tls}, companions: [${COMPANION}]}\n`
-    agent = await RunningAgent.prepare(lab.namespace('node'), [SLOT], more)
-    await agent.publish(1, [OUT.git], [ID])
+    // With this machine's own mounts: what vaultfs mounts is what the companion shares.
+    agent = await RunningAgent.prepare(`/run/netns/${lab.namespace('node')}`, [SLOT], more)
+    if (hasVolume) {
+      mkdirSync(at('volume/project'), { recursive: true })
+      writeFileSync(at('volume/project/given'), 'a file of the node')
+      const yaml = readFileSync(at('agent.yaml'), 'utf8')
+      agent.write('agent.yaml', yaml.replace(/^backends:.*$/m, 'backends: [nftables, vaultfs]'))
+      const entry = `    volumes: [{ name: work, source: ${at('volume')}, mount: ${at('view')} }]\n`
+      agent.write('inventory.yaml', `${readFileSync(at('inventory.yaml'), 'utf8')}${entry}`)
+      await agent.must('inventory sign inventory.yaml --key keys/inventory.key')
+    }
+    const storage = 'storage: { volumes: [{ name: work, read_only: [/project] }] }\n'
+    await agent.publish(1, [OUT.git], [ID], hasVolume ? { extra: storage } : {})
     agent.start()
     await agent.told('active')
     // QEMU runs as a user of its own, and finds its files here.
@@ -120,7 +137,7 @@ labSuite('a machine from its image to its end, by the command line', () => {
     const keys = new Map([...root.keys, [builder.kid, { kid: builder.kid, role: builder.role, key: builder.public }]])
     const thresholds = new Map([...root.thresholds, ['image' as const, 1]])
     agent.write('image-root.json', JSON.stringify(rootDocument({ ...root, keys, thresholds, revoked: [] })))
-    const { kernel } = boot.boot({ command: COMMAND, modules: ['virtio_blk'] })
+    const { kernel } = boot.boot({ command: COMMAND, modules: ['virtio_blk', 'virtiofs'] })
     agent.write('golden.raw', `golden${'\0'.repeat((1 << 20) - 6)}`)
     tiny = {
       ...{
@@ -151,6 +168,7 @@ agent:
   evidence_keys: state/agent.pub.json
 machines: {driver: qemu, directory: host/machines, first_user: 63000, grace_seconds: 1}
 images: {directory: host/images, trust_root: image-root.json, max_image_age: 7d}
+${hasVolume ? `volumes: [{name: work, kind: virtiofs, source: ${at('view')}, read_only: false}]` : ''}
 networks:
   - {name: ws0, kind: tap, interface: ${WS.slot}, mac: "${WS.mac}", addresses: ["${WS.v4}"], gateway_mac: "${WS.gatewayMac}", gateways: ["${WS.gateway4}"]}
 `,
@@ -178,6 +196,11 @@ networks:
       companion.kill('SIGTERM')
       await until('the companion to end', () => companion.exitCode !== null)
     }
+    if (agent && hasVolume) {
+      // Volumes outlive their agent.
+      await agent.stop()
+      await agent.ask('uninstall', '--yes', '--config', 'agent.yaml')
+    }
     await agent?.close()
     await lab?.close()
     boot?.close()
@@ -192,7 +215,10 @@ networks:
       ...{ directory: at('host/images'), channel: 'stable', fetched: ['tiny@1'], boot: ['tiny@1'] },
     })
     expect(
-      await workspace('create', '--user', 'jane', '--image', 'tiny', '--network', 'ws0', '--memory', '192'),
+      await workspace(
+        ...(['create', '--user', 'jane', '--image', 'tiny', '--network', 'ws0', '--memory', '192'] as const),
+        ...(hasVolume ? ['--volume', 'work'] : []),
+      ),
     ).toMatchObject({ state: 'stopped' })
     // Its image leaves the list before it ever ran: with max_image_age the companion sees to that by itself.
     await fetched(2n, 2)
@@ -202,6 +228,7 @@ networks:
     const uplink = await lab.sniff('node', UPLINK.node.interface)
     const output = await consoleHas(/granted reached/)
     expect(output).toMatch(/up with .*image=2\r?\ndisk before: golden\r?\ndisk after: dirty\./)
+    if (hasVolume) expect(output).toContain('volume: a file of the node')
     expect(output).toContain('unlisted refused')
     expect(output).not.toMatch(/unlisted reached|granted refused/)
     const to = (address: string) => uplink.frames.filter(({ bytes }) => bytes.subarray(30, 34).join('.') === address)
@@ -219,6 +246,7 @@ networks:
     expect(await listed()).toMatchObject({ state: 'running', image: 'tiny@3', incarnation: 3, lease: 2 })
     const output = await consoleHas(/granted reached/)
     expect(output).toMatch(/up with .*image=3\r?\ndisk before: golden\r?\n/)
+    if (hasVolume) expect(output).toContain('volume: a file of the node')
     const { layers, attached } = await left()
     expect([layers.length, layers.includes(before ?? ''), attached]).toEqual([1, false, [ID]])
   })
