@@ -21,6 +21,7 @@ import { judgePromises } from '../bench/promises.js'
 import { type BenchSeen, RESULTS_FORMAT, type Results, type Run, type VariantSeen } from '../bench/results.js'
 import type { Ran } from '../bench/run.js'
 import { digestOf } from '../bench/setting.js'
+import type { Progress } from '../bench/terminal.js'
 import type { Heard, WorkerTerms } from '../bench/told.js'
 import { variantsOf } from '../bench/variants/all.js'
 import { formatInstant } from '../bundle/instant.js'
@@ -47,10 +48,17 @@ export async function benchHere(request: BenchRequest, version: string, nowMs: (
   const loadBefore = load()
   const before = cpuSeconds()
   const leftMs = (): number => budgetMs - (performance.now() - began)
+  const filesMs = millisecondsOf(fitting(chosen.files, budgetMs))
+  // Of the whole run: what the matrix says is left is its own, and the files come after it.
+  const progress = (of: Progress): void => {
+    const done = (performance.now() - began) / 1_000
+    const leftSeconds = of.leftSeconds + filesMs / 1_000
+    request.progress({ ...of, done: done / (done + leftSeconds), leftSeconds })
+  }
   const measured =
     chosen.scenes.length === 0
       ? { raws: [], ran: { variants: [], complete: true }, remarks: [] }
-      : await runWorker(chosen, request, budgetMs - millisecondsOf(fitting(chosen.files, budgetMs)))
+      : await runWorker(chosen, { ...request, progress }, budgetMs - filesMs)
   const benches = await runOutside(chosen.files, {
     leftMs,
     signal: request.signal,
