@@ -45,7 +45,7 @@ async function write(path) {
 export async function measure() {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
   const receiver = spawn(process.execPath, [new URL('./sinks/receiver.mjs', import.meta.url).pathname], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'inherit'],
   })
   try {
     const port = await new Promise((resolve) => createInterface({ input: receiver.stdout }).once('line', resolve))

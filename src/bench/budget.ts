@@ -27,7 +27,7 @@ export const FULL_FILES: readonly BenchFile[] = [
   { name: 'storage', seconds: 120 },
   { name: 'agent-memory', seconds: 180 },
   { name: 'journal-verify', seconds: 60 },
-  { name: 'sinks', seconds: 110 },
+  { name: 'sinks', seconds: 110, env: { SLUICE_SINK_EVENTS: '200000' } },
   { name: 'doca', seconds: 40, emulated: true },
 ]
 
