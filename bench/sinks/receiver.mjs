@@ -48,5 +48,3 @@ const server = createServer((request, response) => {
   })
 })
 server.listen(0, '127.0.0.1', () => console.log(server.address().port))
-// It ends with whoever started it, however that ends.
-process.stdin.resume().on('end', () => process.exit())
