@@ -115,6 +115,11 @@ export function hostMachines(
         if (layer.workspace === workspace && layer.incarnation !== keep)
           await rm(join(layers, `${name}${LAYER}`), { force: true })
       }
+      // Nor may the next of this name read what the machines before it said.
+      await driver.forgetWords((id) => {
+        const [, hash, incarnation] = NAME.exec(id) ?? []
+        return hash === hashOf(workspace) && Number(incarnation) !== keep
+      })
     },
     prepare: async (record) => {
       const { workspace } = record

@@ -143,6 +143,11 @@ export class ControlledDriver implements MachineDriver {
     await this.forget(id)
   }
 
+  forgetWords(isPast: (id: MachineId) => boolean): Promise<void> {
+    MachineFolder.forgetWords(this.directory, isPast)
+    return Promise.resolve()
+  }
+
   ids(): Promise<readonly MachineId[]> {
     return Promise.resolve([...new Set([...MachineFolder.ids(this.directory), ...this.groups.list()])].sort())
   }

@@ -130,6 +130,8 @@ export interface MachineDriver {
   kill(id: MachineId): Promise<void>
   /** After `kill`: takes away what the driver keeps about it. Never the overlay, the tap or a volume. Throws MACHINE_ALIVE. */
   remove(id: MachineId): Promise<void>
+  /** Takes away the last words of machines that are gone, where this says so: nobody may ask for them any more. */
+  forgetWords(isPast: (id: MachineId) => boolean): Promise<void>
   /** Every machine that this driver has anything of, sorted; those of a companion that is no more too. No machine is asked. */
   ids(): Promise<readonly MachineId[]>
   /** What each of `ids` is now, sorted by id. One that does not answer within a second is `silent`, and holds up no other. */

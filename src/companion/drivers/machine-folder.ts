@@ -57,6 +57,13 @@ export class MachineFolder {
       .sort()
   }
 
+  /** Last words of machines that nobody may ask for any more. */
+  static forgetWords(root: string, isPast: (id: MachineId) => boolean): void {
+    if (!existsSync(root)) return
+    for (const name of readdirSync(root))
+      if (name.endsWith(KEPT) && isPast(name.slice(0, -KEPT.length))) rmSync(join(root, name), { force: true })
+  }
+
   /** Where QEMU makes its socket. */
   get control(): string {
     return join(this.path, 'own', 'qmp')

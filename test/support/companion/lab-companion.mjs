@@ -71,6 +71,7 @@ const driver = {
     rmSync(at(id, 'json'), { force: true })
     return Promise.resolve()
   },
+  forgetWords: () => Promise.resolve(),
   ids: () => Promise.resolve(ids().sort()),
   list: () => Promise.resolve(ids().sort().map(seen)),
   inspect: () => Promise.reject(new Error('a process is no machine')),

@@ -56,6 +56,17 @@ it('forgets them with the next machine of that name', () => {
   expect(words(folder)).toBeUndefined()
 })
 
+it('forgets those of the machines that it is told', () => {
+  const [first, second, other] = ['ws-a-1', 'ws-a-2', 'ws-b-1'].map((id) => ended(id, `said by ${id}`))
+  MachineFolder.forgetWords(root, (id) => id === 'ws-a-1' || id === 'ws-nobody-1')
+  expect([first, second, other].map((folder) => folder && words(folder))).toEqual([
+    undefined,
+    'said by ws-a-2',
+    'said by ws-b-1',
+  ])
+  expect(readdirSync(root).sort()).toEqual(['ws-a-2.console', 'ws-b-1.console'])
+})
+
 it('keeps 256 KiB of each, and the last 64', () => {
   const long = ended('ws-long-1', `${'x'.repeat(300_000)}end`)
   expect(words(long)).toHaveLength(1 << 18)

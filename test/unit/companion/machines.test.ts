@@ -1,5 +1,8 @@
 // The machines of a host over a driver that stands in: what ends a machine waits for no machine that does not answer.
 
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import type { MachineDriver } from '../../../src/companion/drivers/driver.js'
 import type { WorkspaceRecord } from '../../../src/companion/lifecycle/record.js'
@@ -36,6 +39,24 @@ it('ends and halts without asking any machine', async () => {
   await port.halt({ workspace: TWO, incarnation: 1 } as WorkspaceRecord)
   await port.halt({ workspace: TWO, incarnation: 2 } as WorkspaceRecord)
   expect(done).toEqual([`stop ${other}`, `remove ${other}`])
+})
+
+it('lets nobody read what earlier machines of a workspace said, nor those of one that was deleted', async () => {
+  const layers = mkdtempSync(join(tmpdir(), 'sluice-layers-'))
+  try {
+    const said = [machineId(ONE, 1), machineId(ONE, 2), machineId(TWO, 1), 'left-over']
+    const forgotten: string[] = []
+    const forgetWords = (isPast: (id: string) => boolean) =>
+      Promise.resolve(void forgotten.push(...said.filter(isPast)))
+    const driver = { forgetWords } as unknown as MachineDriver
+    const port = hostMachines(driver, {} as Images, { ...TERMS, layers }, () => [ONE, TWO])
+    await port.sweep(ONE, 2)
+    expect(forgotten.splice(0)).toEqual([machineId(ONE, 1)])
+    await port.sweep(ONE, null)
+    expect(forgotten).toEqual([machineId(ONE, 1), machineId(ONE, 2)])
+  } finally {
+    rmSync(layers, { recursive: true, force: true })
+  }
 })
 
 it('ends a machine of which nothing is known, by the name that it is listed with', async () => {
