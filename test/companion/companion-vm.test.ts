@@ -271,7 +271,7 @@ networks:
     ])
     expect(await listed()).toMatchObject({ state: 'killed', machine: '', owed: [] })
     await workspace('delete')
-    expect((await left()).layers).toEqual([])
+    expect([(await left()).layers, readdirSync(at('host/machines'))]).toEqual([[], []])
     expect((await sluice('workspace', 'list')).workspaces).toEqual([])
     expect(existsSync(at('host/images/images.jws.json'))).toBe(true)
     expect(heard.flatMap(({ event, change, by }) => (event === 'changed' ? [`${change} ${by}`] : []))).toEqual([
