@@ -11,6 +11,7 @@ import { Daemon, daemonPath } from '../../src/backends/vaultfs/daemon.js'
 import type { PlanSlice } from '../../src/plan/model.js'
 import { lower } from '../../src/vault/lower.js'
 import { SOURCE, WS } from '../support/plans.js'
+import { mapped } from '../support/vault/mapped.js'
 import { cannotServe, type Served, serve, until } from '../support/vault/served.js'
 import { sliceOf, volume } from '../support/vault/slices.js'
 
@@ -148,23 +149,10 @@ describe.skipIf(cannotServe)('vaultfs holds', () => {
     const { mount, quarantine } = await served(['read-write /'])
     const file = join(mount, 'gone')
     writeFileSync(file, 'int main;\n')
-    const child = spawn('python3', ['-u', '-c', MAPPED, file], { stdio: ['pipe', 'pipe', 'inherit'] })
-    const ended = once(child, 'exit')
-    after.push(() => child.kill('SIGKILL'))
-    await once(child.stdout, 'data')
+    const reader = await mapped(file)
+    after.push(reader.kill)
     unlinkSync(file)
     await quarantine(true)
-    child.stdin.write('\n')
-    expect((await ended)[1]).toBe('SIGBUS')
+    expect(await reader.again()).toBe('SIGBUS')
   }, 120_000)
 })
-
-const MAPPED = `
-import mmap, sys
-with open(sys.argv[1], 'rb') as file:
-    seen = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
-    assert seen[0:3] == b'int'
-    print('mapped')
-    sys.stdin.readline()
-    print(seen[0:3])
-`

@@ -27,6 +27,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { FileDenied } from '../../src/backends/backend.js'
 import { lower } from '../../src/vault/lower.js'
 import { SOURCE, WS } from '../support/plans.js'
+import { mapped } from '../support/vault/mapped.js'
 import { cannotServe, type Served, serve, until } from '../support/vault/served.js'
 import { sliceOf, volume } from '../support/vault/slices.js'
 
@@ -137,17 +138,11 @@ describe.skipIf(cannotServe)('vaultfs', () => {
     const fd = openSync(file, 'r')
     const buffer = Buffer.alloc(16)
     expect(readSync(fd, buffer, 0, 16, 0)).toBe(10)
-    // A child maps the file, reads it, and waits to read again.
-    const child = spawn('python3', ['-u', '-c', MAPPED, file], { stdio: ['pipe', 'pipe', 'inherit'] })
-    const lines: string[] = []
-    child.stdout.on('data', (text: Buffer) => lines.push(...text.toString().trim().split('\n')))
-    await until('the mapping', () => lines.includes('mapped'))
+    const reader = await mapped(file)
     await apply(['read-write /project/out'])
     expect(outcome(() => readSync(fd, buffer, 0, 16, 0))).toBe('EACCES')
     expect(outcome(() => statSync(file))).toBe('EACCES')
-    const ended = new Promise((done) => child.once('exit', (_, signal) => done(signal)))
-    child.stdin.write('\n')
-    expect(await ended).toBe('SIGBUS')
+    expect(await reader.again()).toBe('SIGBUS')
     closeSync(fd)
   })
 
@@ -416,13 +411,3 @@ describe.skipIf(cannotServe)('vaultfs', () => {
     expect(existsSync(mount)).toBe(false)
   })
 })
-
-const MAPPED = `
-import mmap, sys
-with open(sys.argv[1], 'rb') as file:
-    seen = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
-    assert seen[0:3] == b'int'
-    print('mapped')
-    sys.stdin.readline()
-    print(seen[0:3])
-`
