@@ -9,6 +9,7 @@ import { type Applied, apply } from './enforce.js'
 import { confirm, rememberTime, type Tended, tellRefused, tend } from './freshness.js'
 import { type AgentNode, settle } from './node.js'
 import { raise } from './stand.js'
+import { forgetTold, tellLeft } from './untold.js'
 
 /**
  * Applies a bundle with the freshness statement that came with it. Throws the Fault of whatever refused; what was live
@@ -17,6 +18,7 @@ import { raise } from './stand.js'
 export async function admit(node: AgentNode, command: ApplyCommand, freshness?: Uint8Array): Promise<Applied> {
   const found = await settle(node)
   const stood = await raise(node, found, command.inventory)
+  await tellLeft(node)
   try {
     const nowMs = await believedNow(node)
     const relocked = await relock(node)
@@ -58,6 +60,7 @@ export async function tendAll(
   })
   if (freshness) await confirm(node, freshness)
   const tended = await tend(node)
+  await forgetTold(node)
   if (failure !== undefined) throw failure
   return { ...tended, relocked }
 }

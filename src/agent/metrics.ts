@@ -111,7 +111,7 @@ export function createMetrics(sources: MetricsSources): Metrics {
       repairs.inc()
     },
     'quarantine-set': ({ elapsedMs }) => {
-      quarantine.observe(Math.max(0, elapsedMs) / 1_000)
+      if (elapsedMs !== undefined) quarantine.observe(Math.max(0, elapsedMs) / 1_000)
     },
     finding: ({ finding, reaction, news }) => {
       if (news === 'created') findings.inc({ finding, reaction })

@@ -29,6 +29,8 @@ export interface AgentNode {
   readonly order: readonly BackendName[]
   /** Puts facts into the trail. Never throws: enforcement does not wait for a sink. */
   readonly emit: (facts: readonly Fact[]) => Promise<void>
+  /** As `emit`, for what must not get lost: answers with a question that is true when these are on disk. Absent: `emit` put them there. */
+  readonly keep?: Keep
   /** Milliseconds since 1970. */
   readonly nowMs: () => number
   /** Compiles somewhere else than here, so that nothing waits for it; absent: in place. Throws AGENT_COMPILE_LOST. */
@@ -36,6 +38,8 @@ export interface AgentNode {
   /** The agent's own key, for receipts; a node without one gives none. */
   readonly signer?: Signer
 }
+
+export type Keep = (facts: readonly Fact[]) => Promise<() => Promise<boolean>>
 
 export interface OnRecord {
   readonly state: AgentState

@@ -3,7 +3,6 @@
 // first and opens after, so that a crash between the two always leaves the workspace fenced. A workspace that no plan knows
 // yet is recorded and fenced when one does; a state that cannot be read gives way to what the kernel says is attached.
 
-import { join } from 'node:path'
 import type { Digest } from '../base/digest.js'
 import { Fault } from '../base/fault.js'
 import { carriersOf } from '../plan/codec.js'
@@ -14,13 +13,14 @@ import type { QuarantineCommand } from './command.js'
 import { policyContext, workspaceContext } from './context.js'
 import { withoutQuarantine, withQuarantine } from './decide.js'
 import { agentFault } from './errors.js'
-import { waitForLock } from './lock.js'
 import type { AgentNode } from './node.js'
+import { alone } from './quarantine-lock.js'
 import { issueReceipt } from './receipt.js'
-import type { Activation, Quarantine } from './record.js'
+import type { Activation, Lift, Quarantine } from './record.js'
 import { silenceDenies } from './revocation-standing.js'
 import { endSessionsOf } from './sessions.js'
 import type { OpenBackend } from './transaction.js'
+import { beginTelling, forgetTold, isBegun, keyOfLift, keyOfSet, tellKept, tellSet } from './untold.js'
 
 export interface Quarantined {
   readonly workspace: WorkspaceId
@@ -109,26 +109,11 @@ function everywhere(node: AgentNode, workspace: WorkspaceId, found: Target, fenc
   }
 }
 
-/** Two changes of the list never overlap; each takes milliseconds. It is not the lock of apply. */
-const LOCK = 'quarantine.lock'
-const LOCK_WAIT_MS = 5_000
-/** `fencing`: goes on without the lock when the disk refuses it, because a full disk must not keep a workspace open. */
-async function alone<T>(node: AgentNode, fencing: boolean, action: () => Promise<T>): Promise<T> {
-  const path = join(node.store.directory, LOCK)
-  const release = await waitForLock(path, LOCK_WAIT_MS).catch((error: unknown) => {
-    if (fencing && error instanceof Fault && error.code === 'AGENT_STORE_WRITE') return () => undefined
-    throw error
-  })
-  try {
-    return await action()
-  } finally {
-    release()
-  }
-}
-
 /** Carries out `quarantine-set` or `quarantine-lift`, also while an apply is under way, with its receipt. */
 export async function quarantine(node: AgentNode, command: QuarantineCommand): Promise<Quarantined> {
-  return (await fence(node, command)).told()
+  const answer = await (await fence(node, command)).told()
+  await forgetTold(node)
+  return answer
 }
 
 /** The flag is read back and on record. */
@@ -140,11 +125,13 @@ export interface Fenced {
 
 /** As `quarantine`, without what comes after the fence. */
 export async function fence(node: AgentNode, command: QuarantineCommand): Promise<Fenced> {
-  const { found, result, askedAtMs } = await alone(node, command.kind === 'quarantine-set', () => change(node, command))
+  const { found, result, askedAtMs, key } = await alone(node, command.kind === 'quarantine-set', () =>
+    change(node, command),
+  )
   const fencedAtMs = askedAtMs + result.elapsedMs
   const told = async (): Promise<Quarantined> => {
     const receipt = await issueReceipt(node, command, { ...found, askedAtMs, fencedAtMs }).catch(() => undefined) // see Quarantined.receipt
-    await tell(node, command, found, result.elapsedMs, receipt?.digest)
+    await tell(node, command, found, { elapsedMs: result.elapsedMs, key, receipt: receipt?.digest })
     return receipt ? { ...result, receipt: receipt.token } : result
   }
   return { done: result, told }
@@ -153,12 +140,12 @@ export async function fence(node: AgentNode, command: QuarantineCommand): Promis
 async function change(
   node: AgentNode,
   command: QuarantineCommand,
-): Promise<{ readonly found: Target; readonly result: Quarantined; readonly askedAtMs: number }> {
+): Promise<Pick<Changed, 'found' | 'key'> & { readonly result: Quarantined; readonly askedAtMs: number }> {
   const startMs = node.nowMs()
   const { kind, workspace } = command
   const on = kind === 'quarantine-set'
   const first = await target(node, workspace, on)
-  const { found, changed } = await (on ? set(node, command, first, startMs) : lift(node, workspace, first))
+  const { found, changed, key } = await (on ? set : lift)(node, command, first, startMs)
   const elapsedMs = node.nowMs() - startMs
   const { live, carriers, damage } = found
   const result = {
@@ -169,12 +156,14 @@ async function change(
     ...(damage ? { damage: damage.message } : {}),
     elapsedMs,
   }
-  return { found, result, askedAtMs: startMs }
+  return { found, result, askedAtMs: startMs, key }
 }
 
 interface Changed {
   readonly found: Target
   readonly changed: boolean
+  /** Of the mark that the record has until the trail was told; undefined where it changed nothing. */
+  readonly key: string | undefined
 }
 
 /**
@@ -199,12 +188,17 @@ async function set(node: AgentNode, command: QuarantineCommand, first: Target, a
   await fenceOn(first.carriers)
   const found = everywhere(node, workspace, first, true)
   await fenceOn(found.carriers.slice(first.carriers.length))
-  let [changed, isUnrecorded] = [false, false]
+  let isUnrecorded = false
+  let key: string | undefined
   try {
-    const before = node.store.quarantines()
-    const after = withQuarantine(before, { workspace, reason, by, commandId, atMs })
-    if (after !== before) node.store.saveQuarantines(after)
-    changed = after !== before
+    const { list: before, lifts } = node.store.quarantineRecord()
+    const added = { workspace, reason, by, commandId, atMs, untoldMs: Math.max(0, node.nowMs() - atMs) }
+    const after = withQuarantine(before, added)
+    if (after !== before) {
+      node.store.saveQuarantines(after, lifts)
+      key = keyOfSet(added)
+      beginTelling(node.store, key)
+    }
   } catch (cause) {
     if (found.carriers.length === 0) throw cause
     // That it is fenced is said only where every backend said so: then this is the first failure.
@@ -212,18 +206,18 @@ async function set(node: AgentNode, command: QuarantineCommand, first: Target, a
     failures.push(agentFault('AGENT_FENCED_UNRECORDED', { workspace }, { cause }))
   }
   const [failure] = failures
-  if (failure === undefined) return { found, changed }
+  if (failure === undefined) return { found, changed: key !== undefined, key }
   // One that is on record already is tried again each second while a backend is lost: it was told.
-  if (changed || isUnrecorded) await tell(node, command, found, node.nowMs() - atMs)
+  if (key !== undefined || isUnrecorded) await tell(node, command, found, { elapsedMs: node.nowMs() - atMs, key })
   throw failure
 }
 
 /** Records, then opens. One that only the kernel knows is lifted there. Throws AGENT_NOT_QUARANTINED. */
-async function lift(node: AgentNode, workspace: WorkspaceId, first: Target): Promise<Changed> {
+async function lift(node: AgentNode, command: QuarantineCommand, first: Target, atMs: number): Promise<Changed> {
+  const { workspace } = command
   const found = everywhere(node, workspace, first, false)
   const { carriers } = found
-  const before = node.store.quarantines()
-  const recorded = before.some((entry) => entry.workspace === workspace)
+  const recorded = node.store.quarantines().some((entry) => entry.workspace === workspace)
   const seen = async ({ driver }: OpenBackend) =>
     (await driver.observe()).live?.quarantined.includes(workspace) ?? false
   if (!recorded) {
@@ -233,32 +227,40 @@ async function lift(node: AgentNode, workspace: WorkspaceId, first: Target): Pro
   }
   // Who was there is not there again only because it is let out.
   await endSessionsOf(node, workspace, 'quarantined')
-  if (recorded) node.store.saveQuarantines(withoutQuarantine(before, workspace))
+  const { list, lifts } = node.store.quarantineRecord()
+  // A lift that was cut short before it opened let nobody out: this one does, and is told in its place.
+  const last = recorded ? undefined : lifts.findLast(({ of }) => of.workspace === workspace)
+  const vain = last && !isBegun(node.store, keyOfLift(last)) ? last : undefined
+  const { reason, by, commandId } = command
+  const of = list.find((entry) => entry.workspace === workspace) ??
+    vain?.of ?? { workspace, reason, by, commandId, atMs }
+  const lifted: Lift = { of, reason, by, commandId, atMs }
+  const after = recorded ? withoutQuarantine(list, workspace) : list
+  node.store.saveQuarantines(after, [...lifts.filter((one) => one !== vain), lifted])
   for (const { driver } of carriers) await driver.flag(workspace, 'quarantined', false)
-  return { found, changed: recorded }
+  return { found, changed: recorded, key: keyOfLift(lifted) }
 }
 
 function tell(
   node: AgentNode,
   command: QuarantineCommand,
   { plan, live }: Target,
-  elapsedMs: number,
-  receipt?: Digest,
+  done: { readonly elapsedMs: number; readonly key: string | undefined; readonly receipt?: Digest | undefined },
 ): Promise<void> {
   const { kind, workspace, reason, by, commandId } = command
-  return node.emit([
-    {
-      kind: kind === 'quarantine-set' ? kind : 'quarantine-lifted',
-      atMs: node.nowMs(),
-      ...(live ? { policy: policyContext(live) } : {}),
-      workspace: workspaceContext(plan, workspace),
-      by,
-      reason,
-      commandId,
-      elapsedMs,
-      ...(receipt ? { receipt } : {}),
-    },
-  ])
+  const { elapsedMs, key, receipt } = done
+  const fact = {
+    kind: kind === 'quarantine-set' ? kind : 'quarantine-lifted',
+    atMs: node.nowMs(),
+    ...(live ? { policy: policyContext(live) } : {}),
+    workspace: workspaceContext(plan, workspace),
+    by,
+    reason,
+    commandId,
+    elapsedMs,
+    ...(receipt ? { receipt } : {}),
+  } as const
+  return key === undefined ? node.emit([fact]) : tellKept(node, key, fact)
 }
 
 /**
@@ -293,8 +295,8 @@ export const refence = (node: AgentNode, { driver }: OpenBackend, workspace: Wor
   })
 
 /** The last resort of a failed activation: every one of these workspaces is fenced and stays so until an operator looks. */
-export const fenceAll = (node: AgentNode, workspaces: readonly WorkspaceId[], why: string): Promise<void> =>
-  alone(node, true, async () => {
+export async function fenceAll(node: AgentNode, workspaces: readonly WorkspaceId[], why: string): Promise<void> {
+  const { added, failure } = await alone(node, true, async () => {
     const atMs = node.nowMs()
     let failure: Error | undefined
     for (const { driver } of node.backends.values())
@@ -306,9 +308,17 @@ export const fenceAll = (node: AgentNode, workspaces: readonly WorkspaceId[], wh
         // One that is lost must not keep the others from fencing, nor the record from saying so.
         failure ??= error instanceof Error ? error : new TypeError(String(error))
       }
-    let list: readonly Quarantine[] = node.store.quarantines()
-    for (const workspace of workspaces)
-      list = withQuarantine(list, { workspace, reason: why, by: 'sluice', commandId: 'activation-failed', atMs })
-    node.store.saveQuarantines(list)
-    if (failure !== undefined) throw failure
+    const { list, lifts } = node.store.quarantineRecord()
+    const untoldMs = Math.max(0, node.nowMs() - atMs)
+    const made = { reason: why, by: 'sluice', commandId: 'activation-failed', atMs, untoldMs }
+    const all = workspaces.map((workspace): Quarantine => ({ workspace, ...made }))
+    const after = all.reduce(withQuarantine, list)
+    node.store.saveQuarantines(after, lifts)
+    const added = after.filter((entry) => !list.includes(entry))
+    for (const entry of added) beginTelling(node.store, keyOfSet(entry))
+    return { added, failure }
   })
+  for (const entry of added) await tellSet(node, entry)
+  await forgetTold(node)
+  if (failure !== undefined) throw failure
+}

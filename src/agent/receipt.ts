@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { signCompact } from '../audit/seal.js'
 import { utf8 } from '../base/bytes.js'
 import { canonicalize, type Json } from '../base/canonical.js'
-import { type Digest, digestOfText } from '../base/digest.js'
+import { type Digest, digestOf, digestOfText } from '../base/digest.js'
 import type { JwsKey } from '../bundle/jwk.js'
 import type { Signer } from '../bundle/sign.js'
 import { grantsOf } from '../plan/grants.js'
@@ -212,13 +212,29 @@ async function drained(node: AgentNode, workspace: WorkspaceId, { plan, carriers
 export const signReceipt = async (receipt: Receipt, signer: Signer): Promise<string> =>
   `${await signCompact(RECEIPT_TYPE, utf8(canonicalize(receipt as unknown as Json)), signer)}\n`
 
-function keep(directory: string, atMs: number, { kind, workspace, commandId }: QuarantineCommand, token: string): void {
-  const folder = join(directory, RECEIPTS)
-  // Command ids of statements are other people's words, so they make no file names; one command may fence many workspaces at once.
+type Named = Pick<QuarantineCommand, 'kind' | 'workspace' | 'commandId'>
+
+/** Command ids of statements are other people's words, so they make no file names; one command may fence many workspaces at once. */
+function nameOf(atMs: number, { kind, workspace, commandId }: Named): string {
   const hash = digestOfText(canonicalize([commandId, workspace])).slice(7, 23)
-  const name = `${String(atMs).padStart(15, '0')}-${kind}-${hash}.jws`
+  return `${String(atMs).padStart(15, '0')}-${kind}-${hash}.jws`
+}
+
+/** The digest of the receipt that was made of a command; undefined where there is none that can be read. */
+export function keptReceipt(directory: string, askedAtMs: number, command: Named): Digest | undefined {
+  try {
+    const token = NODE_FILES.read(join(directory, RECEIPTS, nameOf(askedAtMs, command)))
+    return token && digestOf(token)
+  } catch {
+    // Whoever looks for it finds what is wrong with it.
+    return undefined
+  }
+}
+
+function keep(directory: string, atMs: number, command: Named, token: string): void {
+  const folder = join(directory, RECEIPTS)
   NODE_FILES.makeDirectory(folder)
-  replaceFile(NODE_FILES, join(folder, name), utf8(token))
+  replaceFile(NODE_FILES, join(folder, nameOf(atMs, command)), utf8(token))
   const old = [...NODE_FILES.list(folder)].sort().slice(0, -KEPT)
   for (const gone of old) NODE_FILES.remove(join(folder, gone))
 }

@@ -1,7 +1,7 @@
 // What the agent remembers between runs, as a value, and its one byte form: canonical JSON with its own digest beside it.
 //
 // `state.json` holds the mark, what is live and what is about to be; `quarantines.json` holds quarantines, apart, so that
-// setting one never waits for an apply. Plans lie beside them, named by digest. Anything that is not exactly what this
+// setting one never waits for an apply, and what of them the trail may not have. Plans lie beside them, named by digest. Anything that is not exactly what this
 // file writes is refused: a half-understood state is worse than none. The digest finds damage and edits by hand; it is
 // no proof against somebody with root, and says so in the README.
 
@@ -59,6 +59,24 @@ export interface Quarantine {
   readonly by: string
   readonly commandId: string
   readonly atMs: number
+  /** While the trail may not have it (untold.ts): how long the fence took. */
+  readonly untoldMs?: number
+}
+
+/** A quarantine that is none any more, while the trail may not have that. */
+export interface Lift {
+  /** A flag that only the kernel knew has the words of its lift. */
+  readonly of: Quarantine
+  readonly reason: string
+  readonly by: string
+  readonly commandId: string
+  readonly atMs: number
+}
+
+export interface Quarantines {
+  readonly list: readonly Quarantine[]
+  /** In the order in which they were lifted. */
+  readonly lifts: readonly Lift[]
 }
 
 export const REFUSED_KEPT = 256
@@ -84,8 +102,11 @@ export class RecordProblem extends Error {
 }
 
 export const encodeState = (state: AgentState): string => seal(STATE_FORMAT, state as unknown as Json)
-export const encodeQuarantines = (list: readonly Quarantine[]): string =>
-  seal(QUARANTINES_FORMAT, list as unknown as Json)
+/** A lift stands behind the quarantines as one with a mark: a release without marks takes it for a quarantine, which only narrows. */
+export const encodeQuarantines = ({ list, lifts }: Quarantines): string => {
+  const lifted = lifts.map(({ of, ...lift }) => ({ ...of, lifted: lift }))
+  return seal(QUARANTINES_FORMAT, [...list, ...lifted] as unknown as Json)
+}
 
 export const seal = (format: string, body: Json): string =>
   `${canonicalize({ body, digest: digestOfText(canonicalize(body)), format })}\n`
@@ -108,20 +129,30 @@ export function decodeState(bytes: Uint8Array): AgentState {
 }
 
 /** Throws RecordProblem for anything that `encodeQuarantines` did not write. */
-export function decodeQuarantines(bytes: Uint8Array): readonly Quarantine[] {
-  const list = unseal(bytes, QUARANTINES_FORMAT)
-  if (!Array.isArray(list)) throw new RecordProblem('damaged', 'the body is not a list')
-  return (list as readonly Json[]).map((item) => {
+export function decodeQuarantines(bytes: Uint8Array): Quarantines {
+  const body = unseal(bytes, QUARANTINES_FORMAT)
+  if (!Array.isArray(body)) throw new RecordProblem('damaged', 'the body is not a list')
+  const list: Quarantine[] = []
+  const lifts: Lift[] = []
+  for (const item of body as readonly Json[]) {
     const entry = new Fields(item, 'quarantine')
-    return {
+    const of = {
       workspace: entry.text('workspace'),
-      reason: entry.text('reason'),
-      by: entry.text('by'),
-      commandId: entry.text('commandId'),
-      atMs: entry.count('atMs'),
+      ...ordered(entry),
+      ...(entry.has('untoldMs') ? { untoldMs: entry.count('untoldMs') } : {}),
     }
-  })
+    if (entry.has('lifted')) lifts.push({ of, ...entry.nested('lifted', ordered) })
+    else list.push(of)
+  }
+  return { list, lifts }
 }
+
+const ordered = (at: Fields) => ({
+  reason: at.text('reason'),
+  by: at.text('by'),
+  commandId: at.text('commandId'),
+  atMs: at.count('atMs'),
+})
 
 /** The body of a sealed record. Throws RecordProblem. */
 export function unseal(bytes: Uint8Array, format: string): Json {
@@ -180,6 +211,10 @@ export class Fields {
 
   private wrong(name: string, wanted: string): never {
     throw new RecordProblem('damaged', `${this.path}.${name} is not ${wanted}`)
+  }
+
+  has(name: string): boolean {
+    return this.members[name] !== undefined
   }
 
   text(name: string): string {

@@ -11,7 +11,7 @@ import { agentFault } from './errors.js'
 import { NODE_FILES } from './files.js'
 import { INVENTORIES } from './held-inventory.js'
 import { POLICIES } from './held-policies.js'
-import type { Quarantine } from './record.js'
+import type { Quarantines } from './record.js'
 import { REGISTRATIONS } from './registrations.js'
 import { Store } from './store.js'
 
@@ -52,13 +52,13 @@ export function recoverState(directory: string, nowMs: number): Recovered {
     FILES.filter((name) => name !== QUARANTINES || quarantines === null),
     aside,
   )
-  new Store(directory).create(quarantines ?? [])
-  return { ...(moved ? { moved: aside } : {}), quarantines: quarantines === null ? null : quarantines.length }
+  new Store(directory).create(quarantines ?? undefined)
+  return { ...(moved ? { moved: aside } : {}), quarantines: quarantines === null ? null : quarantines.list.length }
 }
 
-function readable(store: Store): readonly Quarantine[] | null {
+function readable(store: Store): Quarantines | null {
   try {
-    return store.quarantines()
+    return store.quarantineRecord()
   } catch (error) {
     // Damaged as well: the operator is told, and what the kernel holds stays fenced.
     if (error instanceof Fault) return null

@@ -18,13 +18,16 @@ import { type AgentNode, type OnRecord, settle } from './node.js'
 import { tellOutage } from './outage.js'
 import type { Mark } from './record.js'
 import { backendsOf } from './transaction.js'
+import { tellLeft } from './untold.js'
 
 /** `as-it-was`: something of ours is live. `open`: nothing is, and nothing here could be put in its place. */
 export type Stood = 'as-it-was' | 'restored' | 'closed' | 'open'
 
 /** Needs the lock. What fails on the way is told to the trail and does not stop what comes after. */
 export async function stand(node: AgentNode, inventory?: InventoryBytes): Promise<Stood> {
-  return raise(node, await settle(node), inventory)
+  const stood = await raise(node, await settle(node), inventory)
+  await tellLeft(node)
+  return stood
 }
 
 /** As `stand`, of what was found on record and in the kernel just now. */

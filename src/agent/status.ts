@@ -120,7 +120,7 @@ export async function status(node: AgentNode): Promise<AgentStatus> {
       ...observedOf(entry, node.nowMs()),
       ...volumesOf(entry, live),
     })),
-    quarantines,
+    quarantines: quarantines.map(({ untoldMs, ...entry }) => entry),
     ...(sessions.length > 0 ? { sessions } : {}),
     refused: state.refused,
     drops: Object.fromEntries([...drops].filter(([, count]) => count > 0n).map(([reason, n]) => [reason, String(n)])),

@@ -19,7 +19,9 @@ import {
   EMPTY_AGENT_STATE,
   encodeQuarantines,
   encodeState,
+  type Lift,
   type Quarantine,
+  type Quarantines,
   RecordProblem,
 } from './record.js'
 import { type BrokerSession, decodeSessions, encodeSessions } from './session-record.js'
@@ -48,12 +50,12 @@ export class Store {
   ) {}
 
   /** Makes the state of a node that never held a bundle, with these quarantines. Throws AGENT_STORE_EXISTS. */
-  create(quarantines: readonly Quarantine[] = []): void {
+  create({ list, lifts }: Quarantines = { list: [], lifts: [] }): void {
     this.write(this.directory, () => this.files.makeDirectory(this.directory))
     if (this.exists()) throw agentFault('AGENT_STORE_EXISTS', { directory: this.directory })
     // The state comes last: nothing is accepted without it, so what it stands beside is whole.
     this.write(this.path(STORE), () => saveStoreFormat(this.directory, this.files))
-    this.saveQuarantines(quarantines)
+    this.saveQuarantines(list, lifts)
     this.saveTrustMemory(EMPTY_TRUST_MEMORY)
     this.save(EMPTY_AGENT_STATE)
   }
@@ -73,11 +75,16 @@ export class Store {
 
   /** Throws as `load`: a lost list of quarantines is as bad as a lost mark. */
   quarantines(): readonly Quarantine[] {
+    return this.quarantineRecord().list
+  }
+
+  /** With what was lifted and may not be told. Throws as `load`. */
+  quarantineRecord(): Quarantines {
     return this.decode(QUARANTINES, decodeQuarantines)
   }
 
-  saveQuarantines(list: readonly Quarantine[]): void {
-    this.replace(QUARANTINES, encodeQuarantines(list))
+  saveQuarantines(list: readonly Quarantine[], lifts: readonly Lift[] = []): void {
+    this.replace(QUARANTINES, encodeQuarantines({ list, lifts }))
   }
 
   /** Throws as `load`: without it time could be turned back. */

@@ -22,6 +22,11 @@ export interface TrailOptions extends JournalOptions {
 
 export interface Trail {
   readonly emit: (facts: readonly Fact[]) => Promise<void>
+  /**
+   * As `emit`, and answers with a question: are they on disk? It makes one attempt, and says no as well where anything was lost
+   * meanwhile, since what waits has no names. Never throws.
+   */
+  readonly keep: (facts: readonly Fact[]) => Promise<() => Promise<boolean>>
   /** What could not be written so far, as a sentence; undefined when all of it was. */
   readonly unwritten: () => string | undefined
   /** As it was last seen; undefined until the journal could be opened. */
@@ -55,7 +60,13 @@ function passing(path: string, terms: JournalOptions): Trail {
       last = await journal.close()
     }
   }
-  return {
+  const passed: Trail = {
+    keep: async (facts) => {
+      const before = lost
+      await passed.emit(facts)
+      const isWhole = lost === before
+      return () => Promise.resolve(isWhole)
+    },
     emit: async (facts) => {
       if (facts.length === 0) return
       try {
@@ -74,6 +85,7 @@ function passing(path: string, terms: JournalOptions): Trail {
     rotate: () => within((journal) => journal.rotate()),
     close: async () => undefined,
   }
+  return passed
 }
 
 /** Facts that wait in memory for a journal that cannot be opened; what comes beyond is counted, and told when it can. */
@@ -109,7 +121,14 @@ function standing(path: string, terms: JournalOptions): Trail {
     })
     return opening
   }
-  return {
+  const missed = (): number => dropped + (journal?.status().lost ?? 0)
+  const stood: Trail = {
+    keep: async (facts) => {
+      const before = missed()
+      await stood.emit(facts)
+      const isWhole = (): boolean => missed() === before
+      return async () => isWhole() && journal !== undefined && (await journal.flush()) && isWhole()
+    },
     emit: async (facts) => {
       if (facts.length === 0) return
       if (journal) {
@@ -127,8 +146,7 @@ function standing(path: string, terms: JournalOptions): Trail {
     },
     unwritten: () => {
       const status = journal?.status()
-      const missed = waiting.length + dropped + (status?.lost ?? 0)
-      return missing(missed, path, status?.failure ? said(status.failure) : why)
+      return missing(waiting.length + missed(), path, status?.failure ? said(status.failure) : why)
     },
     status: () => journal?.status(),
     rotate: async () => (await open()).rotate(),
@@ -137,6 +155,7 @@ function standing(path: string, terms: JournalOptions): Trail {
       await (await opening?.catch(() => undefined))?.close() // one that could not be opened has nothing to write
     },
   }
+  return stood
 }
 
 /** What the trail has in the state directory. */

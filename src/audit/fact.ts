@@ -194,10 +194,12 @@ export type Fact =
       readonly by: string
       readonly reason: string
       readonly commandId: string
-      /** From the command's acceptance to the fence read back. */
-      readonly elapsedMs: number
+      /** From the command's acceptance to the fence read back; absent where the process that knew it died. */
+      readonly elapsedMs?: number
       /** Of the signed receipt. */
       readonly receipt?: Digest
+      /** It was done in an earlier life of the node, at `atMs`, and is told now. */
+      readonly isLate?: true
     })
   | (FactBase & {
       /** `expired` or `stale`: the active bundle no longer holds; `confirmed`: it does again, or a newer one. */

@@ -12,6 +12,7 @@ import { PULSE } from '../agent/loop-decide.js'
 import { createMetrics, isReady } from '../agent/metrics.js'
 import { decisionMetrics } from '../agent/metrics-decisions.js'
 import { revocationMetrics } from '../agent/metrics-revocation.js'
+import type { Keep } from '../agent/node.js'
 import type { Activation } from '../agent/record.js'
 import { openForFencing, openTrustRoot } from '../agent/roots.js'
 import { type ServeLine, serveAgent } from '../agent/serve.js'
@@ -69,11 +70,12 @@ export async function runAgent(around: Surroundings, config: Configured, request
     sinks: () => sinks?.status() ?? [],
     nowMs,
   })
-  const tellTrail = (facts: readonly Fact[]): Promise<void> => {
+  const heed = (facts: readonly Fact[]): readonly Fact[] => {
     metrics.told(facts)
     for (const fact of facts) say(ofObserve(fact))
-    return trail.emit(facts)
+    return facts
   }
+  const tellTrail = (facts: readonly Fact[]): Promise<void> => trail.emit(heed(facts))
   const commandId = () => newCommandId(around)
   const findings = hostFindings({
     ...{ config, store: opened.node.store, trail, loop: () => loop, nowMs, commandId, tell: tellTrail },
@@ -82,10 +84,11 @@ export async function runAgent(around: Surroundings, config: Configured, request
     },
   })
   const emit = (facts: readonly Fact[]): Promise<void> => tellTrail(findings.telling(facts))
+  const keep: Keep = (facts) => trail.keep(heed(findings.telling(facts)))
   /** The root may have been followed, and its chains are judged by the time. */
   const current = async (fencing = false) => {
     const { root, digest } = await (fencing ? openForFencing : openTrustRoot)(config.trustRoot, nowMs())
-    return { ...opened.node, emit, trust: root, trustDigest: digest, compile: compileAside }
+    return { ...opened.node, emit, keep, trust: root, trustDigest: digest, compile: compileAside }
   }
   /** For whoever only reads: what is live can be said without trusting anybody. */
   const reading = () => current(true)

@@ -129,8 +129,8 @@ async function openParts(around: Surroundings, config: Configured, options: Node
     const { nowMs, random } = around
     const signer = agentSigner(config.stateDirectory, random)
     const trail = trailOf(around, config, options.queued ? 'queued' : 'awaited')
-    const { emit } = trail
-    const node = { config, trust: root, trustDigest: digest, store, backends: opened, order, emit, nowMs, signer }
+    const { emit, keep } = trail
+    const node = { config, trust: root, trustDigest: digest, store, backends: opened, order, emit, keep, nowMs, signer }
     return { node, trail, close }
   } catch (error) {
     await close()

@@ -1,6 +1,7 @@
 // A node that applies one release after another, and quarantines now and then, until it is killed. First it says, as JSON, what
 // it found: what the kernel shows, what is on record, what it is after standing and a repair, and whether the chain of events is
-// whole. Then a word before and after each step. Arguments: the operator's directory, the backend, a seed.
+// whole. Then a word before and after each step. Some quarantines and lifts end with its own death, before they are told. Arguments:
+// the operator's directory, the backend, a seed.
 
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -8,10 +9,11 @@ import { join } from 'node:path'
 import { admit } from '../../dist/agent/admit.js'
 import { repair } from '../../dist/agent/loop-repair.js'
 import { observeAll } from '../../dist/agent/node.js'
-import { quarantine } from '../../dist/agent/quarantine.js'
+import { fence, quarantine } from '../../dist/agent/quarantine.js'
 import { stand } from '../../dist/agent/stand.js'
 import { status } from '../../dist/agent/status.js'
 import { markAt, TRAIL_STATE } from '../../dist/agent/trail.js'
+import { events } from '../../dist/audit/query.js'
 import { verifyJournal } from '../../dist/audit/verify.js'
 import { utf8 } from '../../dist/base/bytes.js'
 import { composeHost, processSurface } from '../../dist/bin/host.js'
@@ -68,8 +70,25 @@ const repaired = first.state === 'active' || first.state === 'closed' ? 'nothing
 const now = await status(node)
 const mark = markAt(join(config.stateDirectory, TRAIL_STATE[0])).read()
 const chain = await verifyJournal(config.eventsFile, mark ? { mark } : {})
+/** What the trail says of quarantines that is not so: one on record without its event, an event that is there twice, a lift untold. */
+async function untrue() {
+  const told = []
+  for await (const { event } of events(config.eventsFile, { classes: [5019], workspace }))
+    if (event.unmapped?.command_uid) told.push(`${event.disposition_id} ${event.unmapped.command_uid}`)
+  const onRecord = node.store.quarantines()
+  const flagged = now.workspaces.find((entry) => entry.workspace === workspace)?.flags.includes('quarantined')
+  return [
+    ...onRecord
+      .filter(({ commandId }) => !told.includes(`3 ${commandId}`))
+      .map(({ commandId }) => `untold ${commandId}`),
+    ...told.filter((one, at) => told.indexOf(one) !== at).map((one) => `twice ${one}`),
+    ...(onRecord.length === 0 && !flagged && told.at(-1)?.startsWith('3 ') ? ['its lift is untold'] : []),
+  ]
+}
+const untold = await untrue()
 say(
   JSON.stringify({
+    untold,
     shown: shown ? shown.generation : null,
     recorded: [live?.generation ?? null, next?.generation ?? null],
     stood,
@@ -86,20 +105,21 @@ let revision = Number(now.live?.source.policyRevision ?? 0)
 revision = Math.max(revision, Number(node.store.load().mark?.revision ?? 0))
 let fenced = now.workspaces.some(({ flags }) => flags.includes('quarantined'))
 for (;;) {
+  if (chance() < 0.5) {
+    say(fenced ? 'lifting' : 'fencing')
+    const kind = fenced ? 'quarantine-lift' : 'quarantine-set'
+    const command = { kind, ...made, commandId: `cmd-${randomBytes(4).toString('hex')}`, workspace, reason: 'kill' }
+    if (chance() < 0.5) {
+      await fence(node, command)
+      say('dying')
+      process.kill(process.pid, 'SIGKILL')
+    }
+    await quarantine(node, command)
+    fenced = !fenced
+    say(fenced ? 'fenced' : 'lifted')
+  }
   const bytes = await bundleOf(++revision)
   say(`applying ${revision}`)
   await admit(node, { kind: 'apply', ...made, fetch: async () => bytes, inventory, retry: true })
   say(`applied ${revision}`)
-  if (chance() < 0.5) continue
-  const kind = fenced ? 'quarantine-lift' : 'quarantine-set'
-  say(fenced ? 'lifting' : 'fencing')
-  await quarantine(node, {
-    kind,
-    ...made,
-    commandId: `cmd-${randomBytes(4).toString('hex')}`,
-    workspace,
-    reason: 'kill',
-  })
-  fenced = !fenced
-  say(fenced ? 'fenced' : 'lifted')
 }

@@ -77,7 +77,7 @@ const BESIDE: ReadonlySet<string> = new Set([
 let directory: string
 beforeEach(() => {
   directory = scratchDirectory()
-  new Store(directory).create([QUARANTINE])
+  new Store(directory).create({ list: [QUARANTINE], lifts: [] })
   // One of each, and the folders that their owners make.
   new RevocationMemory(directory, () => 1).record('idp')
   for (const name of STATE_NAMES.filter((one) => !BESIDE.has(one)))
