@@ -42,13 +42,18 @@ async function write(path) {
   return mark.sequence
 }
 
-export async function measure() {
+export async function measure({ atEnd = () => undefined } = {}) {
   // As root it runs in a network namespace of its own, where loopback is down.
   if (process.getuid?.() === 0) execFileSync('ip', ['link', 'set', 'lo', 'up'])
   const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
   const receiver = spawn(process.execPath, [new URL('./sinks/receiver.mjs', import.meta.url).pathname], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'inherit'],
   })
+  const takeAway = () => {
+    receiver.stdin.end()
+    rmSync(folder, { recursive: true, force: true })
+  }
+  atEnd(takeAway)
   try {
     const port = await new Promise((resolve) => createInterface({ input: receiver.stdout }).once('line', resolve))
     const eventsFile = join(folder, 'events.ndjson')
@@ -83,7 +88,6 @@ export async function measure() {
     const figure = `${count(seen.distinct)} of ${count(EVENTS)}, ${seen.outOfOrder} out of order; ${tries}; ${rate}`
     return { figure, met: whole && told.length === 0 && failures === seen.failed }
   } finally {
-    receiver.kill()
-    rmSync(folder, { recursive: true })
+    takeAway()
   }
 }

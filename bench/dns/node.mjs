@@ -22,6 +22,9 @@ const WORKSPACE = 'spiffe://example.org/workspace/bench/one'
 const UPSTREAM = '10.8.0.1'
 const GATEWAY = '10.9.0.1'
 
+// From a terminal the interrupt comes to everybody; who started this one ends its input when it is to stop.
+process.on('SIGINT', () => undefined)
+
 const ip = (...args) => execFileSync('ip', args)
 const inClient = (...args) => execFileSync('nsenter', ['-t', clientPid, '-n', 'ip', ...args])
 ip('link', 'set', 'lo', 'up')
@@ -71,6 +74,7 @@ ip('route', 'add', '45.77.0.0/16', 'via', '10.7.0.2')
 writeFileSync('/proc/sys/net/ipv4/ip_forward', '1')
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-dns-'))
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 const zone = (i, label, ttl) => `local-data: "${label}${i}.bench.example. ${ttl} A 45.77.${i >> 8}.${i & 255}"`
 const numbers = Array.from({ length: NAMES }, (_, i) => i + 1)
 writeFileSync(
@@ -162,7 +166,5 @@ createInterface({ input: process.stdin })
     await mediator.stop()
     await driver.uninstall()
     await driver.close()
-    resolver.kill()
-    rmSync(folder, { recursive: true, force: true })
     process.exit()
   })

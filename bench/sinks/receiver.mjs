@@ -1,5 +1,6 @@
 // A receiver that fails half of the time, in a process of its own: of every two batches one is answered with an error, and of
-// those every other one after it was taken. Remembers what it took by sequence number; GET / tells what it has.
+// those every other one after it was taken. Remembers what it took by sequence number; GET / tells what it has. Ends with its input, which
+// ends with whoever started it, however that ends.
 
 import { createServer } from 'node:http'
 import { gunzipSync } from 'node:zlib'
@@ -47,4 +48,5 @@ const server = createServer((request, response) => {
     response.writeHead(draw < 0.5 ? 503 : 200).end()
   })
 })
+process.stdin.resume().once('end', () => process.exit())
 server.listen(0, '127.0.0.1', () => console.log(server.address().port))

@@ -2,7 +2,7 @@
 // scripts/bench.mjs runs it by hand. What a file returns beside its verdict (`series`) goes into the results. A file that has no time
 // left is skipped, and one that fails says so; neither ends the run.
 
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
@@ -12,6 +12,9 @@ import type { BenchSeen, Better, Series } from './results.js'
 import { ascending, quantile } from './statistics.js'
 
 const SCRIPT = fileURLToPath(new URL('../../scripts/bench.mjs', import.meta.url))
+
+/** For what a file that has ended still has in its pipes. */
+const LAST_WORDS_MS = 5_000
 
 const INTERRUPTED = 'it was interrupted'
 const NO_TIME = 'no time was left'
@@ -109,13 +112,28 @@ async function one(file: BenchFile, { signal, leftMs }: OutsideTerms): Promise<T
   child.stderr.on('data', (text: Buffer) => {
     error = `${error}${text.toString()}`.slice(-2_000)
   })
-  await once(child, 'close')
+  await over(child)
   clearTimeout(end)
   signal.removeEventListener('abort', stop)
   if (told !== undefined) return JSON.parse(told) as Told
   if (signal.aborted) return INTERRUPTED
   if (late) return TIME_OVER
   return error.split('\n').find((line) => /^\w*(Error|Fault)\b/.test(line)) ?? 'it ended without a figure'
+}
+
+/** Until a process has ended and its pipes with it. What it started has its pipes as well and may live on, and then they never end: a
+ * while after the process nobody reads them any more, so that one that was left behind keeps neither the run nor this process. */
+export async function over(child: ChildProcess, lastWordsMs = LAST_WORDS_MS): Promise<void> {
+  const closed = once(child, 'close')
+  // Where it cannot be started neither comes, and `closed` says why.
+  await Promise.race([once(child, 'exit'), closed])
+  let enough: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    enough = setTimeout(resolve, lastWordsMs)
+  })
+  await Promise.race([closed, late])
+  clearTimeout(enough)
+  for (const pipe of [child.stdout, child.stderr]) pipe?.destroy()
 }
 
 const MOST_SAMPLES = 1_000
