@@ -3,64 +3,37 @@
 // question as JSON, the plan on record and the flags of the workspace for every call, and notes refusals in its trail; the others
 // only decide. Needs a build.
 
-import { execFileSync, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { AgentClient } from '../../dist/api/grpc-client.js'
+import { apiFor, certificates, portOf } from '../agent/api.mjs'
 import { Node } from '../agent/node.mjs'
 import { ENGINES, hostsOf, members, questionsOf, WORKSPACE } from './engines.mjs'
 
 /** Each may ask 500 times a second (api/buckets.ts), so that several are needed to find out how often all of them may. */
 const CALLERS = 16
-const callerOf = (n) => `spiffe://fleet.example/operator/bench-${n}`
 const COUNTS = [1, 100, 1_000]
 const ROUNDS = 3
 const CALLS = 400
 const ROUND_MS = 700
 const UNDER_WAY = 32
 
-/** A certificate authority of one run, with a server and so many operators below it. */
-export function certificates(callers) {
-  const directory = mkdtempSync(join(tmpdir(), 'sluice-bench-mtls-'))
-  const openssl = (...words) => execFileSync('openssl', words, { cwd: directory, stdio: 'ignore' })
-  const fresh = (key) => ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key]
-  openssl('req', '-x509', ...fresh('ca.key'), '-days', '2', '-subj', '/CN=bench', '-out', 'ca.pem')
-  const issue = (name, alternative, purpose) => {
-    openssl('req', ...fresh(`${name}.key`), '-subj', `/CN=${name}`, '-out', `${name}.csr`)
-    writeFileSync(join(directory, `${name}.ext`), `extendedKeyUsage=${purpose}\nsubjectAltName=${alternative}\n`)
-    const by = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-extfile', `${name}.ext`, '-days', '1']
-    openssl('x509', '-req', '-in', `${name}.csr`, ...by, '-out', `${name}.pem`)
-  }
-  issue('server', 'DNS:localhost,IP:127.0.0.1', 'serverAuth')
-  for (let n = 0; n < callers; n++) issue(`client${n}`, `URI:${callerOf(n)}`, 'clientAuth')
-  return { path: (name) => join(directory, name), remove: () => rmSync(directory, { recursive: true }) }
-}
-
 /** One of the others, behind our server. */
 async function peer(engine, count, at) {
   const child = spawn(process.execPath, [new URL('./peer.mjs', import.meta.url).pathname, engine, count, at('')], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'inherit'],
   })
   const [line] = await once(createInterface({ input: child.stdout }), 'line')
-  return { port: Number(line), close: () => child.kill('SIGTERM') }
+  return { port: Number(line), close: () => child.stdin.end() }
 }
 
 const once = (source, event) => new Promise((resolve) => source.once(event, (...given) => resolve(given)))
 
 /** A node whose agent has these policies live; its gRPC is on loopback of the namespace that this process is in as well. */
 async function agent(count, at) {
-  const api = `api:
-  listen: 127.0.0.1:0
-  certificate: ${at('server.pem')}
-  key: ${at('server.key')}
-  client_ca: ${at('ca.pem')}
-  operators: ["spiffe://fleet.example/operator/*"]
-`
-  const node = await Node.open('memory', api, members(hostsOf(count), true))
-  const { detail } = node.lines.find(({ event }) => event === 'api')
-  return { port: detail.port, close: () => node.close() }
+  const node = await Node.open('memory', apiFor(at), members(hostsOf(count), true))
+  return { port: portOf(node), close: () => node.close() }
 }
 
 const messageOf = ({ executable, method, host, port, path }, audience) => ({

@@ -1,4 +1,5 @@
-// `node peer.mjs ENGINE POLICIES FOLDER`: one of the engines behind our gRPC server, with the certificates of FOLDER. Prints its port.
+// `node peer.mjs ENGINE POLICIES FOLDER`: one of the engines behind our gRPC server, with the certificates of FOLDER. Prints its port,
+// and ends with its input.
 
 import { join } from 'node:path'
 import { serveApi } from '../../dist/api/server.js'
@@ -36,4 +37,4 @@ const server = await serveApi(
   { nowMs: Date.now, monotonicMs: () => performance.now(), failed: console.error },
 )
 console.log(server.port)
-process.once('SIGTERM', () => void server.close().then(() => process.exit(0)))
+process.stdin.resume().once('end', () => void server.close().then(() => process.exit(0)))

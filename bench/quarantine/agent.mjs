@@ -4,9 +4,9 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { utf8 } from '../../dist/base/bytes.js'
+import { apiFor, certificates, portOf } from '../agent/api.mjs'
 import { addresses, Node } from '../agent/node.mjs'
 import { lastBytes } from '../dataplane/lastbyte.mjs'
-import { certificates } from '../decide/grpc.mjs'
 import { prepare } from '../flood/slot.mjs'
 
 const GRANTS = 1_000
@@ -22,19 +22,10 @@ egress:
 
 export async function overGrpc(backend, rounds, mostMs) {
   const certs = certificates(1)
-  const at = certs.path
-  const api = `api:
-  listen: 127.0.0.1:0
-  certificate: ${at('server.pem')}
-  key: ${at('server.key')}
-  client_ca: ${at('ca.pem')}
-  operators: ["spiffe://fleet.example/operator/*"]
-`
   try {
-    const node = await Node.open(backend, api, new Map([['fence.yaml', utf8(fence)]]), prepareToTalk)
+    const node = await Node.open(backend, apiFor(certs.path), new Map([['fence.yaml', utf8(fence)]]), prepareToTalk)
     try {
-      const { detail } = node.lines.find(({ event }) => event === 'api')
-      const operator = await operatorOf(node, detail.port, at(''))
+      const operator = await operatorOf(node, portOf(node), certs.path(''))
       try {
         const { pid } = node.workspace
         return await lastBytes({ talkIn: pid, watchIn: pid, rounds, mostMs, act: (closed) => operator.act(closed) })
