@@ -50,7 +50,7 @@ export interface RevocationConfig {
   readonly clientCa?: string
   /** From the reception of an event to the fence read back: what this node declares. */
   readonly latencyMs: number
-  /** What becomes of this node's workspaces while a stream is silent. */
+  /** What becomes of this node's workspaces while a stream is silent; at a companion, of what would begin. */
   readonly silence: 'deny' | 'alarm'
   readonly streams: readonly StreamConfig[]
 }
@@ -73,7 +73,9 @@ const streamName: Read<string> = (node) => {
 }
 
 const OPTIONAL = { otherwise: undefined }
-const COMMON = {
+/** What a companion may be sent: it has nothing from which it could take a delegation back. */
+export const COMPANION_EVENTS = EVENT_NAMES.filter((name) => name !== 'delegation-revoked')
+const commonOf = (events: readonly EventName[]) => ({
   name: { field: 'name', read: streamName },
   kind: { field: 'kind', read: oneOf('push', 'poll') },
   issuer: { field: 'issuer', read: issuer },
@@ -84,7 +86,7 @@ const COMMON = {
     read: listOf('a list of algorithms', 1, oneOf(...SET_ALGORITHMS)),
     otherwise: ['RS256'],
   },
-  events: { field: 'events', read: listOf('a list of event types', 1, oneOf(...EVENT_NAMES)), otherwise: EVENT_NAMES },
+  events: { field: 'events', read: listOf('a list of event types', 1, oneOf(...events)), otherwise: events },
   critical_members: { field: 'criticalMembers', read: listOf('a list of members', 0, word), otherwise: [] },
   risk_level: { field: 'riskLevel', read: oneOf('low', 'medium', 'high'), otherwise: 'high' },
   credential_change: { field: 'credentialChange', read: oneOf('quarantine', 'alarm'), otherwise: 'quarantine' },
@@ -102,31 +104,36 @@ const COMMON = {
   ca: { field: 'caFile', read: path, ...OPTIONAL },
   certificate: { field: 'certificateFile', read: path, ...OPTIONAL },
   key: { field: 'keyFile', read: path, ...OPTIONAL },
-}
+})
 
-const STREAM_KEYS = {
-  push: {
-    ...COMMON,
-    client: { field: 'client', read: issuer, ...OPTIONAL },
-    verification_token_file: { field: 'verificationTokenFile', read: path, ...OPTIONAL },
-  },
-  poll: {
-    ...COMMON,
-    url: { field: 'url', read: address('an address such as https://idp.example/ssf/poll') },
-    long_poll: { field: 'longPoll', read: flag, otherwise: true },
-    interval_seconds: { field: 'intervalMs', read: seconds(1, 300), otherwise: 5_000 },
-  },
-} as const satisfies Readonly<Record<StreamConfig['kind'], Keys>>
+const streamKeysOf = (events: readonly EventName[]) =>
+  ({
+    push: {
+      ...commonOf(events),
+      client: { field: 'client', read: issuer, ...OPTIONAL },
+      verification_token_file: { field: 'verificationTokenFile', read: path, ...OPTIONAL },
+    },
+    poll: {
+      ...commonOf(events),
+      url: { field: 'url', read: address('an address such as https://idp.example/ssf/poll') },
+      long_poll: { field: 'longPoll', read: flag, otherwise: true },
+      interval_seconds: { field: 'intervalMs', read: seconds(1, 300), otherwise: 5_000 },
+    },
+  }) as const satisfies Readonly<Record<StreamConfig['kind'], Keys>>
 
-export const REVOCATION_KEYS = {
-  listen: { field: 'listen', read: listenAddress, ...OPTIONAL },
-  certificate: { field: 'certificate', read: path, ...OPTIONAL },
-  key: { field: 'key', read: path, ...OPTIONAL },
-  client_ca: { field: 'clientCa', read: path, ...OPTIONAL },
-  latency_seconds: { field: 'latencyMs', read: seconds(1, 300), otherwise: 5_000 },
-  silence: { field: 'silence', read: oneOf('deny', 'alarm'), otherwise: 'deny' },
-  streams: { field: 'streams', list: { by: 'kind', keys: STREAM_KEYS } },
-} as const satisfies Keys
+/** `events`: those that a stream may be allowed to send, and is where nothing is said. */
+export const revocationKeys = (events: readonly EventName[]) =>
+  ({
+    listen: { field: 'listen', read: listenAddress, ...OPTIONAL },
+    certificate: { field: 'certificate', read: path, ...OPTIONAL },
+    key: { field: 'key', read: path, ...OPTIONAL },
+    client_ca: { field: 'clientCa', read: path, ...OPTIONAL },
+    latency_seconds: { field: 'latencyMs', read: seconds(1, 300), otherwise: 5_000 },
+    silence: { field: 'silence', read: oneOf('deny', 'alarm'), otherwise: 'deny' },
+    streams: { field: 'streams', list: { by: 'kind', keys: streamKeysOf(events) } },
+  }) as const satisfies Keys
+
+export const REVOCATION_KEYS = revocationKeys(EVENT_NAMES)
 
 /** What no single key can say: who listens, and how a transmitter is known. */
 export function revocationNotes(config: RevocationConfig, file: string): readonly Note[] {

@@ -8,11 +8,12 @@ import type { Digest } from '../base/digest.js'
 import { causeChain, Fault } from '../base/fault.js'
 import { isClosed } from '../plan/closed.js'
 import type { WorkspaceId } from '../plan/model.js'
+import type { EventName } from '../revocation/events.js'
 import { KeyFiles } from '../revocation/keys.js'
-import type { Mapped, SecurityEvent, StreamTerms } from '../revocation/model.js'
+import type { Mapped, StreamTerms } from '../revocation/model.js'
 import { pollStream } from '../revocation/poll.js'
 import { type PushServer, startPush } from '../revocation/push.js'
-import { Receiver, type Told } from '../revocation/receiver.js'
+import { Receiver, type ReceiverHost, type Told } from '../revocation/receiver.js'
 import { standingOf } from '../revocation/silence.js'
 import { Verification } from '../revocation/verification.js'
 import type { RevocationConfig, StreamConfig } from './config-revocation.js'
@@ -21,15 +22,18 @@ import { loadMapped } from './held-inventory.js'
 import type { Activation } from './record.js'
 import { RevocationMemory } from './revocation-memory.js'
 import type { StreamSeen } from './revocation-standing.js'
+import { outward, reasonOf, termsOf } from './revocation-terms.js'
 import { Revoked } from './revoked.js'
 import { revokeSessionIds } from './revoked-sessions.js'
 import { mappedSessions, toldOf } from './session-subjects.js'
 import type { Store } from './store.js'
 
-export interface RevocationHost {
+export interface RevocationHost extends Pick<ReceiverHost, 'sessions' | 'unnamed'> {
   readonly store: Pick<Store, 'directory' | 'load' | 'quarantines'> & Partial<Pick<Store, 'sessions'>>
   /** Whose each workspace is, for a host without an inventory; otherwise what the inventory of the live plan says. */
   readonly mapped?: () => readonly Mapped[]
+  /** False: `silence: deny` takes no traffic from what runs, and refuses what would begin. */
+  readonly suspends?: false
   readonly nowMs: () => number
   readonly monotonicMs: () => number
   readonly chance: () => number
@@ -37,7 +41,15 @@ export interface RevocationHost {
   /** Resolves after that long, or at once when woken; never rejects. */
   readonly sleep: (ms: number, wake: AbortSignal) => Promise<void>
   /** Resolves when the fence was read back and is on record; for the name of a session (session-subjects.ts) when it is closed. */
-  readonly quarantine: (workspace: WorkspaceId, by: string, reason: string, commandId: string) => Promise<void>
+  readonly quarantine: (
+    workspace: WorkspaceId,
+    by: string,
+    reason: string,
+    commandId: string,
+    event?: EventName,
+  ) => Promise<void>
+  /** False: delegations and agents are taken back elsewhere, and an event that asks for it is refused. */
+  readonly revokes?: false
   readonly emit: (facts: readonly Fact[]) => void
   readonly say: (line: RevocationLine) => void
 }
@@ -115,13 +127,15 @@ export class RevocationService {
       keys: ({ name }) => this.keys.of(files.get(name) ?? ''),
       mapped: host.mapped ?? (() => this.withSessions(this.mapped())),
       fence: (workspace, event, key) =>
-        host.quarantine(workspace, `stream:${event.stream}`, reasonOf(event), `set-${key}`),
+        host.quarantine(workspace, `stream:${event.stream}`, reasonOf(event), `set-${key}`, event.name),
       sleep: (ms) => host.sleep(ms, AbortSignal.any([this.ending.signal])),
       fencedBy: (key) => fencedBy(host.store, `set-${key}`),
-      revoke: (deeds) => {
-        this.revoked.add(deeds)
-      },
-      ...(host.store.sessions ? { revokeSessionIds: (ids) => revokeSessionIds(directory, ids, host.nowMs()) } : {}),
+      ...(host.revokes === false ? {} : { revoke: (deeds) => void this.revoked.add(deeds) }),
+      ...(host.unnamed ? { unnamed: host.unnamed } : {}),
+      ...(host.sessions ? { sessions: host.sessions } : {}),
+      ...(host.store.sessions || host.sessions
+        ? { revokeSessionIds: (ids) => revokeSessionIds(directory, ids, host.nowMs()) }
+        : {}),
       expects: (stream, state) => this.verification.expects(stream, state),
       tell: (told) => {
         this.told(told)
@@ -253,8 +267,16 @@ export class RevocationService {
       counts.standing = standing
       if (standing === before) continue
       const kind = standing === 'heard' ? ('stream-heard' as const) : ('stream-silent' as const)
-      this.host.emit([{ kind, atMs, stream: name, standing, heardAtMs, denies: this.config.silence === 'deny' }])
+      this.host.emit([{ kind, atMs, stream: name, standing, heardAtMs, ...this.denial() }])
     }
+  }
+
+  /** What the silence of a stream takes from whom: no event says more than is done. */
+  private denial() {
+    const denies = this.config.silence === 'deny'
+    return this.host.suspends === false
+      ? { denies: false, ...(denies ? { refuses: 'starts' as const } : {}) }
+      : { denies }
   }
 
   /** A session is a subject while it is open. Where nobody can say which are, workspaces are fenced all the same. */
@@ -354,31 +376,6 @@ export class RevocationService {
     return made
   }
 }
-
-const outward = ({ caFile, certificateFile, keyFile }: StreamConfig, tokenFile: string | undefined) => ({
-  ...(tokenFile === undefined ? {} : { tokenFile }),
-  ...(caFile === undefined ? {} : { caFile }),
-  ...(certificateFile === undefined ? {} : { certificateFile }),
-  ...(keyFile === undefined ? {} : { keyFile }),
-})
-
-export const termsOf = (stream: StreamConfig): StreamTerms => {
-  const { name, issuer, audience, algorithms, events, criticalMembers, riskLevel, credentialChange } = stream
-  const level = riskLevel.toUpperCase() as 'LOW' | 'MEDIUM' | 'HIGH'
-  return {
-    name,
-    issuer,
-    audience,
-    algorithms,
-    events,
-    criticalMembers,
-    reaction: { riskLevel: level, credentialChange },
-  }
-}
-
-/** Stands in the quarantine, its events and its receipt: which event it was, and when it was received. */
-const reasonOf = ({ name, type, issuer, jti, receivedAtMs }: SecurityEvent): string =>
-  `${name ?? type} by ${issuer}, jti ${jti}, received ${new Date(receivedAtMs).toISOString()}`
 
 /** Whom that command has fenced, as the record says. */
 function fencedBy(store: RevocationHost['store'], command: string): readonly WorkspaceId[] {

@@ -74,7 +74,7 @@ function reasonOf(text: string): SessionEnd {
   return reason
 }
 
-export const isOpen = ({ ended }: BrokerSession): boolean => ended === undefined
+export const isOpen = ({ ended }: { readonly ended?: unknown }): boolean => ended === undefined
 
 /** Of one workspace no two sessions have one name. */
 export const nameOf = ({ workspace, sessionId }: Pick<BrokerSession, 'workspace' | 'sessionId'>): string =>

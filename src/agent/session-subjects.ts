@@ -9,7 +9,9 @@ import { type BrokerSession, isOpen } from './session-record.js'
 const MARK = '#session='
 
 /** Those that are open, by the broker's own name for them. Who uses one is the broker's word, and binds nothing. */
-export const mappedSessions = (list: readonly BrokerSession[]): Mapped[] =>
+export const mappedSessions = (
+  list: readonly (Pick<BrokerSession, 'workspace' | 'sessionId'> & { readonly ended?: unknown })[],
+): Mapped[] =>
   list.filter(isOpen).map(({ workspace, sessionId }) => ({
     workspace: `${workspace}${MARK}${sessionId}`,
     subjects: { session: [identityOf('opaque', sessionId), identityOf('uri', sessionId)] },

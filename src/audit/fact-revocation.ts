@@ -51,4 +51,6 @@ export type RevocationFact =
       readonly heardAtMs: number
       /** The workspaces that it may speak of are denied meanwhile. */
       readonly denies: boolean
+      /** Where traffic of what runs goes on: what may not begin meanwhile. */
+      readonly refuses?: 'starts'
     }

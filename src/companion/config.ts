@@ -2,7 +2,7 @@
 // end. A table of keys, read as agent.yaml is: everything else is an error with line and column, all findings at once.
 
 import { type Keys, readKeys } from '../agent/config.js'
-import { REVOCATION_KEYS, type RevocationConfig, revocationNotes } from '../agent/config-revocation.js'
+import { COMPANION_EVENTS, type RevocationConfig, revocationKeys, revocationNotes } from '../agent/config-revocation.js'
 import {
   flag,
   interfaceName,
@@ -195,7 +195,7 @@ export const COMPANION_KEYS = {
   broker: { field: 'hooks', list: { by: 'kind', keys: HOOK_KEYS }, otherwise: [] },
   wait_initial_seconds: { field: 'waitInitialMs', read: seconds(1, 600), otherwise: 60_000 },
   unfenced_seconds: { field: 'unfencedMs', read: seconds(1, 300), otherwise: 10_000 },
-  revocation: { field: 'revocation', section: REVOCATION_KEYS, otherwise: undefined },
+  revocation: { field: 'revocation', section: revocationKeys(COMPANION_EVENTS), otherwise: undefined },
   export: { field: 'export', section: EXPORT_KEYS, otherwise: undefined },
   http: { field: 'http', read: listenAddress, otherwise: undefined },
 } as const satisfies Keys

@@ -26,6 +26,13 @@ export const REVOCATION_FAULTS = {
     remedy:
       'Apply a bundle with its inventory. What is kept is done then by itself; until then it is not acknowledged.',
   },
+  REVOCATION_RECORDS: {
+    reaction: 'retry',
+    say: (d: { files: string }) =>
+      `an event is kept and not acknowledged: nobody can say whose workspaces are in the damaged records ${d.files}`,
+    remedy:
+      'Kill what may be meant (`sluice workspace kill`). Put the records back or move them away, and start the companion again: what is kept is done then by itself.',
+  },
 } as const satisfies FaultTable
 
 export const revocationFault = faultsOf(REVOCATION_FAULTS)

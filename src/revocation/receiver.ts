@@ -44,10 +44,14 @@ export interface ReceiverHost {
   readonly sleep: (ms: number) => Promise<void>
   /** Whom this command fenced, and nobody has let out: for an event that an earlier run began. Never throws. */
   readonly fencedBy: (key: string) => readonly WorkspaceId[]
-  /** On return it is on stable storage. */
-  readonly revoke: (deeds: Pick<Deeds, 'agents' | 'delegations'>) => void
+  /** On return it is on stable storage. Absent: nothing of the kind can be taken back here, and whoever asks for it is told. */
+  readonly revoke?: (deeds: Pick<Deeds, 'agents' | 'delegations'>) => void
   /** On return it is on stable storage that these ids open no session. Absent: nobody opens one here. */
   readonly revokeSessionIds?: (ids: readonly string[]) => void
+  /** Open sessions that somebody else has on record, for an event that may name one; asked for when its ids open no other. */
+  readonly sessions?: () => Promise<readonly Mapped[]>
+  /** Why there may be workspaces that `mapped` cannot name: what may mean them is kept until it can. */
+  readonly unnamed?: () => Fault | undefined
   /** Was this word sent to the transmitter for it to say again? */
   readonly expects: (stream: string, state: string) => boolean
   readonly tell: (told: Told) => void
@@ -78,6 +82,11 @@ export type Reply =
   /** Send it again later. */
   | { readonly kind: 'unavailable' }
 
+/** RFC 8935 section 2.4: a transmitter that hears 202 tells nobody else. */
+const ELSEWHERE: Refusal = {
+  err: 'access_denied',
+  description: 'this receiver takes back no delegation and no agent: send it to the agents',
+}
 /** Fences that are asked for at once: a whole tenant must not fill the queue of other quarantines. */
 const ABREAST = 16
 /** An event is kept behind its fences; one that hangs leaves it unkept, and its ids in use, no longer than this. */
@@ -93,7 +102,7 @@ interface Progress {
   readonly fenced: Set<WorkspaceId>
   failures: number
   failedAtMs: number
-  /** It waits for an inventory, and the host was told. */
+  /** It waits for an inventory, or for a record, and the host was told. */
   isWaiting: boolean
 }
 
@@ -166,7 +175,13 @@ export class Receiver {
     if (typeof subject === 'string') throw new TypeError(`a SET was taken whose subject is wrong: ${subject}`)
     if (isOfStream(event.type)) return this.actOnStream(stream, event)
     const mapped = host.mapped()
-    const { outcome, deeds: first, sessionIds = [] } = judge(event, subject, mapped ?? [], stream)
+    const judged = judge(event, subject, mapped ?? [], stream)
+    const { deeds: first, sessionIds = [] } = judged
+    if (!host.revoke && (first.agents.length > 0 || first.delegations.length > 0)) {
+      // A release that took it for done may have kept it.
+      if (isKept) memory.settle(key, event)
+      return this.refuse(stream, ELSEWHERE, event.from)
+    }
     const fencing = this.fence(key, event, first)
     // What keeps an event writes to a disk that may hang, in the thread that the fences need.
     if (first.fence.length > 0) await Promise.race([fencing, host.sleep(UNKEPT_MS)])
@@ -176,14 +191,27 @@ export class Receiver {
       host.revokeSessionIds?.(sessionIds)
     })
     // A session that was opened meanwhile is on record by now, and no other will be.
-    const late = first.fence.length > 0 ? judge(event, subject, host.mapped() ?? [], stream).deeds.fence : []
+    const [asked] = await Promise.allSettled([sessionIds.length > 0 ? host.sessions?.() : undefined])
+    const open = asked.status === 'fulfilled' ? (asked.value ?? []) : []
+    const isLate = first.fence.length > 0 || open.length > 0
+    const late = isLate ? judge(event, subject, [...(host.mapped() ?? []), ...open], stream).deeds.fence : []
     const more = late.filter((name) => !first.fence.includes(name))
-    const deeds = { ...first, fence: [...first.fence, ...more] }
     const failures = [...(await this.fence(key, event, { ...first, fence: more })), ...(await fencing)]
+    if (asked.status === 'rejected') failures.push(asked.reason)
+    // A session that an earlier try closed is none that is open.
+    const done = [...this.progressOf(key).fenced].filter((name) => !first.fence.includes(name) && !more.includes(name))
+    const deeds = { ...first, fence: [...first.fence, ...more, ...done] }
+    const outcome = deeds.fence.length > 0 ? 'fenced' : judged.outcome
     this.requireFenced(key, failures, deeds)
     if (unkept !== undefined) throw unkept
     // Acknowledged now it would be lost for a workspace that is not here yet.
-    if (!mapped && (outcome === 'unmapped' || deeds.agents.length > 0)) return this.wait(key, stream)
+    if (!mapped && (outcome === 'unmapped' || deeds.agents.length > 0))
+      return this.wait(key, stream, revocationFault('REVOCATION_UNMAPPED', undefined))
+    const unnamed = outcome === 'unmapped' || outcome === 'fenced' ? host.unnamed?.() : undefined
+    if (unnamed) {
+      this.restAfter(key)
+      return this.wait(key, stream, unnamed)
+    }
     const elapsedMs = Math.max(0, host.nowMs() - event.receivedAtMs)
     memory.heard(stream.name, event.iatMs)
     memory.settle(key, event)
@@ -209,12 +237,16 @@ export class Receiver {
 
   /** Takes back what else is to be taken back, and throws the first of the failures. */
   private requireFenced(key: string, failures: readonly unknown[], deeds: Deeds): void {
-    if (deeds.agents.length > 0 || deeds.delegations.length > 0) this.host.revoke(deeds)
+    if (deeds.agents.length > 0 || deeds.delegations.length > 0) this.host.revoke?.(deeds)
     if (failures.length === 0) return
+    this.restAfter(key)
+    throw failures[0]
+  }
+
+  private restAfter(key: string): void {
     const progress = this.progressOf(key)
     progress.failures++
     progress.failedAtMs = this.host.nowMs()
-    throw failures[0]
   }
 
   private progressOf(key: string): Progress {
@@ -235,12 +267,12 @@ export class Receiver {
     return passedMs >= 0 && passedMs < Math.min(LONGEST_WAIT_MS, 1_000 * 2 ** Math.min(failures - 1, 16))
   }
 
-  private wait(key: string, stream: StreamTerms): Reply {
+  private wait(key: string, stream: StreamTerms, why: Fault): Reply {
     const progress = this.progressOf(key)
     // It is looked at every second, and is one trouble all the same.
     if (progress.isWaiting) return { kind: 'unavailable' }
     progress.isWaiting = true
-    return this.fail(stream.name, revocationFault('REVOCATION_UNMAPPED', undefined))
+    return this.fail(stream.name, why)
   }
 
   /** SSF 1.0 section 8.1.4: a state comes back only if it was sent; one without it may come at any time. */

@@ -130,11 +130,11 @@ export function streamDraft(fact: FactOf<'stream-silent' | 'stream-heard'>, cont
       action_id: fact.denies && silent ? 2 : 1,
       disposition_id: fact.denies && silent ? 2 : 15, // Blocked, Detected
       status_code: silent ? 'stream.silent' : 'stream.heard',
-      message: `${title}: ${stream} is ${standing}`,
+      message: `${title}: ${stream} is ${standing}${silent && fact.refuses ? '; nothing is started, and what runs goes on' : ''}`,
       finding_info: { uid: `stream:${stream}`, title, types: ['stream-silent'] },
       evidences: [{ data: present({ stream, standing, heard_time: whole(fact.heardAtMs) }) }],
       device: nodeDevice(context),
-      unmapped: unmapped({ stream, standing, denies: fact.denies }),
+      unmapped: unmapped({ stream, standing, denies: fact.denies, refuses: words(fact.refuses) }),
     },
   }
 }

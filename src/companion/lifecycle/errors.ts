@@ -30,6 +30,17 @@ export const LIFECYCLE_FAULTS = {
     say: (d: { workspace: string }) => `the workspace ${d.workspace} is in quarantine`,
     remedy: 'An operator lifts it at the agent (`sluice quarantine lift`); the companion cannot.',
   },
+  WORKSPACE_SILENT: {
+    reaction: 'retry',
+    say: (d: { stream: string; standing: string; heardAtMs: number }) =>
+      `nothing begins on this host while a stream of security events is lost: ${
+        d.stream === ''
+          ? 'its record cannot be read'
+          : `${d.stream} is ${d.standing}, last heard at ${new Date(d.heardAtMs).toISOString()}`
+      }`,
+    remedy:
+      'Look at its transmitter, and run the command again when it is heard. What runs goes on: the agent suspends it by its own streams. `silence: alarm` in companion.yaml lets things begin meanwhile.',
+  },
   WORKSPACE_OWED: {
     reaction: 'retry',
     say: (d: { workspace: string; steps: string }) => `${d.workspace} cannot go on before this is done: ${d.steps}`,

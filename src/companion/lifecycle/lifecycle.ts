@@ -114,6 +114,8 @@ export class Lifecycle {
     if (typeof way === 'string') throw refused(way, record)
     if (record.owed.length > 0 && way.undo)
       throw lifecycleFault('WORKSPACE_OWED', { workspace, steps: owedSteps(record).join(', ') })
+    // Before a rebake ends what runs.
+    if (way.steps.includes('run')) this.host.terms.mayStart?.()
     const run = this.make(record, asked, way, before)
     const { clock } = this.host.ports
     const { digest, by, reason } = asked

@@ -11,8 +11,10 @@ export interface Profile {
   readonly workspace: string
   /** Whose it is: one user, as the access broker and the identity provider call them. */
   readonly user: string
-  /** Other names of the same session or device, for events of revocation. */
+  /** What an identity provider may call its session, for events of revocation. */
   readonly session: string
+  /** What an identity provider may call the device that it is used from or is. Absent: it is known as a device by its id alone. */
+  readonly device?: string
   /** Name of an image in the signed manifest; which version of it boots is fixed by a bake. */
   readonly image: string
   readonly cpus: number
@@ -42,6 +44,7 @@ const MEMBERS = {
   workspace: [(v) => typeof v === 'string' && isWorkspace(v), 'the SPIFFE URI of a workspace'],
   user: [isName, 'the name of one user'],
   session: [(v) => v === '' || isName(v), 'a name, or nothing'],
+  device: [(v) => v === undefined || v === '' || isName(v), 'a name, or nothing'],
   image: [isName, 'the name of an image'],
   cpus: [(v) => whole(v, 1, 256), 'a whole number from 1 to 256'],
   memoryMiB: [(v) => whole(v, 64, 1 << 22), 'MiB, from 64 to 4194304'],
@@ -61,6 +64,7 @@ export function readProfile(value: unknown): Profile {
   const given = value as Record<string, unknown>
   for (const [name, [good, expected]] of Object.entries(MEMBERS))
     if (!good(given[name])) throw lifecycleFault('WORKSPACE_PROFILE', { why: `${name} must be ${expected}` })
-  const picked = Object.keys(MEMBERS).map((name): [string, unknown] => [name, given[name]])
+  const names = Object.keys(MEMBERS).filter((name) => name !== 'device' || (given.device ?? '') !== '')
+  const picked = names.map((name): [string, unknown] => [name, given[name]])
   return Object.fromEntries(picked) as unknown as Profile
 }

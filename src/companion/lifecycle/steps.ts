@@ -30,6 +30,8 @@ export interface StepRun {
 export interface StepTerms {
   /** How long a start waits for a policy. */
   readonly waitInitialMs: number
+  /** Throws what keeps every machine of this host from being brought up now. */
+  readonly mayStart?: () => void
 }
 
 export interface StepGave {
@@ -52,7 +54,9 @@ export const CARRY: { readonly [S in Step]: Carry } = {
     return bake(run, incarnation, await machine.layer(run.record, incarnation))
   },
   sweep: ({ record }, { machine }) => machine.sweep(record.workspace, record.incarnation),
-  released: async ({ record: { workspace } }, { fence }) => {
+  released: async ({ record: { workspace } }, { fence }, { mayStart }) => {
+    // A crash may have ended it long ago, or a rebake may have shut its machine down since it was asked for.
+    mayStart?.()
     const seen = await fence.look()
     if (seen.workspaces.get(workspace)?.quarantined) throw lifecycleFault('WORKSPACE_QUARANTINED', { workspace })
   },
@@ -79,7 +83,11 @@ export const CARRY: { readonly [S in Step]: Carry } = {
   evidence: async ({ record, attachmentId }, { fence }) => ({
     what: await fence.prove(record.workspace, attachmentId),
   }),
-  run: ({ record }, { machine }) => machine.run(record),
+  run: async ({ record }, { machine }, { mayStart }) => {
+    // It may have waited long for its policy.
+    mayStart?.()
+    await machine.run(record)
+  },
   halt: ({ record }, { machine }) => machine.halt(record),
   end: ({ record }, { machine }) => machine.end(record.workspace),
   detach: async ({ record: { workspace, profile, lease } }, { fence }) => {

@@ -4,7 +4,7 @@
 
 import { Fault } from '../../../src/base/fault.js'
 import { type KillHost, kill } from '../../../src/companion/lifecycle/kill.js'
-import { Lifecycle, type Told } from '../../../src/companion/lifecycle/lifecycle.js'
+import { Lifecycle, type LifecycleTerms, type Told } from '../../../src/companion/lifecycle/lifecycle.js'
 import type { FenceSeen, HostSeen } from '../../../src/companion/lifecycle/ports.js'
 import type { Profile } from '../../../src/companion/lifecycle/profile.js'
 import type { WorkspaceRecord } from '../../../src/companion/lifecycle/record.js'
@@ -76,7 +76,7 @@ export interface Booted {
   readonly pass: (ms: number) => void
 }
 
-export async function boot(world: World): Promise<Booted> {
+export async function boot(world: World, terms: Pick<LifecycleTerms, 'mayStart'> = {}): Promise<Booted> {
   let [count, crashAt, isDead] = [0, Number.POSITIVE_INFINITY, false]
   let die: (word: 'dead') => void = () => undefined
   const death = new Promise<'dead'>((resolve) => {
@@ -110,7 +110,7 @@ export async function boot(world: World): Promise<Booted> {
   const lifecycle = new Lifecycle({
     ports,
     store: await RecordStore.open(files),
-    terms: { waitInitialMs: 1_000, unfencedMs: 10_000 },
+    terms: { waitInitialMs: 1_000, unfencedMs: 10_000, ...terms },
     tell: (one) => {
       told.push(one)
       return Promise.resolve()
