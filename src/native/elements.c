@@ -56,30 +56,6 @@ static void put_keys(struct nlmsghdr *message, const uint8_t *keys, uint32_t len
     mnl_attr_nest_end(message, list);
 }
 
-int sluice_nft_converse(const void *bytes, size_t length, mnl_cb_t each, void *context)
-{
-    char buffer[32768];
-    int failed = 0;
-    struct mnl_socket *socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-    if (socket == NULL)
-        return -errno;
-    /* A transaction is one datagram. */
-    if (length > 65536) {
-        int room = (int)length * 2;
-        setsockopt(mnl_socket_get_fd(socket), SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
-    }
-    if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0 || mnl_socket_sendto(socket, bytes, length) < 0)
-        failed = -errno;
-    for (int state = MNL_CB_OK; failed == 0 && state > MNL_CB_STOP;) {
-        ssize_t got = mnl_socket_recvfrom(socket, buffer, sizeof buffer);
-        state = got < 0 ? MNL_CB_ERROR : mnl_cb_run(buffer, (size_t)got, 1, mnl_socket_get_portid(socket), each, context);
-        if (state < 0)
-            failed = -errno;
-    }
-    mnl_socket_close(socket);
-    return failed;
-}
-
 static int found(const struct nlmsghdr *message, void *context)
 {
     (void)message;
@@ -89,13 +65,18 @@ static int found(const struct nlmsghdr *message, void *context)
 
 int sluice_element_has(const char *table, const char *set, const uint8_t *key, uint32_t key_length)
 {
+    return sluice_line_has(NULL, table, set, key, key_length);
+}
+
+int sluice_line_has(struct sluice_line *line, const char *table, const char *set, const uint8_t *key, uint32_t key_length)
+{
     char buffer[8192];
     int there = 0;
     if (key_length > MAX_KEY)
         return -EINVAL;
     struct nlmsghdr *message = elements_message(buffer, NFT_MSG_GETSETELEM, NLM_F_ACK, NFPROTO_INET, table, set);
     put_keys(message, key, key_length, 1);
-    int failed = sluice_nft_converse(message, message->nlmsg_len, found, &there);
+    int failed = sluice_nft_converse_over(line, message, message->nlmsg_len, found, &there);
     if (failed == -ENOENT)
         return 0;
     return failed < 0 ? failed : there;
@@ -257,12 +238,12 @@ static void batch_close(struct batch *batch, struct nlmsghdr *message)
     batch->last = message;
 }
 
-static int batch_send(struct batch *batch)
+static int batch_send(struct batch *batch, struct sluice_line *line)
 {
     batch->last->nlmsg_flags |= NLM_F_ACK;
     batch->at +=
         sluice_nft_message(batch->bytes + batch->at, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES)->nlmsg_len;
-    int failed = sluice_nft_converse(batch->bytes, batch->at, ignore, NULL);
+    int failed = sluice_nft_converse_over(line, batch->bytes, batch->at, ignore, NULL);
     free(batch->bytes);
     return failed;
 }
@@ -287,7 +268,7 @@ int sluice_elements_change(const uint8_t *families, uint32_t family_count, const
                 put_keys(message, keys + (size_t)from * key_length, key_length, these);
                 batch_close(&batch, message);
             }
-    int failed = batch_send(&batch);
+    int failed = batch_send(&batch, NULL);
     return failed < 0 ? failed : (int)count;
 }
 
@@ -323,6 +304,11 @@ static void put_element(struct nlmsghdr *message, const struct sluice_element *e
 
 int sluice_elements_apply(const char *table, const struct sluice_element *elements, uint32_t count)
 {
+    return sluice_line_apply(NULL, table, elements, count);
+}
+
+int sluice_line_apply(struct sluice_line *line, const char *table, const struct sluice_element *elements, uint32_t count)
+{
     struct batch batch;
     for (uint32_t i = 0; i < count; i++)
         if (elements[i].key_length > MAX_KEY)
@@ -337,6 +323,6 @@ int sluice_elements_apply(const char *table, const struct sluice_element *elemen
             put_element(message, &elements[i]);
             batch_close(&batch, message);
         }
-    int failed = batch_send(&batch);
+    int failed = batch_send(&batch, line);
     return failed < 0 ? failed : (int)count;
 }

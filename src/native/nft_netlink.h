@@ -1,5 +1,5 @@
 /*
- * Talking with nf_tables by netlink, for elements.c and ruleset.c: a message of its kind, and one exchange to its end.
+ * Talking with nf_tables by netlink, for elements.c and ruleset.c: a message of its kind, and one exchange to its end (line.c).
  */
 #ifndef SLUICE_NFT_NETLINK_H
 #define SLUICE_NFT_NETLINK_H
@@ -14,5 +14,9 @@ struct nlmsghdr *sluice_nft_message(void *at, uint16_t type, uint16_t flags, uin
 /* Sends what is prepared and hands every answer to `each`, to the end of the dump, the acknowledgement or a refusal. 0 or -errno;
  * -EINTR: somebody changed what is being listed. */
 int sluice_nft_converse(const void *bytes, size_t length, mnl_cb_t each, void *context);
+
+struct sluice_line;
+/* The same over a line; NULL: over a socket of its own. */
+int sluice_nft_converse_over(struct sluice_line *line, const void *bytes, size_t length, mnl_cb_t each, void *context);
 
 #endif

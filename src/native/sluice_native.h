@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* Raised with every change of a signature or of a record's layout; the binding refuses any other number. */
-#define SLUICE_NATIVE_ABI 8u
+#define SLUICE_NATIVE_ABI 9u
 
 uint32_t sluice_native_abi(void);
 
@@ -156,6 +156,18 @@ struct sluice_element {
 
 /* All of them in one transaction, in their order. Gives the count. -ENOENT: a set is not there, and nothing was changed. */
 int sluice_elements_apply(const char *table, const struct sluice_element *elements, uint32_t count);
+
+/*
+ * A socket for many exchanges, of one thread at a time: closing one, as the functions above do after each, waits for other transactions and
+ * for what was removed to be freed. It may be used after any failure.
+ */
+struct sluice_line;
+int sluice_line_open(struct sluice_line **out);
+/* As sluice_element_has. */
+int sluice_line_has(struct sluice_line *line, const char *table, const char *set, const uint8_t *key, uint32_t key_length);
+/* As sluice_elements_apply. */
+int sluice_line_apply(struct sluice_line *line, const char *table, const struct sluice_element *elements, uint32_t count);
+void sluice_line_close(struct sluice_line *line);
 
 /* ---- a whole table ------------------------------------------------------------------------------------------------- */
 

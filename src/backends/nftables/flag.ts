@@ -2,9 +2,10 @@
 // transaction over the three tables, straight to the kernel, so that a flag never waits behind a load.
 //
 // A flag belongs to the workspace: the set `flagged` holds it by name, whether the workspace is attached or not, and a commit
-// puts it in force wherever the workspace appears. Setting one destroys the workspace's flows once it is read back; lifting one
+// puts it in force wherever the workspace appears. Setting one destroys the workspace's flows once it is read back and answered; lifting one
 // destroys them again first, and fails if it cannot, so that a lifted quarantine revives nothing.
 
+import { setImmediate as afterAnswer } from 'node:timers/promises'
 import { digestOfText } from '../../base/digest.js'
 import { formatIp } from '../../base/ip.js'
 import type { Cut, Flag } from '../backend.js'
@@ -12,7 +13,7 @@ import { nftablesFault } from './errors.js'
 import { cutFlows } from './flows.js'
 import { addressKey, applyElements, type KernelElement, nameKey } from './kernel-set.js'
 import { commentOf } from './lower.js'
-import { listLinks, native } from './native.js'
+import { listLinks } from './native.js'
 import { elementsOf } from './readback.js'
 import { TABLE } from './scaffold.js'
 import { addElements, FLAG_FAMILIES, hookScript, linkScript, scaffoldScript } from './script.js'
@@ -27,7 +28,7 @@ export async function setFlag(session: Session, workspace: string, flag: Flag, o
   // The last word counts: what was asked before and is still at it gives way.
   const stands = (): boolean => session.ordered.get(key) === order
   await flagPlaces(session, workspace, flag, on, stands)
-  if (!session.live || isStanding(session.live.generation)) return
+  if (!session.live || isStanding(session.live.generation, session.line)) return
   // Another process has switched since this one looked: the workspace may be somewhere else by now.
   session.found = await readPlaces(session)
   if (stands()) await flagPlaces(session, workspace, flag, on, stands)
@@ -56,25 +57,28 @@ async function flagPlaces(
     await session.flagLane.run(async () => {
       // A later order may have gone by while this one waited.
       if (!stands()) return
-      await applyElements(elements).catch(async () => {
+      try {
+        session.line.apply(elements)
+      } catch {
         // Nowhere attached and perhaps no table yet: a flag that nothing holds is lifted, and the read-back below says so.
         if (!on && places.length === 0) return
         await session.flagger.run(closedScript(session, places))
-        await applyElements(elements)
-      })
+        session.line.apply(elements)
+      }
     })
   } catch (error) {
     throw nftablesFault('NFT_FLAG', { workspace, flag, on, why: reasonOf(error) }, { cause: error })
   }
   if (!stands()) return
-  const read = [isNamed(flag, workspace), ...places.map((place) => isFlagged(flag, place.interface))]
+  const read = [isNamed(session, flag, workspace), ...places.map((place) => isFlagged(session, flag, place.interface))]
   for (const found of read) {
     if (found !== on)
       throw nftablesFault('NFT_READ_BACK', { wanted: `${flag} ${on ? 'on' : 'off'}`, found: found ? 'on' : 'off' })
   }
-  // The fence is closed already; what is destroyed here is only kept from coming back, and lifting does it again.
+  // The fence is closed already; what is destroyed here is only kept from coming back, and lifting does it again. It takes tens of
+  // milliseconds of a processor, which are not taken from whoever waits to hear of the fence.
   if (!on) return
-  const cutting = session.cutting.then(() => cutFlows(addresses, () => false))
+  const cutting = session.cutting.then(() => afterAnswer()).then(() => cutFlows(addresses, () => false))
   if (flag === 'quarantined') session.cuts.set(workspace, cutting.then(counted, uncounted))
   session.cutting = cutting.catch(() => undefined)
 }
@@ -123,13 +127,7 @@ export function closedScript(session: Session, places: readonly Place[]): string
 }
 
 /** Asked of the kernel by itself, because a listing would wait for every other listing. Throws NFT_READ. */
-function has(set: string, key: Uint8Array): boolean {
-  const there = native().elementHas(TABLE, set, key, key.length)
-  if (there < 0) throw nftablesFault('NFT_READ', { what: set, why: `errno ${-there}` })
-  return there === 1
-}
-
-const isFlagged = (flag: Flag, name: string): boolean => has(flag, nameKey(name))
+const isFlagged = ({ line }: Session, flag: Flag, name: string): boolean => line.has(flag, nameKey(name))
 
 /** The first 128 bits of a digest of flag and workspace: a name of any length, found by hash. */
 const flagKey = (flag: Flag, workspace: string): string => {
@@ -137,7 +135,8 @@ const flagKey = (flag: Flag, workspace: string): string => {
   return formatIp({ family: 6, value: BigInt(`0x${digits}`) })
 }
 
-const isNamed = (flag: Flag, workspace: string): boolean => has('flagged', addressKey(flagKey(flag, workspace)))
+const isNamed = ({ line }: Session, flag: Flag, workspace: string): boolean =>
+  line.has('flagged', addressKey(flagKey(flag, workspace)))
 
 export const readFlag = async (session: Session, flag: Flag): Promise<string[]> =>
   elementsOf(await session.reader.list(`list set inet ${TABLE} ${flag}`)).map(({ key }) => key)
@@ -176,7 +175,7 @@ async function carried(
   const isStillSet = (place: Place): boolean => {
     if (!names) return isSet(place)
     const old = placeBefore(place)
-    return isNamed(flag, place.workspace) || (old !== undefined && isFlagged(flag, old.interface))
+    return isNamed(session, flag, place.workspace) || (old !== undefined && isFlagged(session, flag, old.interface))
   }
   const listed = after.filter(isSet)
   const seen = before.filter((one) => set.has(one.interface))
@@ -186,7 +185,7 @@ async function carried(
     // was flagged since the listing is not stale.
     const held = (name: string): boolean =>
       wanted.some((one) => one.interface === name) ||
-      after.some((one) => one.interface === name && isNamed(flag, one.workspace))
+      after.some((one) => one.interface === name && isNamed(session, flag, one.workspace))
     return { flag, wanted, stale: seen.filter((one) => !held(one.interface)) }
   }
   return { now }
@@ -222,7 +221,9 @@ async function carry(
       await applyElements(
         found.flatMap(({ flag, stale }) =>
           after
-            .filter((one) => stale.some((old) => old.interface === one.interface) && isNamed(flag, one.workspace))
+            .filter(
+              (one) => stale.some((old) => old.interface === one.interface) && isNamed(session, flag, one.workspace),
+            )
             .flatMap((one) => placeElements(flag, [one], true)),
         ),
       )

@@ -1,7 +1,7 @@
 // Elements of our sets straight to the kernel (src/native/elements.c), for what must be quick: one learned grant, a flag, the bulk
 // of a load. libnftables reads every table, chain and set and all intervals before each change, which costs half a millisecond
 // however small the change is. One call is one transaction, on a thread of the pool, so that nothing waits for the kernel's lock
-// on the agent's own.
+// on the agent's own; flags have a way of their own (line.ts).
 
 import { type Digest, digestOf } from '../../base/digest.js'
 import { formatIp, parseIp } from '../../base/ip.js'
@@ -52,10 +52,15 @@ const AT = {
 /** One transaction; nothing for no elements. Rejects with NftError, and then nothing was changed. */
 export async function applyElements(elements: readonly KernelElement[]): Promise<void> {
   if (elements.length === 0) return
+  const done = await onPool(native().elementsApply, TABLE, packElements(elements), elements.length)
+  if (done < 0) throw new NftError(`the kernel refuses the change of ${elements.length} elements: errno ${-done}`)
+}
+
+/** As `struct sluice_element`, one after another. */
+export function packElements(elements: readonly KernelElement[]): Uint8Array {
   const packed = new Uint8Array(elements.length * ELEMENT_OCTETS)
   for (const [i, element] of elements.entries()) pack(packed.subarray(i * ELEMENT_OCTETS), element)
-  const done = await onPool(native().elementsApply, TABLE, packed, elements.length)
-  if (done < 0) throw new NftError(`the kernel refuses the change of ${elements.length} elements: errno ${-done}`)
+  return packed
 }
 
 function pack(record: Uint8Array, { family, set, key, remove, mark, timeoutMs, comment }: KernelElement): void {

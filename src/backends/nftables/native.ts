@@ -9,7 +9,7 @@ import { nftablesFault } from './errors.js'
 /** A bound C function: called at once, or with `.async` on a thread of the pool. */
 export type CFunction = ReturnType<LibraryHandle['func']>
 
-export const NATIVE_ABI = 8
+export const NATIVE_ABI = 9
 export const DENIAL_OCTETS = 208
 export const FLOW_OCTETS = 80
 export const LINK_OCTETS = 24
@@ -37,6 +37,10 @@ export interface Native {
   readonly keysSort: (keys: Uint8Array, keyLength: number, count: number) => void
   readonly elementsChange: CFunction
   readonly elementsApply: CFunction
+  readonly lineOpen: (out: [unknown]) => number
+  readonly lineHas: (line: unknown, table: string, set: string, key: Uint8Array, keyLength: number) => number
+  readonly lineApply: (line: unknown, table: string, elements: Uint8Array, count: number) => number
+  readonly lineClose: (line: unknown) => void
   readonly rulesetRead: CFunction
   readonly floorOpen: (path: string, out: [unknown], reused: [number]) => number
   readonly floorClose: (handle: unknown) => void
@@ -108,6 +112,12 @@ function bind(lib: LibraryHandle): Native {
       'int sluice_elements_change(void *families, uint32_t family_count, const char *table, const char *set, void *keys, uint32_t key_length, uint32_t count, int add)',
     ),
     elementsApply: lib.func('int sluice_elements_apply(const char *table, void *elements, uint32_t count)'),
+    lineOpen: lib.func('int sluice_line_open(_Out_ void **out)'),
+    lineHas: lib.func(
+      'int sluice_line_has(void *line, const char *table, const char *set, void *key, uint32_t key_length)',
+    ),
+    lineApply: lib.func('int sluice_line_apply(void *line, const char *table, void *elements, uint32_t count)'),
+    lineClose: lib.func('void sluice_line_close(void *line)'),
     rulesetRead: lib.func(
       'int sluice_ruleset_read(uint8_t family, const char *table, void *records, uint32_t capacity, void *total)',
     ),

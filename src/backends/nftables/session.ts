@@ -8,6 +8,7 @@ import type { Cut, Flag, OpenOptions } from '../backend.js'
 import { DenyFloor } from './denyfloor.js'
 import { Lane } from './lane.js'
 import { NftContext, NftError } from './libnftables.js'
+import { Line } from './line.js'
 import { commentOf } from './lower.js'
 import type { NftProgram } from './program.js'
 import { Reckoning } from './reckoning.js'
@@ -28,8 +29,10 @@ export class Session {
   readonly reader = new NftContext()
   /** Stage, commit, discard, learn and repair, one after another. */
   readonly lane = new Lane()
-  /** Changes of flags, in the order in which they were given: on threads of the pool a lift could overtake a quarantine. */
+  /** Changes of flags, in the order in which they were given: what a repair or a commit does to them takes a thread of the pool. */
   readonly flagLane = new Lane()
+  /** Flags themselves are changed and read back by this. */
+  readonly line = new Line()
   readonly floor: DenyFloor
   readonly staged = new Map<number, StagedProgram>()
   /** By element key of the learned maps: the grants behind the one element. */
@@ -129,6 +132,7 @@ export class Session {
     await this.cutting
     await Promise.all([this.writer.close(), this.flagger.close(), this.reader.close()])
     this.floor.close()
+    this.line.close()
   }
 }
 

@@ -7,6 +7,7 @@ import { parsePrefix, prefixRange } from '../../base/ip.js'
 import { parsePorts } from '../../base/ports.js'
 import type { Protocol } from '../../policy/model.js'
 import { nftablesFault } from './errors.js'
+import type { Line } from './line.js'
 import { native } from './native.js'
 import { type FlowGrant, namePrefix } from './program.js'
 import { elementsOf, type ReadElement } from './readback.js'
@@ -39,7 +40,7 @@ export async function readStanding(session: Session): Promise<Standing | null> {
 }
 
 /** Whether this generation is the live one, asked of the kernel by itself: another process may have switched. */
-export const isStanding = (generation: number): boolean => askStanding(generation) === 1
+export const isStanding = (generation: number, line?: Line): boolean => askStanding(generation, line) === 1
 
 /** As `isStanding`, for whoever would take an answer that did not come for an absence. Throws NFT_READ. */
 export function requireStanding(generation: number): boolean {
@@ -49,10 +50,10 @@ export function requireStanding(generation: number): boolean {
 }
 
 /** 1, 0, or a negative errno. */
-function askStanding(generation: number): number {
+function askStanding(generation: number, line?: Line): number {
   // A mark, in the machine's own order.
   const key = new Uint8Array(Uint32Array.of(generation).buffer)
-  return native().elementHas(TABLE, 'gen', key, key.length)
+  return line ? line.ask('gen', key) : native().elementHas(TABLE, 'gen', key, key.length)
 }
 
 /** Who is attached where, with own addresses. */
