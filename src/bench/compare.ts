@@ -7,6 +7,8 @@
 // a share, would have been found in the same repetitions; otherwise it is too noisy to tell, and the first thing that is said is how many
 // are. What of ours the first run has and the second has not (refused, failed, no longer there; a file of bench/ that failed, or on the
 // same machine no longer holds its promise) counts as slower: who asks whether something got slower is not to hear no because it is gone.
+// Nor because there was next to nothing to compare: where nothing got slower and nothing of ours could be compared, or of the traffic of
+// whoever measured less not even half was measured by the other, that is said instead (`apart`).
 
 import type { BenchSeen, Better, Cell, Figure, Measurement, Repetition, Results, Role } from './results.js'
 import { chance, type Interval, median, quantile, Ranked } from './statistics.js'
@@ -18,6 +20,8 @@ export const LEAST_CHANGE = { share: 0.05, alone: 0.15 } as const
 /** What has to be found where it is, before anything is called the same: a tenth of a share. */
 const TOLD = 2
 const LEAST_SAMPLES = 5
+/** Of the traffic of whoever measured less: with less than this it is another run. */
+const LEAST_COMMON = 0.5
 
 export type Verdict = 'slower' | 'faster' | 'same' | 'too-noisy'
 
@@ -49,8 +53,10 @@ export interface Compared {
 }
 
 export interface Comparison {
-  /** In one line: `nothing got slower; 12 of 57 too noisy to tell`. */
+  /** In one line: `nothing got slower; 12 of 57 too noisy to tell`, or what `apart` has. */
   readonly says: string
+  /** They have too little in common for saying that nothing got slower: what there is. */
+  readonly apart?: string
   readonly rows: readonly Compared[]
   /** What the reader must know: other machines, another policy, what only one of them has. */
   readonly remarks: readonly string[]
@@ -110,8 +116,22 @@ export function compareResults(before: Results, after: Results, seed = 1): Compa
   const [slower, noisy, counted] = [of('slower'), of('too-noisy'), ours.length]
   if (noisy > 0)
     remarks.push(`too noisy to tell is not the same: in ${noisy} of ${counted} a tenth and more could be hidden`)
-  const says = `${slower > 0 ? `${slower} slower` : 'nothing got slower'}; ${noisy} of ${counted} too noisy to tell`
-  return { says, rows, remarks, agreeing, ratios, slower, noisy, counted }
+  const apart = slower > 0 ? undefined : apartness(before, after, counted, same)
+  const says =
+    apart ?? `${slower > 0 ? `${slower} slower` : 'nothing got slower'}; ${noisy} of ${counted} too noisy to tell`
+  return { says, ...(apart === undefined ? {} : { apart }), rows, remarks, agreeing, ratios, slower, noisy, counted }
+}
+
+/** Loading is measured in every run, whatever it was asked for: it does not make two runs alike. */
+const trafficOf = ({ measurements }: Results): readonly string[] =>
+  measurements.flatMap(({ id, question }) => (question === 'stage' || question === 'kernel-memory' ? [] : [id]))
+
+function apartness(before: Results, after: Results, counted: number, same: boolean): string | undefined {
+  const [old, now] = [trafficOf(before), trafficOf(after)]
+  const common = old.filter((id) => now.includes(id)).length
+  const said = `of ${old.length} and ${now.length} measurements of traffic ${common} are in both`
+  if (common < LEAST_COMMON * Math.min(old.length, now.length)) return said
+  return counted === 0 ? `nothing of ours can be compared${same ? '' : ' between these machines'}; ${said}` : undefined
 }
 
 const roleOf = ({ variants }: Results, name: string): Role | undefined =>

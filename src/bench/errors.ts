@@ -10,6 +10,12 @@ export const BENCH_FAULTS = {
       `${d.file} holds no results of a bench${d.where === '' ? '' : ` (${quote(d.where)})`}: ${d.why}`,
     remedy: 'Give a results.json that `sluice bench` of this release wrote.',
   },
+  BENCH_APART: {
+    reaction: 'reject',
+    say: (d: { before: string; after: string; why: string }) =>
+      `${d.before} and ${d.after} have too little in common to say that nothing got slower: ${d.why}`,
+    remedy: 'Measure both with the same release of sluice, the same options (--quick, --only), on the same machine.',
+  },
   BENCH_GROUND: {
     reaction: 'unsupported',
     say: (d: { why: string }) => `there is no ground to measure on: ${d.why}`,

@@ -1,8 +1,10 @@
 // `sluice bench compare`: what got slower from one run to another, beyond noise. Exit 1 when something of ours did, so that it can
-// stand in a pipeline; what one would write by hand and the empty hooks are shown and decide nothing.
+// stand in a pipeline; what one would write by hand and the empty hooks are shown and decide nothing. Two files with next to nothing in
+// common are an error, and no proof that nothing did.
 
 import { decodeUtf8 } from '../../base/bytes.js'
 import { type Compared, compareResults } from '../../bench/compare.js'
+import { benchFault } from '../../bench/errors.js'
 import { readResults } from '../../bench/read.js'
 import { readFile, writeFile } from '../files.js'
 import type { Declared } from '../frame.js'
@@ -14,7 +16,8 @@ const MOST_BYTES = 64 << 20
 
 export const benchCompare: Declared = {
   usage: 'compare <before> <after>',
-  summary: 'say what got slower from one results.json to another, beyond noise; exit 1 if something did',
+  summary:
+    'say what got slower from one results.json to another, beyond noise; exit 1 if something did, 2 if they have too little in common',
   examples: ['sluice bench compare main/results.json branch/results.json --report changed.html'],
   declare: (command) => command.option('--report <file>', 'the same as one HTML file'),
   run: (context, [before = '', after = ''], options) => {
@@ -24,6 +27,7 @@ export const benchCompare: Declared = {
     })
     if (!old || !now) throw new TypeError('two files were read')
     const compared = compareResults(old, now)
+    if (compared.apart !== undefined) throw benchFault('BENCH_APART', { before, after, why: compared.apart })
     const { report } = options as { report?: string }
     if (report !== undefined)
       writeFile(context.host, report, context.host.bench.comparison(old, now, compared), { replace: true })

@@ -190,6 +190,85 @@ describe('compareResults', () => {
     })
   })
 
+  describe('does not say that nothing got slower', () => {
+    const [before, after] = [drawnRun({ seed: 1 }), drawnRun({ seed: 2 })]
+    const otherwise = (results: Results, which: (at: number) => boolean): Results => ({
+      ...results,
+      measurements: results.measurements.map((one, at) =>
+        which(at) ? { ...one, id: `${one.id} ms=600 by=sluice-load` } : one,
+      ),
+    })
+    const apart = (first: Results, second: Results) => {
+      const { apart: why, says, slower } = compareResults(first, second)
+      expect(slower).toBe(0)
+      if (why !== undefined) expect(says).toBe(why)
+      return why
+    }
+
+    it('where less than half of the traffic is the same', () => {
+      expect(
+        apart(
+          before,
+          otherwise(after, () => true),
+        ),
+      ).toBe('of 4 and 4 measurements of traffic 0 are in both')
+      expect(
+        apart(
+          before,
+          otherwise(after, (at) => at > 0),
+        ),
+      ).toBe('of 4 and 4 measurements of traffic 1 are in both')
+      expect(
+        apart(
+          before,
+          otherwise(after, (at) => at > 1),
+        ),
+      ).toBeUndefined()
+    })
+
+    it('where only loading is, which every run has', () => {
+      const loading = (results: Results): Results => ({
+        ...results,
+        measurements: results.measurements.map((one, at) =>
+          at === 0 ? { ...one, id: 'stage flows=0', question: 'stage' as const } : one,
+        ),
+      })
+      const other = otherwise(loading(after), (at) => at > 0)
+      expect(compareResults(loading(before), other).counted).toBeGreaterThan(0)
+      expect(apart(loading(before), other)).toBe('of 3 and 3 measurements of traffic 0 are in both')
+    })
+
+    it('where nothing of ours is, or other machines leave nothing', () => {
+      const byHand = (results: Results): Results => ({
+        ...results,
+        measurements: results.measurements.map((one) => ({
+          ...one,
+          cells: one.cells.filter(({ variant }) => variant === 'none' || variant === 'hand'),
+        })),
+      })
+      const said = 'of 4 and 4 measurements of traffic 4 are in both'
+      expect(apart(byHand(before), byHand(after))).toBe(`nothing of ours can be compared; ${said}`)
+      const bare = (results: Results): Results => ({
+        ...results,
+        measurements: results.measurements.map((one) => ({
+          ...one,
+          cells: one.cells.filter(({ variant }) => variant === 'ebpf'),
+        })),
+      })
+      expect(apart(bare(before), bare(after))).toBeUndefined()
+      const elsewhere = { ...bare(after), machine: { ...after.machine, kernel: '6.1.0' } }
+      expect(apart(bare(before), elsewhere)).toBe(`nothing of ours can be compared between these machines; ${said}`)
+    })
+
+    it('but what did get slower, and what was asked for of more', () => {
+      const slowed = otherwise(drawnRun({ seed: 2, rate: slow('ebpf', 'tcp-stream', 0.2) }), (at) => at > 0)
+      expect(compareResults(before, slowed)).toMatchObject({ slower: 1, says: expect.stringMatching(/^1 slower; /) })
+      expect(compareResults(before, slowed).apart).toBeUndefined()
+      const run = { ...after.run, kind: 'only' as const, command: 'sluice bench --only tcp-stream --seed 1' }
+      expect(apart(before, { ...after, run, measurements: after.measurements.slice(0, 1) })).toBeUndefined()
+    })
+  })
+
   it('compares series of bench/ on the same machine only', () => {
     const bench = (milliseconds: number): BenchSeen => ({
       name: 'quarantine',
@@ -240,7 +319,7 @@ describe('compareResults', () => {
 })
 
 describe('sluice bench compare', () => {
-  const run = async (before: Results, after: Results): Promise<{ exit: number; text: string }> => {
+  const run = async (before: Results, after: Results, ...words: string[]): Promise<{ exit: number; text: string }> => {
     const files = [before, after].map((results, i) => {
       const path = join(folder, `${i}.json`)
       writeFileSync(path, JSON.stringify(results))
@@ -251,7 +330,7 @@ describe('sluice bench compare', () => {
       text += more
     }
     const surface = { ...processSurface(), cwd: folder, colour: false, write, writeError: write }
-    const exit = await runCli(['bench', 'compare', ...files], composeHost(surface))
+    const exit = await runCli(['bench', 'compare', ...files, ...words], composeHost(surface))
     return { exit, text }
   }
 
@@ -270,6 +349,23 @@ describe('sluice bench compare', () => {
     const { exit, text } = await run(drawnRun({ seed: 1 }), { ...after, measurements })
     expect(text).toMatch(/^slower +gone +- +value +ebpf +TCP stream.*: it is not in the second run$/m)
     expect(exit).toBe(1)
+  })
+
+  it('ends with 2 where there was next to nothing to compare, also as JSON', async () => {
+    const after = drawnRun({ seed: 2 })
+    const measurements = after.measurements.map((one) => ({ ...one, id: `${one.id} ms=600 by=sluice-load` }))
+    const why = 'of 4 and 4 measurements of traffic 0 are in both'
+    const { exit, text } = await run(drawnRun({ seed: 1 }), { ...after, measurements })
+    expect(text).toMatch(
+      /^BENCH_APART: .*0\.json and .*1\.json have too little in common to say that nothing got slower: of 4 and 4 .*\n/,
+    )
+    expect(text).not.toContain('too noisy')
+    expect(exit).toBe(2)
+    const json = await run(drawnRun({ seed: 1 }), { ...after, measurements }, '--json')
+    expect(JSON.parse(json.text)).toMatchObject({
+      error: { code: 'BENCH_APART', say: expect.stringContaining(why) },
+    })
+    expect(json.exit).toBe(2)
   })
 
   it('ends with 0 where nothing did', async () => {
