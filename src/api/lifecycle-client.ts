@@ -11,7 +11,7 @@ import {
   type LifecycleResponse,
   lifecycleDefinition,
 } from './lifecycle-methods.js'
-import type { ListedView, OutcomeView, SessionAnswer, StepView } from './lifecycle-ports.js'
+import type { ListedView, ListView, OutcomeView, SessionAnswer, StepView, StreamView } from './lifecycle-ports.js'
 import { v1 } from './messages.js'
 import type { SessionAsked, SessionView } from './ports.js'
 import { fromStatus } from './status.js'
@@ -24,6 +24,7 @@ const CHANGE_MS = 2 * 3_600_000
 
 type ChangeMessage = LifecycleResponse<'Lifecycle/ChangeWorkspace'>
 type StepMessage = NonNullable<ChangeMessage['step']>
+type StreamMessage = LifecycleResponse<'Lifecycle/ListWorkspaces'>['streams'][number]
 
 export class LifecycleClient {
   private readonly client: Client
@@ -67,15 +68,20 @@ export class LifecycleClient {
   }
 
   async list(): Promise<readonly ListedView[]> {
-    const { workspaces } = await this.unary('Lifecycle/ListWorkspaces', v1.ListWorkspacesRequest.create({}))
+    return (await this.overview()).workspaces
+  }
+
+  async overview(): Promise<ListView> {
+    const { workspaces, streams } = await this.unary('Lifecycle/ListWorkspaces', v1.ListWorkspacesRequest.create({}))
     // Fields that have their default are not members of what was decoded.
-    return workspaces.map(
+    const listed = workspaces.map(
       ({ workspace, profile, state, machine, incarnation, image, leaseGeneration, owed, doing }) => ({
         profile: profileOf(workspace ?? '', profile ?? {}),
         ...{ state: state ?? '', machine: machine ?? '', incarnation: incarnation ?? 0, image: image ?? '' },
         ...{ lease: Number(leaseGeneration ?? 0), owed: owed ?? [], doing: doing ?? '' },
       }),
     )
+    return { workspaces: listed, streams: streams.map(streamOf) }
   }
 
   async console(workspace: string, maxBytes: number): Promise<Uint8Array> {
@@ -150,5 +156,13 @@ function stepOf({ step, atMs, elapsedMs, outcome, why, what, receipt }: StepMess
     ...(why ? { why } : {}),
     ...(what ? { what } : {}),
     ...(receipt ? { receipt } : {}),
+  }
+}
+
+function streamOf({ name, kind, standing, heardAtMs, taken, refused, error }: StreamMessage): StreamView {
+  return {
+    ...{ name: name ?? '', kind: kind ?? '', standing: standing ?? '', heardAtMs: Number(heardAtMs ?? 0) },
+    ...{ taken: Number(taken ?? 0), refused: Number(refused ?? 0) },
+    ...(error ? { error } : {}),
   }
 }

@@ -11,6 +11,7 @@ import {
   type OutcomeView,
   type ProfileView,
   type StepView,
+  type StreamView,
   type TargetView,
 } from './lifecycle-ports.js'
 import { v1 } from './messages.js'
@@ -151,6 +152,8 @@ export const listedMessage = ({ profile, state, machine, incarnation, image, lea
     ...{ workspace: profile.workspace, profile: profileMessage(profile), state, machine, incarnation, image },
     ...{ leaseGeneration: lease, owed: [...owed], doing },
   })
+
+export const streamMessage = ({ error = '', ...rest }: StreamView) => v1.StreamHeard.create({ ...rest, error })
 
 const MAX_CONSOLE = 1 << 20
 

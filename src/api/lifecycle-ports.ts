@@ -43,6 +43,19 @@ export interface ListedView {
   readonly owed: readonly string[]
   readonly doing: string
 }
+export interface StreamView {
+  readonly name: string
+  readonly kind: string
+  readonly standing: string
+  readonly heardAtMs: number
+  readonly taken: number
+  readonly refused: number
+  readonly error?: string
+}
+export interface ListView {
+  readonly workspaces: readonly ListedView[]
+  readonly streams: readonly StreamView[]
+}
 export type TargetView =
   | { readonly kind: 'workspace'; readonly workspace: string }
   | { readonly kind: 'user'; readonly user: string }
@@ -72,7 +85,7 @@ export interface LifecyclePorts {
   kill(
     asked: AskedBy & { readonly target: TargetView },
   ): Promise<{ readonly report: Uint8Array; readonly receipt: string }>
-  list(): Promise<readonly ListedView[]>
+  list(): Promise<ListView>
   console(workspace: string, maxBytes: number): Promise<Uint8Array>
   openSession(asked: SessionAsked): Promise<SessionAnswer>
   closeSession(asked: Pick<SessionAsked, 'workspace' | 'sessionId'>): Promise<SessionAnswer>

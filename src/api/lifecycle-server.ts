@@ -14,7 +14,15 @@ import {
 import { readWorkspace } from './convert.js'
 import { readOpenSession, readSessionId, sessionMessage } from './convert-sessions.js'
 import { apiFault } from './errors.js'
-import { listedMessage, outcomeMessage, readChange, readConsole, readKill, stepMessage } from './lifecycle-convert.js'
+import {
+  listedMessage,
+  outcomeMessage,
+  readChange,
+  readConsole,
+  readKill,
+  stepMessage,
+  streamMessage,
+} from './lifecycle-convert.js'
 import {
   LIFECYCLE_METHOD_NAMES,
   type LifecycleMethod,
@@ -51,8 +59,11 @@ const handlersOf = (companion: LifecyclePorts): Handlers => ({
     const { report, receipt } = await companion.kill({ ...readKill(request), by })
     return v1.KillWorkspacesResponse.create({ report, receipt })
   },
-  'Lifecycle/ListWorkspaces': async () =>
-    v1.ListWorkspacesResponse.create({ workspaces: (await companion.list()).map(listedMessage) }),
+  'Lifecycle/ListWorkspaces': async () => {
+    const { workspaces, streams } = await companion.list()
+    const listed = { workspaces: workspaces.map(listedMessage), streams: streams.map(streamMessage) }
+    return v1.ListWorkspacesResponse.create(listed)
+  },
   'Lifecycle/ReadConsole': async (request) => {
     const { workspace, maxBytes } = readConsole(request)
     return v1.ReadConsoleResponse.create({ output: await companion.console(workspace, maxBytes) })

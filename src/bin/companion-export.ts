@@ -1,8 +1,8 @@
-// The export as the companion runs it: the trails of the agents and its own, to the sinks of companion.yaml, with metrics where those
-// are served. A sink or an agent that does not answer keeps the companion from nothing.
+// The export as the companion runs it: the trails of the agents and its own, to the sinks of companion.yaml, with its metrics among the
+// companion's. A sink or an agent that does not answer keeps the companion from nothing.
 
 import { join } from 'node:path'
-import { type HttpServer, startHttp } from '../agent/http.js'
+import type { Registry } from 'prom-client'
 import { markAt, TRAIL_STATE, type Trail } from '../agent/trail.js'
 import type { CompanionConfig } from '../companion/config.js'
 import { OWN } from '../companion/config-export.js'
@@ -28,12 +28,14 @@ export interface ExportSurroundings {
   readonly around: Pick<Surroundings, 'nowMs'>
   readonly trail: Pick<Trail, 'emit' | 'status'>
   readonly sleep: (ms: number, wake?: AbortSignal) => Promise<void>
+  /** Where its metrics go. */
+  readonly registry: Registry
 }
 
 /** undefined where companion.yaml names none. Throws EXPORT_SINK_SHARED. */
 export function exportTrails(
   config: CompanionConfig,
-  { around: { nowMs }, trail, sleep }: ExportSurroundings,
+  { around: { nowMs }, trail, sleep, registry }: ExportSurroundings,
 ): ExportedTrails | undefined {
   if (!config.export) return undefined
   const { stateDirectory, eventsFile, companion: node } = config
@@ -48,15 +50,8 @@ export function exportTrails(
     ...{ directory: join(stateDirectory, FOLDER), emit, nowMs, sleep },
     own: { name: OWN, node, eventsFile, durable },
   })
-  const http = config.http === undefined ? undefined : serve(config.http, running)
-  return {
-    status: running.status,
-    settle: running.settle,
-    stop: async () => {
-      await (await http)?.close()
-      await running.stop()
-    },
-  }
+  exportMetrics(running, registry)
+  return running
 }
 
 /** What became of the trails that a companion takes out of the machine; whether it runs does not matter. */
@@ -65,13 +60,3 @@ export const reconcileCompanion = ({
   stateDirectory,
 }: CompanionConfig): Promise<readonly AgentReconciled[]> =>
   section ? reconcileHosted(section, join(stateDirectory, FOLDER)) : Promise.resolve([])
-
-/** undefined when the port is taken: metrics are no reason to run nothing. */
-function serve(listen: string, running: HostedExport): Promise<HttpServer | undefined> {
-  const at = listen.lastIndexOf(':')
-  const host = listen.slice(0, at).replace(/^\[(.*)\]$/, '$1')
-  const ready = () => Promise.resolve({ ready: true, state: 'running' })
-  return startHttp({ registry: exportMetrics(running), ready }, { host, port: Number(listen.slice(at + 1)) }).catch(
-    () => undefined,
-  )
-}

@@ -57,7 +57,7 @@ function openCompanion(socket: string): CompanionHandle {
         if (text === undefined) throw apiFault('API_WIRE', { why: 'a report is not UTF-8' })
         return { report: JSON.parse(text) as WorkspacesKilled, ...(receipt === '' ? {} : { receipt }) }
       }),
-    list: () => asked((to) => to.list()),
+    list: () => asked((to) => to.overview()),
     console: (workspace, maxBytes) => asked((to) => to.console(workspace, maxBytes)),
     openSession: (request) => asked((to) => to.openSession(request)),
     closeSession: (request) => asked((to) => to.closeSession(request)),

@@ -1,8 +1,9 @@
 // The companion's own ear for security events, beside the agent's: the same receiver, with the workspaces of this host as those that may
 // be meant. What an event takes away is revoked here: fenced at the agent first, then its sessions, then its machine.
 
+import type { RevocationMetrics } from '../agent/metrics-revocation.js'
 import { EMPTY_AGENT_STATE } from '../agent/record.js'
-import { type RevocationHost, type RevocationLine, RevocationService } from '../agent/revocation.js'
+import { type RevocationHost, type RevocationLine, RevocationService, type StreamStatus } from '../agent/revocation.js'
 import type { Fact } from '../audit/fact.js'
 import { hex } from '../base/bytes.js'
 import type { Json } from '../base/canonical.js'
@@ -25,6 +26,13 @@ export interface EarPlace {
   readonly clock: Clock
   readonly emit: (facts: readonly Fact[]) => Promise<void>
   readonly say: CompanionRequest['tell']
+  readonly metrics: RevocationMetrics
+}
+
+export interface Ear {
+  /** A stream is `unheard` while nobody listens. */
+  readonly status: () => readonly StreamStatus[]
+  readonly stop: () => Promise<void>
 }
 
 const AGAIN_MS = 1_000
@@ -35,8 +43,8 @@ const AGAIN_MS = 1_000
  * Never throws. */
 export function listenForRevocations(
   { revocation, stateDirectory }: CompanionConfig,
-  { around, lifecycle, clock, emit, say }: EarPlace,
-): { readonly stop: () => Promise<void> } | undefined {
+  { around, lifecycle, clock, emit, say, metrics }: EarPlace,
+): Ear | undefined {
   if (!revocation) return undefined
   const { nowMs, random } = around
   const failedAs = (why: string): void => {
@@ -56,6 +64,7 @@ export function listenForRevocations(
       ),
     quarantine: (workspace, by, reason, commandId) => revokeAt(lifecycle, workspace, by, reason, commandId, failed),
     emit: (facts) => {
+      metrics.told(facts)
       // The trail counts what it cannot write.
       void emit(facts)
     },
@@ -66,8 +75,8 @@ export function listenForRevocations(
   }
   const ending = new AbortController()
   let service: RevocationService | undefined
+  let trouble: string | undefined
   const begin = async (): Promise<void> => {
-    let trouble: string | undefined
     for (;;) {
       try {
         const made = new RevocationService(revocation, host)
@@ -83,8 +92,16 @@ export function listenForRevocations(
       if (ending.signal.aborted) return
     }
   }
+  const unheard = (): readonly StreamStatus[] =>
+    revocation.streams.map(({ name, kind }) => ({
+      ...{ name, kind, standing: 'unheard', heardAtMs: 0, taken: 0, refused: 0 },
+      ...(trouble === undefined ? {} : { error: trouble }),
+    }))
+  const status = () => service?.status() ?? unheard()
+  metrics.show(status, nowMs, revocation.latencyMs)
   const begun = begin()
   return {
+    status,
     stop: async () => {
       ending.abort()
       await begun

@@ -4,9 +4,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleepFor } from 'node:timers/promises'
+import { Registry } from 'prom-client'
 import { verifyEvidence } from '../agent/evidence.js'
 import { agentSigner } from '../agent/key.js'
 import { takeLock } from '../agent/lock.js'
+import { revocationMetrics } from '../agent/metrics-revocation.js'
 import { handedSocket } from '../api/handed-socket.js'
 import { serveLifecycle } from '../api/lifecycle-server.js'
 import { causeChain } from '../base/fault.js'
@@ -31,9 +33,10 @@ import { agentClient } from './agent-client.js'
 import { userName } from './calls.js'
 import { type ExportedTrails, exportTrails } from './companion-export.js'
 import { socketOfCompanion } from './companion-host.js'
+import { serveHealth } from './companion-http.js'
 import { imagesOf } from './companion-images.js'
 import { factOf, lineOf } from './companion-lines.js'
-import { listenForRevocations } from './companion-revocation.js'
+import { type Ear, listenForRevocations } from './companion-revocation.js'
 import { type Surroundings, trailOf } from './node.js'
 import { trusted } from './witness.js'
 
@@ -64,6 +67,7 @@ export async function runCompanion(
   }
   const clock: Clock = { nowMs, monotonicMs: () => performance.now(), sleep }
   const client = agentClient(config.agent)
+  const registry = new Registry()
   let exported: ExportedTrails | undefined
   try {
     const store = await RecordStore.open(await recordFiles(join(stateDirectory, 'workspaces')))
@@ -117,14 +121,14 @@ export async function runCompanion(
       },
     }
     resumed.catch(effects.failed)
-    const socket = await serveLifecycle(
-      path,
-      { ...deskOf(kills, terms, onlookers), ...brokerDesk({ client }) },
-      effects,
-      handed,
-    )
-    const revocation = listenForRevocations(config, { around, lifecycle, clock, emit: trail.emit, say })
-    exported = exportTrails(config, { around, trail, sleep })
+    let ear: Ear | undefined
+    const streams = () => ear?.status() ?? []
+    const desk = { ...deskOf(kills, { ...terms, streams }, onlookers), ...brokerDesk({ client }) }
+    const socket = await serveLifecycle(path, desk, effects, handed)
+    const metrics = revocationMetrics(registry)
+    ear = listenForRevocations(config, { around, lifecycle, clock, emit: trail.emit, say, metrics })
+    exported = exportTrails(config, { around, trail, sleep, registry })
+    const health = serveHealth(config.http, { registry, nowMs, sleep, say })
     const { maxAgeMs } = config.images
     const renewals =
       maxAgeMs === undefined
@@ -145,7 +149,8 @@ export async function runCompanion(
         await sleep(LOOK_MS, signal)
       }
     } finally {
-      await revocation?.stop()
+      await health?.stop()
+      await ear?.stop()
       await socket.close()
       await lifecycle.idle()
     }

@@ -7,8 +7,10 @@ import type { AgentExport } from '../companion/export.js'
 import { BOUNDS_MS, type Latency } from '../companion/export-latency.js'
 import type { HostedExport } from './export.js'
 
-export function exportMetrics({ status, latency }: Pick<HostedExport, 'status' | 'latency'>): Registry {
-  const registry = new Registry()
+export function exportMetrics(
+  { status, latency }: Pick<HostedExport, 'status' | 'latency'>,
+  registry = new Registry(),
+): Registry {
   const registers = [registry]
   const gauge = (name: string, help: string, value: (agent: AgentExport) => number): void => {
     new Gauge({

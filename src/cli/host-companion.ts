@@ -48,6 +48,21 @@ export interface WorkspaceListed {
   readonly owed: readonly string[]
   readonly doing: string
 }
+/** How a stream of security events stands, at the companion's own ear. */
+export interface StreamListed {
+  readonly name: string
+  readonly kind: string
+  readonly standing: string
+  /** Milliseconds since 1970; 0: never. */
+  readonly heardAtMs: number
+  readonly taken: number
+  readonly refused: number
+  readonly error?: string
+}
+export interface HostListed {
+  readonly workspaces: readonly WorkspaceListed[]
+  readonly streams: readonly StreamListed[]
+}
 export type WorkspaceTarget =
   | { readonly kind: 'workspace'; readonly workspace: string }
   | { readonly kind: 'user'; readonly user: string }
@@ -104,7 +119,7 @@ export interface CompanionHandle {
     readonly reason: string
     readonly target: WorkspaceTarget
   }): Promise<{ readonly report: WorkspacesKilled; readonly receipt?: string }>
-  list(): Promise<readonly WorkspaceListed[]>
+  list(): Promise<HostListed>
   console(workspace: string, maxBytes: number): Promise<Uint8Array>
   openSession(asked: {
     readonly workspace: string

@@ -68,7 +68,7 @@ export interface CompanionConfig {
   readonly revocation?: RevocationConfig
   /** Where the trails of agents go; absent: nowhere. */
   readonly export?: ExportSection
-  /** Where metrics are served, on loopback; absent: nowhere. */
+  /** Where health and metrics are served, on loopback; absent: nowhere. */
   readonly http?: string
 }
 

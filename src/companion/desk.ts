@@ -35,7 +35,22 @@ export class Onlookers {
   }
 }
 
-export function deskOf(kills: KillHost, terms: Pick<MachineTerms, 'networks' | 'volumes'>, onlookers: Onlookers) {
+/** How a stream of security events stands, at the companion's own ear. */
+export interface StreamHeard {
+  readonly name: string
+  readonly kind: string
+  readonly standing: string
+  /** Milliseconds since 1970; 0: never. */
+  readonly heardAtMs: number
+  readonly taken: number
+  readonly refused: number
+  readonly error?: string
+}
+export interface DeskTerms extends Pick<MachineTerms, 'networks' | 'volumes'> {
+  readonly streams: () => readonly StreamHeard[]
+}
+
+export function deskOf(kills: KillHost, terms: DeskTerms, onlookers: Onlookers) {
   const { lifecycle } = kills
   const { store, ports } = lifecycle.host
   return {
@@ -56,13 +71,14 @@ export function deskOf(kills: KillHost, terms: Pick<MachineTerms, 'networks' | '
     },
     list: async () => {
       const { machines } = await ports.machine.look()
-      return lifecycle.all().flatMap((record) => {
+      const workspaces = lifecycle.all().flatMap((record) => {
         const { workspace, profile, state, incarnation, image, lease, owed, doing } = record
         const machine = machines.find((one) => one.workspace === workspace)?.state ?? ''
         if (!profile) return []
         const steps = owed.map(({ step }) => step)
         return [{ profile, state, machine, incarnation, image, lease, owed: steps, doing: doing?.change ?? '' }]
       })
+      return { workspaces, streams: terms.streams() }
     },
     console: (workspace: string, maxBytes: number) => ports.machine.consoleOf(lifecycle.known(workspace), maxBytes),
   }

@@ -1392,6 +1392,7 @@ export namespace sluice {
             constructor(properties?: sluice.v1alpha1.ListWorkspacesResponse.$Properties);
             $unknowns?: Uint8Array[];
             workspaces: sluice.v1alpha1.WorkspaceListed.$Properties[];
+            streams: sluice.v1alpha1.StreamHeard.$Properties[];
             static create(properties: sluice.v1alpha1.ListWorkspacesResponse.$Shape): sluice.v1alpha1.ListWorkspacesResponse & sluice.v1alpha1.ListWorkspacesResponse.$Shape;
             static create(properties?: sluice.v1alpha1.ListWorkspacesResponse.$Properties): sluice.v1alpha1.ListWorkspacesResponse;
             static encode(message: sluice.v1alpha1.ListWorkspacesResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
@@ -1401,9 +1402,43 @@ export namespace sluice {
         namespace ListWorkspacesResponse {
             interface $Properties {
                 workspaces?: (sluice.v1alpha1.WorkspaceListed.$Properties[]|null);
+                streams?: (sluice.v1alpha1.StreamHeard.$Properties[]|null);
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sluice.v1alpha1.ListWorkspacesResponse.$Properties;
+        }
+
+        interface IStreamHeard extends sluice.v1alpha1.StreamHeard.$Properties {
+        }
+
+        class StreamHeard {
+            constructor(properties?: sluice.v1alpha1.StreamHeard.$Properties);
+            $unknowns?: Uint8Array[];
+            name: string;
+            kind: string;
+            standing: string;
+            heardAtMs: number;
+            taken: number;
+            refused: number;
+            error: string;
+            static create(properties: sluice.v1alpha1.StreamHeard.$Shape): sluice.v1alpha1.StreamHeard & sluice.v1alpha1.StreamHeard.$Shape;
+            static create(properties?: sluice.v1alpha1.StreamHeard.$Properties): sluice.v1alpha1.StreamHeard;
+            static encode(message: sluice.v1alpha1.StreamHeard.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): sluice.v1alpha1.StreamHeard & sluice.v1alpha1.StreamHeard.$Shape;
+        }
+
+        namespace StreamHeard {
+            interface $Properties {
+                name?: (string|null);
+                kind?: (string|null);
+                standing?: (string|null);
+                heardAtMs?: (number|null);
+                taken?: (number|null);
+                refused?: (number|null);
+                error?: (string|null);
+                $unknowns?: Uint8Array[];
+            }
+            type $Shape = sluice.v1alpha1.StreamHeard.$Properties;
         }
 
         interface IWorkspaceListed extends sluice.v1alpha1.WorkspaceListed.$Properties {

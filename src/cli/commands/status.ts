@@ -7,6 +7,7 @@ import type { Context, Declared } from '../frame.js'
 import type { NodeStatus } from '../host.js'
 import { withNode } from '../node.js'
 import { facts, type Ink, shown, table } from '../print.js'
+import { streamTable } from './stream-table.js'
 
 const STATES = {
   nothing: ['yellow', 'nothing was ever active on this node'],
@@ -85,16 +86,7 @@ function describe({ host, paint }: Context, node: string, seen: NodeStatus): str
             ...[String(at.dead), String(at.discarded), at.error === undefined ? '-' : shown(at.error)],
           ]),
         )}`
-  const streams =
-    seen.streams === undefined || seen.streams.length === 0
-      ? ''
-      : `\n${table(
-          ['stream', 'kind', 'standing', 'heard', 'taken', 'refused', 'error'],
-          seen.streams.map((at) => [
-            ...[at.name, at.kind, at.standing, at.heardAtMs === 0 ? '-' : formatInstant(at.heardAtMs)],
-            ...[String(at.taken ?? '-'), String(at.refused ?? '-'), at.error === undefined ? '-' : shown(at.error)],
-          ]),
-        )}`
+  const streams = seen.streams === undefined || seen.streams.length === 0 ? '' : `\n${streamTable(seen.streams)}`
   const observed = seen.workspaces
     .flatMap(({ workspace, observedUntilMs }) =>
       observedUntilMs === undefined

@@ -23,6 +23,7 @@ import type {
 } from '../host-companion.js'
 import type { Outcome } from '../outcome.js'
 import { facts, shown, table } from '../print.js'
+import { streamTable } from './stream-table.js'
 
 const PLACES = ['companion.yaml', '/etc/sluice/companion.yaml'] as const
 const EX_PARTIAL = 75
@@ -246,21 +247,18 @@ function targetOf(workspace: string | undefined, options: Readonly<Record<string
 
 export const workspaceList: Declared = {
   usage: 'list',
-  summary: 'every workspace of this host, and what really runs',
+  summary: 'every workspace of this host, what really runs, and which streams of security events it hears',
   examples: ['sluice workspace list'],
   declare: (command) => command.option('--config <file>', 'companion.yaml of this host'),
   run: (context, _positional, options) =>
     asking(context, options, async (companion) => {
-      const workspaces = await companion.list()
+      const { workspaces, streams } = await companion.list()
+      const heading = ['workspace', 'user', 'state', 'machine', 'image', 'lease', 'under way', 'not done']
+      const listed =
+        workspaces.length === 0 ? 'there is no workspace on this host\n' : table(heading, workspaces.map(listedRow))
       return {
-        json: { workspaces },
-        text:
-          workspaces.length === 0
-            ? 'there is no workspace on this host\n'
-            : table(
-                ['workspace', 'user', 'state', 'machine', 'image', 'lease', 'under way', 'not done'],
-                workspaces.map(listedRow),
-              ),
+        json: { workspaces, streams },
+        text: streams.length === 0 ? listed : `${listed}\n${streamTable(streams)}`,
       }
     }),
 }

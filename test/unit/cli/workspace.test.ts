@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Host } from '../../../src/cli/host.js'
 import type {
   CompanionHandle,
+  StreamListed,
   WorkspaceListed,
   WorkspaceOutcome,
   WorkspaceProfile,
@@ -51,12 +52,16 @@ let answers: {
   kill: WorkspacesKilled
   receipt: string | undefined
   list: readonly WorkspaceListed[]
+  streams: readonly StreamListed[]
   console: string
 }
 beforeEach(() => {
   operator = new Operator()
   asked = []
-  answers = { change: DONE, kill: KILLED, receipt: 'a.b.c\n', list: [LISTED], console: 'login: \u001b[2Jroot\r\n$ \n' }
+  answers = {
+    ...{ change: DONE, kill: KILLED, receipt: 'a.b.c\n', list: [LISTED], streams: [] },
+    console: 'login: \u001b[2Jroot\r\n$ \n',
+  }
   writeFileSync(join(operator.directory, 'companion.yaml'), 'x')
 })
 afterEach(() => {
@@ -76,7 +81,7 @@ const sluice = (line: string, colour = false): Promise<Said> =>
         const { kill: report, receipt } = answers
         return Promise.resolve({ report, ...(receipt === undefined ? {} : { receipt }) })
       },
-      list: () => Promise.resolve(answers.list),
+      list: () => Promise.resolve({ workspaces: answers.list, streams: answers.streams }),
       console: (workspace, maxBytes) => {
         asked.push({ workspace, maxBytes })
         return Promise.resolve(new TextEncoder().encode(answers.console))
@@ -223,6 +228,22 @@ it('lists what there is and what really runs', async () => {
   )
   answers.list = []
   expect((await sluice('workspace list')).out).toBe('there is no workspace on this host\n')
+})
+
+it('lists how the streams of security events stand, with what transmitters say made harmless', async () => {
+  const heard = { name: 'idp', kind: 'poll', standing: 'silent', heardAtMs: Date.UTC(2026, 5, 1), taken: 4, refused: 1 }
+  answers.streams = [
+    { ...heard, error: 'it answered \u001b[2J' },
+    { ...heard, name: 'mdm', standing: 'unheard', heardAtMs: 0 },
+  ]
+  const { out } = await sluice('workspace list')
+  expect(out.split('\n').slice(3)).toEqual([
+    'stream  kind  standing  heard                 taken  refused  error',
+    'idp     poll  silent    2026-06-01T00:00:00Z  4      1        "it answered \\u{1b}[2J"',
+    'mdm     poll  unheard   -                     4      1        -',
+    '',
+  ])
+  expect(JSON.parse((await sluice('workspace list --json')).out)).toMatchObject({ streams: answers.streams })
 })
 
 it('shows a console without what would steer a terminal', async () => {

@@ -12,7 +12,11 @@ const volume = (name: string) => ({ name, kind: 'virtiofs', source: `/srv/${name
 
 it('gives no workspace the network or the volume of another, until that one is deleted', async () => {
   const { kills } = await boot(new World())
-  const terms = { networks: [network('n1'), network('n2')], volumes: [volume('home'), volume('tools')] }
+  const terms = {
+    networks: [network('n1'), network('n2')],
+    volumes: [volume('home'), volume('tools')],
+    streams: () => [],
+  }
   const desk = deskOf(kills, terms, new Onlookers())
   const change = (operation: 'create' | 'delete', workspace: string, more: object = {}) =>
     desk.change({ operation, workspace, requestId: fresh(), by: 'user:t', reason: '', ...more }, () => undefined)

@@ -19,6 +19,11 @@ const PROFILE: ProfileView = {
 }
 const STEP = { step: 'fence', atMs: 1_700_000_000_000, elapsedMs: 1.5, outcome: 'failed', why: 'gone', receipt: 'e30' }
 
+const HEARD = {
+  ...{ name: 'idp', kind: 'poll', standing: 'silent', heardAtMs: 2 ** 40, taken: 2 ** 33, refused: 1 },
+  error: 'refused',
+}
+const UNHEARD = { name: 'idp', kind: 'push', standing: 'unheard', heardAtMs: 0, taken: 0, refused: 0 }
 const ENDED = { reason: 'quarantined', atMs: 9 }
 const SESSION = {
   ...{ workspace: WS, sessionId: 'bk-7', user: 'jane', peer: '10.60.0.1', by: 'spiffe://fleet.example/companion/h1' },
@@ -50,23 +55,20 @@ beforeEach(async () => {
       return Promise.resolve({ report: new TextEncoder().encode('{"partial":false}'), receipt: 'a.b.c\n' })
     },
     list: () =>
-      Promise.resolve([
-        empty
-          ? {
-              profile: PROFILE,
-              state: 'stopped',
-              machine: '',
-              incarnation: 0,
-              image: '',
-              lease: 0,
-              owed: [],
-              doing: '',
-            }
-          : {
-              ...{ profile: PROFILE, state: 'running', machine: 'running', incarnation: 3, image: 'base@7' },
-              ...{ lease: 2 ** 40, owed: ['detach'], doing: 'stop' },
-            },
-      ]),
+      Promise.resolve({
+        workspaces: [
+          empty
+            ? {
+                ...{ profile: PROFILE, state: 'stopped', machine: '', incarnation: 0, image: '', lease: 0 },
+                ...{ owed: [], doing: '' },
+              }
+            : {
+                ...{ profile: PROFILE, state: 'running', machine: 'running', incarnation: 3, image: 'base@7' },
+                ...{ lease: 2 ** 40, owed: ['detach'], doing: 'stop' },
+              },
+        ],
+        streams: empty ? [UNHEARD] : [HEARD],
+      }),
     console: (workspace, maxBytes) => Promise.resolve(new TextEncoder().encode(`${workspace} ${maxBytes}`)),
     openSession: (given) => {
       asked.push(given)
@@ -141,6 +143,7 @@ it('carries what there is, with numbers of any size, and a console', async () =>
     lease: 2 ** 40,
     doing: 'stop',
   })
+  expect((await client.overview()).streams).toEqual([HEARD])
   expect(Buffer.from(await client.console(WS, 64)).toString()).toBe(`${WS} 64`)
 })
 
@@ -149,6 +152,7 @@ it('carries what is empty as what is empty', async () => {
   expect(await client.list()).toEqual([
     { profile: PROFILE, state: 'stopped', machine: '', incarnation: 0, image: '', lease: 0, owed: [], doing: '' },
   ])
+  expect((await client.overview()).streams).toEqual([UNHEARD])
 })
 
 it('gives a refusal as the fault that it was, with its causes', async () => {

@@ -4,7 +4,9 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Registry } from 'prom-client'
 import { beforeEach, expect, it } from 'vitest'
+import { revocationMetrics } from '../../../src/agent/metrics-revocation.js'
 import { listenForRevocations, mappedOf, revokeAt } from '../../../src/bin/companion-revocation.js'
 import type { Surroundings } from '../../../src/bin/node.js'
 import type { CompanionConfig } from '../../../src/companion/config.js'
@@ -144,8 +146,12 @@ it('whose memory is damaged are said not to be heard, until they are; the kill s
   const events: string[] = []
   const around = { nowMs: clock.nowMs, random: (length: number) => new Uint8Array(length) } as unknown as Surroundings
   const streams = [{ name: 'idp', kind: 'push', issuer: ISSUER, audience: ['us'], keys: 'none.json', events: [] }]
-  const config = { stateDirectory, revocation: { streams, silence: 'alarm' } } as unknown as CompanionConfig
-  const place = { around, lifecycle, clock, emit: () => Promise.resolve() }
+  const config = {
+    stateDirectory,
+    revocation: { streams, silence: 'alarm', latencyMs: 5_000 },
+  } as unknown as CompanionConfig
+  const registry = new Registry()
+  const place = { around, lifecycle, clock, emit: () => Promise.resolve(), metrics: revocationMetrics(registry) }
   const ear = listenForRevocations(config, {
     ...place,
     say: ({ event, detail }) => events.push(`${event} ${String(detail.why)}`),
@@ -156,6 +162,15 @@ it('whose memory is damaged are said not to be heard, until they are; the kill s
       pass(1_000)
     }
     expect(events).toEqual([expect.stringContaining('is damaged or was changed by hand')])
+    expect(ear?.status()).toEqual([
+      {
+        ...{ name: 'idp', kind: 'push', standing: 'unheard', heardAtMs: 0, taken: 0, refused: 0 },
+        error: expect.stringContaining('is damaged or was changed by hand') as string,
+      },
+    ])
+    const metrics = await registry.metrics()
+    expect(metrics).toContain('sluice_revocation_stream_heard{stream="idp"} 0')
+    expect(metrics).toContain('sluice_revocation_declared_seconds 5')
     await askKill(at)
     expect([...world.quarantined]).toEqual([WS])
   } finally {
