@@ -1,9 +1,9 @@
 // From a decided plan to a live one: stage everywhere, record mark and intent in one write, set the flags of what is in
-// quarantine, switch, read back, and only then say that it is active. A crash between any two of these restarts to the old
+// quarantine, switch, read back, and then say that it is active. A crash between any two of these restarts to the old
 // plan or the new one; a switch that fails is undone (transaction.ts), and one that was made everywhere never is: what comes
-// after it may not be what anybody planned, and is repaired towards the new plan.
+// after it may not be what anybody planned, is told as active with what could not be shown, and is repaired towards the new plan.
 
-import { Fault } from '../base/fault.js'
+import { causeChain, Fault } from '../base/fault.js'
 import type { Plan } from '../plan/model.js'
 import { policyContext } from './context.js'
 import { bounded } from './deadline.js'
@@ -22,8 +22,9 @@ export interface Marks {
 }
 
 /**
- * Ends with the record saying what was read back. Throws AGENT_NOT_LIVE, AGENT_BACKEND_LOST and what `reassert` throws when every
- * backend has switched and that cannot be shown: then the new plan is on record all the same. `encoded` is the plan's byte form.
+ * Throws what keeps the new plan from being live; then the old one is. Answers with why it cannot be shown, or put on record, that
+ * the new one is: every backend has switched, it is told as active, and nobody refuses it any more. AGENT_NOT_LIVE, AGENT_BACKEND_LOST,
+ * AGENT_STORE_WRITE and what `reassert` throws. `encoded` is the plan's byte form.
  */
 export async function activate(
   node: AgentNode,
@@ -32,7 +33,7 @@ export async function activate(
   encoded: Uint8Array,
   marks: Marks,
   nowMs: number,
-): Promise<void> {
+): Promise<Error | undefined> {
   const { store, backends } = node
   const previous = record.previous && bounded(node, record.previous)
   const staging = stageAll(backends, previous, bounded(node, next))
@@ -67,14 +68,18 @@ export async function activate(
     throw error
   }
   const done = settled(intended)
-  try {
+  const unseen = await whyUnseen(async () => {
     await reassert(node, next.plan)
     requireLive(activation, next.plan, await observeAll(backends))
-  } finally {
-    // Whatever a look says: with the old plan on record a repair would give back what this one took away.
+  })
+  // Whatever a look says: with the old plan on record a repair would give back what this one took away. With the intent there, the
+  // next look at record and kernel settles it.
+  const unkept = attempt(() => {
     store.save(done)
-  }
-  store.prunePlans(done)
+  })
+  if (!unkept) store.prunePlans(done)
+  const unshown = unseen ?? unkept
+  const doubt = unshown ? { unseen: causeChain(unshown).join(': ') } : {}
   const replaced = record.state.live ? { replaced: policyContext(record.state.live) } : {}
   const policy = policyContext(activation)
   await node.emit([
@@ -84,9 +89,20 @@ export async function activate(
       policy,
       ...replaced,
       backend,
+      ...doubt,
     })),
     ...observeChanges(record.previous?.plan, next.plan, activation, node.nowMs()),
   ])
+  return unshown
+}
+
+async function whyUnseen(look: () => Promise<void>): Promise<Error | undefined> {
+  try {
+    await look()
+    return undefined
+  } catch (error) {
+    return error instanceof Error ? error : new TypeError(String(error))
+  }
 }
 
 function attempt(act: () => void): Fault | undefined {
@@ -99,7 +115,7 @@ function attempt(act: () => void): Fault | undefined {
   }
 }
 
-/** `active` is said only of what was read back (design section 7). */
+/** `active` is said without a doubt only of what was read back (design section 7). */
 function requireLive(activation: Activation, plan: Plan, live: Live): void {
   const seen = agreement(activation, plan, live)
   if (seen.kind === 'as-planned') return

@@ -39,13 +39,15 @@ export interface Applied {
 }
 
 /**
- * Applies a bundle. Throws the Fault of whatever refused it; then what was live before is live still. `found`: what a look at record
+ * Applies a bundle. Throws the Fault of whatever refused it; then what was live before is live still. Throws as well when it is in force
+ * and that cannot be shown (`activate`). `found`: what a look at record
  * and kernel gave under the same lock, with nothing changed since.
  */
 export async function apply(node: AgentNode, command: ApplyCommand, found?: OnRecord): Promise<Applied> {
   const startMs = node.nowMs()
   const record = found ?? (await settle(node))
   const offer: Offer = { offered: {} }
+  let unshown: Error | undefined
   try {
     const bytes = await command.fetch()
     offer.digest = digestOffered(node, command, bytes)
@@ -62,16 +64,18 @@ export async function apply(node: AgentNode, command: ApplyCommand, found?: OnRe
     if (decision.kind !== 'keep') {
       const next = { plan, digest, generation: decision.generation, backends: backendsOf(plan) }
       const marks = { bundle: markOf(bundle.mark), inventory: inventoryMarkOf(inventory.mark) }
-      await activate(node, record, next, encoded, marks, startMs)
+      unshown = await activate(node, record, next, encoded, marks, startMs)
     } else await reassert(node, plan)
     prunePolicies(directory, [digest])
     pruneInventories(directory, [digest])
+    // It is in force, and told so: whoever asked hears what could not be shown, and the trail of no refusal.
+    if (unshown) throw unshown
     const { signers } = bundle
     const before = record.previous ? { previous: record.previous } : {}
     const elapsedMs = node.nowMs() - startMs
     return { decision, generation: decision.generation, planDigest: digest, plan, ...before, signers, notes, elapsedMs }
   } catch (error) {
-    if (error instanceof Fault) await refuse(node, record, offer, error)
+    if (error instanceof Fault && error !== unshown) await refuse(node, record, offer, error)
     throw error
   }
 }

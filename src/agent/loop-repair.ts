@@ -76,7 +76,8 @@ export async function repair(node: AgentNode): Promise<Repaired> {
   const decision = decideActivation(state, previous.digest, agreement)
   const next = { ...previous, generation: decision.generation }
   const marks = { bundle: state.mark, inventory: state.inventoryMark }
-  await activate(node, record, next, encodePlan(next.plan), marks, startMs)
+  const unshown = await activate(node, record, next, encodePlan(next.plan), marks, startMs)
+  if (unshown) throw unshown
   // Tables that were gone had no flags: what must be suspended is suspended before anybody is told that it is repaired.
   await tend(node)
   // Where traffic stood still meanwhile, it did so since before anybody looked.

@@ -99,15 +99,18 @@ async function restore(node: AgentNode, record: OnRecord): Promise<Stood> {
   if (!previous) return 'open'
   const startMs = node.nowMs()
   const marks = { bundle: state.mark, inventory: state.inventoryMark }
-  const stood = await attempt(node, 'restored', () =>
-    activate(node, record, previous, encodePlan(previous.plan), marks, startMs),
-  )
-  if (stood === 'restored' && state.live) await tellOutage(node, state.live, startMs)
+  let isShown = false
+  const stood = await attempt(node, 'restored', async () => {
+    isShown = (await activate(node, record, previous, encodePlan(previous.plan), marks, startMs)) === undefined
+  })
+  // Whoever cannot be asked what is live cannot be asked how long nothing was.
+  if (isShown && state.live) await tellOutage(node, state.live, startMs)
   return stood
 }
 
-async function attempt(node: AgentNode, done: Stood, act: () => Promise<void>): Promise<Stood> {
+async function attempt(node: AgentNode, done: Stood, act: () => Promise<unknown>): Promise<Stood> {
   try {
+    // What could not be shown is told with it, and found by the next look.
     await act()
     return done
   } catch (error) {

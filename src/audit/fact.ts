@@ -140,6 +140,8 @@ export type Fact =
       readonly policy: PolicyContext
       readonly replaced?: PolicyContext
       readonly backend: string
+      /** Every backend has switched, and this is why it could not be read back, or put on record. */
+      readonly unseen?: string
     })
   | (FactBase & {
       readonly kind: 'flow-allowed'

@@ -133,11 +133,11 @@ const DRAFTS: { readonly [K in Fact['kind']]: Mapper<K> } = {
   },
 
   'bundle-activated': (fact, context) => [
-    policyDraft(10, SEVERITY.informational, {
+    policyDraft(10, fact.unseen ? SEVERITY.high : SEVERITY.informational, {
       ...SUCCESS,
       ...ALLOWED,
       status_code: 'policy.bundle_activated',
-      message: `bundle ${words(fact.policy.bundleId) ?? ''} active as generation ${String(fact.policy.generation)}`,
+      message: `bundle ${words(fact.policy.bundleId) ?? ''} active as generation ${String(fact.policy.generation)}${unread(fact)}`,
       actor: agentActor(context),
       device: nodeDevice(context),
       entity: bundleEntity(fact.policy, true),
@@ -146,22 +146,23 @@ const DRAFTS: { readonly [K in Fact['kind']]: Mapper<K> } = {
         ...bundleNumbers(fact.policy),
         backend: words(fact.backend),
         replaced: fact.replaced && unmapped(bundleNumbers(fact.replaced)),
+        not_read_back: words(fact.unseen),
       }),
     }),
     {
       classUid: CLASS.configState,
       activityId: 1,
-      severityId: SEVERITY.informational,
+      severityId: fact.unseen ? SEVERITY.high : SEVERITY.informational,
       log: 'sluice.policy',
       profiles: ['security_control'],
       members: {
         ...SUCCESS,
-        message: `generation ${String(fact.policy.generation)} is live`,
+        message: `generation ${String(fact.policy.generation)} is live${unread(fact)}`,
         actor: agentActor(context),
         device: nodeDevice(context),
         policy: bundlePolicy(fact.policy, true),
         state_id: 2, // Enabled
-        security_level_id: 1, // Secure
+        security_level_id: fact.unseen ? 2 : 1, // At Risk, Secure
         unmapped: unmapped({ ...bundleNumbers(fact.policy), backend: words(fact.backend) }),
       },
     },
@@ -287,6 +288,8 @@ const DRAFTS: { readonly [K in Fact['kind']]: Mapper<K> } = {
   'sink-failing': (fact, context) => [sinkDraft(fact, context)],
   'sink-recovered': (fact, context) => [sinkDraft(fact, context)],
 }
+
+const unread = ({ unseen }: FactOf<'bundle-activated'>): string => (unseen ? ', and was not read back' : '')
 
 /** 3004 Entity Management. */
 const policyDraft = (activityId: number, severityId: number, members: Members): Draft => ({

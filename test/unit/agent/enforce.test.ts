@@ -252,7 +252,21 @@ describe('an activation that fails half way', () => {
       const seen = await observe()
       return seen.live?.generation === 2 ? shown(seen) : seen
     }
+    const told = node.facts.length
     expect(await codeOf(apply(node, await offer({ revision: 2n, egress: [MAIL] })))).toBe(code)
+    // The trail refuses nothing that is in force, and says what nobody saw; the record and the next offer agree.
+    expect(node.facts.slice(told)).toMatchObject([
+      { kind: 'bundle-verified' },
+      {
+        kind: 'bundle-activated',
+        policy: { policyRevision: '2', generation: 2 },
+        replaced: { policyRevision: '1' },
+        unseen: expect.stringMatching(
+          code === 'AGENT_NOT_LIVE' ? /^after the commit the backend memory shows/ : /: it does not answer$/,
+        ) as string,
+      },
+    ])
+    expect(node.store.load()).toMatchObject({ live: { generation: 2 }, next: null, refused: [] })
     // As the loop does it, before the backend answers as it should and after.
     await codeOf(repair(node))
     driver.observe = observe

@@ -156,6 +156,24 @@ describe('a plan on record that is gone from the kernel', () => {
     expect((await admit(node, await offer())).decision).toEqual({ kind: 'restore', generation: 2 })
   })
 
+  it('is told as back, and not as refused, when nobody can look at it then', async () => {
+    const { driver, node } = one()
+    await admit(node, await offer())
+    await driver.uninstall()
+    const told = node.facts.length
+    const { observe, commit } = driver
+    driver.commit = async (staged) => {
+      await commit.call(driver, staged)
+      driver.observe = () => Promise.reject(new TypeError('it does not answer'))
+    }
+    expect(await stand(node)).toBe('restored')
+    Object.assign(driver, { observe, commit })
+    expect(node.facts.slice(told)).toMatchObject([
+      { kind: 'bundle-activated', unseen: 'the backend memory cannot be asked what is live: it does not answer' },
+    ])
+    expect((await status(node)).state).toBe('active')
+  })
+
   it('comes back with its quarantines', async () => {
     const { driver, node } = one()
     await admit(node, await offer())

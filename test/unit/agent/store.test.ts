@@ -115,6 +115,8 @@ describe('a crash during apply', () => {
       files.left = 0
     }
     await expect(apply(node, await offer())).rejects.toThrow('cannot write')
+    expect(node.facts.map(({ kind }) => kind)).toEqual(['bundle-verified', 'bundle-activated'])
+    expect(node.facts[1]).toMatchObject({ unseen: expect.stringMatching(/cannot write/) as string })
     const after = restarted(node)
     expect(after.store.load()).toMatchObject({ live: null, next: { generation: 1 } })
     expect(await status(after)).toMatchObject({ state: 'active', unfinished: true, live: { generation: 1 } })
