@@ -143,10 +143,7 @@ export class ControlledDriver implements MachineDriver {
     await this.forget(id)
   }
 
-  forgetWords(isPast: (id: MachineId) => boolean): Promise<void> {
-    MachineFolder.forgetWords(this.directory, isPast)
-    return Promise.resolve()
-  }
+  forgetWords = async (isPast: (id: MachineId) => boolean) => MachineFolder.forgetWords(this.directory, isPast)
 
   ids(): Promise<readonly MachineId[]> {
     return Promise.resolve([...new Set([...MachineFolder.ids(this.directory), ...this.groups.list()])].sort())
