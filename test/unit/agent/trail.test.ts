@@ -62,6 +62,21 @@ describe('a journal that cannot be opened', () => {
     expect(lines()).toHaveLength(1)
   })
 
+  it('has on disk what was to be kept when it says so, and not before', async () => {
+    const { trail, free, lines } = blocked()
+    const isKept = await trail.keep([lost(11)])
+    expect(await isKept()).toBe(false)
+    free()
+    expect(await isKept()).toBe(false)
+    await trail.emit([lost(12)])
+    expect(await isKept()).toBe(true)
+    expect(lines().length).toBeGreaterThan(0)
+    expect(await (await trail.keep([lost(13)]))()).toBe(true)
+    await trail.close()
+    // What comes after the end is lost.
+    expect(await (await trail.keep([lost(14)]))()).toBe(false)
+  })
+
   it('is told how many did not fit', async () => {
     const { trail, free, lines } = blocked()
     await trail.emit(Array.from({ length: 5_000 }, () => lost(11)))
