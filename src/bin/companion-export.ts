@@ -6,10 +6,12 @@ import type { Registry } from 'prom-client'
 import { markAt, TRAIL_STATE, type Trail } from '../agent/trail.js'
 import type { CompanionConfig } from '../companion/config.js'
 import { OWN } from '../companion/config-export.js'
-import type { AgentReconciled } from '../companion/export-reconcile.js'
+import type { TrailReconciled } from '../companion/export-reconcile.js'
+import { reconcileOwn } from '../companion/export-reconcile-own.js'
 import { type HostedExport, hostExport, reconcileHosted } from './export.js'
 import { exportMetrics } from './export-metrics.js'
 import type { Surroundings } from './node.js'
+import { chosenSinks } from './reconcile.js'
 
 export interface ExportedTrails {
   readonly status: HostedExport['status']
@@ -54,9 +56,26 @@ export function exportTrails(
   return running
 }
 
-/** What became of the trails that a companion takes out of the machine; whether it runs does not matter. */
-export const reconcileCompanion = ({
-  export: section,
-  stateDirectory,
-}: CompanionConfig): Promise<readonly AgentReconciled[]> =>
-  section ? reconcileHosted(section, join(stateDirectory, FOLDER)) : Promise.resolve([])
+export interface CompanionReconciled {
+  readonly agents: readonly TrailReconciled[]
+  /** Absent where nothing is taken out of the machine. */
+  readonly own?: TrailReconciled
+}
+
+/**
+ * What became of the trails that a companion takes out of the machine; whether it runs does not matter. `received`: files of what the
+ * receiver of the sink has. Throws CLI_NO_SINK, EXPORT_RECORD_DAMAGED, AUDIT_CURSOR_DAMAGED, and what the system says.
+ */
+export async function reconcileCompanion(
+  { export: section, stateDirectory, eventsFile, companion: node }: CompanionConfig,
+  asked: { readonly sink?: string; readonly received: readonly string[] },
+): Promise<CompanionReconciled> {
+  const named = asked.sink !== undefined || asked.received.length > 0
+  const sinks = named ? chosenSinks(section?.sinks ?? [], asked) : (section?.sinks ?? [])
+  if (!section) return { agents: [] }
+  const directory = join(stateDirectory, FOLDER)
+  const receivers = { sinks, brought: asked.received }
+  const mark = markAt(join(stateDirectory, TRAIL_STATE[0]))
+  const own = await reconcileOwn({ directory, ...receivers }, { name: OWN, node, eventsFile, mark: () => mark.read() })
+  return { agents: await reconcileHosted({ ...section, ...receivers }, directory), own }
+}

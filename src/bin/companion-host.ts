@@ -20,9 +20,9 @@ export const companionHost = (around: Surroundings): CompanionHost => {
       return { file: path, companion: config.companion, socket: socketOfCompanion(config) }
     },
     open: (socket) => openCompanion(socket),
-    reconcile: async (path, bytes) => {
+    reconcile: async (path, bytes, { received, ...asked }) => {
       const { reconcileCompanion } = await import('./companion-export.js')
-      return reconcileCompanion(read(path, bytes))
+      return reconcileCompanion(read(path, bytes), { ...asked, received: received.map((file) => around.resolve(file)) })
     },
     fetchImages: async (path, bytes, from) => {
       const { fetchImages } = await import('./companion-images.js')

@@ -8,8 +8,7 @@ import type { ExportAgent, ExportSection } from '../companion/config-export.js'
 import { type Export, type ExportHost, type OwnTrail, startExport } from '../companion/export.js'
 import { measureExport } from '../companion/export-latency.js'
 import type { AgentLink, TrailHead } from '../companion/export-pull.js'
-import type { AgentReconciled } from '../companion/export-reconcile.js'
-import { reconcileExport } from '../companion/export-reconcile.js'
+import { type Receivers, reconcileExport, type TrailReconciled } from '../companion/export-reconcile.js'
 
 export interface ExportPlace {
   /** A folder for each agent comes below it. */
@@ -54,8 +53,11 @@ export function hostExport(
   return { ...running, latency }
 }
 
-/** What became of everything, as the disks and the receivers have it. Throws EXPORT_RECORD_DAMAGED, AUDIT_CURSOR_DAMAGED. */
-export function reconcileHosted(section: ExportSection, directory: string): Promise<readonly AgentReconciled[]> {
+/** What became of the agents' trails, as the disks and the receivers have it. Throws EXPORT_RECORD_DAMAGED, AUDIT_CURSOR_DAMAGED. */
+export function reconcileHosted(
+  section: Pick<ExportSection, 'agents'> & Receivers,
+  directory: string,
+): Promise<readonly TrailReconciled[]> {
   const agents = new Map(section.agents.map((agent) => [agent.name, agent]))
   const head = async ({ name }: { readonly name: string }): Promise<TrailHead> => {
     const agent = agents.get(name)

@@ -21,16 +21,24 @@ import type { Surroundings } from './node.js'
 export async function reconcileSinks(
   around: Surroundings,
   config: Configured,
-  { sink: named, received }: { readonly sink?: string; readonly received: readonly string[] },
+  asked: { readonly sink?: string; readonly received: readonly string[] },
 ): Promise<readonly SinkReconciled[]> {
-  const all = config.sinks ?? []
-  const chosen = all.filter(({ name }) => named === undefined || name === named)
-  if (chosen.length === 0 || (received.length > 0 && named === undefined))
-    throw cliFault('CLI_NO_SINK', { named: named ?? '', sinks: all.map(({ name }) => name).join(', ') })
-  const brought = received.map((file) => around.resolve(file))
+  const chosen = chosenSinks(config.sinks ?? [], asked)
+  const brought = asked.received.map((file) => around.resolve(file))
   const out: SinkReconciled[] = []
   for (const sink of chosen) out.push(await reconcileOne(config, sink, brought))
   return out
+}
+
+/** Every sink, or the one that is named; files of a receiver belong to one. Throws CLI_NO_SINK. */
+export function chosenSinks<T extends { readonly name: string }>(
+  all: readonly T[],
+  { sink: named, received }: { readonly sink?: string; readonly received: readonly string[] },
+): readonly T[] {
+  const chosen = all.filter(({ name }) => named === undefined || name === named)
+  if (chosen.length === 0 || (received.length > 0 && named === undefined))
+    throw cliFault('CLI_NO_SINK', { named: named ?? '', sinks: all.map(({ name }) => name).join(', ') })
+  return chosen
 }
 
 async function reconcileOne(

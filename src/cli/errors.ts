@@ -62,11 +62,11 @@ export const CLI_FAULTS = {
     reaction: 'reject',
     say: (d: { named: string; sinks: string }) =>
       d.sinks === ''
-        ? 'agent.yaml names no sinks'
+        ? 'the configuration names no sinks'
         : d.named === ''
           ? `files of a receiver belong to one sink: ${d.sinks}`
           : `there is no sink ${quote(d.named)}; there are ${d.sinks}`,
-    remedy: 'Name one of the sinks of agent.yaml with --sink.',
+    remedy: 'Name one of the sinks of agent.yaml, or of companion.yaml with --companion, with --sink.',
   },
   CLI_NO_RECEIPT: {
     reaction: 'retry',

@@ -134,13 +134,19 @@ export interface CompanionHandle {
   close(): void
 }
 
-/** The trail of one agent on its way through the companion. */
+/** The trail of one agent on its way through the companion, or of the companion itself. */
 export interface TrailReconciled {
   readonly name: string
   readonly node: string
+  /** Something does not hold. */
+  readonly broken: boolean
+  /** Nothing is broken, and everybody could be asked. */
   readonly agrees: boolean
+  /** What does not hold of no epoch, as sentences that say what to do. */
+  readonly wrong: readonly string[]
   /** The chain and the first range of numbers of which something is missing or wrong. */
   readonly firstMissing?: readonly [chain: string, from: number, to: number]
+  /** Why the agent could not be asked how far it is: what it has and nobody pulled is then not known. */
   readonly unasked?: string
   readonly findings: readonly { readonly found: string; readonly fromSequence: number; readonly toSequence: number }[]
   readonly epochs: readonly {
@@ -161,6 +167,12 @@ export interface TrailReconciled {
       readonly unseen?: string
     }[]
   }[]
+}
+
+export interface TrailsReconciled {
+  readonly agents: readonly TrailReconciled[]
+  /** Of the companion's own trail; absent where it takes nothing out of the machine. */
+  readonly own?: TrailReconciled
 }
 
 export interface CompanionRequest {
@@ -188,8 +200,15 @@ export interface CompanionHost {
   /** Reads the octets of companion.yaml; throws with every finding. */
   readonly configure: (path: string, bytes: Uint8Array) => ConfiguredCompanion
   readonly open: (socket: string) => CompanionHandle
-  /** What became of the trails that it takes out of the machine, agent by agent. */
-  readonly reconcile: (path: string, bytes: Uint8Array) => Promise<readonly TrailReconciled[]>
+  /**
+   * What became of the trails that it takes out of the machine. `received` are files of what the receiver of `sink` has. Throws
+   * CLI_NO_SINK.
+   */
+  readonly reconcile: (
+    path: string,
+    bytes: Uint8Array,
+    asked: { readonly sink?: string; readonly received: readonly string[] },
+  ) => Promise<TrailsReconciled>
   /** Takes a signed list of images and their files from a folder (absolute) into that of this host. Throws IMAGE_LIST, BUNDLE_*, MACHINE_IMAGE. */
   readonly fetchImages: (path: string, bytes: Uint8Array, from: string) => Promise<ImagesFetched>
   /** Runs the companion of this host in this process, until the signal is aborted. */

@@ -1,32 +1,50 @@
-// What `sluice audit reconcile --companion` says: for each agent and epoch of its trail what was journalled, pulled, delivered, refused,
-// left out, gone and waiting, and the first range of numbers of which something is missing.
+// What `sluice audit reconcile --companion` says: for each agent and for the companion itself, by epochs of its trail, what was
+// journalled, pulled, delivered, refused, left out, gone and waiting, and the first range of numbers of which something is missing.
+// A loss is one exit code; an agent that nobody could ask, where nothing else is wrong, is another.
 
+import { EXIT_CODE } from '../base/fault.js'
 import { readFile } from './files.js'
 import type { Context } from './frame.js'
 import type { TrailReconciled } from './host-companion.js'
 import type { Outcome } from './outcome.js'
 import { facts, shown } from './print.js'
 
-/** As for input that is refused. */
-const EXIT_MISSING = 2
+/** As for input that is refused, and as for what is to be tried again. */
+const [EXIT_MISSING, EXIT_UNASKED] = [EXIT_CODE.reject, EXIT_CODE.retry]
 const SHOWN = 10
 
-export async function trailsOutcome(context: Context, file: string): Promise<Outcome> {
+export async function trailsOutcome(
+  context: Context,
+  file: string,
+  asked: { readonly sink?: string; readonly received: readonly string[] },
+): Promise<Outcome> {
   const { host } = context
-  const agents = await host.companion.reconcile(file, readFile(host, file, 'configuration of the companion'))
-  const text = agents.length === 0 ? 'the companion takes no trail out of the machine\n' : ''
+  const bytes = readFile(host, file, 'configuration of the companion')
+  const { agents, own } = await host.companion.reconcile(file, bytes, asked)
+  const all = own ? [...agents, own] : agents
+  const text = all.length === 0 ? 'the companion takes no trail out of the machine\n' : ''
+  const exit = all.some(({ broken }) => broken) ? EXIT_MISSING : EXIT_UNASKED
   return {
-    json: { agents },
-    text: `${text}${agents.map((agent) => describe(context, agent)).join('\n')}`,
-    ...(agents.every(({ agrees }) => agrees) ? {} : { exit: EXIT_MISSING }),
+    json: { agents, ...(own ? { own } : {}) },
+    text: `${text}${all.map((trail) => describe(context, trail, trail !== own)).join('\n')}`,
+    ...(all.every(({ agrees }) => agrees) ? {} : { exit }),
   }
 }
 
+const ASK = 'ask again when the agent answers: what it has journalled and nobody pulled is not known until then'
+
+const KEEP =
+  'keep copies of the journal, the folder export and what the receiver has; see "The journal does not verify" in deploy/RUNBOOK.md'
+
 const range = (from: number, to: number): string => (from === to ? String(from) : `${from} to ${to}`)
 
-function describe({ paint }: Context, agent: TrailReconciled): string {
-  const { name, node, agrees, firstMissing, unasked, findings, epochs } = agent
-  const word = agrees ? paint('green', 'agrees') : paint('red', 'does not agree')
+function describe({ paint }: Context, trail: TrailReconciled, isPulled: boolean): string {
+  const { name, node, broken, firstMissing, unasked, findings, epochs, wrong } = trail
+  const word = broken
+    ? paint('red', 'does not agree')
+    : unasked === undefined
+      ? paint('green', 'agrees')
+      : paint('yellow', 'not known')
   const [, from = 0, to = 0] = firstMissing ?? []
   const found = findings.slice(0, SHOWN).map((one) => `${one.found} ${range(one.fromSequence, one.toSequence)}`)
   const more = findings.length > SHOWN ? `, and ${findings.length - SHOWN} more` : ''
@@ -34,24 +52,22 @@ function describe({ paint }: Context, agent: TrailReconciled): string {
     ['node', shown(node)],
     ...(firstMissing ? ([['first missing', range(from, to)]] as const) : []),
     ...(found.length > 0 ? ([['found as it was pulled', `${found.join(', ')}${more}`]] as const) : []),
-    ...(unasked === undefined ? [] : ([['not asked', shown(unasked)]] as const)),
+    ...wrong.map((say) => ['wrong', say] as const),
+    ...(unasked === undefined ? [] : ([['not asked', unasked]] as const)),
+    ...(unasked === undefined ? [] : ([['what to do', ASK]] as const)),
+    ...(findings.length > 0 || epochs.some((epoch) => epoch.wrong.length > 0) ? ([['what to do', KEEP]] as const) : []),
   ])
-  return `${word}: ${name}\n${head}${epochs.map(epochText).join('')}`
+  return `${word}: ${name}\n${head}${epochs.map((epoch) => epochText(epoch, isPulled)).join('')}`
 }
 
-function epochText({
-  chain,
-  from,
-  journalled,
-  through,
-  pulled,
-  sinks,
-  wrong,
-}: TrailReconciled['epochs'][number]): string {
+function epochText(
+  { chain, from, journalled, through, pulled, sinks, wrong }: TrailReconciled['epochs'][number],
+  isPulled: boolean,
+): string {
   const rows: (readonly [string, string])[] = [
     ['epoch', chain],
     ['journalled', journalled === null ? 'not known' : `${from + 1} to ${journalled}`],
-    ['pulled', `${pulled}, up to ${through}`],
+    ...(isPulled ? ([['pulled', `${pulled}, up to ${through}`]] as const) : []),
   ]
   for (const sink of sinks) {
     const counts = [

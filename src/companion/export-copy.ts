@@ -66,6 +66,10 @@ export class TrailCopy {
   get point(): ChainPoint | undefined {
     return this.newest
   }
+  /** Oldest first. */
+  get chains(): readonly string[] {
+    return [...new Set(this.extents.map(({ chain }) => chain))]
+  }
   get octets(): number {
     return this.closed.reduce((sum, { octets }) => sum + octets, this.length)
   }

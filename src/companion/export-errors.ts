@@ -15,7 +15,7 @@ export const EXPORT_FAULTS = {
     reaction: 'bug',
     say: (d: { file: string }) => `${quote(d.file, 255)} is no record of a pulled trail`,
     remedy:
-      'Restore it from a copy, or move the folder away: the agent then gives everything that it still has, again.',
+      'Restore it from a copy, or move it away: the companion makes it again from the copy of the trail and the cursors beside it.',
   },
   EXPORT_WRONG_NODE: {
     reaction: 'reject',

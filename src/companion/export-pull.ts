@@ -16,6 +16,7 @@ import { Asides } from './export-asides.js'
 import { batched } from './export-batches.js'
 import { type CopyLine, type Place, TrailCopy } from './export-copy.js'
 import { exportFault } from './export-errors.js'
+import { heal } from './export-heal.js'
 import { type Finding, judge } from './export-judge.js'
 import {
   isKnown,
@@ -159,6 +160,9 @@ export class TrailPull {
     if (this.opened) return
     await this.copy.open()
     this.record = readRecord(this.recordFile) ?? this.record
+    const { chains } = this.copy
+    const healed = await heal(this.record, this.terms.folder, { path: this.eventsFile, chains })
+    if (healed) await this.settle(healed.record, healed.findings)
     this.opened = true
     const epoch = this.record.epochs.at(-1)
     if (this.copy.point || !epoch) return

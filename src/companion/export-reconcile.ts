@@ -1,40 +1,32 @@
 // What became of the trail of each agent, epoch by epoch and sink by sink: journalled, pulled, delivered, refused, left out, gone and
-// waiting must add up, the copy must follow its own chain, and where a receiver can be looked at every event must be there.
-// Whatever does not hold is named with the first range of numbers that is concerned. Reads only; the export may run meanwhile.
+// waiting must add up, the copy must follow its own chain, and where a receiver can be looked at every event must be there. What was
+// never pulled, and what an agent says that it lost, do not agree either; an agent that nobody could ask leaves it open. Whatever
+// does not hold is named with the first range of numbers that is concerned. Reads only; the export may run meanwhile.
 
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { type ChainPoint, following, readLink } from '../audit/chain.js'
-import { hashOctets } from '../audit/file.js'
-import { textOf } from '../audit/lines.js'
-import { addsUp, FIRST_CURSOR, readCursor, type Stretch } from '../audit/sinks/cursor.js'
-import { type SinkConfig, selectionOf } from '../audit/sinks/open.js'
-import { arrivalsOf } from '../audit/sinks/received.js'
-import { eventsIn, type Received, type Reconciled, reconcile } from '../audit/sinks/reconcile.js'
-import { cursorFile, deadFile } from '../audit/sinks/terms.js'
-import { partsOf } from '../audit/walk.js'
-import { causeChain, Fault } from '../base/fault.js'
+import { addsUp, type Stretch } from '../audit/sinks/cursor.js'
+import type { SinkConfig } from '../audit/sinks/open.js'
+import { cursorFile } from '../audit/sinks/terms.js'
+import { causeChain } from '../base/fault.js'
 import { type AgentSource, type ExportConfig, folderOf } from './export.js'
 import { forAgent, SINKS } from './export-deliver.js'
 import type { Finding } from './export-judge.js'
 import { COPY_FILE, RECORD_FILE, type TrailHead } from './export-pull.js'
-import { type Epoch, missingIn, readRecord, type TrailRecord } from './export-record.js'
+import { type Epoch, missingIn, readRecord } from './export-record.js'
+import { hold, type Looked, NOTHING, type Surveyed, stretchesOf, stretchOf, survey } from './export-survey.js'
 
-export interface SinkOfEpoch extends Stretch {
+export interface SinkOfEpoch extends Stretch, Looked {
   readonly name: string
   readonly kind: string
   /** Pulled, and not settled. */
   readonly pending: number
-  /** What was held against the copy; absent when there was nothing to look at, or it could not be. */
-  readonly held?: Reconciled & { readonly place: string; readonly unreadable: number }
-  readonly unseen?: string
 }
 
 export interface EpochReconciled {
   readonly chain: string
   /** Everything after this one counts. */
   readonly from: number
-  /** The newest event of the agent's journal; null when nobody could be asked, or the epoch is over. */
+  /** The newest event of the journal; null when nobody could be asked, or the epoch is over. */
   readonly journalled: number | null
   /** The last that was pulled, and how many. */
   readonly through: number
@@ -46,97 +38,163 @@ export interface EpochReconciled {
   readonly wrong: readonly string[]
 }
 
-export interface AgentReconciled extends AgentSource {
+export interface TrailReconciled extends AgentSource {
   readonly epochs: readonly EpochReconciled[]
   /** What was found wrong with the trail as it was pulled. */
   readonly findings: readonly Finding[]
+  /** What does not hold of no epoch, as sentences that say what to do. */
+  readonly wrong: readonly string[]
   /** The first number of which something is missing or wrong, and the last of that range. */
   readonly firstMissing?: readonly [chain: string, from: number, to: number]
+  /** Something does not hold. */
+  readonly broken: boolean
+  /** Nothing is broken, and everybody could be asked. */
   readonly agrees: boolean
   /** Why the agent could not be asked how far it is. */
   readonly unasked?: string
 }
 
+/** The sinks of the configuration that count, and what was brought from the receiver of the one that it belongs to. */
+export interface Receivers {
+  readonly sinks: readonly SinkConfig[]
+  readonly brought?: readonly string[]
+}
+
 /** `head` asks an agent how far its journal goes. Throws EXPORT_RECORD_DAMAGED, AUDIT_CURSOR_DAMAGED, and what the system says. */
 export async function reconcileExport(
-  config: ExportConfig,
+  config: Pick<ExportConfig, 'directory' | 'agents'> & Receivers,
   head: (agent: AgentSource) => Promise<TrailHead>,
-): Promise<readonly AgentReconciled[]> {
-  const out: AgentReconciled[] = []
-  for (const agent of config.agents) out.push(await reconcileAgent(config, agent, head))
+): Promise<readonly TrailReconciled[]> {
+  const out: TrailReconciled[] = []
+  for (const { name, node } of config.agents) out.push(await reconcileAgent(config, { name, node }, head))
   return out
 }
 
 async function reconcileAgent(
-  config: ExportConfig,
-  { name, node }: AgentSource,
+  config: Pick<ExportConfig, 'directory'> & Receivers,
+  agent: AgentSource,
   ask: (agent: AgentSource) => Promise<TrailHead>,
-): Promise<AgentReconciled> {
-  const folder = folderOf(config, name)
-  const record = readRecord(join(folder, RECORD_FILE))
+): Promise<TrailReconciled> {
+  const folder = folderOf(config, agent.name)
+  const path = join(folder, COPY_FILE)
+  const recordFile = join(folder, RECORD_FILE)
+  const record = readRecord(recordFile)
+  const { epochs: pulled = [], findings = [], further = 0 } = record ?? {}
+  // Sinks first, then the copy, then the agent: what goes on meanwhile is then no discrepancy.
+  const cursors = config.sinks.map(({ name }) => stretchesOf(cursorFile(join(folder, SINKS), name)))
+  const known = (chain: string) =>
+    new Set(findings.filter((one) => one.chain === chain).map(({ toSequence }) => toSequence))
+  const { chains, strays } = await survey(path, 'copy', known)
   const seen: EpochReconciled[] = []
-  for (const epoch of record?.epochs ?? []) seen.push(await reconcileEpoch(config, { folder, name, record, epoch }))
-  // Last of all: what was pulled meanwhile is then no discrepancy.
-  const asked = await ask({ name, node }).catch((error: unknown) => causeChain(error).join(': '))
-  const epochs = typeof asked === 'string' ? seen : seen.map((epoch) => besides(epoch, asked))
-  const findings = record?.findings ?? []
-  const first = firstMissing(findings, epochs)
-  return {
-    ...{ name, node, epochs, findings },
-    ...(first ? { firstMissing: first } : {}),
-    agrees: findings.length === 0 && (record?.further ?? 0) === 0 && epochs.every(({ wrong }) => wrong.length === 0),
-    ...(typeof asked === 'string' ? { unasked: asked } : {}),
+  for (const [i, epoch] of pulled.entries()) {
+    const copy = chains.get(epoch.chain) ?? NOTHING
+    const stretches = cursors.map((all) => stretchOf(all, epoch))
+    const { missing } = record ? missingIn(record, epoch.chain) : { missing: 0 }
+    // Of the epoch that goes on, the copy and the cursors know how far it is.
+    const reached = i === pulled.length - 1 ? [copy.last, ...stretches.map(({ sequence }) => sequence), epoch.from] : []
+    const through = reached.length > 0 ? Math.max(...reached) : epoch.through
+    const source = { ...config, name: agent.name, folder, path }
+    seen.push(await reconcileEpoch(source, { ...epoch, through }, copy, stretches, missing))
   }
+  // The record goes before the lines, so one that is read now knows every chain that was found in the copy.
+  const held = [...strays, ...strangersIn(chains, readRecord(recordFile)?.epochs ?? [])]
+  const asked = await ask(agent).catch((error: unknown) => causeChain(error).join(': '))
+  if (typeof asked === 'string')
+    return { ...verdict(agent, seen, { findings, further, wrong: held }, asked), unasked: asked }
+  const { epochs, wrong } = against(seen, asked)
+  return verdict(agent, epochs, { findings, further, wrong: [...held, ...wrong] })
 }
 
-interface Asked {
-  readonly folder: string
-  readonly name: string
-  readonly record: TrailRecord | undefined
-  readonly epoch: Epoch
+interface Wrongs {
+  readonly findings: readonly Finding[]
+  readonly further: number
+  readonly wrong: readonly string[]
 }
 
-/** The epoch with what the agent says of it. */
-function besides(epoch: EpochReconciled, { chain, last }: TrailHead): EpochReconciled {
+/** Everything that was found, and whether it agrees. */
+export function verdict(
+  { name, node }: AgentSource,
+  epochs: readonly EpochReconciled[],
+  { findings, further, wrong }: Wrongs,
+  unasked?: string,
+): TrailReconciled {
+  const first = firstMissing(findings, epochs)
+  const broken = findings.length + further + wrong.length > 0 || epochs.some((epoch) => epoch.wrong.length > 0)
+  const found = { name, node, epochs, findings, wrong, ...(first ? { firstMissing: first } : {}) }
+  return { ...found, broken, agrees: !broken && unasked === undefined }
+}
+
+const START = 'a companion that runs makes the record again from the copy'
+
+function strangersIn(chains: ReadonlyMap<string, Surveyed>, epochs: readonly Epoch[]): readonly string[] {
+  const known = new Set(epochs.map(({ chain }) => chain))
+  return [...chains]
+    .filter(([chain]) => !known.has(chain))
+    .map(
+      ([chain, { events, first, last }]) =>
+        `the copy has ${events} events (${said([first, last])}) of the chain ${chain}, of which ${RECORD_FILE} beside it knows nothing: ${START}`,
+    )
+}
+
+/** The epochs with what the agent says, and what it says that no epoch has. */
+function against(epochs: readonly EpochReconciled[], { chain, last, lost }: TrailHead) {
+  const wrong: string[] = []
+  if (lost > 0)
+    wrong.push(
+      `the agent lost ${lost} events since it started, which its disk did not take: nobody has them, and ` +
+        'audit-lost events say when; look for space and errors where its events_file is',
+    )
+  const newest = epochs.at(-1)
+  if (last > 0 && !epochs.some((epoch) => epoch.chain === chain))
+    wrong.push(
+      `the agent has journalled ${last} events of ${chain === '' ? 'a chain that it does not name' : `the chain ${chain}`}, ` +
+        'and none of them was ever pulled: see that the companion runs and reaches the agent (sluice_export_pull_failing)',
+    )
+  else if (last === 0 && newest && newest.through > newest.from)
+    wrong.push(
+      `the journal of the agent is empty, and ${newest.through - newest.from} events were pulled of the chain ` +
+        `${newest.chain}: somebody took it away; sluice audit verify on the node says more`,
+    )
+  return { epochs: epochs.map((epoch) => besides(epoch, chain, last)), wrong }
+}
+
+function besides(epoch: EpochReconciled, chain: string, last: number): EpochReconciled {
   if (chain !== epoch.chain) return epoch
   const gone = `events ${last + 1} to ${epoch.through} are not in the journal of the agent any more`
   return { ...epoch, journalled: last, wrong: last < epoch.through ? [...epoch.wrong, gone] : epoch.wrong }
 }
 
-async function reconcileEpoch(config: ExportConfig, { folder, name, record, epoch }: Asked): Promise<EpochReconciled> {
-  const { chain, from } = epoch
-  const last = record?.epochs.at(-1) === epoch
-  // Sinks first, then the copy: what goes on meanwhile is then no discrepancy.
-  const stretches = config.sinks.map((sink) => stretchOf(folder, sink, epoch))
-  const copy = await survey(join(folder, COPY_FILE), chain, record)
-  const through = last ? Math.max(copy.last, ...stretches.map(({ sequence }) => sequence), from) : epoch.through
-  const { missing } = record ? missingIn(record, chain) : { missing: 0 }
+interface Source extends Receivers {
+  readonly name: string
+  readonly folder: string
+  /** The copy, or the journal. */
+  readonly path: string
+}
+
+/** `missing`: numbers that were never there to be pulled. */
+export async function reconcileEpoch(
+  source: Source,
+  { chain, from, through }: Epoch,
+  copy: Surveyed,
+  stretches: readonly Stretch[],
+  missing: number,
+): Promise<EpochReconciled> {
   const wrong = [...copy.wrong]
   const sinks: SinkOfEpoch[] = []
+  const { name, folder, path, brought = [] } = source
   for (const [i, stretch] of stretches.entries()) {
-    const sink = config.sinks[i]
+    const sink = source.sinks[i]
     if (!sink) continue
-    const held = await hold(forAgent(sink, name), folder, epoch, stretch)
-    const found = {
-      name: sink.name,
-      kind: sink.kind,
-      ...stretch,
-      pending: Math.max(0, through - stretch.sequence),
-      ...held,
-    }
+    const what = { brought, directory: join(folder, SINKS), path, chain, through: stretch.sequence }
+    const held = await hold({ ...what, sink: forAgent(sink, name) })
+    const pending = Math.max(0, through - stretch.sequence)
+    const found = { name: sink.name, kind: sink.kind, ...stretch, pending, ...held }
     sinks.push(found)
     wrong.push(...wrongWith(found, missing))
   }
-  const { events, first } = copy
-  const pulled = through - from - missing
-  return { chain, from, journalled: null, through, pulled, copied: { events, first, last: copy.last }, sinks, wrong }
-}
-
-function stretchOf(folder: string, { name }: SinkConfig, { chain, from }: Epoch): Stretch {
-  const cursor = readCursor(cursorFile(join(folder, SINKS), name)) ?? FIRST_CURSOR
-  const { earlier: _, failingSinceMs: __, ...now } = cursor
-  const found = [now, ...(cursor.earlier ?? [])].find((one) => one.chain === chain)
-  return found ?? { ...FIRST_CURSOR, chain, from, sequence: from }
+  const { events, first, last } = copy
+  const copied = { events, first, last }
+  return { chain, from, journalled: null, through, pulled: through - from - missing, copied, sinks, wrong }
 }
 
 function wrongWith({ name, held, ...stretch }: SinkOfEpoch, missing: number): readonly string[] {
@@ -154,92 +212,11 @@ function wrongWith({ name, held, ...stretch }: SinkOfEpoch, missing: number): re
 
 const said = ([from, to]: readonly [number, number]): string => (from === to ? String(from) : `${from} to ${to}`)
 
-/** The copy of one chain, line by line. Numbers that are known to be missing are no news. */
-async function survey(path: string, chain: string, record: TrailRecord | undefined) {
-  const known = new Set(record?.findings.filter((one) => one.chain === chain).map(({ toSequence }) => toSequence))
-  let before: ChainPoint | undefined
-  let [events, first] = [0, 0]
-  const wrong: string[] = []
-  for await (const { batches } of partsOf(path))
-    for await (const { lines, torn } of batches) {
-      if (torn) continue
-      for (const line of lines) {
-        const link = readLink(line, hashOctets)
-        if (link && link.chain !== chain) continue
-        if (!link) wrong.push(`a line of the copy after event ${before?.sequence ?? 0} is no event`)
-        else {
-          events++
-          if (first === 0) first = link.sequence
-          const { sequence } = link
-          if (!link.intact && !known.has(sequence)) wrong.push(`event ${sequence} of the copy was changed`)
-          const how = before ? following(before, link) : 'follows'
-          if (how !== 'follows' && !known.has(sequence - 1))
-            wrong.push(`event ${sequence} of the copy does not follow event ${before?.sequence ?? 0}`)
-          before = link
-        }
-        if (wrong.length === MOST) return { events, first, last: before?.sequence ?? 0, wrong }
-      }
-    }
-  return { events, first, last: before?.sequence ?? 0, wrong }
-}
-const MOST = 20
-
-/** The receiver against the copy, as far as the cursor says that it has it. */
-async function hold(
-  sink: SinkConfig,
-  folder: string,
-  { chain }: Epoch,
-  { sequence }: Stretch,
-): Promise<Pick<SinkOfEpoch, 'held' | 'unseen'>> {
-  const arrivals = arrivalsOf(sink, [])
-  if (!arrivals) return {}
-  const dead = new Set<number>()
-  const letters = deadFile(join(folder, SINKS), sink.name)
-  if (existsSync(letters))
-    for await (const letter of ofChain(
-      chain,
-      eventsIn([letters], () => undefined),
-    ))
-      dead.add(letter.sequence)
-  let unreadable = 0
-  const count = (): void => {
-    unreadable++
-  }
-  try {
-    const received = ofChain(chain, arrivals.events(count))
-    const found = await reconcile(journalled(join(folder, COPY_FILE), chain, sink), received, sequence, dead)
-    return { held: { place: arrivals.place, ...found, unreadable } }
-  } catch (error) {
-    // A receiver that does not answer says nothing for or against the trail.
-    if (!(error instanceof Fault && error.code === 'AUDIT_SINK_UNAVAILABLE')) throw error
-    return { unseen: causeChain(error).join(': ') }
-  }
-}
-
-async function* ofChain(chain: string, all: AsyncIterable<Received>): AsyncGenerator<Received> {
-  for await (const one of all) if (one.chain === chain) yield one
-}
-
-async function* journalled(path: string, chain: string, sink: SinkConfig) {
-  const select = selectionOf(sink)
-  for await (const { batches } of partsOf(path))
-    for await (const { lines, torn } of batches)
-      for (const line of torn ? [] : lines) {
-        const link = readLink(line, hashOctets)
-        if (link?.chain !== chain) continue
-        yield {
-          sequence: link.sequence,
-          uid: link.uid,
-          wanted: select === undefined || select(textOf(line)) !== undefined,
-        }
-      }
-}
-
 /** The lowest number of the oldest epoch in which anything is missing. */
 function firstMissing(
   findings: readonly Finding[],
   epochs: readonly EpochReconciled[],
-): AgentReconciled['firstMissing'] {
+): TrailReconciled['firstMissing'] {
   for (const { chain, sinks } of epochs) {
     const ranges = [
       ...findings.filter((one) => one.chain === chain).map((one) => [one.fromSequence, one.toSequence] as const),

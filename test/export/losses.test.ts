@@ -82,7 +82,10 @@ describe('a receiver that fails half of the time', () => {
       expect(sink?.failures).toBeGreaterThan(EVENTS / 2_000)
       const again = await compare('a', linesOf([scene.received]))
       expect(again).toBeGreaterThan(0)
-      expect(await scene.reconciled()).toMatchObject([{ agrees: true, findings: [] }])
+      const [reconciled] = await scene.reconciled([scene.received])
+      expect(reconciled).toMatchObject({ agrees: true, findings: [], wrong: [] })
+      const held = { matched: EVENTS, repeated: again, missing: 0, foreign: 0, outOfOrder: 0 }
+      expect(reconciled?.epochs).toMatchObject([{ sinks: [{ delivered: EVENTS, held }] }])
       console.log(
         `${EVENTS} events in ${(took / 1_000).toFixed(1)} s, ${sink?.failures} failed deliveries, ${again} events that came again`,
       )

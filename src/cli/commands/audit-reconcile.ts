@@ -12,6 +12,13 @@ import { trailsOutcome } from '../trails.js'
 const EXIT_MISSING = 2
 const SHOWN = 20
 
+interface Options {
+  readonly sink?: string
+  readonly received?: readonly string[]
+  readonly companion?: string
+  readonly config?: string
+}
+
 export const auditReconcile: Declared = {
   usage: 'reconcile',
   summary: 'hold what the sinks have against the audit journal',
@@ -19,19 +26,22 @@ export const auditReconcile: Declared = {
     'sluice audit reconcile',
     'sluice audit reconcile --companion /etc/sluice/companion.yaml',
     'sluice audit reconcile --sink siem --received export/siem-*.ndjson',
+    'sluice audit reconcile --companion /etc/sluice/companion.yaml --sink siem --received export/siem-*.ndjson',
   ],
   declare: (command) =>
     command
       .option('--sink <name>', 'only this one')
       .option('--received <file...>', 'lines that the receiver of the sink has, oldest file first', collect)
-      .option('--companion <file>', 'companion.yaml: the trails that it takes out of the machine, instead')
+      .option(
+        '--companion <file>',
+        'companion.yaml: the trails that it takes out of the machine, instead (exit 75: an agent did not answer)',
+      )
       .option('--config <file>', 'agent.yaml of the node'),
   run: async (context, _positional, options) => {
-    const { companion } = options as { companion?: string }
-    if (companion !== undefined) return trailsOutcome(context, companion)
-    const { sink, received = [], config: named } = options as { sink?: string; received?: string[]; config?: string }
-    const config = await configure(context, named)
+    const { sink, received = [], companion, config: named } = options as Options
     const asked = { received, ...(sink === undefined ? {} : { sink }) }
+    if (companion !== undefined) return trailsOutcome(context, companion, asked)
+    const config = await configure(context, named)
     return outcome(context, await context.host.witness.reconcileSinks(config, asked))
   },
 }

@@ -20,6 +20,8 @@ export const nodeOf = (name: string): string => `spiffe://fleet.example/node/${n
 
 /** Events that an agent writes before it answers. */
 const AT_ONCE = 10_000
+/** A healthy machine needs none of it. */
+const PATIENCE_MS = 60_000
 
 export class ExportScene {
   readonly folder = mkdtempSync(join(tmpdir(), 'sluice-export-'))
@@ -122,8 +124,12 @@ export class ExportScene {
           .split('\n')
           .map((line) => (JSON.parse(line) as { kind: string }).kind)
   }
-  reconciled() {
-    return reconcileHosted(this.section, this.directory)
+  /** Once every agent could be asked. `brought`: files of what the receiver of the only sink has. */
+  async reconciled(brought: readonly string[] = []) {
+    for (const end = Date.now() + PATIENCE_MS; ; ) {
+      const found = await reconcileHosted({ ...this.section, brought }, this.directory)
+      if (found.every(({ unasked }) => unasked === undefined) || Date.now() > end) return found
+    }
   }
 
   async close(): Promise<void> {

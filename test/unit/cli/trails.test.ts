@@ -7,7 +7,7 @@ import { trailsOutcome } from '../../../src/cli/trails.js'
 
 const CHAIN = '01900000-0000-7000-8000-000000000001'
 const GOOD: TrailReconciled = {
-  ...{ name: 'n1', node: 'spiffe://fleet.example/node/n1', agrees: true, findings: [] },
+  ...{ name: 'n1', node: 'spiffe://fleet.example/node/n1', agrees: true, broken: false, findings: [], wrong: [] },
   epochs: [
     {
       ...{ chain: CHAIN, from: 0, journalled: 9, through: 9, pulled: 9, wrong: [] },
@@ -21,7 +21,7 @@ const GOOD: TrailReconciled = {
   ],
 }
 const BAD: TrailReconciled = {
-  ...{ ...GOOD, name: 'n2', agrees: false, firstMissing: [CHAIN, 4, 5], unasked: 'connection refused' },
+  ...{ ...GOOD, name: 'n2', agrees: false, broken: true, firstMissing: [CHAIN, 4, 5], unasked: 'connection refused' },
   findings: [{ found: 'events-missing', fromSequence: 4, toSequence: 5 }],
   epochs: GOOD.epochs.map((epoch) => ({
     ...epoch,
@@ -30,13 +30,15 @@ const BAD: TrailReconciled = {
   })),
 }
 
-const asked = (agents: readonly TrailReconciled[]) => {
+const OWN: TrailReconciled = { ...GOOD, name: 'companion', node: 'spiffe://fleet.example/companion/c1' }
+
+const asked = (agents: readonly TrailReconciled[], own?: TrailReconciled) => {
   const host = {
     readFile: () => new Uint8Array(0),
-    companion: { reconcile: () => Promise.resolve(agents) },
+    companion: { reconcile: () => Promise.resolve({ agents, ...(own ? { own } : {}) }) },
   }
   const context = { host, paint: (_colour: string, text: string) => text } as unknown as Context
-  return trailsOutcome(context, 'companion.yaml')
+  return trailsOutcome(context, 'companion.yaml', { received: [] })
 }
 
 it('says what became of each epoch, and exits 0 when everything agrees', async () => {
@@ -70,4 +72,31 @@ it('says so when the companion takes no trail out', async () => {
     text: 'the companion takes no trail out of the machine\n',
     json: { agents: [] },
   })
+})
+
+it('says that an agent could not be asked, and exits 75 where nothing is known to be lost', async () => {
+  const unasked = { ...GOOD, name: 'n3', agrees: false, unasked: 'connection refused' }
+  const { text, exit } = await asked([GOOD, unasked], OWN)
+  expect(exit).toBe(75)
+  expect(text).toMatch(/^not known: n3\n/m)
+  expect(text).toMatch(/^not asked +connection refused\n/m)
+  expect(text).toMatch(/^what to do +ask again when the agent answers/m)
+  expect((await asked([BAD, unasked])).exit).toBe(2)
+})
+
+it('says what does not hold of no epoch', async () => {
+  const wrong = ['the agent has journalled 1000000 events, and none of them was ever pulled']
+  const { text, exit } = await asked([{ ...GOOD, agrees: false, broken: true, epochs: [], wrong }])
+  expect(exit).toBe(2)
+  expect(text).toMatch(/^does not agree: n1\n/)
+  expect(text).toMatch(/^wrong +the agent has journalled 1000000 events, and none of them was ever pulled$/m)
+})
+
+it('has the trail of the companion itself, which nobody pulls', async () => {
+  const { text, exit, json } = await asked([GOOD], OWN)
+  expect([exit, json]).toEqual([undefined, { agents: [GOOD], own: OWN }])
+  const [, companion = ''] = text.split('agrees: companion\n')
+  expect(companion).toMatch(/^siem +7 delivered/m)
+  expect(companion).not.toMatch(/^pulled/m)
+  expect((await asked([GOOD], { ...OWN, agrees: false, broken: true })).exit).toBe(2)
 })

@@ -119,7 +119,7 @@ const sluice = (line: string, colour = false): Promise<Said> =>
         open: () => companion,
         run: () => Promise.resolve(),
         fetchImages: () => Promise.reject(new Error('nobody asked')),
-        reconcile: () => Promise.resolve([]),
+        reconcile: () => Promise.resolve({ agents: [] }),
       },
     }
   })

@@ -134,7 +134,8 @@ export class Exported {
 
   start(more: Partial<ExportHost> = {}): Export {
     const { directory, sinks, spoolBytes } = this
-    const agents = [...this.agents.values()].map(({ name, node }) => ({ name, node }))
+    const others = [...this.agents.values()].filter(({ name }) => name !== more.own?.name)
+    const agents = others.map(({ name, node }) => ({ name, node }))
     this.running = startExport(
       { directory, agents, sinks, spoolBytes },
       {
