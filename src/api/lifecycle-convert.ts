@@ -54,14 +54,17 @@ type ProfileMessage = NonNullable<LifecycleRequest<'Lifecycle/ChangeWorkspace'>[
 
 /** A message as a value; nothing is checked. */
 export function profileOf(workspace: string, given: ProfileMessage): ProfileView {
-  const { user, session, image, cpus, memoryMib, network, channel, baseline, volumes } = v1.Profile.create(given)
+  const { user, session, image, cpus, memoryMib, network, channel, baseline, volumes, device } =
+    v1.Profile.create(given)
   const policy = baseline ? 'baseline' : 'wait-initial'
-  return { workspace, user, session, image, cpus, memoryMiB: memoryMib, network, channel, policy, volumes }
+  const known = { workspace, user, session, ...(device === '' ? {} : { device }) }
+  return { ...known, image, cpus, memoryMiB: memoryMib, network, channel, policy, volumes }
 }
 
 export const profileMessage = ({
   user,
   session,
+  device = '',
   image,
   cpus,
   memoryMiB,
@@ -71,7 +74,7 @@ export const profileMessage = ({
   volumes,
 }: ProfileView) =>
   v1.Profile.create({
-    ...{ user, session, image, cpus, memoryMib: memoryMiB, network, channel },
+    ...{ user, session, device, image, cpus, memoryMib: memoryMiB, network, channel },
     baseline: policy === 'baseline',
     volumes: [...volumes],
   })

@@ -10,6 +10,7 @@ export interface ProfileView {
   readonly workspace: string
   readonly user: string
   readonly session: string
+  readonly device?: string
   readonly image: string
   readonly cpus: number
   readonly memoryMiB: number

@@ -1,28 +1,26 @@
 // The companion's own ear for security events, beside the agent's: the same receiver, with the workspaces of this host as those that may
-// be meant. What an event takes away is revoked here: fenced at the agent first, then its sessions, then its machine.
+// be meant (companion-subjects.ts). What an event takes away is fenced at the agent first; companion-deeds.ts has what follows.
 
 import type { RevocationMetrics } from '../agent/metrics-revocation.js'
 import { EMPTY_AGENT_STATE } from '../agent/record.js'
 import { type RevocationHost, type RevocationLine, RevocationService, type StreamStatus } from '../agent/revocation.js'
+import { mappedSessions } from '../agent/session-subjects.js'
 import type { Fact } from '../audit/fact.js'
 import { hex } from '../base/bytes.js'
-import type { Json } from '../base/canonical.js'
-import { digestOfText } from '../base/digest.js'
 import { causeChain } from '../base/fault.js'
 import type { CompanionRequest } from '../cli/host-companion.js'
+import type { BrokerDesk } from '../companion/broker-desk.js'
 import type { CompanionConfig } from '../companion/config.js'
-import { lifecycleFault } from '../companion/lifecycle/errors.js'
-import { type Lifecycle, requestDigest } from '../companion/lifecycle/lifecycle.js'
-import { preempts } from '../companion/lifecycle/operations.js'
+import type { KillHost } from '../companion/lifecycle/kill.js'
 import type { Clock } from '../companion/lifecycle/ports.js'
-import { owedSteps } from '../companion/lifecycle/record.js'
-import { readSubject } from '../plan/subject.js'
-import type { Mapped } from '../revocation/model.js'
+import { takeAway } from './companion-deeds.js'
+import { mappedOf, unnamedIn } from './companion-subjects.js'
 import type { Surroundings } from './node.js'
 
 export interface EarPlace {
   readonly around: Surroundings
-  readonly lifecycle: Lifecycle
+  readonly kills: KillHost
+  readonly broker: Pick<BrokerDesk, 'sessions' | 'closeSession'>
   readonly clock: Clock
   readonly emit: (facts: readonly Fact[]) => Promise<void>
   readonly say: CompanionRequest['tell']
@@ -36,6 +34,8 @@ export interface Ear {
 }
 
 const AGAIN_MS = 1_000
+/** What the agent's list of open sessions may take, behind the fences of an event. */
+const SESSIONS_MS = 5_000
 
 /**
  * Undefined where none is configured. Trouble with it keeps no companion from running, whose kill switch does not need it: it is said,
@@ -43,9 +43,10 @@ const AGAIN_MS = 1_000
  * Never throws. */
 export function listenForRevocations(
   { revocation, stateDirectory }: CompanionConfig,
-  { around, lifecycle, clock, emit, say, metrics }: EarPlace,
+  { around, kills, broker, clock, emit, say, metrics }: EarPlace,
 ): Ear | undefined {
   if (!revocation) return undefined
+  const { lifecycle } = kills
   const { nowMs, random } = around
   const failedAs = (why: string): void => {
     say({ atMs: nowMs(), level: 'warning', event: 'revocation-failed', detail: { why } })
@@ -62,7 +63,15 @@ export function listenForRevocations(
         lifecycle,
         revocation.streams.map(({ issuer }) => issuer),
       ),
-    quarantine: (workspace, by, reason, commandId) => revokeAt(lifecycle, workspace, by, reason, commandId, failed),
+    quarantine: (name, by, reason, commandId, event) =>
+      takeAway(
+        { kills, closeSession: broker.closeSession, failed },
+        { name, by, reason, commandId, ...(event ? { event } : {}) },
+      ),
+    sessions: async () => mappedSessions(await broker.sessions('', SESSIONS_MS)),
+    unnamed: () => unnamedIn(lifecycle),
+    // What answers by delegations is the agents', and so is what could be given back.
+    ...{ revokes: false, suspends: false },
     emit: (facts) => {
       metrics.told(facts)
       // The trail counts what it cannot write.
@@ -108,63 +117,4 @@ export function listenForRevocations(
       await service?.stop()
     },
   }
-}
-
-/** Whose each workspace is: what its profile says, in the forms in which a transmitter may name a user or a session. */
-export const mappedOf = (lifecycle: Lifecycle, issuers: readonly string[]): readonly Mapped[] =>
-  lifecycle.all().map(({ workspace, profile }) => {
-    const { user = '', session = '' } = profile ?? {}
-    const forms = [
-      { format: 'opaque', id: user },
-      { format: 'email', email: user },
-      ...[...new Set(issuers)].map((iss) => ({ format: 'iss_sub', iss, sub: user })),
-    ]
-    return {
-      workspace,
-      subjects: {
-        user: forms.flatMap(identitiesOf),
-        ...(session === '' ? {} : { session: identitiesOf({ format: 'opaque', id: session }) }),
-      },
-    }
-  })
-
-/** A user who is no address has no identity of that form. */
-function identitiesOf(form: Json): readonly string[] {
-  const subject = readSubject(form)
-  return typeof subject !== 'string' && subject.kind === 'simple' ? subject.identities : []
-}
-
-/**
- * Resolves when the fence was read back, and throws while it was not: then the event is not acknowledged, and comes again. Sessions and
- * machines follow by themselves, so that no fence waits for the machine of another; a defect among them goes to `failed`. A kill that
- * is under way does more, and another revoke as much. */
-export async function revokeAt(
-  lifecycle: Lifecycle,
-  workspace: string,
-  by: string,
-  reason: string,
-  commandId: string,
-  failed: (error: unknown) => void = () => undefined,
-): Promise<void> {
-  const requestId = `${commandId}-${digestOfText(workspace).slice(7, 19)}`
-  const digest = requestDigest('revoke', { workspace, profile: null })
-  const narrowing = () => {
-    const run = lifecycle.underWay(workspace)
-    return run && preempts(run.change) ? run : undefined
-  }
-  let run = narrowing()
-  if (!run) {
-    const before = lifecycle.answered(requestId, digest, workspace)
-    if (!before) run = await lifecycle.begin({ requestId, change: 'revoke', workspace, by, reason, digest })
-    run?.answer.catch(failed)
-  }
-  while (run) {
-    if (await run.fenced) return
-    const next = narrowing()
-    if (!next || next === run) throw lifecycleFault('WORKSPACE_OWED', { workspace, steps: 'fence' })
-    // It took the place of that one.
-    run = next
-  }
-  const owed = owedSteps(lifecycle.known(workspace))
-  if (owed.includes('fence')) throw lifecycleFault('WORKSPACE_OWED', { workspace, steps: owed.join(', ') })
 }

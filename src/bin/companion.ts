@@ -37,6 +37,7 @@ import { serveHealth } from './companion-http.js'
 import { imagesOf } from './companion-images.js'
 import { factOf, lineOf } from './companion-lines.js'
 import { type Ear, listenForRevocations } from './companion-revocation.js'
+import { requireHeard, requireOpenable } from './companion-silence.js'
 import { type Surroundings, trailOf } from './node.js'
 import { trusted } from './witness.js'
 
@@ -103,7 +104,8 @@ export async function runCompanion(
     }
     const ports = { fence, machine, sessions: brokerSessions(config.hooks, clock), clock }
     const { waitInitialMs, unfencedMs } = config
-    const lifecycle = new Lifecycle({ store, ports, terms: { waitInitialMs, unfencedMs }, tell: told })
+    const mayStart = () => requireHeard(config, nowMs())
+    const lifecycle = new Lifecycle({ store, ports, terms: { waitInitialMs, unfencedMs, mayStart }, tell: told })
     const kills: KillHost = {
       ...{ companion: config.companion, lifecycle },
       signer: agentSigner(stateDirectory, random),
@@ -122,11 +124,12 @@ export async function runCompanion(
     }
     resumed.catch(effects.failed)
     let ear: Ear | undefined
+    const broker = brokerDesk({ client, mayOpen: (asked) => requireOpenable(config, asked, nowMs()) })
     const streams = () => ear?.status() ?? []
-    const desk = { ...deskOf(kills, { ...terms, streams }, onlookers), ...brokerDesk({ client }) }
+    const desk = { ...deskOf(kills, { ...terms, streams }, onlookers), ...broker }
     const socket = await serveLifecycle(path, desk, effects, handed)
     const metrics = revocationMetrics(registry)
-    ear = listenForRevocations(config, { around, lifecycle, clock, emit: trail.emit, say, metrics })
+    ear = listenForRevocations(config, { around, kills, broker, clock, emit: trail.emit, say, metrics })
     exported = exportTrails(config, { around, trail, sleep, registry })
     const health = serveHealth(config.http, { registry, nowMs, sleep, say })
     const { maxAgeMs } = config.images

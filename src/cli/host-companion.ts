@@ -15,6 +15,7 @@ export interface WorkspaceProfile {
   readonly workspace: string
   readonly user: string
   readonly session: string
+  readonly device?: string
   readonly image: string
   readonly cpus: number
   readonly memoryMiB: number

@@ -5016,6 +5016,7 @@ export const sluice = $root.sluice = (() => {
             Profile.prototype.channel = "";
             Profile.prototype.baseline = false;
             Profile.prototype.volumes = $util.emptyArray;
+            Profile.prototype.device = "";
 
             Profile.create = function(properties) {
                 return new Profile(properties);
@@ -5047,6 +5048,8 @@ export const sluice = $root.sluice = (() => {
                 if (message.volumes != null && message.volumes.length)
                     for (let i = 0; i < message.volumes.length; ++i)
                         writer.uint32(74).string(message.volumes[i]);
+                if (message.device != null && $Object.hasOwnProperty.call(message, "device") && message.device !== "")
+                    writer.uint32(82).string(message.device);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -5158,6 +5161,15 @@ export const sluice = $root.sluice = (() => {
                             if (!(message.volumes && message.volumes.length))
                                 message.volumes = [];
                             message.volumes.push(reader.stringVerify());
+                            continue;
+                        }
+                    case 10: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.device = value;
+                            else
+                                delete message.device;
                             continue;
                         }
                     }

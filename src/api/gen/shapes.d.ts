@@ -1158,6 +1158,7 @@ export namespace sluice {
             channel: string;
             baseline: boolean;
             volumes: string[];
+            device: string;
             static create(properties: sluice.v1alpha1.Profile.$Shape): sluice.v1alpha1.Profile & sluice.v1alpha1.Profile.$Shape;
             static create(properties?: sluice.v1alpha1.Profile.$Properties): sluice.v1alpha1.Profile;
             static encode(message: sluice.v1alpha1.Profile.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
@@ -1175,6 +1176,7 @@ export namespace sluice {
                 channel?: (string|null);
                 baseline?: (boolean|null);
                 volumes?: (string[]|null);
+                device?: (string|null);
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sluice.v1alpha1.Profile.$Properties;

@@ -143,11 +143,12 @@ function profileOptions(command: Command): void {
     .option('--channel <name>', 'channel of its policy', 'stable')
     .option('--baseline', 'run while no policy is live and everything is denied, instead of waiting for one')
     .option('--volume <name>', 'a persistent volume of companion.yaml (repeat)', collect)
-    .option('--session <id>', 'session of the access broker, for events of revocation', '')
+    .option('--session <id>', 'what the identity provider calls its session, for events of revocation', '')
+    .option('--device <id>', 'what the identity provider calls its device, for events of revocation')
 }
 
 function profileOf(workspace: string, options: Readonly<Record<string, unknown>>): WorkspaceProfile {
-  const { user, image, network, cpus, memory, channel, baseline, volume, session } = options as {
+  const { user, image, network, cpus, memory, channel, baseline, volume, session, device } = options as {
     readonly user: string
     readonly image: string
     readonly network: string
@@ -157,9 +158,11 @@ function profileOf(workspace: string, options: Readonly<Record<string, unknown>>
     readonly baseline?: true
     readonly volume?: readonly string[]
     readonly session: string
+    readonly device?: string
   }
   const policy = baseline ? 'baseline' : 'wait-initial'
-  return { workspace, user, session, image, cpus, memoryMiB: memory, network, channel, policy, volumes: volume ?? [] }
+  const known = { workspace, user, session, ...(device === undefined ? {} : { device }) }
+  return { ...known, image, cpus, memoryMiB: memory, network, channel, policy, volumes: volume ?? [] }
 }
 
 export const workspaceKill: Declared = {

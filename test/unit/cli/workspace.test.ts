@@ -143,6 +143,11 @@ describe('an operation', () => {
     ])
   })
 
+  it('says how an identity provider calls the session and the device', async () => {
+    await sluice(`workspace create ${WS} --user jane --image base --network ws0 --session s-1 --device d-1`)
+    expect(asked).toMatchObject([{ profile: { session: 's-1', device: 'd-1' } }])
+  })
+
   it.each(['start', 'stop', 'rebake', 'revoke', 'delete'])(
     '%s names itself, and gets a request id of its own',
     async (verb) => {

@@ -33,6 +33,14 @@ describe('the example of deploy/', () => {
     expect([machines.graceMs, waitInitialMs, images.maxAgeMs]).toEqual([30_000, 60_000, 30 * 86_400_000])
   })
 
+  it('takes no stream that would take back delegations, which nothing here decides about', () => {
+    const [stream] = read(EXAMPLE).revocation?.streams ?? []
+    expect(stream?.events).toContain('session-revoked')
+    expect(stream?.events).not.toContain('delegation-revoked')
+    const asked = EXAMPLE.replace('    - name: idp\n', '    - name: idp\n      events: [delegation-revoked]\n')
+    expect(notesOf(asked)).toEqual([expect.stringContaining('revocation.streams[0].events')])
+  })
+
   it('has every key but those of revocation, which have examples of their own', () => {
     const document = parse(EXAMPLE) as Record<string, unknown>
     const missing = (keys: Keys, at: unknown, path: string): string[] =>

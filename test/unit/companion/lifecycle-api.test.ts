@@ -14,7 +14,16 @@ import { lifecycleFault } from '../../../src/companion/lifecycle/errors.js'
 
 const WS = 'spiffe://fleet.example/ws/one'
 const PROFILE: ProfileView = {
-  ...{ workspace: WS, user: 'jane', session: 's-1', image: 'base', cpus: 2, memoryMiB: 512, network: 'ws0' },
+  ...{
+    workspace: WS,
+    user: 'jane',
+    session: 's-1',
+    device: 'd-1',
+    image: 'base',
+    cpus: 2,
+    memoryMiB: 512,
+    network: 'ws0',
+  },
   ...{ channel: 'stable', policy: 'baseline', volumes: ['data'] },
 }
 const STEP = { step: 'fence', atMs: 1_700_000_000_000, elapsedMs: 1.5, outcome: 'failed', why: 'gone', receipt: 'e30' }

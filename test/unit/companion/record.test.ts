@@ -59,6 +59,7 @@ describe('a profile', () => {
     ['cpus', 1.5, 'cpus must be a whole number from 1 to 256'],
     ['memoryMiB', 32, 'memoryMiB must be MiB, from 64 to 4194304'],
     ['network', 'a b', 'network must be the name of a network of companion.yaml'],
+    ['device', 'a b', 'device must be a name, or nothing'],
     ['policy', 'none', 'policy must be wait-initial or baseline'],
     ['volumes', ['a', 'a'], 'volumes must be at most 16 different names of volumes'],
   ])('with a wrong %s is refused', (name, value, why) => {
@@ -67,6 +68,9 @@ describe('a profile', () => {
 
   it('keeps nothing that it does not know', () => {
     expect(readProfile({ ...profileOf(), extra: 1 })).toEqual(profileOf())
+    // A request that was made before there were devices stands for the same one.
+    expect(Object.keys(readProfile({ ...profileOf(), device: '' }))).not.toContain('device')
+    expect(readProfile({ ...profileOf(), device: 'd-1' })).toEqual(profileOf(WS, { device: 'd-1' }))
   })
 })
 

@@ -7,7 +7,9 @@ import { join } from 'node:path'
 import { Registry } from 'prom-client'
 import { beforeEach, expect, it } from 'vitest'
 import { revocationMetrics } from '../../../src/agent/metrics-revocation.js'
-import { listenForRevocations, mappedOf, revokeAt } from '../../../src/bin/companion-revocation.js'
+import { revokeAt } from '../../../src/bin/companion-deeds.js'
+import { listenForRevocations } from '../../../src/bin/companion-revocation.js'
+import { mappedOf } from '../../../src/bin/companion-subjects.js'
 import type { Surroundings } from '../../../src/bin/node.js'
 import type { CompanionConfig } from '../../../src/companion/config.js'
 import { readSubject, type Subject } from '../../../src/plan/subject.js'
@@ -151,7 +153,15 @@ it('whose memory is damaged are said not to be heard, until they are; the kill s
     revocation: { streams, silence: 'alarm', latencyMs: 5_000 },
   } as unknown as CompanionConfig
   const registry = new Registry()
-  const place = { around, lifecycle, clock, emit: () => Promise.resolve(), metrics: revocationMetrics(registry) }
+  const broker = { sessions: () => Promise.resolve([]), closeSession: () => Promise.reject(new Error('none is open')) }
+  const place = {
+    around,
+    kills: at.kills,
+    broker,
+    clock,
+    emit: () => Promise.resolve(),
+    metrics: revocationMetrics(registry),
+  }
   const ear = listenForRevocations(config, {
     ...place,
     say: ({ event, detail }) => events.push(`${event} ${String(detail.why)}`),
