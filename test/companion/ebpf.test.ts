@@ -15,7 +15,7 @@ labSuite('a companion over eBPF', () => {
   let host: LabHost
   beforeAll(async () => {
     lab = await openLab()
-    host = await LabHost.open(lab, 2, undefined, 'ebpf')
+    host = await LabHost.open(lab, 2, { backend: 'ebpf' })
   }, PATIENCE_MS)
   afterAll(async () => {
     await host?.close()

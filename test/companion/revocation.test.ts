@@ -119,7 +119,7 @@ revocation:
     tls = makeTls()
     desk = await makeDesk()
     lab = await openLab()
-    host = await LabHost.open(lab, 2, streams)
+    host = await LabHost.open(lab, 2, { more: streams })
     transmitter = await Transmitter.start(lab.namespace('node'), {
       ...{ tls, desk, port: PORT, pushUrl: 'https://localhost:7444/idp', token: TOKEN },
     })

@@ -1,5 +1,5 @@
-// A host in the laboratory's node: the real agent, the real companion over processes that push datagrams into their taps, an operator
-// who lifts quarantines, and a look at everything that may be left of it all.
+// A host in the laboratory's node: the real agent, the real companion over processes that push datagrams into their taps or over QEMU
+// (emulated.ts), an operator who lifts quarantines, and a look at everything that may be left of it all.
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -9,17 +9,22 @@ import { connectAgent } from '../../../src/api/client.js'
 import { LifecycleClient } from '../../../src/api/lifecycle-client.js'
 import type { ChangeWord } from '../../../src/api/lifecycle-ports.js'
 import type { KillReport } from '../../../src/companion/lifecycle/kill.js'
-import { RunningAgent, type Slotted, until } from '../agent/running.js'
-import { UPLINK } from '../lab/addresses.js'
+import { PROGRAM, RunningAgent, type Slotted, until } from '../agent/running.js'
+import { ipFrame } from '../frames.js'
+import { OUT, UPLINK } from '../lab/addresses.js'
 import type { Lab } from '../lab/lab.js'
 import { repositoryPath } from '../lab/repository.js'
 import { Mtls } from '../mtls.js'
+import { endBelow, imagesFor, leftBelow, processesBelow, type Sending } from './emulated.js'
 
 /** Its datagrams go there; every workspace may send to it, and nothing else. */
 export const SINK = '45.76.10.10'
 /** What a session of the access broker may let in, and to which port. */
 export const PEER = '45.76.10.20'
 export const SESSION_PORT = 2222
+/** A machine of QEMU sends there as well; no policy grants it to anybody. */
+export const FORBIDDEN = OUT.unlisted
+const PORT = 9000
 const LISTEN = `${UPLINK.node.v4}:7443`
 const COMPANION = 'spiffe://fleet.example/companion/h1'
 
@@ -32,6 +37,24 @@ const slotOf = (n: number): Slotted => ({
   ...{ mac: macOf(n), gatewayMac: `02:00:00:00:1${hexOf(n)[1]}:01` },
   ...{ addresses: [sourceOf(n)], gateways: [`10.9.8.${4 * n + 1}`] },
 })
+/** What the machine of a workspace sends for as long as it runs. */
+const sendingOf = (n: number): Sending => {
+  const { mac, gatewayMac } = slotOf(n)
+  const frame = (destination: string) =>
+    ipFrame({
+      ...{ sourceMac: mac, destinationMac: gatewayMac, source: sourceOf(n), destination },
+      payload: { kind: 'udp', from: 40_000, to: PORT },
+    })
+  return { name: `base${n}`, frames: [frame(SINK), frame(FORBIDDEN)] }
+}
+
+export interface LabHostTerms {
+  /** Lines of companion.yaml, of a folder that is there by then; `exported`: keys of an entry of `export.agents`, without its name. */
+  readonly more?: (folder: string, exported: string) => string | Promise<string>
+  readonly backend?: 'nftables' | 'ebpf'
+  /** What stands in for machines; `qemu` is the program as it is released, over real ones. */
+  readonly machines?: 'processes' | 'qemu'
+}
 
 let asked = 0
 
@@ -47,14 +70,13 @@ export class LabHost {
     readonly agent: RunningAgent,
     private readonly mtls: Mtls,
     readonly size: number,
+    private readonly machines: 'processes' | 'qemu',
   ) {}
 
-  /** `more`: lines of companion.yaml, of a folder that is there by then. */
   static async open(
     lab: Lab,
     size: number,
-    more: (folder: string) => string = () => '',
-    backend: 'nftables' | 'ebpf' = 'nftables',
+    { more = () => '', backend = 'nftables', machines = 'processes' }: LabHostTerms = {},
   ): Promise<LabHost> {
     const mtls = new Mtls()
     const { certificate, key } = mtls.client([`URI:${COMPANION}`])
@@ -64,7 +86,7 @@ export class LabHost {
     const slots = Array.from({ length: size }, (_, n) => slotOf(n))
     const api = `attach_required: true\napi: {listen: "${LISTEN}", ${files}, companions: [${COMPANION}]}\n`
     const agent = await RunningAgent.prepare(lab.namespace('node'), slots, api, backend)
-    const flood = `  - {name: flood, cidrs: ["${SINK}/32"], protocol: udp, ports: [9000]}\n`
+    const flood = `  - {name: flood, cidrs: ["${SINK}/32"], protocol: udp, ports: [${PORT}]}\n`
     const ingress = `ingress:\n  - {name: broker, from: ["${PEER}/32"], protocol: tcp, ports: [${SESSION_PORT}], session: required}\n`
     await agent.publish(
       1,
@@ -72,13 +94,24 @@ export class LabHost {
       slots.map(({ workspace }) => workspace),
       { extra: flood + ingress },
     )
-    const host = new LabHost(lab, agent, mtls, size)
+    const host = new LabHost(lab, agent, mtls, size, machines)
     mkdirSync(host.path('host'), { recursive: true, mode: 0o700 })
-    host.configure(slots, more(host.path('host')))
+    host.configure(slots, await more(host.path('host'), host.exportFrom()))
+    if (machines === 'qemu')
+      await imagesFor(
+        agent,
+        slots.map((_, n) => sendingOf(n)),
+      )
     agent.start()
     await agent.told('active')
     await host.start()
     return host
+  }
+
+  private exportFrom(): string {
+    const node = /^node: (\S+)$/m.exec(readFileSync(this.path('agent.yaml'), 'utf8'))?.[1] ?? ''
+    const files = `ca: ${this.mtls.path('ca.pem')}, certificate: ${this.mtls.path('companion.pem')}, key: ${this.mtls.path('companion.key')}`
+    return `kind: grpc, node: ${node}, address: "${LISTEN}", server_name: localhost, ${files}`
   }
 
   private configure(slots: readonly Slotted[], more: string): void {
@@ -98,7 +131,7 @@ agent:
   key: ${mtls.path('companion.key')}
   evidence_keys: ${this.agent.path('state/agent.pub.json')}
 machines: {directory: ${this.path('host/machines')}, first_user: 63000, grace_seconds: 1}
-images: {directory: ${this.path('host/images')}, trust_root: ${this.agent.path('trust/root.json')}}
+images: {directory: ${this.path('host/images')}, trust_root: ${this.agent.path(this.machines === 'qemu' ? 'image-root.json' : 'trust/root.json')}}
 networks:
 ${networks.join('')}${more}`
     writeFileSync(this.path('companion.yaml'), text)
@@ -110,19 +143,8 @@ ${networks.join('')}${more}`
 
   /** Begins a companion, and waits until it answers. */
   async start(): Promise<void> {
-    const ends = Array.from({ length: this.size }, (_, n) => {
-      const { slot, gatewayMac, addresses } = slotOf(n)
-      return `${slot}/${gatewayMac}/${addresses[0]}/${SINK}`
-    })
-    const words = [
-      repositoryPath('test/support/companion/lab-companion.mjs'),
-      this.path('companion.yaml'),
-      repositoryPath('test/support/companion/pusher.py'),
-      ends.join(','),
-    ]
-    const child = spawn('ip', ['netns', 'exec', this.lab.namespace('node'), process.execPath, ...words], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    })
+    const [enter, ...words] = this.machines === 'qemu' ? this.released() : this.overProcesses()
+    const child = spawn(enter, words, { stdio: ['ignore', 'ignore', 'pipe'] })
     this.child = child
     this.lines.length = 0
     createInterface({ input: child.stderr }).on('line', (line) => {
@@ -138,6 +160,25 @@ ${networks.join('')}${more}`
     this.client = new LifecycleClient(this.path('host/companion.sock'))
   }
 
+  /** Its machines need this machine's cgroups, which `ip netns exec` hides. */
+  private released(): readonly [string, ...string[]] {
+    const words = ['companion', '--config', this.path('companion.yaml'), '--json']
+    return ['nsenter', `--net=/run/netns/${this.lab.namespace('node')}`, '--', process.execPath, PROGRAM, ...words]
+  }
+  private overProcesses(): readonly [string, ...string[]] {
+    const ends = Array.from({ length: this.size }, (_, n) => {
+      const { slot, gatewayMac, addresses } = slotOf(n)
+      return `${slot}/${gatewayMac}/${addresses[0]}/${SINK}`
+    })
+    const words = [
+      repositoryPath('test/support/companion/lab-companion.mjs'),
+      this.path('companion.yaml'),
+      repositoryPath('test/support/companion/pusher.py'),
+      ends.join(','),
+    ]
+    return ['ip', 'netns', 'exec', this.lab.namespace('node'), process.execPath, ...words]
+  }
+
   /** SIGKILL. */
   async crash(): Promise<void> {
     this.child?.kill('SIGKILL')
@@ -147,7 +188,8 @@ ${networks.join('')}${more}`
   change(operation: ChangeWord, n: number, requestId = `request-${++asked}`) {
     const workspace = workspaceOf(n)
     const profile = {
-      ...{ workspace, user: `user${n}`, session: `session${n}`, image: 'base', cpus: 1, memoryMiB: 128 },
+      ...{ workspace, user: `user${n}`, session: `session${n}`, cpus: 1 },
+      ...(this.machines === 'qemu' ? { image: sendingOf(n).name, memoryMiB: 64 } : { image: 'base', memoryMiB: 128 }),
       ...{ network: `tap${n}`, channel: 'stable', policy: 'wait-initial' as const, volumes: [] },
     }
     if (!this.client) throw new Error('nothing was started')
@@ -179,6 +221,16 @@ ${networks.join('')}${more}`
   list() {
     if (!this.client) throw new Error('nothing was started')
     return this.client.list()
+  }
+
+  /** Whether the companion has an agent that answers: a connection that was lost is made again after a pause. */
+  async reachesAgent(): Promise<boolean> {
+    return (
+      this.client?.sessions('').then(
+        () => true,
+        () => false,
+      ) ?? false
+    )
   }
 
   /** What only an operator may do, at the agent's own socket. One that is not quarantined is let be. */
@@ -222,6 +274,14 @@ ${networks.join('')}${more}`
     }
   }
 
+  /** Machines of QEMU, as processes, cgroups and folders. */
+  emulated() {
+    return leftBelow(this.path('host/machines'))
+  }
+  emulators() {
+    return processesBelow(this.path('host/machines'))
+  }
+
   /** Processes that stand in for machines, by their command line. */
   pushers(): readonly { readonly pid: number; readonly id: string; readonly tap: string }[] {
     return readdirSync('/proc')
@@ -242,6 +302,7 @@ ${networks.join('')}${more}`
     this.client?.close()
     if (this.child && this.child.exitCode === null) await this.crash()
     for (const { pid } of this.pushers()) process.kill(pid, 'SIGKILL')
+    if (this.machines === 'qemu') await endBelow(this.path('host/machines'))
     await this.agent.close()
     this.mtls.remove()
     rmSync(this.path('host'), { recursive: true, force: true })
