@@ -31,13 +31,18 @@ const PAUSE_MS = 250
 export const longest = ({ timeoutMs, tries }: Pick<Hook, 'timeoutMs' | 'tries'>): number =>
   tries * timeoutMs + (PAUSE_MS * tries * (tries - 1)) / 2
 
+/** In the signed report of a kill: whoever keeps sessions of their own was told nothing by this host. */
+export const NO_BROKER = 'no access broker is configured: nobody was told, and connections end at the fence alone'
+
 export const brokerSessions = (hooks: readonly Hook[], clock: Clock): SessionPort => ({
   close: async (about) => {
+    if (hooks.length === 0) return NO_BROKER
     const told = await Promise.allSettled(
       hooks.map((hook) => tell(hook, { action: 'close-sessions', ...about }, clock)),
     )
     const failed = told.find((one) => one.status === 'rejected')
     if (failed) throw failed.reason
+    return undefined
   },
 })
 

@@ -10,6 +10,7 @@ import type { Declared } from '../frame.js'
 import type { Outcome } from '../outcome.js'
 import { facts, type Paint, shown, table } from '../print.js'
 import type { KillView, ReceiptView } from '../witness-host.js'
+import { untoldRemark } from './kill-untold.js'
 
 /** As `sluice workspace kill` exits, of a kill that was done in part. */
 const EX_PARTIAL = 75
@@ -51,6 +52,7 @@ function judged(
         ? []
         : [`${paint('yellow', 'warning')}: done, and not on record: ${shown(workspace)}: ${shown(unrecorded)}\n`],
     ),
+    untoldRemark(workspaces, paint),
   ].join('')
   const exit = missing.length > 0 ? EXIT_CODE.reject : partial ? EX_PARTIAL : 0
   return { exit, ...(remarks === '' ? {} : { remarks }) }

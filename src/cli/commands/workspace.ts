@@ -23,6 +23,7 @@ import type {
 } from '../host-companion.js'
 import type { Outcome } from '../outcome.js'
 import { facts, shown, table } from '../print.js'
+import { untoldOf, untoldRemark } from './kill-untold.js'
 import { streamTable } from './stream-table.js'
 
 const PLACES = ['companion.yaml', '/etc/sluice/companion.yaml'] as const
@@ -211,6 +212,7 @@ export const workspaceKill: Declared = {
               ? []
               : [`${paint('yellow', 'warning')}: done, and not on record: ${name}: ${shown(unrecorded)}\n`],
           ),
+          untoldRemark(workspaces, paint),
         ].join(''),
       }
     })
@@ -222,7 +224,8 @@ function killedRow({ workspace, user, state, steps, owed }: WorkspacesKilled['wo
     const step = steps.find((one) => one.step === name)
     return step ? (step.outcome === 'done' ? `${step.elapsedMs.toFixed(1)} ms` : step.outcome) : '-'
   }
-  return [workspace, user, state, of('fence'), of('end'), of('sessions'), owed.join(' ')]
+  const sessions = untoldOf(steps) === undefined ? of('sessions') : 'nobody told'
+  return [workspace, user, state, of('fence'), of('end'), sessions, owed.join(' ')]
 }
 
 const notDone = ({ workspaces }: WorkspacesKilled): string =>

@@ -76,13 +76,13 @@ export const SESSIONS_MS = 20_000
 
 /** The access broker. */
 export interface SessionPort {
-  /** Every hook was told; throws WORKSPACE_SESSIONS when one did not do it. */
+  /** Every hook was told, or gives in words that there is nobody to tell; throws WORKSPACE_SESSIONS when one did not do it. */
   close(about: {
     readonly workspace: string
     readonly user: string
     readonly reason: string
     readonly requestId: string
-  }): Promise<void>
+  }): Promise<string | undefined>
 }
 
 export interface Clock {

@@ -102,7 +102,8 @@ export const CARRY: { readonly [S in Step]: Carry } = {
   },
   sessions: async ({ record, reason, requestId }, { sessions }) => {
     const { workspace, profile } = record
-    await sessions.close({ workspace, user: profile?.user ?? '', reason, requestId })
+    const what = await sessions.close({ workspace, user: profile?.user ?? '', reason, requestId })
+    return what === undefined ? {} : { what }
   },
   erase: ({ record }, { machine }) => machine.sweep(record.workspace, null),
 }

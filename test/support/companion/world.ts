@@ -31,6 +31,8 @@ export class World {
   readonly leases = new Map<string, number>()
   readonly quarantined = new Set<string>()
   readonly sessionsClosed: string[] = []
+  /** What a host without a broker says of its sessions. */
+  toldNobody: string | undefined
   readonly disk = new Map<string, Uint8Array>()
   readonly receipts = new Map<string, Uint8Array>()
   readonly violations: string[] = []
@@ -273,6 +275,7 @@ function portsOf(world: World, effect: Effect): Omit<Ports, 'clock'> {
       close: ({ workspace }) =>
         effect('sessions', () => {
           world.sessionsClosed.push(workspace)
+          return world.toldNobody
         }),
     },
   }

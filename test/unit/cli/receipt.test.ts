@@ -11,6 +11,7 @@ const WS = 'spiffe://fleet.example/ws/one'
 const KILLED: KillView['workspaces'][number] = {
   ...{ workspace: WS, user: 'jane', state: 'killed', fencedAtMs: 6, owed: [], steps: [] },
 }
+const SESSIONS = { step: 'sessions', atMs: 6, elapsedMs: 0, outcome: 'done' }
 const SHOWN: KillView = {
   ...{ companion: 'spiffe://fleet.example/companion/h1', requestId: 'r-1', by: 'user:ops', reason: 'incident' },
   ...{ target: { kind: 'everything' }, askedAtMs: 5, elapsedMs: 7, partial: false, workspaces: [KILLED] },
@@ -47,6 +48,16 @@ it.each<[string, KillView, string, number, string]>([
     '',
     0,
     `warning: done, and not on record: ${WS}: ENOSPC\n`,
+  ],
+  [
+    'nobody was told of the end of sessions',
+    {
+      ...SHOWN,
+      workspaces: [KILLED, KILLED].map((one) => ({ ...one, steps: [{ ...SESSIONS, what: 'no broker \u001b[2J' }] })),
+    },
+    '',
+    0,
+    'note: sessions: "no broker \\u{1b}[2J"\n',
   ],
 ])('of a kill where %s', async (_what, view, words, exit, error) => {
   expect(await verify(view, words)).toMatchObject({ exit, error })

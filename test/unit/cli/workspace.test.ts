@@ -221,6 +221,22 @@ describe('a kill', () => {
     },
   )
 
+  it('says where nobody was told of the end of sessions', async () => {
+    const [one] = KILLED.workspaces
+    if (!one) throw new Error('one is killed')
+    const nobody = {
+      step: 'sessions',
+      atMs: 7,
+      elapsedMs: 0.1,
+      outcome: 'done',
+      what: 'no access broker is configured',
+    }
+    answers.kill = { ...KILLED, workspaces: [{ ...one, steps: [...one.steps, nobody] }] }
+    const { exit, out, error } = await sluice(`workspace kill ${WS} --reason incident`)
+    expect([exit, error]).toEqual([0, 'note: sessions: no access broker is configured\n'])
+    expect(out).toContain('nobody told')
+  })
+
   it('whose receipt could not be made says so where one was asked for', async () => {
     answers.receipt = undefined
     expect(await sluice(`workspace kill ${WS} --reason incident --receipt kill.jws`)).toMatchObject({ exit: 75 })

@@ -31,6 +31,15 @@ describe('a kill', () => {
     expect(world.left()).toEqual([`layer ${WS}#1`])
   })
 
+  it('says in its report that there was no broker to tell, which is no part that was not done', async () => {
+    world.toldNobody = 'there is no broker'
+    await up()
+    const { report } = await askKill(at)
+    expect(report.partial).toBe(false)
+    const sessions = report.workspaces[0]?.steps.find(({ step }) => step === 'sessions')
+    expect(sessions).toMatchObject({ outcome: 'done', what: 'there is no broker' })
+  })
+
   it.each([
     ['is damaged', '{"digest"', undefined],
     ['is of another request', '{"digest":"sha256:00"}', 'WORKSPACE_REQUEST'],

@@ -7,12 +7,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { brokerSessions, type Hook } from '../../../src/companion/sessions.js'
+import { brokerSessions, type Hook, NO_BROKER } from '../../../src/companion/sessions.js'
 import { Mtls } from '../../support/mtls.js'
 
 const ABOUT = { workspace: 'spiffe://fleet.example/ws/one', user: 'jane', reason: 'left', requestId: 'request-1' }
 const clock = { nowMs: Date.now, monotonicMs: () => performance.now(), sleep: (ms: number) => sleep(ms) }
-const close = (...hooks: readonly Hook[]): Promise<void> => brokerSessions(hooks, clock).close(ABOUT)
+const close = (...hooks: readonly Hook[]) => brokerSessions(hooks, clock).close(ABOUT)
+
+it('says that nobody was told where there is no hook', async () => {
+  expect(await close()).toBe(NO_BROKER)
+})
 
 let directory: string
 beforeEach(() => {
@@ -31,7 +35,7 @@ function command(script: string, more: { readonly tries?: number; readonly timeo
 
 describe('a command', () => {
   it('gets the words on its standard input, and none of them on its command line', async () => {
-    await close(command(`cat > ${directory}/words; echo "$@" > ${directory}/line`))
+    expect(await close(command(`cat > ${directory}/words; echo "$@" > ${directory}/line`))).toBeUndefined()
     expect(JSON.parse(readFileSync(join(directory, 'words'), 'utf8'))).toEqual({ action: 'close-sessions', ...ABOUT })
     expect(readFileSync(join(directory, 'line'), 'utf8')).toBe('\n')
   })
