@@ -36,6 +36,10 @@ const ASK = 'ask again when the agent answers: what it has journalled and nobody
 const KEEP =
   'keep copies of the journal, the folder export and what the receiver has; see "The journal does not verify" in deploy/RUNBOOK.md'
 
+const UNSEEN = 'not looked at: --sink and --received name files of it'
+
+type Row = readonly [name: string, value: string]
+
 const range = (from: number, to: number): string => (from === to ? String(from) : `${from} to ${to}`)
 
 function describe({ paint }: Context, trail: TrailReconciled, isPulled: boolean): string {
@@ -48,23 +52,25 @@ function describe({ paint }: Context, trail: TrailReconciled, isPulled: boolean)
   const [, from = 0, to = 0] = firstMissing ?? []
   const found = findings.slice(0, SHOWN).map((one) => `${one.found} ${range(one.fromSequence, one.toSequence)}`)
   const more = findings.length > SHOWN ? `, and ${findings.length - SHOWN} more` : ''
-  const head = facts([
+  const head: Row[] = [
     ['node', shown(node)],
     ...(firstMissing ? ([['first missing', range(from, to)]] as const) : []),
     ...(found.length > 0 ? ([['found as it was pulled', `${found.join(', ')}${more}`]] as const) : []),
     ...wrong.map((say) => ['wrong', say] as const),
     ...(unasked === undefined ? [] : ([['not asked', unasked]] as const)),
+  ]
+  const next: Row[] = [
     ...(unasked === undefined ? [] : ([['what to do', ASK]] as const)),
     ...(findings.length > 0 || epochs.some((epoch) => epoch.wrong.length > 0) ? ([['what to do', KEEP]] as const) : []),
-  ])
-  return `${word}: ${name}\n${head}${epochs.map((epoch) => epochText(epoch, isPulled)).join('')}`
+  ]
+  return `${word}: ${name}\n${facts([...head, ...epochs.flatMap((epoch) => epochRows(epoch, isPulled)), ...next])}`
 }
 
-function epochText(
+function epochRows(
   { chain, from, journalled, through, pulled, sinks, wrong }: TrailReconciled['epochs'][number],
   isPulled: boolean,
-): string {
-  const rows: (readonly [string, string])[] = [
+): readonly Row[] {
+  const rows: Row[] = [
     ['epoch', chain],
     ['journalled', journalled === null ? 'not known' : `${from + 1} to ${journalled}`],
     ...(isPulled ? ([['pulled', `${pulled}, up to ${through}`]] as const) : []),
@@ -77,10 +83,10 @@ function epochText(
       `${sink.discarded} gone`,
       `${sink.pending} waiting`,
     ]
-    const looked = sink.held ? `; ${sink.held.matched} in ${sink.held.place}` : ''
-    rows.push([sink.name, `${counts.join(', ')}${looked}`])
+    const looked = sink.held ? `${sink.held.matched} in ${sink.held.place}` : sink.unseen === undefined ? UNSEEN : ''
+    rows.push([sink.name, `${counts.join(', ')}${looked === '' ? '' : `; ${looked}`}`])
     if (sink.unseen !== undefined) rows.push(['', `not looked at: ${shown(sink.unseen)}`])
   }
   for (const say of wrong.slice(0, SHOWN)) rows.push(['wrong', shown(say)])
-  return facts(rows)
+  return rows
 }

@@ -97,11 +97,13 @@ async function reconcileAgent(
     seen.push(await reconcileEpoch(source, { ...epoch, through }, copy, stretches, missing))
   }
   // The record goes before the lines, so one that is read now knows every chain that was found in the copy.
-  const held = [...strays, ...strangersIn(chains, readRecord(recordFile)?.epochs ?? [])]
+  const recorded = new Set(readRecord(recordFile)?.epochs.map(({ chain }) => chain))
+  const strangers = new Map([...chains].filter(([chain]) => !recorded.has(chain)))
+  const held = [...strays, ...[...strangers].map(([chain, copied]) => unrecorded(path, chain, copied))]
   const asked = await ask(agent).catch((error: unknown) => causeChain(error).join(': '))
   if (typeof asked === 'string')
     return { ...verdict(agent, seen, { findings, further, wrong: held }, asked), unasked: asked }
-  const { epochs, wrong } = against(seen, asked)
+  const { epochs, wrong } = against(seen, strangers, asked)
   return verdict(agent, epochs, { findings, further, wrong: [...held, ...wrong] })
 }
 
@@ -124,20 +126,16 @@ export function verdict(
   return { ...found, broken, agrees: !broken && unasked === undefined }
 }
 
-const START = 'a companion that runs makes the record again from the copy'
+const unrecorded = (path: string, chain: string, { events, first, last }: Surveyed): string =>
+  `the copy ${path} has ${events} events (${said([first, last])}) of the chain ${chain}, of which ${RECORD_FILE} beside it ` +
+  'knows nothing: a companion that runs makes the record again from the copy'
 
-function strangersIn(chains: ReadonlyMap<string, Surveyed>, epochs: readonly Epoch[]): readonly string[] {
-  const known = new Set(epochs.map(({ chain }) => chain))
-  return [...chains]
-    .filter(([chain]) => !known.has(chain))
-    .map(
-      ([chain, { events, first, last }]) =>
-        `the copy has ${events} events (${said([first, last])}) of the chain ${chain}, of which ${RECORD_FILE} beside it knows nothing: ${START}`,
-    )
-}
-
-/** The epochs with what the agent says, and what it says that no epoch has. */
-function against(epochs: readonly EpochReconciled[], { chain, last, lost }: TrailHead) {
+/** The epochs with what the agent says, and what it says that no epoch has; of `copied` chains it is known that there is none. */
+function against(
+  epochs: readonly EpochReconciled[],
+  copied: ReadonlyMap<string, unknown>,
+  { chain, last, lost }: TrailHead,
+) {
   const wrong: string[] = []
   if (lost > 0)
     wrong.push(
@@ -145,7 +143,7 @@ function against(epochs: readonly EpochReconciled[], { chain, last, lost }: Trai
         'audit-lost events say when; look for space and errors where its events_file is',
     )
   const newest = epochs.at(-1)
-  if (last > 0 && !epochs.some((epoch) => epoch.chain === chain))
+  if (last > 0 && !copied.has(chain) && !epochs.some((epoch) => epoch.chain === chain))
     wrong.push(
       `the agent has journalled ${last} events of ${chain === '' ? 'a chain that it does not name' : `the chain ${chain}`}, ` +
         'and none of them was ever pulled: see that the companion runs and reaches the agent (sluice_export_pull_failing)',

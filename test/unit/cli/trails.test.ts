@@ -84,6 +84,16 @@ it('says that an agent could not be asked, and exits 75 where nothing is known t
   expect((await asked([BAD, unasked])).exit).toBe(2)
 })
 
+it('says where nobody looked at what the receiver has', async () => {
+  const epochs = GOOD.epochs.map((epoch) => ({
+    ...epoch,
+    sinks: epoch.sinks.map(({ held: _, ...sink }) => sink),
+  }))
+  const { text, exit } = await asked([{ ...GOOD, epochs }])
+  expect(exit).toBeUndefined()
+  expect(text).toMatch(/^siem .* 0 waiting; not looked at: --sink and --received name files of it$/m)
+})
+
 it('says what does not hold of no epoch', async () => {
   const wrong = ['the agent has journalled 1000000 events, and none of them was ever pulled']
   const { text, exit } = await asked([{ ...GOOD, agrees: false, broken: true, epochs: [], wrong }])
