@@ -6,6 +6,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { EVENTS } from '../../src/revocation/events.js'
 import { until } from '../support/agent/running.js'
 import { LabHost, macOf, PEER, SESSION_PORT, SINK, sourceOf, workspaceOf } from '../support/companion/lab-host.js'
 import { UPLINK } from '../support/lab/addresses.js'
@@ -194,6 +195,38 @@ revocation:
     expect(await reaches(1)).toBe(false)
     const again = await host.ask('workspace', 'session', 'open', workspaceOf(1), ...words)
     expect([again.exit, again.said]).toEqual([4, expect.stringContaining('is over (')])
+  })
+
+  it('close the one session that they name, take back no delegation, and kill what was killed', {
+    timeout: PATIENCE_MS,
+  }, async () => {
+    await running(1)
+    const named = async (id: string): Promise<number> => {
+      const subject = { format: 'complex', session: { format: 'opaque', id } }
+      return (await transmitter.push(await sign({ jti: jtiOf(), sub_id: subject }))).status
+    }
+    const open = (id: string) =>
+      host.ask(
+        ...['workspace', 'session', 'open', workspaceOf(1), '--id', id],
+        ...['--user', 'user1', '--peer', PEER, '--minutes', '30'],
+      )
+    expect((await open('bk-2')).json).toMatchObject({ changed: true })
+    expect([await named('bk-2'), await named('bk-3')]).toEqual([202, 202])
+    const { json } = await host.ask('workspace', 'session', 'list')
+    expect(json.sessions.find(({ sessionId }: Listed) => sessionId === 'bk-2')?.ended).toBeDefined()
+    const late = await open('bk-3')
+    expect([late.exit, late.said]).toEqual([4, expect.stringContaining('is over (revoked)')])
+    expect([await flags(1), (await listed(1))?.state]).toEqual([[], 'running'])
+
+    const taken = { [EVENTS['delegation-revoked'].uri]: { delegation_issuer: ISSUER, delegation_id: 'd-1' } }
+    const answer = await transmitter.push(await sign({ jti: jtiOf(), sub_id: user('user1'), events: taken }))
+    expect([answer.status, (JSON.parse(answer.body) as { err: string }).err]).toEqual([400, 'access_denied'])
+
+    const killed = { [EVENTS['workspace-killed'].uri]: {} }
+    const about = { format: 'uri', uri: workspaceOf(1) }
+    expect((await transmitter.push(await sign({ jti: jtiOf(), sub_id: about, events: killed }))).status).toBe(202)
+    expect(await flags(1)).toContain('quarantined')
+    await reached(1, 'killed')
   })
 
   it('that are forged, or have been done already, do nothing', { timeout: PATIENCE_MS }, async () => {
