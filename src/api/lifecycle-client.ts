@@ -33,38 +33,26 @@ export class LifecycleClient {
     this.client = new Client(`unix:${path}`, credentials.createInsecure())
   }
 
-  /** Throws what the companion refused, API_LOST when nobody answers. */
+  /** Throws what the companion refused, API_LOST when nobody answers or the answer breaks off: what was begun goes on, or is taken up. */
   change(asked: Parameters<typeof changeMessage>[0], told: (step: StepView) => void): Promise<OutcomeView> {
-    const { path, requestSerialize, responseDeserialize } = lifecycleDefinition('Lifecycle/ChangeWorkspace')
-    const deadline = Date.now() + CHANGE_MS
-    const call = this.client.makeServerStreamRequest(
-      path,
-      requestSerialize,
-      responseDeserialize,
-      changeMessage(asked),
-      {
-        deadline,
-      },
-    )
-    return new Promise((resolve, reject) => {
-      call.on('data', (message: LifecycleResponse<'Lifecycle/ChangeWorkspace'>) => {
-        const { step, outcome } = message
-        if (step) told(stepOf(step))
-        if (outcome) resolve(outcomeOf(outcome))
-      })
-      call.on('error', (error: ServiceError) => {
-        reject(this.faultOf(error))
-      })
-      call.on('end', () => {
-        reject(apiFault('API_LOST', { path: this.path }))
-      })
+    return this.streamed('Lifecycle/ChangeWorkspace', changeMessage(asked), CHANGE_MS, ({ step, outcome }) => {
+      if (step) told(stepOf(step))
+      return outcome ? outcomeOf(outcome) : undefined
     })
   }
 
-  kill(asked: Parameters<typeof killMessage>[0]): Promise<{ readonly report: Uint8Array; readonly receipt: string }> {
+  /** `told`: each step as it is done, by workspace; a companion of an earlier release tells none. Throws as `change` does. */
+  kill(
+    asked: Omit<Parameters<typeof killMessage>[0], 'tellSteps'>,
+    told?: (workspace: string, step: StepView) => void,
+  ): Promise<{ readonly report: Uint8Array; readonly receipt: string }> {
     // How many are meant is known to the companion alone, and asking it first would cost the fences a round trip.
     const withinMs = asked.target.kind === 'workspace' ? KILL_MS : CHANGE_MS
-    return this.unary('Lifecycle/KillWorkspaces', killMessage(asked), withinMs)
+    const request = killMessage({ ...asked, tellSteps: told !== undefined })
+    return this.streamed('Lifecycle/KillWorkspaces', request, withinMs, ({ report, receipt, step, workspace }) => {
+      if (step) told?.(workspace, stepOf(step))
+      return report.length > 0 ? { report, receipt } : undefined
+    })
   }
 
   async list(): Promise<readonly ListedView[]> {
@@ -108,6 +96,30 @@ export class LifecycleClient {
     this.client.close()
   }
 
+  /** Resolves with what `take` makes of a message that is the answer; it gives undefined for those before. */
+  private streamed<M extends LifecycleMethod, T>(
+    name: M,
+    request: LifecycleRequest<M>,
+    withinMs: number,
+    take: (message: LifecycleResponse<M>) => T | undefined,
+  ): Promise<T> {
+    const { path, requestSerialize, responseDeserialize } = lifecycleDefinition(name)
+    const deadline = Date.now() + withinMs
+    const call = this.client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request, { deadline })
+    return new Promise((resolve, reject) => {
+      call.on('data', (message: LifecycleResponse<M>) => {
+        const answer = take(message)
+        if (answer !== undefined) resolve(answer)
+      })
+      call.on('error', (error: ServiceError) => {
+        reject(this.faultOf(error))
+      })
+      call.on('end', () => {
+        reject(apiFault('API_LOST', { path: this.path }))
+      })
+    })
+  }
+
   private unary<M extends LifecycleMethod>(
     name: M,
     request: LifecycleRequest<M>,
@@ -131,7 +143,9 @@ export class LifecycleClient {
   }
 
   private faultOf(error: ServiceError): Error {
-    if (error.code === status.UNAVAILABLE && error.metadata.get('sluice-code').length === 0)
+    // Nobody here cancels a call: whoever answered has gone.
+    const isGone = error.code === status.UNAVAILABLE || error.code === status.CANCELLED
+    if (isGone && error.metadata.get('sluice-code').length === 0)
       return apiFault('API_LOST', { path: this.path }, { cause: error })
     return fromStatus(error) ?? error
   }

@@ -101,6 +101,9 @@ export function readKill(request: LifecycleRequest<'Lifecycle/KillWorkspaces'>) 
   }
 }
 
+export const killStepMessage = (workspace: string, step: StepView): LifecycleResponse<'Lifecycle/KillWorkspaces'> =>
+  v1.KillWorkspacesResponse.create({ workspace, step: stepMessage(step) })
+
 function readTarget({
   target,
   workspace,
@@ -127,12 +130,13 @@ export function killMessage(asked: {
   readonly requestId: string
   readonly reason: string
   readonly target: TargetView
+  /** Each step is told as it is done. */
+  readonly tellSteps: boolean
 }) {
-  const { requestId, reason, target } = asked
+  const { requestId, reason, target, tellSteps } = asked
   const { kind, ...named } = target
   return v1.KillWorkspacesRequest.create({
-    requestId,
-    reason,
+    ...{ requestId, reason, tellSteps },
     ...(kind === 'everything' ? { everything: true } : named),
   })
 }

@@ -7,7 +7,7 @@ import { type Codec, codecMethod, grpcDefinition } from './methods.js'
 
 export const LIFECYCLE_METHODS = {
   'Lifecycle/ChangeWorkspace': codecMethod(v1.ChangeWorkspaceRequest, v1.ChangeWorkspaceResponse, true),
-  'Lifecycle/KillWorkspaces': codecMethod(v1.KillWorkspacesRequest, v1.KillWorkspacesResponse),
+  'Lifecycle/KillWorkspaces': codecMethod(v1.KillWorkspacesRequest, v1.KillWorkspacesResponse, true),
   'Lifecycle/ListWorkspaces': codecMethod(v1.ListWorkspacesRequest, v1.ListWorkspacesResponse),
   'Lifecycle/ReadConsole': codecMethod(v1.ReadConsoleRequest, v1.ReadConsoleResponse),
   'Lifecycle/OpenBrokerSession': codecMethod(v1.OpenBrokerSessionRequest, v1.OpenBrokerSessionResponse),

@@ -82,9 +82,10 @@ export interface LifecyclePorts {
     asked: AskedBy & { readonly operation: ChangeWord; readonly workspace: string; readonly profile?: ProfileView },
     told: (step: StepView) => void,
   ): Promise<OutcomeView>
-  /** `report`: canonical JSON. */
+  /** `report`: canonical JSON. `told` has each step as it is done, by workspace. */
   kill(
     asked: AskedBy & { readonly target: TargetView },
+    told: (workspace: string, step: StepView) => void,
   ): Promise<{ readonly report: Uint8Array; readonly receipt: string }>
   list(): Promise<ListView>
   console(workspace: string, maxBytes: number): Promise<Uint8Array>

@@ -15,6 +15,7 @@ import { readWorkspace } from './convert.js'
 import { readOpenSession, readSessionId, sessionMessage } from './convert-sessions.js'
 import { apiFault } from './errors.js'
 import {
+  killStepMessage,
   listedMessage,
   outcomeMessage,
   readChange,
@@ -25,6 +26,7 @@ import {
 } from './lifecycle-convert.js'
 import {
   LIFECYCLE_METHOD_NAMES,
+  LIFECYCLE_METHODS,
   type LifecycleMethod,
   type LifecycleRequest,
   type LifecycleResponse,
@@ -37,15 +39,16 @@ import { LIFECYCLE_ACCESS, type Role } from './roles.js'
 import { claimSocket } from './socket-server.js'
 import { toStatus } from './status.js'
 
-type Unary = Exclude<LifecycleMethod, 'Lifecycle/ChangeWorkspace'>
+type Streamed = 'Lifecycle/ChangeWorkspace' | 'Lifecycle/KillWorkspaces'
+type Unary = Exclude<LifecycleMethod, Streamed>
 type Handlers = {
   readonly [M in Unary]: (request: LifecycleRequest<M>, by: string) => Promise<LifecycleResponse<M>>
 } & {
-  readonly 'Lifecycle/ChangeWorkspace': (
-    request: LifecycleRequest<'Lifecycle/ChangeWorkspace'>,
+  readonly [M in Streamed]: (
+    request: LifecycleRequest<M>,
     by: string,
-    tell: (message: LifecycleResponse<'Lifecycle/ChangeWorkspace'>) => void,
-  ) => Promise<LifecycleResponse<'Lifecycle/ChangeWorkspace'>>
+    tell: (message: LifecycleResponse<M>) => void,
+  ) => Promise<LifecycleResponse<M>>
 }
 
 const handlersOf = (companion: LifecyclePorts): Handlers => ({
@@ -55,8 +58,10 @@ const handlersOf = (companion: LifecyclePorts): Handlers => ({
     })
     return outcomeMessage(told)
   },
-  'Lifecycle/KillWorkspaces': async (request, by) => {
-    const { report, receipt } = await companion.kill({ ...readKill(request), by })
+  'Lifecycle/KillWorkspaces': async (request, by, tell) => {
+    const { report, receipt } = await companion.kill({ ...readKill(request), by }, (workspace, step) => {
+      if (request.tellSteps) tell(killStepMessage(workspace, step))
+    })
     return v1.KillWorkspacesResponse.create({ report, receipt })
   },
   'Lifecycle/ListWorkspaces': async () => {
@@ -92,6 +97,8 @@ export interface LifecycleEffects {
   /** Defects of ours. */
   readonly failed: (error: unknown) => void
 }
+
+const isStreamed = (name: LifecycleMethod): name is Streamed => LIFECYCLE_METHODS[name].streams
 
 const MAX_REQUEST_BYTES = 64 << 10
 /** Whoever may use the socket. */
@@ -152,7 +159,7 @@ function serve(server: Server, handlers: Handlers, by: string, failed: (error: u
     if (!LIFECYCLE_ACCESS[name].includes(LOCAL)) throw apiFault('API_DENIED', { who: by, what: `call ${name}` })
   }
   const callOf = (name: LifecycleMethod): UntypedHandleCall =>
-    name === 'Lifecycle/ChangeWorkspace'
+    isStreamed(name)
       ? (call: ServerWritableStream<unknown, unknown>) => {
           const tell = (message: unknown): void => {
             // An operation goes on when nobody looks on any more.

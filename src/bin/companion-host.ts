@@ -50,9 +50,9 @@ function openCompanion(socket: string): CompanionHandle {
   const opened = client
   return {
     change: (request, told) => asked((to) => to.change(request, told)),
-    kill: (request) =>
+    kill: (request, told) =>
       asked(async (to) => {
-        const { report, receipt } = await to.kill(request)
+        const { report, receipt } = await to.kill(request, told)
         const text = decodeUtf8(report)
         if (text === undefined) throw apiFault('API_WIRE', { why: 'a report is not UTF-8' })
         return { report: JSON.parse(text) as WorkspacesKilled, ...(receipt === '' ? {} : { receipt }) }

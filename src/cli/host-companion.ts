@@ -115,11 +115,14 @@ export interface CompanionHandle {
     },
     told: (step: WorkspaceStep) => void,
   ): Promise<WorkspaceOutcome>
-  kill(asked: {
-    readonly requestId: string
-    readonly reason: string
-    readonly target: WorkspaceTarget
-  }): Promise<{ readonly report: WorkspacesKilled; readonly receipt?: string }>
+  kill(
+    asked: {
+      readonly requestId: string
+      readonly reason: string
+      readonly target: WorkspaceTarget
+    },
+    told: (workspace: string, step: WorkspaceStep) => void,
+  ): Promise<{ readonly report: WorkspacesKilled; readonly receipt?: string }>
   list(): Promise<HostListed>
   console(workspace: string, maxBytes: number): Promise<Uint8Array>
   openSession(asked: {

@@ -4,7 +4,7 @@
 import { utf8 } from '../base/bytes.js'
 import { canonicalize, type Json } from '../base/canonical.js'
 import { lifecycleFault } from './lifecycle/errors.js'
-import { type KillHost, type KillTarget, kill } from './lifecycle/kill.js'
+import { type KillHost, type KillTarget, kill, means } from './lifecycle/kill.js'
 import type { Told } from './lifecycle/lifecycle.js'
 import type { Change } from './lifecycle/operations.js'
 import { type Profile, readProfile } from './lifecycle/profile.js'
@@ -65,8 +65,16 @@ export function deskOf(kills: KillHost, terms: DeskTerms, onlookers: Onlookers) 
       }
       return onlookers.during(look, () => lifecycle.operate({ requestId, change, workspace, by, reason, ...profile }))
     },
-    kill: async (asked: DeskAsked & { readonly target: KillTarget }) => {
-      const { report, receipt = '' } = await kill(kills, asked)
+    kill: async (
+      asked: DeskAsked & { readonly target: KillTarget },
+      told: (workspace: string, step: StepDone) => void,
+    ) => {
+      // Also of the kill of another, where that one was asked for before and answers for this.
+      const look = (one: Told): void => {
+        if (one.kind === 'step' && one.change === 'kill' && means(lifecycle, asked.target, one.workspace))
+          told(one.workspace, one.done)
+      }
+      const { report, receipt = '' } = await onlookers.during(look, () => kill(kills, asked))
       return { report: utf8(canonicalize(report as unknown as Json)), receipt }
     },
     list: async () => {

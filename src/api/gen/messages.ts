@@ -5721,6 +5721,7 @@ export const sluice = $root.sluice = (() => {
             KillWorkspacesRequest.prototype.user = null;
             KillWorkspacesRequest.prototype.image = null;
             KillWorkspacesRequest.prototype.everything = null;
+            KillWorkspacesRequest.prototype.tellSteps = false;
 
             let $oneOfFields;
 
@@ -5752,6 +5753,8 @@ export const sluice = $root.sluice = (() => {
                     writer.uint32(42).string(message.image);
                 if (message.everything != null && $Object.hasOwnProperty.call(message, "everything"))
                     writer.uint32(48).bool(message.everything);
+                if (message.tellSteps != null && $Object.hasOwnProperty.call(message, "tellSteps") && message.tellSteps !== false)
+                    writer.uint32(56).bool(message.tellSteps);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -5831,6 +5834,15 @@ export const sluice = $root.sluice = (() => {
                             message.target = "everything";
                             continue;
                         }
+                    case 7: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.tellSteps = value;
+                            else
+                                delete message.tellSteps;
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -5862,6 +5874,8 @@ export const sluice = $root.sluice = (() => {
 
             KillWorkspacesResponse.prototype.report = $util.newBuffer([]);
             KillWorkspacesResponse.prototype.receipt = "";
+            KillWorkspacesResponse.prototype.step = null;
+            KillWorkspacesResponse.prototype.workspace = "";
 
             KillWorkspacesResponse.create = function(properties) {
                 return new KillWorkspacesResponse(properties);
@@ -5878,6 +5892,10 @@ export const sluice = $root.sluice = (() => {
                     writer.uint32(10).bytes(message.report);
                 if (message.receipt != null && $Object.hasOwnProperty.call(message, "receipt") && message.receipt !== "")
                     writer.uint32(18).string(message.receipt);
+                if (message.step != null && $Object.hasOwnProperty.call(message, "step"))
+                    $root.sluice.v1alpha1.StepDone.encode(message.step, writer.uint32(26).fork(), _depth + 1).ldelim();
+                if (message.workspace != null && $Object.hasOwnProperty.call(message, "workspace") && message.workspace !== "")
+                    writer.uint32(34).string(message.workspace);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -5927,6 +5945,21 @@ export const sluice = $root.sluice = (() => {
                                 message.receipt = value;
                             else
                                 delete message.receipt;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            message.step = $root.sluice.v1alpha1.StepDone.decode(reader, reader.size(), $undefined, _depth + 1, message.step);
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.workspace = value;
+                            else
+                                delete message.workspace;
                             continue;
                         }
                     }

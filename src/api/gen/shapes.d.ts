@@ -1314,6 +1314,7 @@ export namespace sluice {
             user?: (string|null);
             image?: (string|null);
             everything?: (boolean|null);
+            tellSteps: boolean;
             target?: ("workspace"|"user"|"image"|"everything");
             static create(properties: sluice.v1alpha1.KillWorkspacesRequest.$Shape): sluice.v1alpha1.KillWorkspacesRequest & sluice.v1alpha1.KillWorkspacesRequest.$Shape;
             static create(properties?: sluice.v1alpha1.KillWorkspacesRequest.$Properties): sluice.v1alpha1.KillWorkspacesRequest;
@@ -1329,6 +1330,7 @@ export namespace sluice {
                 user?: (string|null);
                 image?: (string|null);
                 everything?: (boolean|null);
+                tellSteps?: (boolean|null);
                 target?: ("workspace"|"user"|"image"|"everything");
                 $unknowns?: Uint8Array[];
             }
@@ -1339,6 +1341,7 @@ export namespace sluice {
               user?: string|null;
               image?: string|null;
               everything?: boolean|null;
+              tellSteps?: boolean|null;
               $unknowns?: Uint8Array[];
             } & (
               ({ target?: undefined; workspace?: null; user?: null; image?: null; everything?: null }|{ target?: "workspace"; workspace: string; user?: null; image?: null; everything?: null }|{ target?: "user"; workspace?: null; user: string; image?: null; everything?: null }|{ target?: "image"; workspace?: null; user?: null; image: string; everything?: null }|{ target?: "everything"; workspace?: null; user?: null; image?: null; everything: boolean })
@@ -1353,6 +1356,8 @@ export namespace sluice {
             $unknowns?: Uint8Array[];
             report: Uint8Array;
             receipt: string;
+            step?: (sluice.v1alpha1.StepDone.$Properties|null);
+            workspace: string;
             static create(properties: sluice.v1alpha1.KillWorkspacesResponse.$Shape): sluice.v1alpha1.KillWorkspacesResponse & sluice.v1alpha1.KillWorkspacesResponse.$Shape;
             static create(properties?: sluice.v1alpha1.KillWorkspacesResponse.$Properties): sluice.v1alpha1.KillWorkspacesResponse;
             static encode(message: sluice.v1alpha1.KillWorkspacesResponse.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
@@ -1363,6 +1368,8 @@ export namespace sluice {
             interface $Properties {
                 report?: (Uint8Array|null);
                 receipt?: (string|null);
+                step?: (sluice.v1alpha1.StepDone.$Properties|null);
+                workspace?: (string|null);
                 $unknowns?: Uint8Array[];
             }
             type $Shape = sluice.v1alpha1.KillWorkspacesResponse.$Properties;

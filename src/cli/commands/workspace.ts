@@ -108,8 +108,7 @@ const change = (operation: WorkspaceChange): Declared => {
         const reason = words.reason ?? `${operation} by ${host.operator}`
         const request = { requestId: requestIdOf(host, words), operation, workspace, reason, ...profile }
         const done = await companion.change(request, (step) => {
-          if (host.colour)
-            host.writeError(`  ${context.paint(step.outcome === 'done' ? 'green' : 'red', stepLine(step))}\n`)
+          if (host.colour) host.writeError(`  ${inkOf(context, step)(stepLine(step))}\n`)
         })
         return {
           json: { requestId: request.requestId, workspace, ...done },
@@ -131,6 +130,10 @@ const stepWords = ({ outcome, elapsedMs, what, why }: Omit<WorkspaceStep, 'step'
     .join('  ')
 const stepLine = ({ step, outcome, elapsedMs, why }: WorkspaceStep): string =>
   `${step} ${outcome} (${elapsedMs.toFixed(1)} ms)${why === undefined ? '' : `: ${shown(why)}`}`
+const inkOf =
+  ({ paint }: Context, { outcome }: WorkspaceStep) =>
+  (line: string): string =>
+    paint(outcome === 'done' ? 'green' : 'red', line)
 const owedRemark = ({ paint }: Context): string =>
   `${paint('yellow', 'warning')}: not everything was done; the companion goes on trying\n`
 
@@ -189,7 +192,10 @@ export const workspaceKill: Declared = {
       const { host, paint } = context
       const words = options as Words & { readonly receipt?: string }
       const requestId = requestIdOf(host, words)
-      const { report, receipt } = await companion.kill({ requestId, reason: words.reason ?? '', target })
+      const request = { requestId, reason: words.reason ?? '', target }
+      const { report, receipt } = await companion.kill(request, (name, step) => {
+        if (host.colour) host.writeError(`  ${inkOf(context, step)(`${name} ${stepLine(step)}`)}\n`)
+      })
       if (words.receipt !== undefined) {
         if (receipt === undefined) throw cliFault('CLI_NO_RECEIPT', { workspace: workspace ?? 'the workspaces' })
         writeFile(host, words.receipt, receipt)

@@ -161,6 +161,13 @@ export function targetsOf(lifecycle: Lifecycle, target: KillTarget): readonly st
     .map(({ workspace }) => workspace)
 }
 
+/** Whether a kill of that target means this workspace. One of which there is no record, every kill of more than a name does. */
+export function means({ host: { store } }: Lifecycle, target: KillTarget, workspace: string): boolean {
+  if (target.kind === 'workspace') return target.workspace === workspace
+  const record = store.get(workspace)
+  return !record?.profile || isMeant(record, target)
+}
+
 interface Lost {
   readonly file: string
   readonly why: string

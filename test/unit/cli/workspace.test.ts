@@ -76,8 +76,9 @@ const sluice = (line: string, colour = false): Promise<Said> =>
         told(STEP)
         return Promise.resolve(answers.change)
       },
-      kill: (request) => {
+      kill: (request, told) => {
         asked.push(request)
+        told(WS, LATE)
         const { kill: report, receipt } = answers
         return Promise.resolve({ report, ...(receipt === undefined ? {} : { receipt }) })
       },
@@ -220,6 +221,12 @@ describe('a kill', () => {
       expect(asked).toEqual([])
     },
   )
+
+  it('tells its steps on a terminal, and not in a pipe', async () => {
+    const line = `workspace kill ${WS} --reason incident`
+    expect((await sluice(line)).error).toBe('')
+    expect((await sluice(line, true)).error).toContain(`${WS} fence late (5000.0 ms): ${LATE.why}`)
+  })
 
   it('says where nobody was told of the end of sessions', async () => {
     const [one] = KILLED.workspaces

@@ -2,7 +2,8 @@
 
 import { expect, it } from 'vitest'
 import { deskOf, Onlookers } from '../../../src/companion/desk.js'
-import { boot, fresh, profileOf, World, WS } from '../../support/companion/world.js'
+import type { Told } from '../../../src/companion/lifecycle/lifecycle.js'
+import { ask, boot, fresh, profileOf, World, WS } from '../../support/companion/world.js'
 
 const network = (name: string) => ({
   ...({ name, kind: 'tap', interface: name, mac: '02:00:00:00:00:01', addresses: [] } as const),
@@ -29,4 +30,21 @@ it('gives no workspace the network or the volume of another, until that one is d
   await create(two, 'n2', ['tools'])
   await change('delete', WS)
   await create(`${WS}3`, 'n1', ['home'])
+})
+
+it('tells each step of a kill as it is done, and none of whoever is not meant', async () => {
+  const at = await boot(new World())
+  const onlookers = new Onlookers()
+  const tell = (told: Told) => Promise.resolve(onlookers.told(told))
+  Object.assign(at.lifecycle.host, { tell })
+  const desk = deskOf(at.kills, { networks: [], volumes: [], streams: () => [] }, onlookers)
+  await ask(at, 'create', fresh(), WS)
+  await ask(at, 'create', fresh(), `${WS}2`)
+  const told: string[] = []
+  const asked = { requestId: fresh(), by: 'user:t', reason: '', target: { kind: 'workspace', workspace: WS } } as const
+  await Promise.all([
+    desk.kill(asked, (workspace, { step, outcome }) => told.push(`${workspace} ${step} ${outcome}`)),
+    desk.kill({ ...asked, requestId: fresh(), target: { kind: 'workspace', workspace: `${WS}2` } }, () => undefined),
+  ])
+  expect(told).toEqual(['fence', 'end', 'sessions', 'detach', 'unplug'].map((step) => `${WS} ${step} done`))
 })

@@ -5,10 +5,13 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Client, credentials, Server, ServerCredentials, type sendUnaryData } from '@grpc/grpc-js'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { LifecycleClient } from '../../../src/api/lifecycle-client.js'
+import { lifecycleDefinition } from '../../../src/api/lifecycle-methods.js'
 import type { LifecyclePorts, ProfileView } from '../../../src/api/lifecycle-ports.js'
 import { type LifecycleServer, serveLifecycle } from '../../../src/api/lifecycle-server.js'
+import { v1 } from '../../../src/api/messages.js'
 import { Fault } from '../../../src/base/fault.js'
 import { lifecycleFault } from '../../../src/companion/lifecycle/errors.js'
 
@@ -46,12 +49,14 @@ let client: LifecycleClient
 let asked: unknown[]
 let refuse: Error | undefined
 let empty: boolean
+let holds: boolean
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'sluice-companion-'))
   path = join(directory, 'companion.sock')
   asked = []
   refuse = undefined
   empty = false
+  holds = false
   const ports: LifecyclePorts = {
     change: (given, told) => {
       asked.push(given)
@@ -59,8 +64,10 @@ beforeEach(async () => {
       if (refuse) return Promise.reject(refuse)
       return Promise.resolve({ state: 'running', steps: [STEP], owed: ['fence'], elapsedMs: 12.25 })
     },
-    kill: (given) => {
+    kill: (given, told) => {
       asked.push(given)
+      told(WS, STEP)
+      if (holds) return new Promise(() => undefined)
       return Promise.resolve({ report: new TextEncoder().encode('{"partial":false}'), receipt: 'a.b.c\n' })
     },
     list: () =>
@@ -141,6 +148,68 @@ it('carries every target of a kill, its report and its receipt', async () => {
     expect(asked.pop()).toEqual({ ...request, by })
     expect([Buffer.from(report).toString(), receipt]).toEqual(['{"partial":false}', 'a.b.c\n'])
   }
+})
+
+describe('a kill', () => {
+  const KILL = { requestId: 'request-3', reason: 'incident', target: { kind: 'everything' } } as const
+  const ONE = { requestId: 'request-3', reason: 'incident', everything: true }
+
+  it('tells its steps to whoever looks on, and is answered behind them', async () => {
+    const steps: unknown[] = []
+    const { receipt } = await client.kill(KILL, (workspace, step) => steps.push([workspace, step]))
+    expect([steps, receipt]).toEqual([[[WS, STEP]], 'a.b.c\n'])
+  })
+
+  it('is one answer to a client that knows it as a call with one', async () => {
+    const { path: method, requestSerialize, responseDeserialize } = lifecycleDefinition('Lifecycle/KillWorkspaces')
+    const older = new Client(`unix:${path}`, credentials.createInsecure())
+    const request = v1.KillWorkspacesRequest.create(ONE)
+    const receipt = await new Promise((resolve, reject) => {
+      older.makeUnaryRequest(method, requestSerialize, responseDeserialize, request, (error, answer) => {
+        if (error) reject(error)
+        else resolve(answer?.receipt)
+      })
+    })
+    older.close()
+    expect(receipt).toBe('a.b.c\n')
+  })
+
+  it('is carried out by a companion that tells no steps', async () => {
+    const older = new Server()
+    const method = { ...lifecycleDefinition('Lifecycle/KillWorkspaces'), responseStream: false as const }
+    older.addService(
+      { kill: method },
+      {
+        kill: (_call: unknown, answer: sendUnaryData<unknown>) => {
+          answer(null, v1.KillWorkspacesResponse.create({ report: new Uint8Array([123, 125]), receipt: 'old' }))
+        },
+      },
+    )
+    const at = join(directory, 'older.sock')
+    await new Promise<void>((resolve, reject) => {
+      older.bindAsync(`unix:${at}`, ServerCredentials.createInsecure(), (error) => {
+        if (error) reject(error)
+        else resolve()
+      })
+    })
+    const to = new LifecycleClient(at)
+    try {
+      expect((await to.kill(KILL, () => undefined)).receipt).toBe('old')
+    } finally {
+      to.close()
+      older.forceShutdown()
+    }
+  })
+
+  it('that breaks off is not taken for done: the same request asks again', async () => {
+    holds = true
+    let closing: Promise<void> | undefined
+    const killing = client.kill(KILL, () => {
+      closing = server.close()
+    })
+    expect(await faultOf(killing)).toMatchObject({ code: 'API_LOST', reaction: 'retry' })
+    await closing
+  })
 })
 
 it('carries what there is, with numbers of any size, and a console', async () => {
