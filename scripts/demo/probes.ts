@@ -13,7 +13,7 @@ const lost = (group: string, name: string, because: string) => ({ group, name, b
 const GRANTED = 'granted'
 const NEXT_TO_IT = 'next to a grant'
 const UNLISTED = 'unlisted and reserved'
-const INWARD = 'towards the workspace'
+export const INWARD = 'towards the workspace'
 const FORGED = 'forged and malformed'
 
 /** What the policy is for. */
