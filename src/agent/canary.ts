@@ -3,18 +3,18 @@
 // what nothing grants is dropped and counted, a grant lets through, revoking it cuts the live flow, and when the controller is
 // killed nothing opens. This process is the witness; the controller is a child, so that it can be killed.
 //
-// It touches no workspace, no table and no pin of the node. It needs root and iproute2. Whatever it made is taken away again.
+// It touches no workspace, no table and no pin of the node. It needs root and iproute2. Whatever it made is taken away again, by the next
+// one where this process is killed.
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
 import { promisify } from 'node:util'
 import { digestOfText } from '../base/digest.js'
 import type { Capabilities } from '../plan/capabilities.js'
 import { closedPlan } from '../plan/closed.js'
 import type { BackendName, Plan } from '../plan/model.js'
+import { CANARY_FOLDER, collectCanaries } from './canary-left.js'
 import { agentFault } from './errors.js'
 
 /** What was seen, step by step. Every member is a measurement; nothing is inferred. */
@@ -51,6 +51,7 @@ const run = promisify(execFile)
 
 /** Earns it, for one backend. Throws AGENT_CANARY with the step that could not be carried out. */
 export async function runCanary(backend: BackendName, tools: CanaryTools): Promise<CanarySeen> {
+  await collectCanaries()
   const canary = new Canary(backend, tools)
   try {
     return await canary.story()
@@ -64,7 +65,7 @@ export async function runCanary(backend: BackendName, tools: CanaryTools): Promi
 class Canary {
   step = 'making its namespaces'
   private readonly children: Child[] = []
-  private readonly state = mkdtempSync(join(tmpdir(), 'sluice-canary-'))
+  private readonly state = mkdtempSync(CANARY_FOLDER)
   private readonly prefix = `slc-${process.pid}-${this.state.slice(-6)}`
 
   constructor(

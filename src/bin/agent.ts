@@ -3,6 +3,7 @@
 
 import { join } from 'node:path'
 import { setTimeout as sleepFor } from 'node:timers/promises'
+import { collectCanaries } from '../agent/canary-left.js'
 import { tellRefused } from '../agent/freshness.js'
 import { type HttpServer, startHttp } from '../agent/http.js'
 import { takeLock } from '../agent/lock.js'
@@ -182,6 +183,7 @@ export async function runAgent(around: Surroundings, config: Configured, request
       const mark = markAt(join(config.stateDirectory, TRAIL_STATE[0]))
       const journal = { eventsFile, mark, status: trail.status, sleep }
       const canary = canaryOf(around)
+      void collectCanaries()
       const { noted: decider } = decisions
       const behind = {
         ...{ loop, node: reading, commandId, name, journal, release: around.version, canary, decider },

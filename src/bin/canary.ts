@@ -115,6 +115,9 @@ const ROLES: Readonly<Record<string, () => void | Promise<void>>> = {
   },
 }
 
+// Its witness holds the other end: one that was killed leaves nobody behind. The controller reads what comes before the end.
+process.stdin.once('end', () => process.exit())
+if (role !== 'hold') process.stdin.resume()
 try {
   await ROLES[role]?.()
 } catch (error) {
