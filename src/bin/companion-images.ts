@@ -18,5 +18,6 @@ export async function fetchImages(config: CompanionConfig, place: Place, from: s
   const store = imagesOf(config, place)
   const fetched = await store.fetch(from)
   const boot = await store.list()
-  return { directory: config.images.directory, channel: config.images.channel, fetched, boot }
+  const profiles = await store.profiles()
+  return { directory: config.images.directory, channel: config.images.channel, fetched, boot, profiles }
 }

@@ -138,6 +138,7 @@ export async function runCompanion(
         ? undefined
         : new Renewals({
             ...{ lifecycle, maxAgeMs, nowMs, shelf: () => parts.images.shelf() },
+            takes: ({ network }) => config.networks.find(({ name }) => name === network)?.imageProfile,
             tell: (why, workspace) => {
               const detail = { ...(workspace === undefined ? {} : { workspace }), why }
               say({ atMs: nowMs(), level: 'warning', event: 'image-old', detail })

@@ -192,11 +192,20 @@ export async function verifyImages(
   return Object.freeze({ list, mark, signers }) as unknown as VerifiedImages
 }
 
-/** The newest version of that name that may still boot; undefined when there is none. */
-export function newestImage({ list }: VerifiedImages, name: string, nowMs: number): Image | undefined {
+/** The newest version of that name, and of that profile where one is asked for, that may still boot; undefined when there is none. */
+export function newestImage(
+  { list }: VerifiedImages,
+  name: string,
+  nowMs: number,
+  profile?: string,
+): Image | undefined {
   return list.images
     .filter(
-      (image) => image.name === name && nowMs < image.expiresAtMs && image.builtAtMs <= nowMs + CLOCK_TOLERANCE_MS,
+      (image) =>
+        image.name === name &&
+        (profile === undefined || image.profile === profile) &&
+        nowMs < image.expiresAtMs &&
+        image.builtAtMs <= nowMs + CLOCK_TOLERANCE_MS,
     )
     .sort((a, b) => b.version - a.version)[0]
 }

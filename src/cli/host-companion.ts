@@ -198,6 +198,8 @@ export interface ImagesFetched {
   readonly fetched: readonly string[]
   /** Those that may boot now. */
   readonly boot: readonly string[]
+  /** What each was built for, by `name@version`. */
+  readonly profiles: ReadonlyMap<string, string>
 }
 
 export interface CompanionHost {

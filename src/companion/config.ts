@@ -147,6 +147,7 @@ const SLOT = {
   interface: { field: 'interface', read: interfaceName },
   mac: { field: 'mac', read: mac },
   addresses: { field: 'addresses', read: listOf('a list of IP addresses', 1, ip) },
+  image_profile: { field: 'imageProfile', read: word, otherwise: undefined },
 } as const satisfies Keys
 const NETWORK_KEYS = {
   tap: {

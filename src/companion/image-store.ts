@@ -25,7 +25,7 @@ import type { TrustRoot } from '../bundle/model.js'
 import type { BootImage, VerifiedFile } from './drivers/driver.js'
 import { openVerified, requireQcow2 } from './drivers/verified.js'
 import { companionFault } from './errors.js'
-import type { Shelf } from './lifecycle/renewal.js'
+import { type Shelf, shelfKey } from './lifecycle/renewal.js'
 
 export const IMAGE_LIST = 'images.jws.json'
 const MARK = 'mark.json'
@@ -75,10 +75,18 @@ export class ImageStore {
     return may.sort((a, b) => (a.name === b.name ? b.version - a.version : a.name < b.name ? -1 : 1)).map(imageName)
   }
 
-  /** The newest version of that name: `name@version`. Throws MACHINE_IMAGE when there is none, IMAGE_LIST and BUNDLE_* for the list. */
-  async newest(name: string): Promise<string> {
-    const image = newestImage(await this.held(), name, this.terms.nowMs())
-    if (!image) throw no(name, `the list of channel ${this.terms.channel} has no version of it that may boot`)
+  /** What each image of the list was built for, by `name@version`. */
+  async profiles(): Promise<ReadonlyMap<string, string>> {
+    return new Map((await this.held()).list.images.map((image) => [imageName(image), image.profile]))
+  }
+
+  /**
+   * The newest version of that name, built for that profile where one is asked for: `name@version`. Throws MACHINE_IMAGE when there is
+   * none, IMAGE_LIST and BUNDLE_* for the list. */
+  async newest(name: string, profile?: string): Promise<string> {
+    const image = newestImage(await this.held(), name, this.terms.nowMs(), profile)
+    const asked = profile === undefined ? 'it' : `it for the profile ${profile}`
+    if (!image) throw no(name, `the list of channel ${this.terms.channel} has no version of ${asked} that may boot`)
     this.require(image)
     return imageName(image)
   }
@@ -87,9 +95,10 @@ export class ImageStore {
   async shelf(): Promise<Shelf> {
     const verified = await this.held()
     const { images } = verified.list
-    const newest = [...new Set(images.map(({ name }) => name))].flatMap((name): [string, string][] => {
-      const image = newestImage(verified, name, this.terms.nowMs())
-      return image ? [[name, imageName(image)]] : []
+    const asked = images.flatMap(({ name, profile }) => [{ name }, { name, profile }])
+    const newest = asked.flatMap(({ name, profile }: { name: string; profile?: string }): [string, string][] => {
+      const image = newestImage(verified, name, this.terms.nowMs(), profile)
+      return image ? [[shelfKey(name, profile), imageName(image)]] : []
     })
     const builtAtMs = new Map(images.map((image) => [imageName(image), image.builtAtMs]))
     return { builtAtMs, newest: new Map(newest) }
@@ -115,9 +124,13 @@ export class ImageStore {
     await rename(beside, path)
   }
 
-  /** What a machine boots. Throws MACHINE_IMAGE for an image that is not in the list any more, or may not boot any more. */
-  async boot(image: string, layer: string): Promise<BootImage> {
-    const { kernel, disk } = await this.named(image)
+  /**
+   * What a machine boots. Throws MACHINE_IMAGE for an image that is not in the list any more, may not boot any more, or was built for
+   * another profile than the one that is asked for. */
+  async boot(image: string, layer: string, profile?: string): Promise<BootImage> {
+    const { kernel, disk, profile: builtFor } = await this.named(image)
+    if (profile !== undefined && builtFor !== profile)
+      throw no(image, `it was built for the profile ${builtFor}, and its network takes ${profile}`)
     return {
       image,
       ...(kernel

@@ -22,6 +22,8 @@ export interface Network {
   /** Of the workspace's end. */
   readonly mac: string
   readonly addresses: readonly string[]
+  /** What images of this slot were built for, as the signed list says; absent: anything. */
+  readonly imageProfile?: string
   readonly gatewayMac: string
   readonly gateways: readonly string[]
 }
@@ -35,12 +37,12 @@ export interface Volume {
 
 /** What may boot, by name. */
 export interface Images {
-  /** The newest approved version: `name@version`. Throws MACHINE_IMAGE when there is none. */
-  newest(name: string): Promise<string>
+  /** The newest approved version, of that profile if one is given: `name@version`. Throws MACHINE_IMAGE when there is none. */
+  newest(name: string, profile?: string): Promise<string>
   /** Makes the layer of a machine over that image, where it needs one and it is not there yet. */
   layer(image: string, path: string): Promise<void>
   /** What the machine boots; every file is verified again by the driver. */
-  boot(image: string, layer: string): Promise<BootImage>
+  boot(image: string, layer: string, profile?: string): Promise<BootImage>
 }
 
 export interface MachineTerms {
@@ -90,10 +92,11 @@ export function hostMachines(
   }
   const make = async (record: WorkspaceRecord): Promise<void> => {
     const { workspace, incarnation, image } = record
-    const boot = await images.boot(image, layerOf(workspace, incarnation))
+    const network = networkOf(record)
+    const boot = await images.boot(image, layerOf(workspace, incarnation), network.imageProfile)
     const seen = (await driver.list()).map((one) => ({ ...one, workspace: seenOf(one).workspace }))
     const user = userOf(workspace, { file: terms.usersFile, first: terms.firstUser }, living(), seen)
-    await driver.prepare(specOf(record, boot, networkOf(record), user, terms))
+    await driver.prepare(specOf(record, boot, network, user, terms))
   }
   // The server of a volume asks for its folder when it begins, and has no answer before the workspace is attached and under its plan.
   const isMadeLate = ({ profile }: WorkspaceRecord): boolean => (profile?.volumes?.length ?? 0) > 0
@@ -103,8 +106,9 @@ export function hostMachines(
       layers: (await listLayers()).map(read),
       interfaces: (await listTaps()).map((tap) => ({ name: tap.interface, workspace: ownerOf(tap) })),
     }),
-    layer: async ({ workspace, profile }, incarnation) => {
-      const image = await images.newest(profile?.image ?? '')
+    layer: async (record, incarnation) => {
+      const { workspace, profile } = record
+      const image = await images.newest(profile?.image ?? '', networkOf(record).imageProfile)
       await listLayers()
       await images.layer(image, layerOf(workspace, incarnation))
       return image

@@ -3,6 +3,7 @@
 
 import { causeChain, Fault } from '../base/fault.js'
 import { type Lifecycle, requestDigest } from './lifecycle/lifecycle.js'
+import type { Profile } from './lifecycle/profile.js'
 import { type Due, dueOf, type Shelf } from './lifecycle/renewal.js'
 
 /** What failed once is not tried again at every look. */
@@ -13,6 +14,8 @@ export interface RenewalHost {
   /** The signed list of the moment. */
   readonly shelf: () => Promise<Shelf>
   readonly maxAgeMs: number
+  /** The profile of images that its network takes; undefined: any. */
+  readonly takes?: (profile: Profile) => string | undefined
   readonly nowMs: () => number
   /** What keeps it from rebaking: a workspace, or the list when there is none. */
   readonly tell: (why: string, workspace?: string) => void
@@ -38,11 +41,11 @@ export class Renewals {
   }
 
   private async renew(): Promise<void> {
-    const { lifecycle, nowMs, maxAgeMs, shelf } = this.host
+    const { lifecycle, nowMs, maxAgeMs, shelf, takes } = this.host
     if (lifecycle.all().length === 0) return
     let due: readonly Due[]
     try {
-      due = dueOf(lifecycle.all(), await shelf(), { nowMs: nowMs(), maxAgeMs })
+      due = dueOf(lifecycle.all(), await shelf(), { nowMs: nowMs(), maxAgeMs, ...(takes ? { takes } : {}) })
     } catch (error) {
       this.tell(new Map([['', causeChain(error).join(': ')]]))
       return

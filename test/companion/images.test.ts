@@ -96,7 +96,7 @@ describe('golden images', () => {
     expect(await store().newest('tiny')).toBe('tiny@2')
     expect(await store().shelf()).toEqual({
       builtAtMs: new Map([1, 2, 3].map((version) => [`tiny@${version}`, NOW - DAY])),
-      newest: new Map([['tiny', 'tiny@2']]),
+      newest: new Map(['tiny', 'tiny test'].map((key) => [key, 'tiny@2'])),
     })
     await expect(store().newest('other')).rejects.toThrow(/no version of it that may boot/)
     await expect(store().boot('tiny@3', '')).rejects.toThrow('tiny@3 does not boot: it expired at')

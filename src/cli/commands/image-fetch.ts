@@ -14,19 +14,21 @@ export const imageFetch: Declared = {
   run: async (context, [folder = ''], options) => {
     const { host, paint } = context
     const { file, bytes } = findCompanion(context, (options as { readonly config?: string }).config)
-    const { directory, channel, fetched, boot } = await host.companion.fetchImages(
+    const { directory, channel, fetched, boot, profiles } = await host.companion.fetchImages(
       file,
       bytes,
       resolve(host.cwd, folder),
     )
+    const named = (images: readonly string[]): string =>
+      images.map((image) => `${image} (${profiles.get(image) ?? ''})`).join(', ')
     const kept = fetched.filter((image) => !boot.includes(image))
     return {
-      json: { directory, channel, fetched, boot },
+      json: { directory, channel, fetched, boot, profiles: Object.fromEntries(profiles) },
       text: facts([
         ['folder', directory],
         ['channel', channel],
-        ['may boot', boot.join(', ') || 'none'],
-        ...(kept.length > 0 ? ([['may not', kept.join(', ')]] as const) : []),
+        ['may boot', named(boot) || 'none'],
+        ...(kept.length > 0 ? ([['may not', named(kept)]] as const) : []),
       ]),
       ...(boot.length === 0
         ? { remarks: `${paint('yellow', 'warning')}: no image of this list may boot here now\n` }

@@ -2,15 +2,20 @@
 // list of images in, what is to be rebaked out. A rebake needs an image that is fresh itself: without one a machine that runs goes on, and
 // it is said what it waits for, because ending it would leave its user with nothing and make no image newer.
 
+import type { Profile } from './profile.js'
 import type { WorkspaceRecord } from './record.js'
 
 /** What the signed list says now. */
 export interface Shelf {
   /** `name@version`, and when it was built, in milliseconds since 1970. */
   readonly builtAtMs: ReadonlyMap<string, number>
-  /** By name: the newest version that is valid, `name@version`. */
+  /** By name, and by name and profile (`shelfKey`): the newest version that is valid, `name@version`. */
   readonly newest: ReadonlyMap<string, string>
 }
+
+/** No name has a blank in it. */
+export const shelfKey = (name: string, profile?: string): string =>
+  profile === undefined ? name : `${name} ${profile}`
 
 export interface Due {
   readonly workspace: string
@@ -23,7 +28,16 @@ export interface Due {
 export function dueOf(
   records: readonly WorkspaceRecord[],
   shelf: Shelf,
-  { nowMs, maxAgeMs }: { readonly nowMs: number; readonly maxAgeMs: number },
+  {
+    nowMs,
+    maxAgeMs,
+    takes = () => undefined,
+  }: {
+    readonly nowMs: number
+    readonly maxAgeMs: number
+    /** The profile of images that its network takes; undefined: any. */
+    readonly takes?: (profile: Profile) => string | undefined
+  },
 ): readonly Due[] {
   const tooOld = (image: string): string | undefined => {
     const builtAtMs = shelf.builtAtMs.get(image)
@@ -38,7 +52,7 @@ export function dueOf(
       if (state !== 'running' && state !== 'stopped') return []
       const why = tooOld(image)
       if (why === undefined) return []
-      const newest = shelf.newest.get(profile.image)
+      const newest = shelf.newest.get(shelfKey(profile.image, takes(profile)))
       const isFresh = newest !== undefined && newest !== image && tooOld(newest) === undefined
       return [{ workspace, why, ...(isFresh ? { to: newest } : {}) }]
     })

@@ -118,5 +118,8 @@ describe('a list of images', () => {
     expect(newestImage(verified, 'desktop', NOW)?.version).toBe(2)
     expect(newestImage(verified, 'desktop', NOW - 1)?.version).toBe(3)
     expect(newestImage(verified, 'other', NOW)).toBeUndefined()
+    const { profile = '' } = newestImage(verified, 'desktop', NOW) ?? {}
+    expect(newestImage(verified, 'desktop', NOW, profile)?.version).toBe(2)
+    expect(newestImage(verified, 'desktop', NOW, `${profile}-other`)).toBeUndefined()
   })
 })

@@ -64,3 +64,40 @@ it('ends a machine of which nothing is known, by the name that it is listed with
   await port.end('machine:left-over')
   expect(done).toEqual(['kill left-over', 'remove left-over'])
 })
+
+it('bakes and boots only what its network takes', async () => {
+  const asked: unknown[] = []
+  const images = {
+    newest: (...words: unknown[]) => Promise.resolve(void asked.push(words)).then(() => 'base@2'),
+    layer: () => Promise.resolve(),
+    boot: (_image: string, _layer: string, profile?: string) => Promise.reject(new Error(`boots ${profile ?? 'any'}`)),
+  } as unknown as Images
+  const layers = mkdtempSync(join(tmpdir(), 'sluice-layers-'))
+  try {
+    const slot = {
+      kind: 'representor',
+      interface: 'none0',
+      mac: '',
+      addresses: [],
+      gatewayMac: '',
+      gateways: [],
+    } as const
+    const networks = [
+      { ...slot, name: 'vf0', imageProfile: 'gpu' },
+      { ...slot, name: 'vf1' },
+    ]
+    const port = hostMachines({} as MachineDriver, images, { ...TERMS, layers, networks }, () => [ONE])
+    const record = (network: string) =>
+      ({ workspace: ONE, incarnation: 1, image: 'base@2', profile: { image: 'base', network } }) as WorkspaceRecord
+    await port.layer(record('vf0'), 1)
+    await port.layer(record('vf1'), 1)
+    expect(asked).toEqual([
+      ['base', 'gpu'],
+      ['base', undefined],
+    ])
+    await expect(port.prepare(record('vf0'))).rejects.toThrow('boots gpu')
+    await expect(port.prepare(record('vf1'))).rejects.toThrow('boots any')
+  } finally {
+    rmSync(layers, { recursive: true, force: true })
+  }
+})

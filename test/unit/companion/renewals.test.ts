@@ -2,8 +2,9 @@
 // memory: one at a time, to the newest image that is fresh itself, never of what was taken away, and said once where it cannot.
 
 import { beforeEach, describe, expect, it } from 'vitest'
+import type { Profile } from '../../../src/companion/lifecycle/profile.js'
 import { emptyRecord, type WorkspaceRecord } from '../../../src/companion/lifecycle/record.js'
-import { type Due, dueOf, type Shelf } from '../../../src/companion/lifecycle/renewal.js'
+import { type Due, dueOf, type Shelf, shelfKey } from '../../../src/companion/lifecycle/renewal.js'
 import { Renewals } from '../../../src/companion/renewals.js'
 import { ask, askKill, type Booted, boot, fresh, profileOf, World, WS } from '../../support/companion/world.js'
 
@@ -40,6 +41,20 @@ describe('due', () => {
     ],
   ])('%s', (_name, shelf, wanted) => {
     expect(due([record()], shelf)).toEqual(wanted.map((one) => ({ workspace: WS, ...one })))
+  })
+
+  it('are renewed to the newest of the profile that their network takes, whatever else the name has', () => {
+    const shelf = built(['base@1', 26], ['base@2', 2], ['base@3', 1])
+    const newest = new Map([...shelf.newest, [shelfKey('base', 'gpu'), 'base@2']])
+    const takes = ({ network }: Profile) => (network === 'ws0' ? 'gpu' : 'desktop')
+    const of = (network: string) =>
+      dueOf(
+        [record({ profile: profileOf(WS, { network }) })],
+        { ...shelf, newest },
+        { nowMs: NOW, maxAgeMs: 7 * DAY, takes },
+      )
+    expect(of('ws0')).toEqual([{ workspace: WS, why: OLD, to: 'base@2' }])
+    expect(of('ws1')).toEqual([{ workspace: WS, why: OLD }])
   })
 
   it('are those that run or are stopped, and have nothing under way or owed, in the order of their names', () => {
