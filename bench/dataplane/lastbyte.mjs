@@ -47,6 +47,9 @@ export async function lastBytes({ talkIn, watchIn, rounds, mostMs, act }) {
   const file = join(folder, 'stamps')
   const sent = () => statSync(file).size / OCTETS
   const orders = []
+  const remove = () => rmSync(folder, { recursive: true, force: true })
+  // Of a run that is stopped in the middle no stamps are left either.
+  process.once('exit', remove)
   try {
     const watcher = await start(watchIn, 'watch', 'out1', '10.9.0.2', file)
     const talker = await start(talkIn, 'talk', '45.0.0.1', FLOWS)
@@ -73,7 +76,8 @@ export async function lastBytes({ talkIn, watchIn, rounds, mostMs, act }) {
     if (dropped !== 0) throw new Error(`${dropped} packets were not stamped`)
     return judged(orders, file)
   } finally {
-    rmSync(folder, { recursive: true })
+    process.off('exit', remove)
+    remove()
   }
 }
 
@@ -101,7 +105,8 @@ function judged(orders, file) {
 }
 
 const BATCHES = 5
-const percentile = (values, share) =>
+/** Of any order. */
+export const percentile = (values, share) =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))]
 
 /** The median and the 99th percentile, with the least and greatest of batches: of one batch it is among its largest few. */

@@ -20,15 +20,26 @@ egress:
   - {name: bench, cidrs: [${['45.0.0.1', ...addresses(GRANTS - 1)].map((one) => `"${one}/32"`).join(', ')}], protocol: udp, ports: [443]}
 `
 
-export async function overGrpc(backend, rounds, mostMs) {
+export const overGrpc = (backend, rounds, mostMs) =>
+  withAgent(backend, ({ pid, operator }) =>
+    lastBytes({ talkIn: pid, watchIn: pid, rounds, mostMs, act: (closed) => operator.act(closed) }),
+  )
+
+/** While `use` is at work: the agent, the process whose namespace the workspace and the way out are in, and the operator. `before` is
+ * given the node before its inventory is signed and its agent begins; `more` is of agent.yaml, by the place of certificates. */
+export async function withAgent(backend, use, { before = () => undefined, more = () => '' } = {}) {
   const certs = certificates(1)
   try {
-    const node = await Node.open(backend, apiFor(certs.path), new Map([['fence.yaml', utf8(fence)]]), prepareToTalk)
+    const prepared = async (node) => {
+      before(node)
+      await prepareToTalk(node)
+    }
+    const config = `${apiFor(certs.path)}${more(certs.path)}`
+    const node = await Node.open(backend, config, new Map([['fence.yaml', utf8(fence)]]), prepared)
     try {
-      const operator = await operatorOf(node, portOf(node), certs.path(''))
+      const operator = operatorOf(node, portOf(node), certs.path(''))
       try {
-        const { pid } = node.workspace
-        return await lastBytes({ talkIn: pid, watchIn: pid, rounds, mostMs, act: (closed) => operator.act(closed) })
+        return await use({ node, pid: node.workspace.pid, operator, certs })
       } finally {
         operator.end()
       }
@@ -47,19 +58,22 @@ async function prepareToTalk(node) {
   execFileSync('nsenter', ['-t', String(node.workspace.pid), '-n', '--', ...route])
 }
 
-async function operatorOf(node, port, folder) {
-  const [program, ...words] = node.within([process.execPath, OPERATOR, String(port), folder])
+function operatorOf(node, port, folder) {
+  const operator = beside(node, OPERATOR, String(port), folder)
+  return { act: (closed) => operator.ask(closed ? 'Quarantine' : 'Lift'), end: operator.end }
+}
+
+/** A program in the node's network namespace that answers each line by one of JSON, and ends with its input. */
+export function beside(node, ...line) {
+  const [program, ...words] = node.within([process.execPath, ...line])
   const child = spawn(program, words, { stdio: ['pipe', 'pipe', 'inherit'] })
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  const next = async () => {
-    const { value, done } = await lines.next()
-    if (done) throw new Error('the operator ended')
-    return JSON.parse(value)
-  }
   return {
-    async act(closed) {
-      child.stdin.write(`${closed ? 'Quarantine' : 'Lift'}\n`)
-      const { failed, ...moments } = await next()
+    async ask(word) {
+      child.stdin.write(`${word}\n`)
+      const { value, done } = await lines.next()
+      if (done) throw new Error(`${line[0]} ended`)
+      const { failed, ...moments } = JSON.parse(value)
       if (failed) throw new Error(failed)
       return moments
     },

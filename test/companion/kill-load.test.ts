@@ -1,6 +1,6 @@
 // The kill switch under load: workspaces that push datagrams through their taps are killed through the companion's own interface, and
 // what leaves the node is captured at its uplink with the kernel's stamps. No octet of a workspace leaves after the time that the report
-// gives for its fence. SLUICE_KILLS says how many kills (100 for the figures in src/README.md).
+// gives for its fence. SLUICE_KILLS says how many kills (100 for the figures in src/companion/README.md).
 
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { until } from '../support/agent/running.js'

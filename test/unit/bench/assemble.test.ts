@@ -4,6 +4,7 @@
 import { existsSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { assemble, idOf, type Raw } from '../../../src/bench/assemble.js'
+import { FULL_FILES } from '../../../src/bench/budget.js'
 import { bucketOf } from '../../../src/bench/histogram.js'
 import { judgePromises } from '../../../src/bench/promises.js'
 import type { BenchSeen } from '../../../src/bench/results.js'
@@ -172,13 +173,15 @@ describe('judgePromises', () => {
   it('name what the run did not measure, and what measures it', () => {
     const absent = judgePromises([], [], VARIANTS).filter(({ verdict }) => verdict === 'not-measured')
     const froms = absent.map(({ from }) => from)
-    expect(froms).toEqual(expect.arrayContaining(['bench quarantine', 'test test/agent-process/revocation.test.ts']))
+    expect(froms).toEqual(expect.arrayContaining(['bench quarantine', 'bench revocation']))
     for (const from of froms) {
       const [kind, name = ''] = from.split(' ')
       const file = kind === 'bench' ? `bench/${name}.mjs` : name
       if (kind !== 'measurement')
         expect([file, existsSync(new URL(`../../../${file}`, import.meta.url))]).toEqual([file, true])
     }
+    const full = FULL_FILES.map(({ name }) => `bench ${name}`)
+    expect(full).toEqual(expect.arrayContaining(froms.filter((from) => from.startsWith('bench '))))
   })
 
   it('come from files of bench/ as those say them', () => {
