@@ -5,7 +5,7 @@
 // operation that came to an end is in the trail, and every event of it is in every sink, in its order. SLUICE_CHAOS says how many
 // operations; SLUICE_CHAOS_SEED repeats a run.
 
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { listSegments } from '../../src/audit/segment.js'
@@ -61,6 +61,7 @@ const PASSING = new Set([
   ...['WORKSPACE_TAKEN_AWAY', 'WORKSPACE_EXISTS', 'WORKSPACE_RUNS', 'partial'],
 ])
 
+const filesOf = (journal: string): readonly string[] => [...listSegments(journal).map(({ path }) => path), journal]
 const same = (one: readonly string[], other: readonly string[]): boolean =>
   JSON.stringify(one) === JSON.stringify(other)
 
@@ -103,6 +104,11 @@ labSuite('a host whose parts die', () => {
   /** Slots of workspaces that a kill or a revoke came to its end of, and nobody lifted it since. */
   const quarantined = new Set<string>()
 
+  /** Process ids of agents that were killed. */
+  const agents = new Set<number>()
+  const canaries = (): readonly string[] =>
+    readdirSync('/run/netns').filter((name) => agents.has(Number(/^slc-(\d+)-/.exec(name)?.[1])))
+
   /** What is not as the companion says; undefined: nothing. */
   const unsettled = async (): Promise<string | undefined> => {
     if (!(await host.reachesAgent())) return 'the companion does not reach the agent'
@@ -122,7 +128,15 @@ labSuite('a host whose parts die', () => {
       same(fence.open, taps) &&
       taps.every((tap) => fence.hooked.includes(tap)) &&
       [...quarantined].every((tap) => fence.quarantined.includes(tap))
-    if (whole && counted && layers.length === all.length && same(attached, names) && isFenced) return undefined
+    if (
+      whole &&
+      counted &&
+      layers.length === all.length &&
+      same(attached, names) &&
+      isFenced &&
+      canaries().length === 0
+    )
+      return undefined
     return JSON.stringify({
       all,
       taps,
@@ -132,6 +146,7 @@ labSuite('a host whose parts die', () => {
       groups,
       folders,
       fence,
+      canaries: canaries(),
       quarantined: [...quarantined],
     })
   }
@@ -144,6 +159,8 @@ labSuite('a host whose parts die', () => {
     /** How long it took when nothing died, for moments within it. */
     const took: Partial<Record<Word, number>> = {}
     const ended: string[] = []
+    /** How often a kill or a revoke was done of a workspace that was in no quarantine before. */
+    const fenced = new Map<string, number>()
     /** Those of the receivers that are dead, and before which operation each comes back. */
     const dead = new Map<'http' | number, number>()
     for (let i = 0; i < COUNT; i++) {
@@ -161,6 +178,7 @@ labSuite('a host whose parts die', () => {
         await host.lift(n)
         quarantined.delete(`tap${n}`)
       }
+      const wasFree = !(await liveFence(lab)).quarantined.includes(`tap${n}`)
       const id = `chaos-${SEED}-${i}`
       let why = ''
       const ask = () =>
@@ -182,6 +200,7 @@ labSuite('a host whose parts die', () => {
         await host.crash()
         await host.start()
       } else if (victim === 'agent') {
+        agents.add(host.agent.pid)
         await host.agent.kill()
         host.agent.start()
         await host.agent.told('active')
@@ -212,7 +231,10 @@ labSuite('a host whose parts die', () => {
       if (again === 'done') {
         ended.push(id)
         done[word] = (done[word] ?? 0) + 1
-        if (word === 'kill' || word === 'revoke') quarantined.add(`tap${n}`)
+        if (word === 'kill' || word === 'revoke') {
+          quarantined.add(`tap${n}`)
+          fenced.set(workspace, (fenced.get(workspace) ?? 0) + Number(wasFree))
+        }
       }
       await until(`the host to settle after ${what}: ${again}`, unsettled)
       if (IS_LONG && (i + 1) % 25 === 0) console.log(`${i + 1} operations, ${ended.length} done`)
@@ -220,6 +242,15 @@ labSuite('a host whose parts die', () => {
     await goesOn()
     const trail = readFileSync(host.path('host/events.ndjson'), 'utf8')
     for (const id of ended) expect(trail, `${id} in the trail`).toContain(id)
+    // Told late where the agent was killed between the fence and its telling.
+    await until('every fence in the trail of the agent', () => {
+      const lines = linesIn(filesOf(host.path('events.ndjson')))
+      const found = [...fenced].map(([workspace, least]) => ({
+        ...{ workspace, least },
+        told: lines.filter((line) => line.includes(`"quarantine of ${workspace}"`)).length,
+      }))
+      return Promise.resolve(found.every(({ told, least }) => told >= least) ? undefined : JSON.stringify(found))
+    })
     for (const which of dead.keys()) await receivers.start(which)
     const sinks = await delivered()
     // What refuses everything has lost nothing either.
@@ -264,15 +295,19 @@ labSuite('a host whose parts die', () => {
   async function delivered() {
     await until('everything to be delivered', async () => {
       const { json } = await host.agent.ask('audit', 'reconcile', '--companion', host.path('companion.yaml'))
-      const agents = json.agents as readonly TrailReconciled[] | undefined
-      const all = agents?.flatMap(({ epochs }) => epochs) ?? []
-      const whole =
-        agents?.every(({ agrees, unasked }) => agrees && unasked === undefined) &&
-        all.at(-1)?.journalled === all.at(-1)?.through &&
-        all.every(({ through, from, sinks }) =>
-          sinks.every(({ delivered, pending }) => delivered === through - from && pending === 0),
+      const trails = [...(json.agents ?? []), json.own] as readonly (TrailReconciled | undefined)[]
+      const isWhole = (trail: TrailReconciled | undefined): boolean => {
+        const newest = trail?.epochs.at(-1)
+        return (
+          trail?.agrees === true &&
+          newest?.journalled === newest?.through &&
+          trail.epochs.length > 0 &&
+          trail.epochs.every(({ through, from, sinks }) =>
+            sinks.every(({ delivered, pending }) => delivered === through - from && pending === 0),
+          )
         )
-      return whole && all.length > 0 ? undefined : JSON.stringify(json)
+      }
+      return trails.length === 2 && trails.every(isWhole) ? undefined : JSON.stringify(json)
     })
     const counts: Record<string, { readonly events: number; readonly again: number }> = {}
     for (const [name, path, keys] of [
@@ -283,7 +318,7 @@ labSuite('a host whose parts die', () => {
       const trust = existsSync(keys) ? ['--trust', keys] : []
       const verified = await host.agent.ask('audit', 'verify', path, ...trust)
       expect(verified.exit, JSON.stringify(verified.json)).toBe(0)
-      const files = [...listSegments(path).map((segment) => segment.path), path]
+      const files = filesOf(path)
       const journalled = linesIn(files).length
       await until(`all of ${name} in every sink`, async () => {
         const arrived = await receivers.arrived(name)
