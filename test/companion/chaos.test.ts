@@ -23,11 +23,12 @@ import { labSuite } from '../support/lab/suite.js'
 import type { Sniffer } from '../support/lab/wire.js'
 
 const SIZE = 3
+/** The six of a default run draw a victim of each kind; a machine only where one runs by then. */
 const COUNT = Number(process.env.SLUICE_CHAOS ?? 6)
-const SEED = Number(process.env.SLUICE_CHAOS_SEED ?? 20_261_121)
+const SEED = Number(process.env.SLUICE_CHAOS_SEED ?? 20_263_408)
 const IS_LONG = process.env.SLUICE_CHAOS !== undefined
 /** A healthy machine needs none of it. */
-const PATIENCE_MS = 120_000
+const PATIENCE_MS = 240_000
 
 /** mulberry32: the same moments for the same seed, as far as a machine repeats itself. */
 function chance(seed: number): () => number {
