@@ -4,7 +4,7 @@
 // receipt, in whole milliseconds) and the last packet of the workspace has left the node, whichever is later. The answer, which waits for
 // a disk as well, stands beside it. BENCH_ROUNDS names other rounds. Needs root, openssl and a build.
 
-import { FLOWS, percentile } from './dataplane/lastbyte.mjs'
+import { FLOWS } from './dataplane/lastbyte.mjs'
 import { overPush } from './revocation/agent.mjs'
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 100)
@@ -20,20 +20,23 @@ export async function measure() {
   for (const backend of ['ebpf', 'nftables']) seen.push({ backend, ...(await overPush(backend, ROUNDS, MOST_MS)) })
   return {
     figure: seen.map(said).join('; '),
-    met: seen.every(({ took }) => percentile(took, 0.99) <= LIMIT_MS),
-    series: seen.flatMap(({ backend, took, answered }) => [
-      seriesOf(`${backend}, to the fence, ${FLOWS.toLocaleString('en')} flows that talk`, took),
-      seriesOf(`${backend}, to the answer`, answered),
-    ]),
+    met: seen.every(({ took }) => within(took, 0.99) <= LIMIT_MS),
+    series: seen.map(({ backend, took }) => ({
+      name: `${backend}, ${FLOWS.toLocaleString('en')} flows that talk`,
+      unit: 'ms',
+      better: 'lower',
+      samples: took,
+    })),
   }
 }
 
-const seriesOf = (name, samples) => ({ name, unit: 'ms', better: 'lower', samples })
+/** What at least that share of all events was no slower than. */
+const within = (times, share) => [...times].sort((a, b) => a - b)[Math.max(0, Math.ceil(times.length * share) - 1)]
 
 function said({ backend, took, last, fenced, answered, late }) {
-  const [p50, p99, max] = [0.5, 0.99, 1].map((share) => percentile(took, share).toFixed(1))
+  const [p50, p99, max] = [0.5, 0.99, 1].map((share) => within(took, share).toFixed(1))
   const beside = Object.entries({ 'last byte': last, 'read back': fenced, answered })
-    .map(([name, list]) => `${name} ${[0.5, 0.99].map((share) => percentile(list, share).toFixed(1)).join(' and ')}`)
+    .map(([name, list]) => `${name} ${[0.5, 0.99].map((share) => within(list, share).toFixed(1)).join(' and ')}`)
     .join(', ')
-  return `${backend}: p50 ${p50} ms, p99 ${p99} ms, max ${max} ms of ${took.length} events (${beside} ms), ${late.packets} packets after the answer`
+  return `${backend}: p50 ${p50} ms, p99 ${p99} ms, max ${max} ms of ${took.length} events, the first ${took[0].toFixed(1)} ms (${beside} ms), ${late.packets} packets after the answer`
 }

@@ -105,8 +105,7 @@ function judged(orders, file) {
 }
 
 const BATCHES = 5
-/** Of any order. */
-export const percentile = (values, share) =>
+const percentile = (values, share) =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))]
 
 /** The median and the 99th percentile, with the least and greatest of batches: of one batch it is among its largest few. */
