@@ -10,6 +10,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { revocationMetrics } from '../../../src/agent/metrics-revocation.js'
 import { RevocationMemory } from '../../../src/agent/revocation-memory.js'
 import type { Fact } from '../../../src/audit/fact.js'
+import { toOcsf } from '../../../src/audit/ocsf/map.js'
 import type { Json } from '../../../src/base/canonical.js'
 import { killAt } from '../../../src/bin/companion-deeds.js'
 import { listenForRevocations } from '../../../src/bin/companion-revocation.js'
@@ -20,9 +21,10 @@ import type { CompanionConfig } from '../../../src/companion/config.js'
 import { EVENTS, type EventName } from '../../../src/revocation/events.js'
 import { keyOf } from '../../../src/revocation/receiver.js'
 import { ask, askKill, type Booted, boot, profileOf, World, WS } from '../../support/companion/world.js'
+import { CONTEXT } from '../../support/facts.js'
 
 const TWO = `${WS}2`
-const PATIENT = { timeout: 30_000 }
+const PATIENT = { timeout: 60_000 }
 let world: World
 let at: Booted
 let stateDirectory: string
@@ -230,5 +232,10 @@ it('the silence of a stream is told with what is done about it', PATIENT, async 
     at.pass(1_000)
     expect(told.map(({ kind }) => kind)).toContain('stream-silent')
   }, PATIENT)
-  expect(told.find(({ kind }) => kind === 'stream-silent')).toMatchObject({ denies: false, refuses: 'starts' })
+  const silent = told.find(({ kind }) => kind === 'stream-silent')
+  expect(silent).toMatchObject({ denies: false, refuses: 'starts' })
+  const [event] = silent ? toOcsf(silent, CONTEXT) : []
+  // Allowed, Detected: what runs has its traffic.
+  expect(event).toMatchObject({ action_id: 1, disposition_id: 15, unmapped: { refuses: 'starts' } })
+  expect(event?.message).toContain('nothing is started, and what runs goes on')
 })
