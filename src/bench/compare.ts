@@ -2,37 +2,34 @@
 // is each variant's share of it, round by round, so that a machine that was busier in one of them changes nothing. Latencies, CPU time
 // and the series of bench/ have no such partner: they are compared as they are, on the same machine only, and have to change by more.
 //
-// A change counts when the whole interval of the quotient (99 %, since a comparison looks at many) lies on one side of 1 and its middle
-// is further from 1 than the least change that matters. What did not change is the same only where twice that least change, a tenth of
-// a share, would have been found in the same repetitions; otherwise it is too noisy to tell, and the first thing that is said is how many
-// are. What of ours the first run has and the second has not (refused, failed, no longer there; a file of bench/ that failed, or on the
-// same machine no longer holds its promise) counts as slower: who asks whether something got slower is not to hear no because it is gone.
-// Nor because there was next to nothing to compare: where nothing got slower and nothing of ours could be compared, or of the traffic of
-// whoever measured less not even half was measured by the other, that is said instead (`apart`).
+// When a change counts is judge.ts's; the rates of a variant are judged together as well (pooled.ts), since on a noisy machine none of
+// them says anything alone. What is too noisy to tell is not the same, and the first thing that is said is how many are. What of ours the
+// first run has and the second has not (refused, failed, no longer there; a file of bench/ that failed, or on the same machine no longer
+// holds its promise) counts as slower: who asks whether something got slower is not to hear no because it is gone. Nor because there was
+// next to nothing to compare: where nothing got slower and nothing of ours could be compared, or of the traffic of whoever measured less
+// not even half was measured by the other, that is said instead (`apart`).
 
+import { driftOf } from './drift.js'
+import { judge, LEAST_CHANGE, quotientOf, type Verdict, widened } from './judge.js'
+import { pooledQuotients, type Rate } from './pooled.js'
 import type { BenchSeen, Better, Cell, Figure, Measurement, Repetition, Results, Role } from './results.js'
-import { chance, type Interval, median, quantile, Ranked } from './statistics.js'
+import { type Interval, median } from './statistics.js'
 
-const CONFIDENCE = 0.99
-const RESAMPLES = 4_000
-/** Of shares of a baseline, and of what stands alone. */
-export const LEAST_CHANGE = { share: 0.05, alone: 0.15 } as const
-/** What has to be found where it is, before anything is called the same: a tenth of a share. */
-const TOLD = 2
 const LEAST_SAMPLES = 5
 /** Of the traffic of whoever measured less: with less than this it is another run. */
 const LEAST_COMMON = 0.5
-
-export type Verdict = 'slower' | 'faster' | 'same' | 'too-noisy'
+/** Of the machine from one run to the other: from here on it is told. */
+const TOLD_DRIFT = 0.1
 
 export interface Compared {
-  /** `measurement ID` or `bench NAME`. */
+  /** `measurement ID` or `bench NAME`; `variant NAME` of many rates together. */
   readonly from: string
   readonly say: string
   /** Of a measurement; absent for a series of bench/. */
   readonly variant?: string
   readonly what:
     | 'share of nothing attached'
+    | 'rates together, share of nothing attached'
     | 'value'
     | 'latency p50'
     | 'latency p99'
@@ -71,7 +68,9 @@ export interface Comparison {
 
 export function compareResults(before: Results, after: Results, seed = 1): Comparison {
   const same = sameMachine(before, after)
+  const drift = same ? driftOf(before, after) : undefined
   const rows: Compared[] = []
+  const rates: Rate[] = []
   const remarks = same ? [] : ['the machines differ: only shares of nothing attached are compared']
   const alike = askedOf(before) === askedOf(after)
   let agreeing = 0
@@ -100,15 +99,25 @@ export function compareResults(before: Results, after: Results, seed = 1): Compa
         if (role === 'fence' && awaited) rows.push({ ...common, ...goneRow('value', values, old.better, why) })
         continue
       }
-      rows.push(...cellRows(before, after, { ...old, id }, now, cell, other, common, same, seed))
+      rows.push(...cellRows(before, after, { ...old, id }, now, cell, other, common, drift, seed))
+      const [was, is] = [
+        shares(cell, { ...old, id }, baselineOf(before), amountOf),
+        shares(other, now, baselineOf(after), amountOf),
+      ]
+      if (was && is && old.unit.endsWith('/s'))
+        rates.push({ variant: cell.variant, counts: common.counts, measurement: old, before: was, after: is })
       const overlap = overlapping(cell, other, baselineOf(before))
       if (overlap === undefined) continue
       ratios++
       if (overlap) agreeing++
     }
   }
-  rows.push(...benchRows(before, after, { alike, same, seed }))
+  rows.push(...pooledRows(rates, seed), ...benchRows(before, after, { alike, drift, seed }))
   remarks.push(...missing(before, after))
+  if (drift !== undefined && drift > 1 + TOLD_DRIFT)
+    remarks.push(
+      `what is not ours changed by up to ${((drift - 1) * 100).toFixed(0)} % from one run to the other: what stands alone has to change by more`,
+    )
   if (otherwise > 0)
     remarks.push(`${otherwise} were measured by another program or for another time, and are not compared`)
   const ours = rows.filter(({ counts }) => counts)
@@ -167,6 +176,7 @@ function shares(cell: Cell, measurement: Measurement, baseline: string | undefin
   return out.length < LEAST_SAMPLES ? undefined : out
 }
 
+const amountOf: Of = ({ value }) => value
 const cpuOf: Of = ({ cpuSeconds, work }) => (cpuSeconds !== undefined && work ? cpuSeconds / work : undefined)
 
 type Common = Pick<Compared, 'from' | 'say' | 'counts'> & { readonly variant: string }
@@ -179,22 +189,23 @@ function cellRows(
   cell: Cell,
   other: Cell,
   common: Common,
-  same: boolean,
+  /** Of the machine; absent between two. */
+  drift: number | undefined,
   seed: number,
 ): Compared[] {
   const out: Compared[] = []
   const { better } = old
   const both = (of: Of) => [shares(cell, old, baselineOf(before), of), shares(other, now, baselineOf(after), of)]
-  const [a, b] = both(({ value }) => value)
+  const [a, b] = both(amountOf)
   if (a && b) {
     const quotient = quotientOf(a, b, seed)
     const values = { before: median(a), after: median(b), quotient, better }
     const verdict = judge(values, LEAST_CHANGE.share)
     out.push({ ...common, what: 'share of nothing attached', ...values, verdict })
-  } else if (same) {
+  } else if (drift !== undefined) {
     const [x, y] = [cell, other].map(({ repetitions }) => repetitions.map(({ value }) => value))
     if (x && y && x.length >= LEAST_SAMPLES && y.length >= LEAST_SAMPLES) {
-      const quotient = quotientOf(x, y, seed)
+      const quotient = widened(quotientOf(x, y, seed), drift)
       const values = { before: median(x), after: median(y), quotient, better }
       out.push({ ...common, what: 'value', ...values, verdict: judge(values, LEAST_CHANGE.alone) })
     }
@@ -207,7 +218,7 @@ function cellRows(
     const verdict = judge(values, LEAST_CHANGE.alone)
     out.push({ ...common, what: 'CPU, share of nothing attached', ...values, verdict })
   }
-  if (!same) return out
+  if (drift === undefined) return out
   const pairs = [
     ['latency p50', cell.latency?.p50, other.latency?.p50],
     ['latency p99', cell.latency?.p99, other.latency?.p99],
@@ -216,11 +227,21 @@ function cellRows(
   for (const [what, x, y] of pairs) {
     if (!x || !y || x.kind === 'none' || y.kind === 'none' || x.low <= 0) continue
     // Their repetitions are not in the file, their intervals are: the quotient of the ends is wider than a resampled one.
-    const quotient = { middle: y.middle / x.middle, low: y.low / x.high, high: y.high / x.low }
+    const ends = { middle: y.middle / x.middle, low: y.low / x.high, high: y.high / x.low }
+    const quotient = widened(ends, drift)
     const values = { before: x.middle, after: y.middle, quotient, better: 'lower' as const }
     out.push({ ...common, what, ...values, verdict: judge(values, LEAST_CHANGE.alone) })
   }
   return out
+}
+
+function pooledRows(rates: readonly Rate[], seed: number): Compared[] {
+  return pooledQuotients(rates, seed).map(({ variant, counts, of, rates, before, after, quotient }) => {
+    const values = { before, after, quotient, better: 'higher' as const }
+    const common = { from: `variant ${variant}`, say: `${of}, ${rates} together`, variant, counts }
+    const verdict = judge(values, LEAST_CHANGE.share)
+    return { ...common, what: 'rates together, share of nothing attached', ...values, verdict }
+  })
 }
 
 /** A cell has one: by gigabit, packets or transactions, as its question has it. */
@@ -229,15 +250,15 @@ const costOf = ({ cost }: Cell): Figure | undefined =>
 
 interface BenchTerms {
   readonly alike: boolean
-  readonly same: boolean
+  readonly drift: number | undefined
   readonly seed: number
 }
 
-function benchRows(before: Results, after: Results, { alike, same, seed }: BenchTerms): Compared[] {
+function benchRows(before: Results, after: Results, { alike, drift, seed }: BenchTerms): Compared[] {
   return before.benches.flatMap((was) => {
     const { name, series } = was
     const bench = after.benches.find((one) => one.name === name)
-    const whole = wholeBench(was, bench, alike, same)
+    const whole = wholeBench(was, bench, alike, drift !== undefined)
     if (bench?.state !== 'done') return whole
     const rows = series.flatMap((old): Compared[] => {
       const now = bench.series.find((one) => one.name === old.name)
@@ -247,10 +268,12 @@ function benchRows(before: Results, after: Results, { alike, same, seed }: Bench
         const why = now ? tooFew(now.samples.length) : 'it is not in the second run'
         return [{ ...common, ...goneRow('median', old.samples, old.better, why) }]
       }
-      if (!enough || !same) return []
-      const quotient = quotientOf(old.samples, now.samples, seed)
+      if (!enough || drift === undefined) return []
+      // Of two that took turns: the machine is in neither.
+      const beside = old.unit === 'ratio'
+      const quotient = widened(quotientOf(old.samples, now.samples, seed), beside ? 1 : drift)
       const values = { before: median(old.samples), after: median(now.samples), quotient, better: old.better }
-      const verdict = judge(values, LEAST_CHANGE.alone)
+      const verdict = judge(values, beside ? LEAST_CHANGE.share : LEAST_CHANGE.alone)
       return [{ ...common, what: 'median', ...values, verdict }]
     })
     return [...whole, ...rows]
@@ -287,52 +310,10 @@ function goneRow(what: Compared['what'], values: readonly number[], better: Bett
   return { what, before: median(values), after: 0, quotient, better, verdict: 'slower' as const, gone }
 }
 
-/** Interval of the quotient of two medians that were not measured in pairs: each list is drawn again by itself. */
-function quotientOf(before: readonly number[], after: readonly number[], seed: number): Interval {
-  const random = chance(seed)
-  const sides = [before, after].map((values) => ({
-    ranked: new Ranked(values),
-    drawn: new Array<number>(values.length),
-  }))
-  const [old = 1, now = 1] = [before, after].map(median)
-  const seen = new Float64Array(RESAMPLES)
-  for (let i = 0; i < RESAMPLES; i++) {
-    const [a = 1, b = 1] = sides.map(({ ranked, drawn }) => {
-      for (let n = 0; n < drawn.length; n++) drawn[n] = Math.floor(random() * drawn.length)
-      return ranked.median(drawn)
-    })
-    seen[i] = b / a
-  }
-  const sorted = seen.sort()
-  const tail = (1 - CONFIDENCE) / 2
-  return { middle: now / old, low: quantile(sorted, tail), high: quantile(sorted, 1 - tail) }
-}
-
-function judge(values: Pick<Compared, 'before' | 'after' | 'quotient' | 'better'>, least: number): Verdict {
-  const { before, after, quotient, better } = values
-  const { low, high } = quotient
-  // Nothing at all came through, in half of the rounds and more: no quotient says how much slower that is.
-  if (before > 0 && after === 0) return better === 'lower' ? 'faster' : 'slower'
-  if (!(low > 0) || !Number.isFinite(high)) return 'too-noisy'
-  if (up(quotient, least)) return better === 'lower' ? 'slower' : 'faster'
-  if (down(quotient, least)) return better === 'lower' ? 'faster' : 'slower'
-  const planted = least * TOLD
-  const told = down(times(quotient, 1 - planted), least) && up(times(quotient, 1 / (1 - planted)), least)
-  return told ? 'same' : 'too-noisy'
-}
-
-const up = ({ low, middle }: Interval, least: number): boolean => low > 1 && middle >= 1 + least
-const down = ({ high, middle }: Interval, least: number): boolean => high < 1 && middle <= 1 - least
-/** As if everything in the second run had been so many times as much. */
-const times = ({ middle, low, high }: Interval, by: number): Interval => ({
-  middle: middle * by,
-  low: low * by,
-  high: high * by,
-})
-
 function overlapping(cell: Cell, other: Cell, baseline: string | undefined): boolean | undefined {
   const [a, b] = [cell, other].map(({ ratios }): Figure | undefined => ratios.find(({ to }) => to === baseline)?.figure)
-  if (a?.kind !== 'value' || b?.kind !== 'value') return undefined
+  // What is too noisy for a figure has an interval all the same.
+  if (!a || !b || a.kind === 'none' || b.kind === 'none') return undefined
   return a.low <= b.high && b.low <= a.high
 }
 
