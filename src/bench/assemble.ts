@@ -4,7 +4,7 @@
 
 import { COST, figureOf, MEMORY, RATE, ratioOf, TAIL, TIME, type Tolerance } from './figure.js'
 import { corrected, countOf, type Histogram, merged, percentileOf } from './histogram.js'
-import { SHAPES, sayOf } from './matrix.js'
+import { SHAPES, SUSTAINED_MS, sayOf } from './matrix.js'
 import type { Cell, Cost, Figure, Gate, Latency, Measurement, Question, VariantSeen } from './results.js'
 import type { Setting } from './setting.js'
 import { median, type Resampling } from './statistics.js'
@@ -39,9 +39,6 @@ export interface Raw extends Setting {
 
 /** RFC 9411, sections 7.1 to 7.3: failures below 0.001 %, deviation in the sustain phase below 5 %. */
 const GATE = { 'failed-transactions': 1e-5, 'unexpected-resets': 1e-5, 'lost-packets': 1e-5, 'sustain-deviation': 0.05 }
-/** A deviation is of tenths of a repetition: where those are shorter than a second they say more about the scheduler than about a load
- * that is sustained, and nothing attached fails as often as a fence. */
-const SUSTAINED_MS = 10_000
 /** A percentile, and how many were measured where it is told. */
 const PERCENTS = [50, 90, 99, 99.9, 99.99, 100].map((percent) => ({ percent, least: percent === 99.99 ? 20_000 : 1 }))
 const COST_OF = {
@@ -70,13 +67,13 @@ export function assemble(
   const byId = grouped(raws, idOf)
   return [...byId].map(([id, all]): Measurement => {
     const [first] = all as [Raw]
-    const { question, flows, family, grants, workspaces } = first
+    const { question, flows, family, grants, workspaces, ms } = first
     const byVariant = grouped(all, ({ variant }) => variant)
     const cells = variants.flatMap(({ name }) => {
       const own = byVariant.get(name)
       return own ? [cellOf(own, byVariant, referencesOf(name, variants), terms)] : []
     })
-    const say = sayOf(question, flows, family)
+    const say = sayOf(question, flows, family, ms)
     const commands = [...new Set(all.flatMap((raw) => raw.commands))]
     return { id, question, say, flows, family, grants, workspaces, ...SHAPES[question], commands, cells }
   })

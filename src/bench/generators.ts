@@ -126,10 +126,18 @@ interface Iperf {
   }
 }
 
+/** How a stream is asked for: its tenths where it is long, otherwise the fifths of its seconds; and how many of them are whole, since the
+ * last one that iperf3 tells is what was left over. */
+export function intervalsOf(ms: number): { readonly seconds: number; readonly each: number; readonly whole: number } {
+  const seconds = Math.max(1, Math.round(ms / 1_000))
+  const each = seconds >= 10 ? seconds / 10 : 0.2
+  return { seconds, each, whole: Math.round(seconds / each) }
+}
+
 async function iperf(path: Path, { question, family, flows, ms }: Probe): Promise<Measured> {
   const udp = question === 'udp-stream' ? ['-u', '-b', '0', '-l', '1400'] : []
-  const seconds = String(Math.max(1, Math.round(ms / 1_000)))
-  const words = ['iperf3', '-J', '-i', '0.2', '-c', path.address(family), '-p', String(PORTS.iperf), '-t', seconds]
+  const { seconds, each, whole } = intervalsOf(ms)
+  const words = ['iperf3', '-J', '-i', each, '-c', path.address(family), '-p', PORTS.iperf, '-t', seconds].map(String)
   words.push('-P', String(flows), ...udp)
   const { stdout, cpuSeconds: cpu } = await run([...path.client, ...path.pinned, ...words], ms)
   const { end, intervals } = JSON.parse(stdout) as Iperf
@@ -141,8 +149,7 @@ async function iperf(path: Path, { question, family, flows, ms }: Probe): Promis
     cpuSeconds: cpu,
     work: (bytes * kept * 8) / 1e9,
     commands: [shown(path, words), `iperf3 -s -p ${PORTS.iperf}`],
-    // The last interval is what was left over.
-    deviation: deviationOf(intervals.slice(0, Number(seconds) * 5).map((one) => one.sum.bits_per_second)),
+    deviation: deviationOf(intervals.slice(0, whole).map((one) => one.sum.bits_per_second)),
   }
 }
 

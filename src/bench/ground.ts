@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { benchFault } from './errors.js'
 import { pinned, processors } from './processors.js'
-import { PORTS, SERVER, slotOf } from './setting.js'
+import { CLIENT_PORTS, PORTS, SERVER, slotOf } from './setting.js'
 
 export const GENERATOR = fileURLToPath(new URL('../../build/native/sluice-load', import.meta.url))
 
@@ -164,5 +164,5 @@ function addSlot(n: number, pid: number, inside: (pid: number, ...words: string[
     inside(pid, 'ip', ...own(inner, prefix, end(n)))
     inside(pid, 'ip', 'route', 'add', 'default', 'via', router)
   }
-  inside(pid, 'sh', '-c', 'echo "1024 65000" > /proc/sys/net/ipv4/ip_local_port_range')
+  inside(pid, 'sh', '-c', `echo "${CLIENT_PORTS.from} ${CLIENT_PORTS.to}" > /proc/sys/net/ipv4/ip_local_port_range`)
 }

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import { arch, cpus, hostname, loadavg, release, totalmem } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Machine } from './results.js'
+import type { Room } from './standing.js'
 
 /** CPU time of all processors since the boot: at work, and taken by the hypervisor. The kernel counts hundredths of a second. */
 export function cpuSeconds(): { readonly busy: number; readonly stolen: number; readonly all: number } {
@@ -33,11 +34,30 @@ export async function calm(mostMs: number): Promise<void> {
   }
 }
 
+/** Of capabilities(7). */
+const SYS_RESOURCE = 24n
+/** As in src/native/bench/load.c. */
+const WANTED_DESCRIPTORS = 1 << 20
+
 /** Slabs, per-CPU areas and vmalloc of the kernel, MiB; other programs move it too. */
 export function kernelMiB(): number {
   const text = readFileSync('/proc/meminfo', 'utf8')
   const kb = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0)
   return (kb('Slab') + kb('Percpu') + kb('VmallocUsed')) / 1024
+}
+
+/** What connections that stand may use. */
+export function room(): Room {
+  const [meminfo, limits, status] = ['/proc/meminfo', '/proc/self/limits', '/proc/self/status'].map((path) =>
+    readFileSync(path, 'utf8'),
+  ) as [string, string, string]
+  const hard = Number(/^Max open files\s+\S+\s+(\d+)/m.exec(limits)?.[1] ?? 0)
+  const capable = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'}`)
+  return {
+    memoryBytes: Number(/^MemAvailable:\s+(\d+)/m.exec(meminfo)?.[1] ?? 0) * 1_024,
+    // sluice-load asks for more than it may have, and is given it where it may change its limits.
+    descriptors: (capable >> SYS_RESOURCE) & 1n ? Math.max(hard, WANTED_DESCRIPTORS) : hard,
+  }
 }
 
 /** Packets that an interface in another process's namespace has received. */

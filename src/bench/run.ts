@@ -4,12 +4,12 @@
 
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { causeChain } from '../base/fault.js'
+import { causeChain, Fault } from '../base/fault.js'
 import type { Raw } from './assemble.js'
 import { LEAST_REPETITIONS } from './figure.js'
 import { autocannon, measure, type Path } from './generators.js'
 import { calm } from './machine.js'
-import type { Probe, Scene } from './matrix.js'
+import { type Probe, type Scene, titleOf } from './matrix.js'
 import { misread } from './meaning.js'
 import type { VariantSeen } from './results.js'
 import { guess, orderOf, roundsThatFit } from './schedule.js'
@@ -50,6 +50,8 @@ class Run {
   private readonly refused = new Map<string, string>()
   private readonly skipped: string[] = []
   private readonly said = new Set<string>()
+  /** What found no end in its time finds none in the next round either, and that time is others'. */
+  private readonly endless = new Set<string>()
 
   constructor(
     private readonly path: Path,
@@ -169,9 +171,12 @@ class Run {
   }
 
   private async repetition(variant: Variant, scene: Scene, probe: Probe) {
+    const what = `${variant.name}: ${titleOf({ ...scene, probes: [probe] })}`
+    if (this.endless.has(what)) return undefined
     try {
       return await measure(this.path, scene, probe)
     } catch (error) {
+      if (error instanceof Fault && error.code === 'BENCH_TIME') this.endless.add(what)
       const said = causeChain(error)[0]?.split('\n')[0] ?? 'it failed'
       this.remark(`${probe.question} of ${variant.name} failed at least once: ${said}`)
       return undefined
@@ -196,10 +201,14 @@ class Run {
   }
 
   /** What is emulated is measured as often as a figure needs, and no more. */
-  private live({ real }: Scene, round = 0): readonly Variant[] {
+  private live({ real, only }: Scene, round = 0): readonly Variant[] {
     const emulatedToo = real !== true && round < LEAST_REPETITIONS
     return this.variants.filter(
-      ({ name, emulated }) => !this.absent.has(name) && !this.refused.has(name) && (emulatedToo || !emulated),
+      ({ name, emulated }) =>
+        !this.absent.has(name) &&
+        !this.refused.has(name) &&
+        (emulatedToo || !emulated) &&
+        (only?.includes(name) ?? true),
     )
   }
 
@@ -215,8 +224,3 @@ class Run {
     return refused === undefined ? { ...common, state: 'measured' } : { ...common, state: 'refused', why: refused }
   }
 }
-
-const titleOf = ({ grants, workspaces }: Scene): string =>
-  workspaces === 0
-    ? 'what stands between the hosts'
-    : `${grants.toLocaleString('en')} grants${workspaces > 1 ? `, ${workspaces} workspaces` : ''}`

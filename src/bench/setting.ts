@@ -26,7 +26,9 @@ export const PORTS = {
   denied: 7100,
 } as const
 /** Connections that stand are spread over so many: src/native/bench/load.h has the same. */
-const STANDING = 8
+export const STANDING = 8
+/** Of who connects (ip_local_port_range). */
+export const CLIENT_PORTS = { from: 1_024, to: 65_000 } as const
 /** `other` is the same machine under an address that nothing grants. */
 export const SERVER = {
   ipv4: { address: '45.0.0.1', other: '45.0.0.2', router: '45.0.0.254', prefix: 24, beyond: '45.0.0.0/8' },

@@ -14,13 +14,14 @@ import { type BenchFile, BUDGET_MS, FULL_FILES, fitting, millisecondsOf, QUICK_F
 import { benchFault } from '../bench/errors.js'
 import { autocannon } from '../bench/generators.js'
 import { GENERATOR } from '../bench/ground.js'
-import { commit, cpuSeconds, load, machine } from '../bench/machine.js'
+import { commit, cpuSeconds, load, machine, room } from '../bench/machine.js'
 import { FULL, QUICK, type Scene } from '../bench/matrix.js'
 import { runOutside, unfinished } from '../bench/outside.js'
 import { judgePromises } from '../bench/promises.js'
 import { type BenchSeen, RESULTS_FORMAT, type Results, type Run, type VariantSeen } from '../bench/results.js'
 import type { Ran } from '../bench/run.js'
 import { digestOf } from '../bench/setting.js'
+import { asking } from '../bench/standing.js'
 import type { Progress } from '../bench/terminal.js'
 import type { Heard, WorkerTerms } from '../bench/told.js'
 import { variantsOf } from '../bench/variants/all.js'
@@ -40,7 +41,9 @@ interface Chosen {
 
 /** Throws BENCH_NOTHING, BENCH_GROUND. */
 export async function benchHere(request: BenchRequest, version: string, nowMs: () => number): Promise<Results> {
-  const chosen = choose(request)
+  const wanted = choose(request)
+  const { scenes, remarks } = asking(wanted.scenes, room())
+  const chosen = { ...wanted, scenes }
   const pace = request.quick ? 'quick' : 'full'
   const budgetMs = BUDGET_MS[pace]
   const began = performance.now()
@@ -68,7 +71,12 @@ export async function benchHere(request: BenchRequest, version: string, nowMs: (
     },
   })
   const end = { tookSeconds: (performance.now() - began) / 1_000, startedAtMs, version }
-  return resultsOf(request, { ...chosen, budgetMs }, { ...measured, benches, ...end }, around(loadBefore, before))
+  return resultsOf(
+    request,
+    { ...chosen, budgetMs },
+    { ...measured, remarks: [...remarks, ...measured.remarks], benches, ...end },
+    around(loadBefore, before),
+  )
 }
 
 /** What else the machine did meanwhile. */

@@ -49,12 +49,21 @@ function position(value: number, all: readonly number[]): number {
   return value === 0 ? Math.log10(Number.isFinite(least) ? least : 10) - 1 : Math.log10(value)
 }
 
+/** A stream of ten seconds stands in no plot with those of one: they would share a place. */
+const sustained = ({ id }: Measurement): string => / ms=\d{5,}\b/.exec(id)?.[0] ?? ''
+
 export function groupsOf(measurements: readonly Measurement[]): readonly Group[] {
   const left = new Set(measurements)
   const groups: Group[] = []
   for (const axis of AXES) {
     const rows = alike(measurements, (one) =>
-      [one.question, one.unit, one.family, ...AXES.map((name) => (name === axis ? '' : one[name]))].join(' '),
+      [
+        one.question,
+        one.unit,
+        one.family,
+        sustained(one),
+        ...AXES.map((name) => (name === axis ? '' : one[name])),
+      ].join(' '),
     )
     for (const members of rows) {
       const sorted = [...members].sort((a, b) => a[axis] - b[axis])
