@@ -2,8 +2,9 @@
 // `node scripts/bench.mjs NAME...`, or all of them. A figure that misses its target is printed as such and fails nothing: machines
 // differ, and tests time nothing. A file exports `promise`, `target` (text) and `measure()`, which gives `{ figure, met }`, and
 // `series` where it has single measurements to show. Each runs in a process of its own, and as root in a network namespace of its own,
-// threads of the pool included. A file that leaves something on the machine until it is
-// over is given `atEnd` to say how it is taken away. `--tell FILE` runs one where it is and tells its outcome as a line of JSON, for `sluice bench`.
+// threads of the pool included. A file that leaves something on the machine until it is over is given `atEnd` to say how it is taken away:
+// when it is told to end all of that is done, within 20 seconds (BENCH_CLEAR_MS names others). `--tell FILE` runs one where it is and
+// tells its outcome as a line of JSON, for `sluice bench`.
 
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
@@ -17,16 +18,23 @@ const TELL = '--tell'
 const clears = []
 /** How a file says what it made outside itself, so that nothing of it stays when it is stopped; the last is taken away first. */
 const atEnd = (clear) => clears.unshift(clear)
+/** For all of them together; whoever told this process to end waits a little longer (src/bench/outside.ts). */
+const CLEAR_MS = Number(process.env.BENCH_CLEAR_MS ?? 20_000)
 let ending = false
 /** `finally` is not reached where the process is ended, and ends too late where it is awaited. */
 async function end() {
   if (ending) return
   ending = true
-  try {
-    for (const clear of clears) await clear()
-  } finally {
-    process.exit(143)
+  setTimeout(() => process.exit(143), CLEAR_MS)
+  for (const clear of clears) {
+    try {
+      await clear()
+    } catch (error) {
+      // The others have something to take away as well.
+      console.error(error)
+    }
   }
+  process.exit(143)
 }
 
 async function one(file) {
