@@ -53,7 +53,7 @@ const TOLERANCE: Partial<Record<Question, Tolerance>> = { stage: TIME, 'kernel-m
 
 /** A second of one program is not compared with half a second of another as if they were one. */
 export function idOf({ question, flows, family, grants, workspaces, ms, commands }: Raw): string {
-  const by = /(?:^| )(iperf3|autocannon|sluice-load) /.exec(commands[0] ?? '')?.[1]
+  const by = /(?:^|[ /])(iperf3|autocannon|sluice-load)(?:\.mjs)? /.exec(commands[0] ?? '')?.[1]
   const how = [...(ms === undefined ? [] : [`ms=${ms}`]), ...(by === undefined ? [] : [`by=${by}`])]
   const what = [question, `flows=${flows}`, `family=${family}`, `grants=${grants}`, `workspaces=${workspaces}`]
   return [...what, ...how].join(' ')

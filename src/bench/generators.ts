@@ -4,6 +4,7 @@
 
 import { execFile } from 'node:child_process'
 import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Raw } from './assemble.js'
 import { benchFault } from './errors.js'
@@ -36,6 +37,9 @@ export const pathOf = (ground: Ground): Path => ({
   port: PORTS.echo,
   ground,
 })
+
+/** Asks by autocannon's API, whose command line rounds latencies to whole milliseconds. */
+const HTTP_GENERATOR = fileURLToPath(new URL('../../scripts/autocannon.mjs', import.meta.url))
 
 const execute = promisify(execFile)
 const SLACK_MS = 30_000
@@ -201,26 +205,21 @@ export function autocannon(): string | undefined {
 }
 
 async function http(path: Path, { family, flows, ms }: Probe): Promise<Measured> {
-  const seconds = Math.max(1, Math.round(ms / 1_000))
   const host = family === 'ipv6' ? `[${path.address(family)}]` : path.address(family)
-  const words = ['-j', '-c', String(flows), '-d', String(seconds), `http://${host}:${PORTS.http}/`]
+  const words = [`http://${host}:${PORTS.http}/`, String(ms), String(flows)]
   const { stdout, cpuSeconds: cpu } = await run(
-    [...path.client, ...path.pinned, process.execPath, autocannon() ?? '', ...words],
+    [...path.client, ...path.pinned, process.execPath, HTTP_GENERATOR, ...words],
     ms,
   )
-  const seen = JSON.parse(stdout) as {
-    requests: { average: number; total: number }
-    errors: number
-    non2xx: number
-  }
-  const failed = seen.errors + seen.non2xx
+  const { done, failed, buckets, slices } = JSON.parse(stdout) as Omit<Tally, 'resets'>
   return {
-    value: seen.requests.average,
+    value: slices.reduce((sum, one) => sum + one, 0) / (ms / 1_000),
     cpuSeconds: cpu,
-    work: seen.requests.total / 1_000,
-    tried: seen.requests.total + failed,
+    work: done / 1_000,
+    tried: done + failed,
     failed,
-    commands: [shown(path, ['autocannon', ...words])],
+    latency: buckets,
+    commands: [shown(path, ['node scripts/autocannon.mjs', ...words])],
   }
 }
 

@@ -91,6 +91,25 @@ labSuite('the bench', () => {
     expect(positions).toEqual([...positions].sort())
   })
 
+  it('tells how long HTTP requests take, in parts of a millisecond', async () => {
+    const scene = { ...SMALL, workspaces: 1, probes: [probe('http', 2, 1_000)] }
+    const told = await measured({ scenes: [scene], names: ['none'], seed: 1 })
+    expect(told.remarks).toEqual([])
+    const raws = told.raws.filter(({ question }) => question === 'http')
+    expect(raws).toMatchObject([{ variant: 'none', failed: 0 }])
+    const [{ value = 0, tried = 0, latency = [], paced } = {}] = raws
+    expect(value).toBeGreaterThan(0)
+    // What waited when the time was over is among them; nothing was on a clock, so that they are filled up.
+    const counted = latency.reduce((sum, [, count]) => sum + count, 0)
+    expect(counted).toBeGreaterThanOrEqual(tried)
+    expect(counted).toBeLessThanOrEqual(tried + 2)
+    expect(paced).toBeUndefined()
+    expect(fileOf(told).measurements.find(({ question }) => question === 'http')).toMatchObject({
+      id: expect.stringContaining('by=autocannon') as string,
+      cells: [{ latency: { corrected: true } }],
+    })
+  })
+
   it('measures the software BlueField as what it is, and has its cables back afterwards', async () => {
     execFileSync('make', ['-s', '-f', 'doca-shims/Makefile'], { stdio: 'inherit' })
     const scene = { ...SMALL, workspaces: 1, rounds: 3, probes: [probe('flows', 20, 20_000)] }
