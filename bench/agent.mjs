@@ -2,20 +2,26 @@
 // grants. What is timed begins when the archive is about to be put in place and ends when the agent says that the revision is
 // active, which it says of what was read back: hearing of it, reading, verifying, compiling, staging, switching, recording.
 // Each release finds the agent at rest: what it does after one (a look at all that stands) is not what the next one costs.
-// BENCH_BACKEND names one backend. Needs root and a build.
+// Grants are addresses of one clause, and ten thousand are measured as clauses of their own as well, the worst form that they can have.
+// BENCH_BACKEND names one backend, BENCH_ROUNDS a number of rounds for every size. Needs root and a build.
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { median } from '../dist/bench/statistics.js'
 import { addresses, Node } from './agent/node.mjs'
+import { tail } from './said/tail.mjs'
 
-export const promise = 'signed release published to fence read back, by grants'
-export const target = '1,000: p99 <= 250 ms; 10,000: <= 1 s'
+export const promise =
+  'signed release published to fence read back, by grants: addresses of one clause, and 10,000 as a clause each too'
+export const target = '1,000: p99 <= 250 ms; 10,000: <= 1 s in either form'
 
 const BACKENDS = (process.env.BENCH_BACKEND ?? 'ebpf,nftables').split(',')
 const SIZES = [
   { grants: 10, rounds: 10 },
   { grants: 1_000, rounds: 60, limitMs: 250 },
   { grants: 10_000, rounds: 15, limitMs: 1_000 },
+  { grants: 10_000, each: true, rounds: 5, limitMs: 1_000 },
 ]
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? Number.POSITIVE_INFINITY)
 const WARM = 3
 const REST_MS = 400
 
@@ -35,12 +41,13 @@ async function measureWith(backend) {
   const series = []
   let met = true
   try {
-    for (const { grants, rounds, limitMs } of SIZES) {
+    for (const { grants, each = false, rounds: most, limitMs } of SIZES) {
+      const rounds = Math.min(most, ROUNDS)
       const took = []
       let before = 0
       for (let round = 0; round < rounds + WARM; round++) {
         if (round === WARM) before = node.cpuMs()
-        const bundle = await node.sign(addresses(grants, round))
+        const bundle = await node.sign(addresses(grants, round), each)
         const { revision } = node
         await sleep(REST_MS)
         const from = performance.now()
@@ -50,17 +57,17 @@ async function measureWith(backend) {
       }
       const cpuMs = (node.cpuMs() - before) / rounds
       series.push({
-        name: `${backend}, ${grants.toLocaleString('en')} grants`,
+        name: `${backend}, ${grants.toLocaleString('en')} grants${each ? ', a clause each' : ''}`,
         unit: 'ms',
         better: 'lower',
-        samples: [...took],
+        samples: took,
       })
-      took.sort((a, b) => a - b)
-      const at = (share) => took[Math.min(took.length - 1, Math.floor(took.length * share))]
+      const slow = tail(took)
+      const name = `${grants.toLocaleString('en')}${each ? ', a clause each' : ''}`
       said.push(
-        `${grants.toLocaleString('en')}: p50 ${at(0.5).toFixed(0)} ms, p99 ${at(0.99).toFixed(0)} ms, ${cpuMs.toFixed(0)} ms of CPU`,
+        `${name}: p50 ${median(took).toFixed(0)} ms, ${slow.name} ${slow.value.toFixed(0)} ms, ${cpuMs.toFixed(0)} ms of CPU`,
       )
-      if (limitMs !== undefined && at(0.99) > limitMs) met = false
+      if (limitMs !== undefined && slow.value > limitMs) met = false
     }
   } finally {
     await node.close()

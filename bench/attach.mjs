@@ -1,19 +1,22 @@
 // From asking for a slot to the plan judging its traffic, at a real agent that denies every workspace until it is attached: the command
 // over its socket, the lease on record, the deny fence read back, the slot raised, the plan in force and read back. Each attachment is
-// ended before the next is asked for, and the way back, until the slot is denied, is timed as well. Nothing is promised of either.
+// ended before the next is asked for, and the way back, until the slot is denied, is timed as well. Promised is what a release of as
+// many grants may take, of the slowest while there are fewer than a hundred; of the way back nothing is.
 // BENCH_BACKEND names one backend. Needs root and a build.
 
 import { connectAgent } from '../dist/api/client.js'
 import { addresses, Node } from './agent/node.mjs'
+import { tail } from './said/tail.mjs'
 
 export const promise = 'attach: asked, until the deny fence is read back and the plan judges the slot'
-export const target = 'none is stated'
+export const target = 'p99 <= 250 ms, as a release of 1,000 grants'
 
 const BACKENDS = (process.env.BENCH_BACKEND ?? 'ebpf,nftables').split(',')
 const WORKSPACE = 'spiffe://fleet.example/ws/ws0'
 const GRANTS = 1_000
 const ROUNDS = 40
 const WARM = 3
+const TARGET_MS = 250
 
 const at = (values, share) =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))]
@@ -21,6 +24,11 @@ const at = (values, share) =>
 export async function measure() {
   const said = []
   const series = []
+  let met = true
+  const slow = (values) => {
+    const { name, value } = tail(values)
+    return `${name} ${value.toFixed(0)} ms`
+  }
   for (const backend of BACKENDS) {
     const { attached, fenced, detached } = await turns(backend)
     const name = (what) => `${backend}, ${what}, ${GRANTS.toLocaleString('en')} grants`
@@ -29,11 +37,12 @@ export async function measure() {
       ['detached', detached],
     ])
       series.push({ name: name(what), unit: 'ms', better: 'lower', samples })
+    met &&= tail(attached).value <= TARGET_MS
     said.push(
-      `${backend}: p50 ${at(attached, 0.5).toFixed(0)} ms, p99 ${at(attached, 0.99).toFixed(0)} ms, of these p50 ${at(fenced, 0.5)} ms to the deny fence; denied again p50 ${at(detached, 0.5).toFixed(0)} ms, p99 ${at(detached, 0.99).toFixed(0)} ms`,
+      `${backend}: p50 ${at(attached, 0.5).toFixed(0)} ms, ${slow(attached)}, of these p50 ${at(fenced, 0.5)} ms to the deny fence; denied again p50 ${at(detached, 0.5).toFixed(0)} ms, ${slow(detached)}`,
     )
   }
-  return { figure: said.join('; '), met: true, series }
+  return { figure: said.join('; '), met, series }
 }
 
 async function turns(backend) {

@@ -1,21 +1,22 @@
-// The nftables fence beside nothing, empty chains on the fence's own hooks, a ruleset written by hand and the eBPF fence, for 10 to
-// 100,000 grants: large-packet streams, connections a second, the cost of a small packet with keys cycled over every grant; then what one learned grant
-// costs, how long a quarantine takes under 1,000 live flows and while a plan of 100,000 grants is loaded, and what a million
-// grants are in time and memory. Columns come in an order of chance in every round, so that a busy machine is busy for all. Needs root and a build.
-// BENCH_GRANTS names other sizes, BENCH_ROUNDS other rounds.
+// What one learned grant costs with 100,000 grants of the plan, how long a quarantine takes under 1,000 live flows and while such a plan
+// is loaded. Beside it, for people, the fence next to nothing, empty chains on its own hooks, a ruleset written by hand and the eBPF fence,
+// for 10 to 100,000 grants: streams, connections a second, the cost of a small packet with keys cycled over every grant, and what the
+// grants are in time and memory. That table promises nothing, since what a fence leaves of a rate is measured by the matrix, with
+// intervals; a run of it (`--tell`) leaves the table out. Its columns come in an order of chance in every round, so that a busy machine
+// is busy for all. Needs root and a build. BENCH_GRANTS names other sizes, the last of them the plan's; BENCH_ROUNDS other rounds, 0 none.
 
 import { execFileSync } from 'node:child_process'
 import { chance, shuffled } from '../dist/bench/statistics.js'
 import { median, openBench } from './dataplane/fence.mjs'
 import { openLink } from './dataplane/link.mjs'
-import { blast, ebpfProgram, kernelMegabytes, openNftables, percentile, program } from './dataplane/nftables.mjs'
+import { blast, ebpfProgram, kernelMegabytes, openNftables, program } from './dataplane/nftables.mjs'
+import { tail } from './said/tail.mjs'
 
-export const promise =
-  'nftables: throughput with 100,000 grants; quarantine p99, 1,000 flows; one learned grant, median'
-export const target = '>= 0.95 of empty chains on the same hooks, <= 5 ms, <= 0.3 ms'
+export const promise = 'nftables: one learned grant, median; quarantine written and read back, 1,000 flows, p99'
+export const target = '<= 0.3 ms, <= 5 ms'
 
 const SIZES = (process.env.BENCH_GRANTS ?? '10,1000,10000,100000').split(',').map(Number)
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5)
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? (process.argv.includes('--tell') ? 0 : 5))
 const MS = 800
 const PACKETS = 50_000
 const FLOWS = 1000
@@ -40,27 +41,21 @@ export async function measure() {
   try {
     await bench.detach()
     const rows = []
-    for (const grants of SIZES) rows.push(await compare(grants, { bench, link, nft, commit, next: () => ++generation }))
-    print(rows)
+    for (const grants of ROUNDS > 0 ? SIZES : [])
+      rows.push(await compare(grants, { bench, link, nft, commit, next: () => ++generation }))
+    if (rows.length > 0) print(rows)
     const learned = await learning(nft, commit, () => generation)
     const flagged = await quarantines(nft, link, commit, bench.workspace)
     const loading = await whileLoading(nft, bench.workspace, () => ++generation)
-    const last = rows.at(-1)
-    const ratio = last.nftables.stream / last.empty.stream
-    const to = (name) => (last.nftables.stream / last[name].stream).toFixed(3)
-    const figure = `${ratio.toFixed(3)} (of a ruleset by hand ${to('hand')}, of nothing ${to('none')}); quarantine p50 ${percentile(flagged, 0.5).toFixed(2)} ms, p99 ${percentile(flagged, 0.99).toFixed(2)} ms, while loading 100,000 grants p50 ${percentile(loading, 0.5).toFixed(2)} ms, longest ${percentile(loading, 1).toFixed(2)} ms; learned p50 ${median(learned).toFixed(3)} ms, p99 ${percentile(learned, 0.99).toFixed(3)} ms`
+    const slow = { flagged: tail(flagged), learned: tail(learned) }
+    const plan = SIZES.at(-1).toLocaleString('en')
+    const figure = `learned p50 ${median(learned).toFixed(3)} ms, ${slow.learned.name} ${slow.learned.value.toFixed(3)} ms; quarantine p50 ${median(flagged).toFixed(2)} ms, ${slow.flagged.name} ${slow.flagged.value.toFixed(2)} ms, while loading ${plan} grants p50 ${median(loading).toFixed(2)} ms, longest ${Math.max(...loading).toFixed(2)} ms`
     const series = [
       ['nftables, one learned grant', learned],
       ['nftables, quarantine with 1,000 live flows', flagged],
-      ['nftables, quarantine while 100,000 grants are loaded', loading],
+      [`nftables, quarantine while ${plan} grants are loaded`, loading],
     ].map(([name, samples]) => ({ name, unit: 'ms', better: 'lower', samples }))
-    series.push({
-      name: `nftables, stream of empty chains, ${last.grants.toLocaleString('en')} grants`,
-      unit: 'ratio',
-      better: 'higher',
-      samples: last.ratios,
-    })
-    return { figure, met: ratio >= 0.95 && percentile(flagged, 0.99) <= 5 && median(learned) <= 0.3, series }
+    return { figure, met: slow.flagged.value <= 5 && median(learned) <= 0.3, series }
   } finally {
     link.close()
     await nft.close()
@@ -113,8 +108,7 @@ async function compare(grants, { bench, link, nft, commit, next }) {
     name,
     Object.fromEntries(['stream', 'crr', 'packet'].map((what) => [what, middle(name, what)])),
   ])
-  const ratios = seen.nftables.map(({ stream }, i) => stream / seen.empty[i].stream)
-  return { grants, load, ratios, ...Object.fromEntries(columns) }
+  return { grants, load, ...Object.fromEntries(columns) }
 }
 
 function print(rows) {

@@ -17,6 +17,8 @@ export const promise = 'events through a sink that fails half of the time, there
 export const target = 'all of them, in order'
 
 const EVENTS = Number(process.env.SLUICE_SINK_EVENTS ?? 1_000_000)
+/** What a comparison of two runs looks at: so many events of these are a rate of their own. */
+const PARTS = 10
 /** As many as one batch of denials brings. */
 const BURST = 500
 
@@ -75,7 +77,18 @@ export async function measure({ atEnd = () => undefined } = {}) {
     const ending = new AbortController()
     const begun = performance.now()
     const running = delivery.run(ending.signal, new AbortController().signal)
-    while (delivery.status().lag > 0) await sleep(50)
+    const samples = []
+    let from = { at: begun, delivered: 0 }
+    for (;;) {
+      const { lag, delivered } = delivery.status()
+      const at = performance.now()
+      if (delivered - from.delivered >= EVENTS / PARTS) {
+        samples.push((delivered - from.delivered) / ((at - from.at) / 1_000))
+        from = { at, delivered }
+      }
+      if (lag <= 0) break
+      await sleep(50)
+    }
     const seconds = (performance.now() - begun) / 1_000
     ending.abort()
     await running
@@ -86,7 +99,8 @@ export async function measure({ atEnd = () => undefined } = {}) {
     const rate = `${count(EVENTS / seconds)} events/s of one process with gzip`
     const tries = `${count(failures)} of ${count(seen.requests)} batches failed, ${count(seen.repeated)} events came again`
     const figure = `${count(seen.distinct)} of ${count(EVENTS)}, ${seen.outOfOrder} out of order; ${tries}; ${rate}`
-    return { figure, met: whole && told.length === 0 && failures === seen.failed }
+    const series = [{ name: 'through a sink that fails half of the time', unit: 'events/s', better: 'higher', samples }]
+    return { figure, met: whole && told.length === 0 && failures === seen.failed, series }
   } finally {
     takeAway()
   }

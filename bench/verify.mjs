@@ -4,9 +4,10 @@
 
 import { execFileSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { tail } from './said/tail.mjs'
 import { prepare } from './verify/bundle.mjs'
 
-export const promise = 'verify and compile a bundle of 10,000 grants'
+export const promise = 'verify and compile a bundle of 10,000 grants, a clause each'
 export const target = 'p99 <= 600 ms, of 1 s from published to the fence'
 
 const SIZES = [10, 1_000, 10_000]
@@ -15,7 +16,7 @@ const TARGET_MS = 600
 
 const at = (values, share) =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))]
-const both = (values) => `${at(values, 0.5).toFixed(1)} / ${at(values, 0.99).toFixed(1)} ms`
+const both = (values) => `${at(values, 0.5).toFixed(1)} / ${tail(values).value.toFixed(1)} ms`
 const peakMiB = (grants) => {
   const script = fileURLToPath(new URL('./verify/peak.mjs', import.meta.url))
   return Number(execFileSync(process.execPath, [script, String(grants)], { encoding: 'utf8' })) / 1024
@@ -47,6 +48,10 @@ export async function measure() {
     better: 'lower',
     samples: totals,
   }))
-  const worst = at(sizes.at(-1).totals, 0.99)
-  return { figure: `p99 ${worst.toFixed(0)} ms; p50 / p99 of ${lines.join('; ')}`, met: worst <= TARGET_MS, series }
+  const { name, value } = tail(sizes.at(-1).totals)
+  return {
+    figure: `${name} ${value.toFixed(0)} ms; p50 / ${name} of ${lines.join('; ')}`,
+    met: value <= TARGET_MS,
+    series,
+  }
 }

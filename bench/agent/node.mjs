@@ -73,15 +73,19 @@ export class Node {
     return (Number(fields[11]) + Number(fields[12])) * 10
   }
 
-  /** A signed release that grants these addresses a port each. */
-  async sign(addresses) {
+  /** A signed release that grants these addresses a port each: as one clause, or `each` as a clause of its own. */
+  async sign(addresses, each = false) {
     const policyRevision = BigInt(++this.revision)
-    const clause = `  - {name: bench, cidrs: [${addresses.map((one) => `"${one}/32"`).join(', ')}], protocol: tcp, ports: [443]}\n`
+    const clauseOf = (name, list) =>
+      `  - {name: ${name}, cidrs: [${list.map((one) => `"${one}/32"`).join(', ')}], protocol: tcp, ports: [443]}\n`
+    const clauses = each
+      ? addresses.map((one, i) => clauseOf(`bench-${i}`, [one])).join('')
+      : clauseOf('bench', addresses)
     const fence = `apiVersion: sluice.dev/v1alpha1
 kind: FencePolicy
 metadata: {name: bench}
 applies_to: {workspaces: ["spiffe://fleet.example/ws/*"]}
-${addresses.length === 0 ? '' : `egress:\n${clause}`}`
+${addresses.length === 0 ? '' : `egress:\n${clauses}`}`
     const members = this.members ?? new Map([['fence.yaml', utf8(fence)]])
     const window = { notBeforeMs: Date.now() - 60_000, expiresAtMs: Date.now() + 86_400_000 }
     const manifest = await signManifest(

@@ -1,0 +1,40 @@
+// The files of bench/ by what they say: a p99 only of enough, and each promise in the words that a run has which did not measure it.
+
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { judgePromises } from '../../../src/bench/promises.js'
+import { VARIANTS } from '../../support/bench/runs.js'
+import { repositoryPath } from '../../support/lab/repository.js'
+
+const { tail } = (await import(repositoryPath('bench/said/tail.mjs'))) as {
+  readonly tail: (values: readonly number[]) => { readonly name: string; readonly value: number }
+}
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => count - i)
+
+describe('the slow end', () => {
+  it('is the longest, by that name, of fewer than a hundred', () => {
+    expect(tail(upTo(1))).toEqual({ name: 'longest of 1', value: 1 })
+    expect(tail(upTo(99))).toEqual({ name: 'longest of 99', value: 99 })
+  })
+
+  it('is a p99 that one of a hundred may exceed, of more', () => {
+    expect(tail(upTo(100))).toEqual({ name: 'p99', value: 99 })
+    expect(tail(upTo(1_000))).toEqual({ name: 'p99', value: 990 })
+  })
+})
+
+describe('what a run did not measure', () => {
+  const judged = judgePromises([], [], VARIANTS)
+
+  it.each(['agent', 'attach', 'nftables', 'agent-memory'])('stands there as bench/%s.mjs says it', (name) => {
+    const promise = judged.find(({ from }) => from === `bench ${name}`)
+    const text = readFileSync(repositoryPath(`bench/${name}.mjs`), 'utf8')
+    expect(text).toContain(`'${promise?.say}'`)
+    expect(text).toContain(`export const target = '${promise?.target}'`)
+  })
+
+  it('has one answer to what a fence leaves of a rate: of the matrix', () => {
+    const { say, target } = judged.find(({ from }) => from === 'bench nftables') ?? {}
+    expect(`${say} ${target}`).not.toMatch(/throughput|empty/)
+  })
+})
