@@ -8,6 +8,8 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { median } from '../../dist/bench/statistics.js'
+import { tail } from '../said/tail.mjs'
 import { compiled } from './compiled.mjs'
 
 export const FLOWS = 1_000
@@ -105,16 +107,16 @@ function judged(orders, file) {
 }
 
 const BATCHES = 5
-const percentile = (values, share) =>
-  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))]
 
-/** The median and the 99th percentile, with the least and greatest of batches: of one batch it is among its largest few. */
+/** The median and the slow end, with the least and greatest of batches: of one batch it is its largest, or among its largest few. */
 export function summary(took) {
   const size = Math.ceil(took.length / BATCHES)
-  const tails = Array.from({ length: BATCHES }, (_, n) => percentile(took.slice(n * size, (n + 1) * size), 0.99))
+  const tails = Array.from({ length: BATCHES }, (_, n) => took.slice(n * size, (n + 1) * size))
+    .filter((batch) => batch.length > 0)
+    .map((batch) => tail(batch).value)
   return {
-    p50: percentile(took, 0.5),
-    p99: percentile(took, 0.99),
+    p50: median(took),
+    slow: tail(took),
     least: Math.min(...tails),
     most: Math.max(...tails),
   }

@@ -94,6 +94,3 @@ export function kernelMegabytes() {
   const kb = (name) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0)
   return (kb('Slab') + kb('Percpu') + kb('VmallocUsed')) / 1024
 }
-
-export const percentile = (values, share) =>
-  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))]

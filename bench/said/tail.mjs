@@ -7,6 +7,6 @@ export function tail(values) {
   const sorted = [...values].sort((a, b) => a - b)
   const { length } = sorted
   return length < LEAST
-    ? { name: `longest of ${length}`, value: sorted[length - 1] }
+    ? { name: `longest (of ${length})`, value: sorted[length - 1] }
     : { name: 'p99', value: sorted[Math.ceil(length * 0.99) - 1] }
 }

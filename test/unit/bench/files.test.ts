@@ -13,8 +13,8 @@ const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) =
 
 describe('the slow end', () => {
   it('is the longest, by that name, of fewer than a hundred', () => {
-    expect(tail(upTo(1))).toEqual({ name: 'longest of 1', value: 1 })
-    expect(tail(upTo(99))).toEqual({ name: 'longest of 99', value: 99 })
+    expect(tail(upTo(1))).toEqual({ name: 'longest (of 1)', value: 1 })
+    expect(tail(upTo(99))).toEqual({ name: 'longest (of 99)', value: 99 })
   })
 
   it('is a p99 that one of a hundred may exceed, of more', () => {
