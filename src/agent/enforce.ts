@@ -66,10 +66,11 @@ export async function apply(node: AgentNode, command: ApplyCommand, found?: OnRe
       const marks = { bundle: markOf(bundle.mark), inventory: inventoryMarkOf(inventory.mark) }
       unshown = await activate(node, record, next, encoded, marks, startMs)
     } else await reassert(node, plan)
+    // It is in force, and told so: whoever asked hears what could not be shown, and the trail of no refusal. What belongs to the old plan
+    // stays, since the record may still name that one.
+    if (unshown) throw unshown
     prunePolicies(directory, [digest])
     pruneInventories(directory, [digest])
-    // It is in force, and told so: whoever asked hears what could not be shown, and the trail of no refusal.
-    if (unshown) throw unshown
     const { signers } = bundle
     const before = record.previous ? { previous: record.previous } : {}
     const elapsedMs = node.nowMs() - startMs

@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { apply } from '../../../src/agent/enforce.js'
 import { NODE_FILES, type StateFiles } from '../../../src/agent/files.js'
+import { loadMapped } from '../../../src/agent/held-inventory.js'
+import { loadPolicies } from '../../../src/agent/held-policies.js'
 import { quarantine } from '../../../src/agent/quarantine.js'
 import { EMPTY_AGENT_STATE, encodeState } from '../../../src/agent/record.js'
 import { status } from '../../../src/agent/status.js'
@@ -123,6 +125,22 @@ describe('a crash during apply', () => {
     driver.commit = commit
     expect((await apply(after, await offer())).decision).toEqual({ kind: 'keep', generation: 1 })
     expect(after.store.load()).toMatchObject({ live: { generation: 1 }, next: null })
+  })
+
+  it('between the switch and the last write leaves what belongs to the plan that is on record', async () => {
+    const files = dyingFiles()
+    const driver = new MemoryDriver()
+    const node = makeNode([memoryAs('memory', ['veth'], driver)], files)
+    const { planDigest } = await apply(node, await offer())
+    const commit = driver.commit.bind(driver)
+    driver.commit = async (staged) => {
+      await commit(staged)
+      files.left = 0
+    }
+    await expect(apply(node, await offer({ revision: 2n, egress: [MAIL] }))).rejects.toThrow('cannot write')
+    expect(restarted(node).store.load()).toMatchObject({ live: { planDigest }, next: { generation: 2 } })
+    expect(loadPolicies(node.store.directory, planDigest)).toHaveLength(1)
+    expect(loadMapped(node.store.directory, planDigest)).toBeDefined()
   })
 
   it('before the switch leaves the mark, so that the old bundle does not come back', async () => {
