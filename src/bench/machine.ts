@@ -1,7 +1,8 @@
 // What the machine says of itself: the processor, the kernel, versions, its load, and the counters that cost is read from.
 
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { arch, cpus, hostname, loadavg, release, totalmem } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Machine } from './results.js'
@@ -39,6 +40,9 @@ const SYS_RESOURCE = 24n
 /** As in src/native/bench/load.c. */
 const WANTED_DESCRIPTORS = 1 << 20
 
+/** How a reader sees what `kernelMiB` adds up. */
+export const KERNEL_MEMORY = "grep -E '^(Slab|Percpu|VmallocUsed):' /proc/meminfo"
+
 /** Slabs, per-CPU areas and vmalloc of the kernel, MiB; other programs move it too. */
 export function kernelMiB(): number {
   const text = readFileSync('/proc/meminfo', 'utf8')
@@ -75,7 +79,21 @@ const TOOLS = {
   ipset: ['--version'],
   iperf3: ['--version'],
   ip: ['-V'],
+  taskset: ['--version'],
+  fio: ['--version'],
+  unbound: ['-V'],
+  // It has no word for its version, and says it with its usage.
+  dnsperf: ['-h'],
 } as const
+/** Packages that traffic and decisions are compared with or made by. */
+const PACKAGES = ['autocannon', 'casbin', '@cedar-policy/cedar-wasm']
+
+/** As its package.json has it, which not every package lets others import; undefined where it is not installed. */
+function packaged(name: string): string | undefined {
+  const folders = createRequire(import.meta.url).resolve.paths(name) ?? []
+  const at = folders.map((folder) => `${folder}/${name}/package.json`).find((path) => existsSync(path))
+  return at === undefined ? undefined : (JSON.parse(readFileSync(at, 'utf8')) as { version: string }).version
+}
 
 export function machine(): Omit<Machine, 'loadBefore' | 'loadAfter' | 'stolen'> {
   const versions: Record<string, string> = { node: process.versions.node }
@@ -83,6 +101,10 @@ export function machine(): Omit<Machine, 'loadBefore' | 'loadAfter' | 'stolen'> 
     const { status, stdout } = spawnSync(name, words, { encoding: 'utf8' })
     const version = /\d+\.\d+[\w.]*/.exec(stdout ?? '')?.[0]
     if (status === 0 && version !== undefined) versions[name] = version
+  }
+  for (const name of PACKAGES) {
+    const version = packaged(name)
+    if (version !== undefined) versions[name] = version
   }
   const info = readFileSync('/proc/cpuinfo', 'utf8')
   return {

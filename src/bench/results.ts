@@ -40,6 +40,8 @@ export interface Results {
     /** SHA-256 of the canonical form of the grants, by number of grants. */
     readonly digests: readonly { readonly grants: number; readonly workspaces: number; readonly digest: string }[]
     readonly say: string
+    /** The ruleset of `hand` for 10 grants, as nft takes it; absent where it was not measured. */
+    readonly hand?: string
   }
   readonly variants: readonly VariantSeen[]
   readonly measurements: readonly Measurement[]

@@ -8,7 +8,7 @@ import { causeChain, Fault } from '../base/fault.js'
 import type { Raw } from './assemble.js'
 import { LEAST_REPETITIONS } from './figure.js'
 import { autocannon, measure, type Path } from './generators.js'
-import { calm } from './machine.js'
+import { calm, KERNEL_MEMORY } from './machine.js'
 import { type Probe, type Scene, titleOf } from './matrix.js'
 import { misread } from './meaning.js'
 import type { VariantSeen } from './results.js'
@@ -139,10 +139,16 @@ class Run {
         }
       }
       const common = { grants, workspaces, variant: variant.name, round, position }
-      const loaded = { ...common, family: 'ipv4' as const, flows: 0, commands: [] }
-      const { stageMs, kernelMiB } = placed
+      const { stageMs, kernelMiB, commands = [] } = placed
+      const loaded = { ...common, family: 'ipv4' as const, flows: 0, commands }
       if (stageMs !== undefined) this.terms.raw({ ...loaded, question: 'stage', value: stageMs })
-      if (kernelMiB !== undefined) this.terms.raw({ ...loaded, question: 'kernel-memory', value: kernelMiB })
+      if (kernelMiB !== undefined)
+        this.terms.raw({
+          ...loaded,
+          question: 'kernel-memory',
+          value: kernelMiB,
+          commands: [...commands, KERNEL_MEMORY],
+        })
       await this.warmUp(scene)
       await this.calm()
       for (const probe of probes) {

@@ -12,7 +12,6 @@ import { fileURLToPath } from 'node:url'
 import { assemble, type Raw } from '../bench/assemble.js'
 import { type BenchFile, BUDGET_MS, FULL_FILES, fitting, millisecondsOf, QUICK_FILES } from '../bench/budget.js'
 import { benchFault } from '../bench/errors.js'
-import { autocannon } from '../bench/generators.js'
 import { GENERATOR } from '../bench/ground.js'
 import { commit, cpuSeconds, load, machine, room } from '../bench/machine.js'
 import { FULL, QUICK, type Scene } from '../bench/matrix.js'
@@ -25,11 +24,14 @@ import { asking } from '../bench/standing.js'
 import type { Progress } from '../bench/terminal.js'
 import type { Heard, WorkerTerms } from '../bench/told.js'
 import { variantsOf } from '../bench/variants/all.js'
+import { ruleset } from '../bench/variants/hand.js'
 import { formatInstant } from '../bundle/instant.js'
 import type { BenchRequest } from '../cli/host-bench.js'
 
 const WORKER = fileURLToPath(new URL('./bench-worker.js', import.meta.url))
 export const CONFIDENCE = 0.95
+/** Few enough to be read. */
+const SHOWN = { grants: 10, workspaces: 1 } as const
 
 /** What --only left of everything. */
 interface Chosen {
@@ -207,8 +209,6 @@ export function resultsOf(
     raws.some((raw) => raw.grants === grants && raw.workspaces === workspaces),
   )
   const why = whole(ran.why, unfinished(benches))
-  const http = autocannon() === undefined ? {} : { autocannon: 'installed' }
-  const here = machine()
   return {
     format: RESULTS_FORMAT,
     run: {
@@ -225,7 +225,7 @@ export function resultsOf(
       ...(why === '' ? {} : { why }),
       ...(remarks.length > 0 ? { remarks } : {}),
     },
-    machine: { ...here, versions: { ...here.versions, ...http }, ...elsewhere },
+    machine: { ...machine(), ...elsewhere },
     policy: {
       digests: settings.map(({ grants, workspaces }) => ({
         grants,
@@ -233,6 +233,9 @@ export function resultsOf(
         digest: digestOf({ grants, workspaces }),
       })),
       say: 'each grant one address, one protocol and one port, half of them IPv4; beside them the endpoints of the server',
+      ...(ran.variants.some(({ name, state }) => name === 'hand' && state === 'measured')
+        ? { hand: ruleset(SHOWN) }
+        : {}),
     },
     variants: ran.variants,
     measurements,

@@ -77,7 +77,8 @@ labSuite('the bench', () => {
     expect(measurements.map(({ question }) => question).sort()).toEqual(
       ['flows', 'kernel-memory', 'packets', 'stage', 'tcp-crr', 'tcp-rr', 'tcp-stream'].sort(),
     )
-    for (const { question, cells } of measurements) {
+    for (const { question, cells, commands } of measurements) {
+      expect([question, commands]).not.toEqual([question, []])
       const loaded = question === 'stage' || question === 'kernel-memory'
       expect(cells.map(({ variant }) => variant)).toEqual(loaded ? ['hand', 'nftables', 'ebpf'] : NAMES)
       for (const { repetitions, figure } of cells) {

@@ -59,6 +59,7 @@ export function buildReport(results: Results): Report {
     ],
     commands: [
       { what: 'The run', line: run.command },
+      ...(policy.hand === undefined ? [] : [{ what: 'hand.nft, for 10 grants', line: policy.hand }]),
       ...measurements.map(({ id, commands }) => ({ what: id, line: commands.join('\n') })),
       ...benches.map(({ promise, command }) => ({ what: promise, line: command })),
     ],

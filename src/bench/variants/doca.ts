@@ -61,7 +61,7 @@ export function emulated(ground: Ground | undefined, stateDirectory: string, now
         ip('link', 'set', ARM, 'address', slotOf(0).gateway.mac, 'addrgenmode', 'none', 'up')
         for (const { gateway, prefix, more } of ends())
           ip('address', 'replace', `${gateway}/${prefix}`, 'dev', ARM, ...more)
-        return { stageMs, lift }
+        return { stageMs, commands: ['backend doca-flow, in this process: lower, stage, commit'], lift }
       } catch (error) {
         await lift()
         throw error

@@ -42,7 +42,8 @@ export function fence(name: RegisteredBackend, options: OpenOptions, nowMs: () =
         await driver.commit(await driver.stage(backend.lower(slice)))
         const stageMs = performance.now() - began
         await driver.observe()
-        return { stageMs, kernelMiB: Math.max(0, kernelMiB() - before), lift }
+        const commands = [`backend ${name}, in this process: lower, stage, commit`]
+        return { stageMs, kernelMiB: Math.max(0, kernelMiB() - before), commands, lift }
       } catch (error) {
         await lift()
         throw error

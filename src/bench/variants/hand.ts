@@ -29,6 +29,7 @@ export const handWritten: Variant = {
     const text = ruleset(setting)
     return Promise.resolve(
       timed(
+        ['nft -f - < hand.nft'],
         () => run('nft', ['-f', '-'], text),
         () => run('nft', ['delete', 'table', 'inet', 'hand']),
       ),
@@ -52,6 +53,7 @@ export const ipset: Variant = {
     const [elements, rules4, rules6] = [sets(setting), tables(setting, 'ipv4'), tables(setting, 'ipv6')]
     return Promise.resolve(
       timed(
+        ['ipset restore < sets', 'iptables-restore --noflush < rules4', 'ip6tables-restore --noflush < rules6'],
         () => {
           run('ipset', ['restore'], elements)
           run('iptables-restore', ['--noflush'], rules4)
@@ -80,7 +82,7 @@ export const ipset: Variant = {
 }
 
 /** The texts are built before: what is timed is loading them. */
-function timed(load: () => unknown, lift: () => unknown): Placed {
+function timed(commands: readonly string[], load: () => unknown, lift: () => unknown): Placed {
   const before = kernelMiB()
   const began = performance.now()
   try {
@@ -97,6 +99,7 @@ function timed(load: () => unknown, lift: () => unknown): Placed {
   return {
     stageMs,
     kernelMiB: Math.max(0, kernelMiB() - before),
+    commands,
     lift: () => {
       lift()
       return Promise.resolve()
@@ -122,7 +125,8 @@ function whyNot(what: string, error: unknown): string {
 const every = (setting: Setting) => Array.from({ length: setting.workspaces }, (_, n) => slotOf(n))
 const of = (family: 'ipv4' | 'ipv6', all: readonly Allowed[]): Allowed[] => all.filter((one) => one.family === family)
 
-function ruleset(setting: Setting): string {
+/** What all else is compared with: results carry it, for few grants. */
+export function ruleset(setting: Setting): string {
   const all = allowedBy(setting)
   const elements = (family: 'ipv4' | 'ipv6'): string =>
     of(family, all)

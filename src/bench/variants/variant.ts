@@ -9,6 +9,8 @@ export interface Placed {
   readonly stageMs?: number
   /** What the kernel holds more since, MiB. */
   readonly kernelMiB?: number
+  /** What put it in place, as a reader would type it, or in which of our own words where no program does. */
+  readonly commands?: readonly string[]
   lift(): Promise<void>
 }
 
