@@ -10,6 +10,7 @@
 // not even half was measured by the other, that is said instead (`apart`).
 
 import { driftOf } from './drift.js'
+import { renamed, samePair, toldOf } from './hosts.js'
 import { judge, LEAST_CHANGE, quotientOf, type Verdict, widened } from './judge.js'
 import { pooledQuotients, type Rate } from './pooled.js'
 import type { BenchSeen, Better, Cell, Figure, Measurement, Repetition, Results, Role } from './results.js'
@@ -66,12 +67,16 @@ export interface Comparison {
   readonly counted: number
 }
 
-export function compareResults(before: Results, after: Results, seed = 1): Comparison {
+export function compareResults(before: Results, given: Results, seed = 1): Comparison {
+  const after = renamed(before, given)
   const same = sameMachine(before, after)
   const drift = same ? driftOf(before, after) : undefined
   const rows: Compared[] = []
   const rates: Rate[] = []
-  const remarks = same ? [] : ['the machines differ: only shares of nothing attached are compared']
+  const remarks = [
+    ...toldOf(before, given),
+    ...(same ? [] : ['the machines differ: only shares of nothing attached are compared']),
+  ]
   const alike = askedOf(before) === askedOf(after)
   let agreeing = 0
   let ratios = 0
@@ -207,7 +212,9 @@ function cellRows(
     if (x && y && x.length >= LEAST_SAMPLES && y.length >= LEAST_SAMPLES) {
       const quotient = widened(quotientOf(x, y, seed), drift)
       const values = { before: median(x), after: median(y), quotient, better }
-      out.push({ ...common, what: 'value', ...values, verdict: judge(values, LEAST_CHANGE.alone) })
+      // What stands between the same hosts is changed on purpose, and nothing else is known of the machine.
+      const least = samePair(before, after) ? LEAST_CHANGE.share : LEAST_CHANGE.alone
+      out.push({ ...common, what: 'value', ...values, verdict: judge(values, least) })
     }
   }
   const [c, d] = cell.cost && other.cost ? both(cpuOf) : []

@@ -30,7 +30,7 @@ export const BENCH_FAULTS = {
   BENCH_PEER: {
     reaction: 'retry',
     say: (d: { address: string; port: number }) => `nobody answers the bench at ${d.address} from port ${d.port} on`,
-    remedy: 'Run `sluice bench --server ADDRESS --peer THIS-MACHINE` there, and let TCP to three ports pass.',
+    remedy: 'Run `sluice bench --server ADDRESS --peer THIS-MACHINE` there, and let TCP to four ports pass.',
   },
   BENCH_TIME: {
     reaction: 'retry',

@@ -1,11 +1,14 @@
 // One repetition of one probe: runs the traffic, counts the CPU time of the machine meanwhile, and gives what came of it. iperf3 for
-// streams within this machine, sluice-load for everything that is counted in transactions or packets, autocannon for HTTP. A
-// generator that fails gives nothing for that repetition and says why; the figure then rests on fewer (figure.ts).
+// streams within this machine, sluice-load for everything that is counted in transactions or packets and for all between two (whose CPU
+// time is of both then), autocannon for HTTP. A generator that fails gives nothing for that repetition and says why; the figure then
+// rests on fewer (figure.ts).
 
 import { execFile } from 'node:child_process'
 import { createRequire } from 'node:module'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import type { Answering } from './answering.js'
 import type { Raw } from './assemble.js'
 import { benchFault } from './errors.js'
 import { GENERATOR, type Ground } from './ground.js'
@@ -28,6 +31,8 @@ export interface Path {
   readonly port: number
   /** Absent between hosts: streams are then counted by sluice-load, which knows whom it serves. */
   readonly ground?: Ground
+  /** Between hosts: what the other end says of itself. */
+  readonly there?: () => Promise<Answering>
 }
 
 export const pathOf = (ground: Ground): Path => ({
@@ -44,15 +49,19 @@ const HTTP_GENERATOR = fileURLToPath(new URL('../../scripts/autocannon.mjs', imp
 const execute = promisify(execFile)
 const SLACK_MS = 30_000
 
-/** Runs a command and gives its output with the CPU time of the machine. */
+/** Runs a command and gives its output with the CPU time of the machine, or of both. */
 async function run(
   words: readonly string[],
   forMs: number,
+  there?: Path['there'],
 ): Promise<{ readonly stdout: string; readonly cpuSeconds: number }> {
+  const old = await there?.()
   const before = cpuSeconds()
   const [file = '', ...rest] = words
   const { stdout } = await execute(file, rest, { maxBuffer: 1 << 26, timeout: forMs + SLACK_MS })
-  return { stdout, cpuSeconds: cpuSeconds().busy - before.busy }
+  const here = cpuSeconds().busy - before.busy
+  const now = await there?.()
+  return { stdout, cpuSeconds: here + (now?.busySeconds ?? 0) - (old?.busySeconds ?? 0) }
 }
 
 /** What sluice-load says of a run. */
@@ -76,7 +85,7 @@ function deviationOf(slices: readonly number[]): number {
 }
 
 async function tally(path: Path, words: readonly string[], ms: number): Promise<{ tally: Tally; cpuSeconds: number }> {
-  const { stdout, cpuSeconds: cpu } = await run([...path.client, ...path.pinned, GENERATOR, ...words], ms)
+  const { stdout, cpuSeconds: cpu } = await run([...path.client, ...path.pinned, GENERATOR, ...words], ms, path.there)
   return { tally: JSON.parse(stdout) as Tally, cpuSeconds: cpu }
 }
 
@@ -179,6 +188,38 @@ async function packets(path: Path, ground: Ground, setting: Setting, { family, f
   }
 }
 
+const SIZE = { 'udp-stream': 1_400, packets: 12 } as const
+const [LOOK_MS, LOOKS] = [50, 40]
+
+/** Between hosts. What arrived is the other end's to count; what was lost is no failure of the path, since it is sent faster than anybody
+ * takes it. */
+async function datagrams(
+  path: Path,
+  there: NonNullable<Path['there']>,
+  question: keyof typeof SIZE,
+  { family, flows, ms }: Probe,
+): Promise<Measured> {
+  const size = SIZE[question]
+  const words = ['datagrams', path.address(family), path.port + 2, ms, flows, size].map(String)
+  const before = await there()
+  const { stdout, cpuSeconds: cpu } = await run([...path.client, ...path.pinned, GENERATOR, ...words], ms, there)
+  // Some are still on their way.
+  let [seen, last] = [await there(), before]
+  for (let look = 0; look < LOOKS && seen.datagrams !== last.datagrams; look++) {
+    await sleep(LOOK_MS)
+    ;[seen, last] = [await there(), seen]
+  }
+  const arrived = seen.datagrams - before.datagrams
+  const seconds = (JSON.parse(stdout) as { nanoseconds: number }).nanoseconds / 1e9
+  const amount = question === 'packets' ? arrived : (arrived * size * 8) / 1e9
+  return {
+    value: amount / seconds,
+    cpuSeconds: cpu,
+    work: question === 'packets' ? amount / 1e6 : amount,
+    commands: [shown(path, [GENERATOR, ...words])],
+  }
+}
+
 async function standing(path: Path, { family, flows, ms }: Probe): Promise<Measured> {
   const words = ['flows', path.address(family), String(PORTS.standing), String(flows), String(ms)]
   const { stdout } = await run([...path.client, ...path.pinned, GENERATOR, ...words], 2 * ms)
@@ -230,11 +271,12 @@ export function measure(path: Path, setting: Setting, probe: Probe): Promise<Mea
     case 'tcp-stream':
       return ground && probe.ms >= STREAM_MS ? iperf(path, probe) : ownStream(path, probe)
     case 'udp-stream':
-      return iperf(path, probe)
+      return path.there ? datagrams(path, path.there, probe.question, probe) : iperf(path, probe)
     case 'tcp-rr':
     case 'tcp-crr':
       return transactions(path, probe)
     case 'packets':
+      if (path.there) return datagrams(path, path.there, probe.question, probe)
       if (!ground) throw new TypeError('packets are counted at both ends of one machine')
       return packets(path, ground, setting, probe)
     case 'http':

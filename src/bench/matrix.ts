@@ -143,6 +143,8 @@ export const HOSTS: Scene = {
     { question: 'tcp-rr', ...v4, flows: 1, ms: 2_000, paced: 1_000 },
     { question: 'tcp-rr', ...v4, flows: 32, ms: 2_000, paced: 5_000 },
     { question: 'tcp-crr', ...v4, flows: 8, ms: 2_000 },
+    { question: 'udp-stream', ...v4, flows: 1, ms: 2_000 },
+    { question: 'packets', ...v4, flows: KNOWN_FLOWS, ms: 2_000 },
   ],
 }
 

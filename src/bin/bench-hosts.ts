@@ -1,12 +1,14 @@
 // The bench between real machines: one answers, bound to an address and for one peer alone, the other measures what stands between
-// them as it is and puts nothing in place. Nobody is authenticated, and what is served are octets of no meaning; whoever can take the
-// peer's address can use up bandwidth, so it is for a network of one's own and ends with Ctrl-C.
+// them as it is and puts nothing in place. Nobody is authenticated, and what is served are octets of no meaning and how busy the machine
+// is; whoever can take the peer's address can use up bandwidth, so it is for a network of one's own and ends with Ctrl-C.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { answering } from '../bench/answering.js'
 import type { Raw } from '../bench/assemble.js'
 import { benchFault } from '../bench/errors.js'
+import { LEAST_REPETITIONS } from '../bench/figure.js'
 import { measure } from '../bench/generators.js'
 import { GENERATOR } from '../bench/ground.js'
 import { cpuSeconds, load } from '../bench/machine.js'
@@ -14,7 +16,7 @@ import { HOSTS } from '../bench/matrix.js'
 import type { Results } from '../bench/results.js'
 import { runMatrix } from '../bench/run.js'
 import type { Variant } from '../bench/variants/variant.js'
-import type { BenchRequest, ServeRequest } from '../cli/host-bench.js'
+import type { BenchRequest, Labelled, ServeRequest } from '../cli/host-bench.js'
 import { around, resultsOf } from './bench.js'
 
 const BUDGET_MS = 600_000
@@ -41,23 +43,25 @@ export async function serveBench({ address, peer, port, signal, ready }: ServeRe
 
 /** Measures towards a machine that answers. Throws BENCH_PEER when it does not. */
 export async function measureHosts(
-  request: BenchRequest & { readonly client: { readonly address: string; readonly port: number } },
+  request: BenchRequest & { readonly client: Labelled },
   version: string,
   nowMs: () => number,
 ): Promise<Results> {
   needGenerator()
-  const { address, port } = request.client
+  const { address, port, label } = request.client
   const family = address.includes(':') ? ('ipv6' as const) : ('ipv4' as const)
-  const path = { client: [], pinned: [], address: () => address, port }
-  // A server that answers somebody else takes connections, and closes them.
+  const there = (): ReturnType<typeof answering> => answering(address, port)
+  const path = { client: [], pinned: [], address: () => address, port, there }
+  // A server that answers somebody else takes connections, and closes them; one of another release may not say how it fares.
+  await there()
   const look = await measure(path, HOSTS, { question: 'tcp-rr', family, flows: 1, ms: LOOK_MS })
   if (look.value === 0) throw benchFault('BENCH_PEER', { address, port })
   const probes = HOSTS.probes.map((probe) => ({ ...probe, family, ms: request.quick ? probe.ms / QUICKER : probe.ms }))
-  const scene = { ...HOSTS, probes }
+  const scene = { ...HOSTS, probes, rounds: request.quick ? LEAST_REPETITIONS : HOSTS.rounds }
   const [began, startedAtMs, loadBefore, before] = [performance.now(), nowMs(), load(), cpuSeconds()]
   const raws: Raw[] = []
   const remarks: string[] = []
-  const ran = await runMatrix(path, [standing(address)], {
+  const ran = await runMatrix(path, [standing(address, label)], {
     scenes: [scene],
     seed: request.seed,
     budgetMs: BUDGET_MS,
@@ -82,8 +86,8 @@ function needGenerator(): void {
 }
 
 /** Counts as ours in a comparison: it is what somebody changes between two runs. */
-const standing = (address: string): Variant => ({
-  name: 'path',
+const standing = (address: string, label: string): Variant => ({
+  name: label,
   say: `what stands between this machine and ${address}`,
   role: 'fence',
   emulated: false,

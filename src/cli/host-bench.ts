@@ -18,8 +18,14 @@ export interface BenchRequest {
 /** Another machine, which answers. */
 export interface Peer {
   readonly address: string
-  /** Of the first of three. */
+  /** Of the first of four. */
   readonly port: number
+}
+
+/** Another machine, and what stands between. */
+export interface Labelled extends Peer {
+  /** Name of the one variant. */
+  readonly label: string
 }
 
 export interface ServeRequest extends Peer {
@@ -33,7 +39,7 @@ export interface BenchHost {
   /** Measures until it is done, its time is over or the signal is aborted. Throws BENCH_NOTHING, BENCH_GROUND. */
   readonly run: (request: BenchRequest) => Promise<Results>
   /** Measures towards another machine, and puts nothing in place. Throws BENCH_PEER, BENCH_GROUND. */
-  readonly client: (request: BenchRequest & { readonly client: Peer }) => Promise<Results>
+  readonly client: (request: BenchRequest & { readonly client: Labelled }) => Promise<Results>
   /** Answers one other machine until the signal is aborted. Throws BENCH_GROUND. */
   readonly serve: (request: ServeRequest) => Promise<void>
   /** The report as one HTML file. */

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { assemble, type Raw } from '../../src/bench/assemble.js'
 import { compareResults } from '../../src/bench/compare.js'
-import type { Probe, Scene } from '../../src/bench/matrix.js'
+import { HOSTS, type Probe, type Scene } from '../../src/bench/matrix.js'
 import { readResults } from '../../src/bench/read.js'
 import type { Results, VariantSeen } from '../../src/bench/results.js'
 import { measureHosts, serveBench } from '../../src/bin/bench-hosts.js'
@@ -171,7 +171,7 @@ describe('the bench between hosts', () => {
     only: [],
     seed: 1,
     command: 'sluice bench --client 127.0.0.1',
-    client: { address: '127.0.0.1', port },
+    client: { address: '127.0.0.1', port, label: 'path' },
     signal: new AbortController().signal,
     progress: () => undefined,
   }
@@ -227,7 +227,14 @@ describe('the bench between hosts', () => {
 })
 
 labSuite('two machines', () => {
-  it('measure what stands between them by the command line, and leave a report when they are interrupted', async () => {
+  const on = (pid: number, ...words: string[]): string[] => ['nsenter', '-t', String(pid), '-n', '--', ...words]
+  const run = (words: string[]): string => {
+    const [file = '', ...rest] = words
+    return execFileSync(file, rest, { encoding: 'utf8' })
+  }
+
+  /** Has one answer, the other measure, and gives the results that it leaves, and its report. */
+  async function measuredBetween(words: readonly string[], during: (client: ChildProcess, server: number) => unknown) {
     const folder = mkdtempSync(join(tmpdir(), 'sluice-hosts-'))
     const holders: ChildProcess[] = []
     const host = async (): Promise<number> => {
@@ -236,11 +243,6 @@ labSuite('two machines', () => {
       holder.stdin.write('there\n')
       await once(holder.stdout, 'data')
       return holder.pid ?? 0
-    }
-    const on = (pid: number, ...words: string[]): string[] => ['nsenter', '-t', String(pid), '-n', '--', ...words]
-    const run = (words: string[]): string => {
-      const [file = '', ...rest] = words
-      return execFileSync(file, rest, { encoding: 'utf8' })
     }
     const sluice = (pid: number, ...words: string[]): ChildProcess => {
       const [file = '', ...rest] = on(pid, process.execPath, repositoryPath('dist/bin/sluice.js'), 'bench', ...words)
@@ -263,27 +265,47 @@ labSuite('two machines', () => {
       // It says so when it answers, and may end instead.
       const said = once(server.stderr ?? server, 'data').then(() => 'answers')
       expect(await Promise.race([said, served])).toBe('answers')
-      client = sluice(one, '--client', '10.77.0.2', '--quick', '--out', 'out')
+      client = sluice(one, '--client', '10.77.0.2', '--quick', '--out', 'out', ...words)
       const ended = once(client, 'exit')
-      const octets = (): number => Number(/net0:\s*(\d+)/.exec(run(on(other, 'cat', '/proc/net/dev')))?.[1])
-      // A stream is under way.
-      while (octets() < 50_000_000 && client.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 100))
-      client.kill('SIGINT')
+      await during(client, other)
       expect(await ended).toEqual([0, null])
       server.kill('SIGINT')
       expect(await served).toEqual([0, null])
       const results = readResults(readFileSync(join(folder, 'out/results.json'), 'utf8'), 'results.json')
-      expect(results.run).toMatchObject({ kind: 'hosts', complete: false, why: 'it was interrupted' })
-      expect(results.run.command).toBe('sluice bench --quick --client 10.77.0.2 --port 7000 --seed 1')
-      expect(results.variants).toMatchObject([{ name: 'path', role: 'fence', state: 'measured' }])
-      expect(readFileSync(join(folder, 'out/report.html'), 'utf8')).toContain('This run is not complete')
+      return { results, report: readFileSync(join(folder, 'out/report.html'), 'utf8') }
     } finally {
       client?.kill('SIGKILL')
       server?.kill('SIGKILL')
       for (const holder of holders) holder.stdin?.end()
       rmSync(folder, { recursive: true, force: true })
     }
-  }, 240_000)
+  }
+
+  it('measure what stands between them by the command line, and leave a report when they are interrupted', async () => {
+    const { results, report } = await measuredBetween([], async (client, server) => {
+      const octets = (): number => Number(/net0:\s*(\d+)/.exec(run(on(server, 'cat', '/proc/net/dev')))?.[1])
+      // A stream is under way.
+      while (octets() < 50_000_000 && client.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 100))
+      client.kill('SIGINT')
+    })
+    expect(results.run).toMatchObject({ kind: 'hosts', complete: false, why: 'it was interrupted' })
+    expect(results.run.command).toBe('sluice bench --quick --client 10.77.0.2 --port 7000 --label path --seed 1')
+    expect(results.variants).toMatchObject([{ name: 'path', role: 'fence', state: 'measured' }])
+    expect(report).toContain('This run is not complete')
+  }, 480_000)
+
+  it('come to an end, and call what stands between them what they were told', async () => {
+    const { results } = await measuredBetween(['--label', 'doca-card'], () => undefined)
+    expect(results.run.remarks).toBeUndefined()
+    expect(results.run).toMatchObject({ kind: 'hosts', complete: true })
+    expect(results.variants).toMatchObject([{ name: 'doca-card', role: 'fence', emulated: false, state: 'measured' }])
+    const asked = HOSTS.probes.map(({ question, flows }) => `${question} ${flows}`)
+    expect(results.measurements.map(({ question, flows }) => `${question} ${flows}`)).toEqual(asked)
+    for (const { id, cells } of results.measurements) {
+      const rates = cells.flatMap(({ repetitions }) => repetitions.map(({ value }) => value > 0))
+      expect([id, cells.map(({ variant }) => variant), rates]).toEqual([id, ['doca-card'], new Array(5).fill(true)])
+    }
+  }, 480_000)
 })
 
 const PROOF: Scene = {

@@ -4,6 +4,7 @@
 // the other measures (--client); nobody is authenticated, so the one that answers names the address whom it answers.
 
 import { join } from 'node:path'
+import { InvalidArgumentError } from 'commander'
 import { type Progress, printResults, progressLine } from '../../bench/terminal.js'
 import { formatInstant } from '../../bundle/instant.js'
 import { cliFault } from '../errors.js'
@@ -24,7 +25,7 @@ export const benchRun: Declared = {
     'sluice bench --quick',
     'sluice bench --only ebpf,tcp-crr --out figures',
     'sluice bench --server 10.0.0.2 --peer 10.0.0.1',
-    'sluice bench --client 10.0.0.2',
+    'sluice bench --client 10.0.0.2 --label doca-card',
   ],
   isDefault: true,
   declare: (command) =>
@@ -34,19 +35,20 @@ export const benchRun: Declared = {
       .option('--out <dir>', 'where results.json and report.html go; a new folder here when absent')
       .option('--seed <n>', 'of the order of variants and of the resampling', counting, 1)
       .option('--client <address>', 'measure towards a machine that answers, with whatever stands between')
+      .option('--label <name>', 'with --client: what stands between, as the results call it', labelled, 'path')
       .option('--server <address>', 'answer another machine on this address, until interrupted')
       .option('--peer <address>', 'with --server: the one address that is answered')
-      .option('--port <n>', 'with --client and --server: the first of three', counting, 7_000),
+      .option('--port <n>', 'with --client and --server: the first of four', counting, 7_000),
   run: async (context, _positional, options) => {
     const given = options as unknown as Given
-    const { quick = false, only, out, seed, client, server, port } = given
+    const { quick = false, only, out, seed, client, server, port, label } = given
     const { host } = context
     if (server !== undefined) return await serve(context, server, given)
     const words = [
       'sluice bench',
       ...(quick ? ['--quick'] : []),
       ...(only.length > 0 ? [`--only ${only.join(',')}`] : []),
-      ...(client === undefined ? [] : [`--client ${client} --port ${port}`]),
+      ...(client === undefined ? [] : [`--client ${client} --port ${port} --label ${label}`]),
     ]
     const request = {
       quick,
@@ -58,7 +60,7 @@ export const benchRun: Declared = {
     }
     const results = await (client === undefined
       ? host.bench.run(request)
-      : host.bench.client({ ...request, client: { address: client, port } }))
+      : host.bench.client({ ...request, client: { address: client, port, label } }))
     if (host.colour) host.writeError('\r\u001b[K')
     const folder = out ?? `sluice-bench-${formatInstant(host.nowMs()).replace(/[^0-9TZ]/g, '')}`
     writeFile(host, join(folder, 'results.json'), printJson(results), { replace: out !== undefined })
@@ -90,6 +92,14 @@ interface Given {
   readonly server?: string
   readonly peer?: string
   readonly port: number
+  readonly label: string
+}
+
+/** A name as those of variants are, so that it can stand in tables, plots and commands. */
+function labelled(value: string): string {
+  if (!/^[a-z][a-z0-9-]{0,31}$/.test(value))
+    throw new InvalidArgumentError('Expected up to 32 small letters, digits and hyphens, a letter first.')
+  return value
 }
 
 async function serve({ host, paint }: Context, address: string, { peer, port }: Given): Promise<Outcome> {
@@ -97,7 +107,7 @@ async function serve({ host, paint }: Context, address: string, { peer, port }: 
   const signal = host.interrupted(undefined)
   const ready = (): void => {
     host.writeError(
-      `${paint('green', 'answering')} ${shown(peer)} at ${shown(address)}, ports ${port} to ${port + 2}\n`,
+      `${paint('green', 'answering')} ${shown(peer)} at ${shown(address)}, ports ${port} to ${port + 3}\n`,
     )
   }
   await host.bench.serve({ address, peer, port, signal, ready })

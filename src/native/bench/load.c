@@ -1,9 +1,11 @@
 /*
  * sluice-load: traffic for the bench. One command a run:
  *   serve ADDRESS PORT [PEER]             echo, answer-and-close and sink on PORT, PORT+1, PORT+2; prints "ready"; others than PEER are
- *                                         closed, and without a PEER connections that stand are echoed on PORT+3 to PORT+10
+ *                                         closed, and without a PEER connections that stand are echoed on PORT+3 to PORT+10;
+ *                                         with one datagrams to PORT+2 are counted, and PORT+3 says how many
  *   rr|crr ADDRESS PORT MS FLOWS [RATE]   transactions, as fast as they are answered or at RATE a second
  *   stream ADDRESS PORT MS FLOWS          bytes, as fast as they are taken
+ *   datagrams ADDRESS PORT MS FLOWS SIZE  datagrams with so many octets, as fast as the kernel takes them
  *   flows ADDRESS PORT COUNT MS           connections that stand at the same time, opened for so long at most
  *   packets IFACE 4|6 ADDRESSES FLOWS WARM PACKETS [MS]   datagrams from a workspace's side, keys cycled
  *   probe tcp|udp ADDRESS PORT MS         "open", "refused" or "silent"
@@ -24,6 +26,17 @@ uint64_t load_now(void)
     struct timespec at;
     clock_gettime(CLOCK_MONOTONIC, &at);
     return (uint64_t)at.tv_sec * 1000000000u + (uint64_t)at.tv_nsec;
+}
+
+unsigned long long load_busy_ticks(void)
+{
+    unsigned long long user = 0, nice = 0, system = 0, idle, wait, irq = 0, softirq = 0;
+    FILE *stat = fopen("/proc/stat", "re");
+    if (!stat)
+        return 0;
+    int got = fscanf(stat, "cpu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &system, &idle, &wait, &irq, &softirq);
+    fclose(stat);
+    return got == 7 ? user + nice + system + irq + softirq : 0;
 }
 
 int load_end_parse(struct load_end *end, const char *address, int port)
@@ -141,6 +154,8 @@ int main(int count, char **words)
     double rate = count > 6 ? atof(words[6]) : 0;
     if (flows < 1)
         return usage();
+    if (strcmp(command, "datagrams") == 0 && count == 7)
+        return load_datagrams(&end, duration, flows, atoi(words[6]));
     if (strcmp(command, "stream") == 0)
         return load_stream(&end, duration, flows);
     if (strcmp(command, "rr") == 0 || strcmp(command, "crr") == 0)

@@ -78,18 +78,6 @@ static int build(uint8_t *frame, int family, uint32_t n, uint16_t source)
     return 14 + 28 + PAYLOAD;
 }
 
-/* Ticks of all processors at work since the boot, as src/bench/machine.ts counts them; 0 where the kernel does not say. */
-static unsigned long long busy_ticks(void)
-{
-    unsigned long long user = 0, nice = 0, system = 0, idle, wait, irq = 0, softirq = 0;
-    FILE *stat = fopen("/proc/stat", "re");
-    if (!stat)
-        return 0;
-    int got = fscanf(stat, "cpu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &system, &idle, &wait, &irq, &softirq);
-    fclose(stat);
-    return got == 7 ? user + nice + system + irq + softirq : 0;
-}
-
 /* Sends `count` packets from the ring of `ring`, beginning with the at-th of all; 0, or -1 when the kernel refuses. */
 static int sent_all(int fd, struct mmsghdr *frames, long ring, long at, long count)
 {
@@ -129,7 +117,7 @@ int load_packets(const char *interface, int family, long addresses, long flows, 
         return 1;
     }
     long done = 0;
-    unsigned long long ticks = busy_ticks();
+    unsigned long long ticks = load_busy_ticks();
     uint64_t from = load_now(), until = from + (uint64_t)milliseconds * 1000000u, now = from;
     while (done < packets || now < until) {
         long count = done < packets && packets - done < BATCH ? packets - done : BATCH;
@@ -141,6 +129,6 @@ int load_packets(const char *interface, int family, long addresses, long flows, 
         now = load_now();
     }
     printf("{\"packets\":%ld,\"nanoseconds\":%.1f,\"ticks\":%llu}\n", done, (double)(now - from) / (double)done,
-           busy_ticks() - ticks);
+           load_busy_ticks() - ticks);
     return 0;
 }

@@ -1,13 +1,15 @@
 /*
  * The server's side: one epoll. Connections to PORT are echoed; to PORT+1 get one octet for their first and are closed, so
  * that the TIME_WAIT stays here and no client runs out of ports; to PORT+2 are read and forgotten. Datagrams to PORT are echoed. With a
- * peer named, whoever comes from another address is closed without an answer; without one connections that stand are echoed on the
+ * peer named, whoever comes from another address is closed without an answer, its datagrams to PORT+2 are counted, and who connects to
+ * PORT+3 is told how many arrived, how busy this machine was, and which boot of a machine it is; without one connections that stand are echoed on the
  * ports from PORT+3 on, by a process each, since each may have only so many descriptors, and end in a reset, so that tens of thousands
  * leave nothing behind. Ends when its standard input does.
  */
 #define _GNU_SOURCE
 #include "load.h"
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
@@ -18,7 +20,11 @@
 #include <unistd.h>
 
 /* What an event is about: a kind above the descriptor. */
-enum { LISTEN_ECHO, LISTEN_ONCE, LISTEN_SINK, LISTEN_STANDING, DATAGRAM, ECHO, ONCE, SINK, STANDING_ECHO, INPUT };
+enum { LISTEN_ECHO, LISTEN_ONCE, LISTEN_SINK, LISTEN_STANDING, LISTEN_TELL, DATAGRAM, COUNTED, ECHO, ONCE, SINK, STANDING_ECHO, INPUT };
+
+/* Of a server with a peer: the socket whose datagrams are counted, and how many were read from it. */
+static int counted = -1;
+static uint64_t taken;
 
 static int watch(int epoll, int fd, int kind)
 {
@@ -54,6 +60,30 @@ static int same_address(const struct sockaddr_storage *a, const struct load_end 
     return IN6_IS_ADDR_V4MAPPED(&six->sin6_addr) && memcmp(six->sin6_addr.s6_addr + 12, four, 4) == 0;
 }
 
+/* What arrived and found no room in the socket has come all the way as well. */
+static uint64_t arrived(void)
+{
+    uint32_t seen[SK_MEMINFO_VARS] = { 0 };
+    socklen_t length = sizeof seen;
+    getsockopt(counted, SOL_SOCKET, SO_MEMINFO, seen, &length);
+    return taken + seen[SK_MEMINFO_DROPS];
+}
+
+static void tell(int fd)
+{
+    char boot[64] = "", line[192];
+    FILE *id = fopen("/proc/sys/kernel/random/boot_id", "re");
+    if (id) {
+        if (fscanf(id, "%63[0-9a-f-]", boot) != 1)
+            boot[0] = 0;
+        fclose(id);
+    }
+    int length = snprintf(line, sizeof line, "{\"datagrams\":%llu,\"ticks\":%llu,\"boot\":\"%s\"}\n",
+                          (unsigned long long)arrived(), load_busy_ticks(), boot);
+    /* It fits; who has gone asks again. */
+    send(fd, line, (size_t)length, MSG_NOSIGNAL);
+}
+
 static void take_all(int epoll, int listener, int kind, const struct load_end *peer)
 {
     for (;;) {
@@ -64,6 +94,11 @@ static void take_all(int epoll, int listener, int kind, const struct load_end *p
         if (fd < 0)
             return;
         if (peer && !same_address(&from, peer)) {
+            close(fd);
+            continue;
+        }
+        if (kind == LISTEN_TELL) {
+            tell(fd);
             close(fd);
             continue;
         }
@@ -112,6 +147,27 @@ static void echo_datagrams(int fd, const struct load_end *peer)
     }
 }
 
+static void count_datagrams(int fd, const struct load_end *peer)
+{
+    enum { BATCH = 64 };
+    static char octets[2048];
+    struct sockaddr_storage from[BATCH];
+    /* All into one place: nobody looks at them. */
+    struct iovec part = { .iov_base = octets, .iov_len = sizeof octets };
+    struct mmsghdr heads[BATCH];
+    /* Not without an end: those who ask how many came have their turn between. */
+    for (int round = 0; round < BATCH; round++) {
+        for (int i = 0; i < BATCH; i++)
+            heads[i].msg_hdr =
+                (struct msghdr){ .msg_name = &from[i], .msg_namelen = sizeof from[i], .msg_iov = &part, .msg_iovlen = 1 };
+        int got = recvmmsg(fd, heads, BATCH, MSG_DONTWAIT, NULL);
+        for (int i = 0; i < got; i++)
+            taken += peer && same_address(&from[i], peer);
+        if (got < BATCH)
+            return;
+    }
+}
+
 static void serve(int epoll, const struct load_end *peer)
 {
     static char buffer[1 << 18];
@@ -125,7 +181,9 @@ static void serve(int epoll, const struct load_end *peer)
                     return;
             } else if (kind == DATAGRAM) {
                 echo_datagrams(fd, peer);
-            } else if (kind <= LISTEN_STANDING) {
+            } else if (kind == COUNTED) {
+                count_datagrams(fd, peer);
+            } else if (kind <= LISTEN_TELL) {
                 take_all(epoll, fd, kind, peer);
             } else {
                 answer(fd, kind, buffer, sizeof buffer);
@@ -172,6 +230,16 @@ int load_serve(const char *address, int port, const char *peer)
         at = i < PORTS ? port + i : port;
         int fd = bound(address, at, i < PORTS ? SOCK_STREAM : SOCK_DGRAM);
         if (fd < 0 || watch(epoll, fd, i < PORTS ? LISTEN_ECHO + i : DATAGRAM) < 0)
+            goto failed;
+    }
+    if (peer) {
+        at = port + PORT_SINK;
+        counted = bound(address, at, SOCK_DGRAM);
+        if (counted < 0 || watch(epoll, counted, COUNTED) < 0)
+            goto failed;
+        at = port + PORT_TELL;
+        int teller = bound(address, at, SOCK_STREAM);
+        if (teller < 0 || watch(epoll, teller, LISTEN_TELL) < 0)
             goto failed;
     }
     if (watch(epoll, 0, INPUT) < 0 && errno != EPERM)
