@@ -67,6 +67,10 @@ export class RevocationMemory implements EventMemory {
     return this.done.has(key)
   }
 
+  keeps(key: string): boolean {
+    return this.inbox.has(key)
+  }
+
   pend(key: string, event: SecurityEvent): void {
     const name = this.inbox.get(key) ?? nameOf(key, event)
     const path = join(this.directory, INBOX, name)
@@ -77,7 +81,7 @@ export class RevocationMemory implements EventMemory {
     this.inbox.set(key, name)
   }
 
-  /** A file that cannot be read back was never acknowledged: its transmitter still has it. */
+  /** A file that cannot be read back was never kept, and so not acknowledged: its transmitter still has it. */
   pending(): readonly { readonly key: string; readonly event: SecurityEvent }[] {
     return [...this.files.list(join(this.directory, INBOX))].sort().flatMap((name) => {
       const [, , key] = NAME.exec(name) ?? []

@@ -29,7 +29,7 @@ export const REVOCATION_FAULTS = {
   REVOCATION_RECORDS: {
     reaction: 'retry',
     say: (d: { files: string }) =>
-      `an event is kept and not acknowledged: nobody can say whose workspaces are in the damaged records ${d.files}`,
+      `an event is kept, and done only for whom is known: nobody can say whose workspaces are in the damaged records ${d.files}`,
     remedy:
       'Kill what may be meant (`sluice workspace kill`). Put the records back or move them away, and start the companion again: what is kept is done then by itself.',
   },

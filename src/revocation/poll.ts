@@ -56,8 +56,9 @@ export async function pollStream(stream: PollStream, host: PollHost, signal: Abo
       settled = await takeAll(stream, host, told.sets)
       failures = 0
       host.asked(stream.terms.name)
-      // What was done is acknowledged at once, whatever the interval.
-      hurried = told.more || settled !== NOTHING ? hurried + 1 : 0
+      // What was done is acknowledged at once, whatever the interval. Where nothing was, asking sooner brings the same again, even if
+      // there is said to be more.
+      hurried = settled === NOTHING ? 0 : hurried + 1
       if (hurried > 0 && hurried % HURRIED !== 0) continue
       const spentMs = host.monotonicMs() - beganMs
       const wantedMs = stream.longPoll ? LEAST_GAP_MS : stream.intervalMs
@@ -75,7 +76,6 @@ export async function pollStream(stream: PollStream, host: PollHost, signal: Abo
 interface Told {
   // untrusted: all of it
   readonly sets: readonly (readonly [jti: string, token: string])[]
-  readonly more: boolean
 }
 
 async function question(
@@ -98,7 +98,7 @@ async function question(
     answer = await ask(to, body, hurry ? SHORT_MS : LONG_POLL_MS, signal)
   } catch (cause) {
     // A transmitter may hold a long question for longer than we do.
-    if (!hurry && (cause as Error).name === 'TimeoutError') return { sets: [], more: false }
+    if (!hurry && (cause as Error).name === 'TimeoutError') return { sets: [] }
     throw no('it does not answer', cause)
   }
   if (answer.status !== 200) throw no(`HTTP ${answer.status}`)
@@ -108,7 +108,7 @@ async function question(
     const sets = Object.entries(document.sets).map(
       ([jti, token]) => [jti, typeof token === 'string' ? token : ''] as const,
     )
-    return { sets, more: document.moreAvailable === true }
+    return { sets }
   } catch (cause) {
     if (cause instanceof JsonError) throw no('its answer is not strict JSON', cause)
     throw cause

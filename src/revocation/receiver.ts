@@ -22,6 +22,8 @@ export interface EventMemory {
   has(key: string): boolean
   /** On return the event is on stable storage, to be done. */
   pend(key: string, event: SecurityEvent): void
+  /** Is it on stable storage, to be done? */
+  keeps(key: string): boolean
   /** Kept and not known to be done, oldest first. */
   pending(): readonly { readonly key: string; readonly event: SecurityEvent }[]
   /** On return it counts as done for as long as it could be replayed. */
@@ -50,7 +52,7 @@ export interface ReceiverHost {
   readonly revokeSessionIds?: (ids: readonly string[]) => void
   /** Open sessions that somebody else has on record, for an event that may name one; asked for when its ids open no other. */
   readonly sessions?: () => Promise<readonly Mapped[]>
-  /** Why there may be workspaces that `mapped` cannot name: what may mean them is kept until it can. */
+  /** Why there may be workspaces that `mapped` cannot name: what may mean them is acknowledged, and kept until it can. */
   readonly unnamed?: () => Fault | undefined
   /** Was this word sent to the transmitter for it to say again? */
   readonly expects: (stream: string, state: string) => boolean
@@ -104,6 +106,8 @@ interface Progress {
   failedAtMs: number
   /** It waits for an inventory, or for a record, and the host was told. */
   isWaiting: boolean
+  /** Why nobody could say whom else it means. It is kept and was acknowledged, and is done again when that changes. */
+  waitsFor?: string
 }
 
 /**
@@ -136,9 +140,11 @@ export class Receiver {
   /** Does what an earlier run, or an earlier try, left undone. Resolves with how many are left. */
   async resume(streams: readonly StreamTerms[]): Promise<number> {
     let left = 0
+    const unnamed = this.host.unnamed?.()?.message
     for (const { key, event } of this.host.memory.pending()) {
       const stream = streams.find(({ name }) => name === event.stream)
-      if (this.rests(key)) {
+      const isKeptStill = unnamed !== undefined && this.progress.get(key)?.waitsFor === unnamed
+      if (isKeptStill || this.rests(key)) {
         left++
         continue
       }
@@ -170,25 +176,31 @@ export class Receiver {
     const { host } = this
     const { memory } = host
     const { jti } = event
-    if (memory.has(key)) return { kind: 'taken', jti, again: true }
     const subject = readSubject(event.subId)
     if (typeof subject === 'string') throw new TypeError(`a SET was taken whose subject is wrong: ${subject}`)
     if (isOfStream(event.type)) return this.actOnStream(stream, event)
-    const mapped = host.mapped()
-    const judged = judge(event, subject, mapped ?? [], stream)
-    const { deeds: first, sessionIds = [] } = judged
-    if (!host.revoke && (first.agents.length > 0 || first.delegations.length > 0)) {
-      // A release that took it for done may have kept it.
+    // Before it is asked for in the memory: a release that took it for done may have kept it, and none acknowledges it now.
+    if (!host.revoke && takesBack(judge(event, subject, [], stream).deeds)) {
       if (isKept) memory.settle(key, event)
       return this.refuse(stream, ELSEWHERE, event.from)
     }
+    if (memory.has(key)) return { kind: 'taken', jti, again: true }
+    if (!isKept && memory.keeps(key)) {
+      if (this.progress.get(key)?.waitsFor !== undefined) return { kind: 'taken', jti, again: true }
+      // `resume` does it; a transmitter that never tires of it makes that no sooner.
+      if (this.rests(key)) return { kind: 'unavailable' }
+    }
+    const mapped = host.mapped()
+    const judged = judge(event, subject, mapped ?? [], stream)
+    const { deeds: first, sessionIds = [] } = judged
     const fencing = this.fence(key, event, first)
     // What keeps an event writes to a disk that may hang, in the thread that the fences need.
     if (first.fence.length > 0) await Promise.race([fencing, host.sleep(UNKEPT_MS)])
     // A disk that is slow or refuses must not keep a workspace open: the fence comes all the same, and the acknowledgement does not.
+    // Neither of the two waits for the other to succeed: an inbox that is full opens no session.
+    const unrevoked = attempt(() => host.revokeSessionIds?.(sessionIds))
     const unkept = attempt(() => {
       if (!isKept) memory.pend(key, event)
-      host.revokeSessionIds?.(sessionIds)
     })
     // A session that was opened meanwhile is on record by now, and no other will be.
     const [asked] = await Promise.allSettled([sessionIds.length > 0 ? host.sessions?.() : undefined])
@@ -204,13 +216,17 @@ export class Receiver {
     const outcome = deeds.fence.length > 0 ? 'fenced' : judged.outcome
     this.requireFenced(key, failures, deeds)
     if (unkept !== undefined) throw unkept
+    if (unrevoked !== undefined) throw unrevoked
     // Acknowledged now it would be lost for a workspace that is not here yet.
     if (!mapped && (outcome === 'unmapped' || deeds.agents.length > 0))
       return this.wait(key, stream, revocationFault('REVOCATION_UNMAPPED', undefined))
     const unnamed = outcome === 'unmapped' || outcome === 'fenced' ? host.unnamed?.() : undefined
     if (unnamed) {
-      this.restAfter(key)
-      return this.wait(key, stream, unnamed)
+      // Kept it is not lost; unacknowledged it would hold up whatever its transmitter has behind it.
+      memory.heard(stream.name, event.iatMs)
+      const reply = this.wait(key, stream, unnamed)
+      this.progressOf(key).waitsFor = unnamed.message
+      return isKept ? reply : { kind: 'taken', jti, again: false }
     }
     const elapsedMs = Math.max(0, host.nowMs() - event.receivedAtMs)
     memory.heard(stream.name, event.iatMs)
@@ -237,7 +253,7 @@ export class Receiver {
 
   /** Takes back what else is to be taken back, and throws the first of the failures. */
   private requireFenced(key: string, failures: readonly unknown[], deeds: Deeds): void {
-    if (deeds.agents.length > 0 || deeds.delegations.length > 0) this.host.revoke?.(deeds)
+    if (takesBack(deeds)) this.host.revoke?.(deeds)
     if (failures.length === 0) return
     this.restAfter(key)
     throw failures[0]
@@ -308,6 +324,8 @@ export class Receiver {
     return { kind: 'unavailable' }
   }
 }
+
+const takesBack = ({ agents, delegations }: Deeds): boolean => agents.length > 0 || delegations.length > 0
 
 function attempt(act: () => void): Fault | undefined {
   try {

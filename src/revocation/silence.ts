@@ -6,7 +6,7 @@ import type { StreamWord } from './events.js'
 
 /** What is remembered of a stream. Times are milliseconds since 1970. */
 export interface StreamRecord {
-  /** Issue time of the newest event, never later than it was received; of the first start where there was none. */
+  /** Issue time of the newest event, never later than it was received; time of the first start where there was none. */
   readonly heardAtMs: number
   readonly status: StreamWord
   /** Issue time of the event that said so; 0 where none did. */
@@ -17,17 +17,19 @@ export type StreamStanding = 'heard' | 'silent' | 'paused' | 'disabled'
 
 export const firstRecord = (nowMs: number): StreamRecord => ({ heardAtMs: nowMs, status: 'enabled', statusAtMs: 0 })
 
-/** Only forward: an event that was overtaken by a later one says nothing about now. */
-export const withHeard = (record: StreamRecord, iatMs: number, nowMs: number): StreamRecord => ({
-  ...record,
-  heardAtMs: Math.max(record.heardAtMs, Math.min(iatMs, nowMs)),
-})
+/** Times that lie ahead of the clock by more than this were seen by another clock, and prove nothing. */
+const AHEAD_MS = 300_000
+
+/**
+ * Only forward: an event that was overtaken by a later one says nothing about now. A time that another clock saw is replaced, or a clock
+ * that was ahead when the stream was first heard would keep it silent for as long as that was. */
+export const withHeard = (record: StreamRecord, iatMs: number, nowMs: number): StreamRecord => {
+  const before = record.heardAtMs > nowMs + AHEAD_MS ? 0 : record.heardAtMs
+  return { ...record, heardAtMs: Math.max(before, Math.min(iatMs, nowMs)) }
+}
 
 export const withStatus = (record: StreamRecord, status: StreamWord, iatMs: number): StreamRecord =>
   iatMs >= record.statusAtMs ? { ...record, status, statusAtMs: iatMs } : record
-
-/** Times that lie ahead of the clock by more than this were seen by another clock, and prove nothing. */
-const AHEAD_MS = 300_000
 
 export function standingOf(record: StreamRecord, windowMs: number, nowMs: number): StreamStanding {
   if (record.status !== 'enabled') return record.status

@@ -326,6 +326,16 @@ describe('the poll client', () => {
     expect(web.headers[0]?.authorization).toBe('Bearer secret')
   })
 
+  it('pauses where nothing could be done, also when there is said to be more', async () => {
+    answers = [[200, JSON.stringify({ sets: { a: 'a' }, moreAvailable: true })]]
+    await poll(
+      () => asked.length >= 4,
+      true,
+      () => ({ kind: 'unavailable' }),
+    )
+    expect(asked.length).toBe(4)
+  })
+
   it('asks shortly where the transmitter does not hold questions', async () => {
     answers = [[200, '{"sets":{}}']]
     await poll(() => asked.length >= 2, false)
