@@ -9,9 +9,10 @@ import { policyContext } from './context.js'
 import { bounded } from './deadline.js'
 import { agreement, intend, type Live, settled, undone } from './decide.js'
 import { agentFault } from './errors.js'
+import { withLastResort } from './last-resort.js'
 import { type AgentNode, activationOf, type OnRecord, observeAll } from './node.js'
 import { observeChanges } from './observing.js'
-import { fenceAll, reassert } from './quarantine.js'
+import { reassert } from './quarantine.js'
 import type { Activation, Mark } from './record.js'
 import { commitAll, discardAll, type Numbered, stageAll } from './transaction.js'
 
@@ -59,14 +60,16 @@ export async function activate(
     await discardAll(prepared)
     throw error
   }
-  try {
-    await commitAll(prepared, previous, (workspaces, why) => fenceAll(node, workspaces, why))
-  } catch (error) {
-    store.save(undone(intended))
-    // What was rolled back is fenced as the record says, whatever the failed switch did to the flags.
-    if (previous) await reassert(node, previous.plan)
-    throw error
-  }
+  await withLastResort(node, async (fence) => {
+    try {
+      await commitAll(prepared, previous, fence)
+    } catch (error) {
+      store.save(undone(intended))
+      // What was rolled back is fenced as the record says, whatever the failed switch did to the flags.
+      if (previous) await reassert(node, previous.plan)
+      throw error
+    }
+  })
   const done = settled(intended)
   const unseen = await whyUnseen(async () => {
     await reassert(node, next.plan)

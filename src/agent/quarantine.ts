@@ -16,11 +16,11 @@ import { agentFault } from './errors.js'
 import type { AgentNode } from './node.js'
 import { alone } from './quarantine-lock.js'
 import { issueReceipt } from './receipt.js'
-import type { Activation, Lift, Quarantine } from './record.js'
+import type { Activation, Lift } from './record.js'
 import { silenceDenies } from './revocation-standing.js'
 import { endSessionsOf } from './sessions.js'
 import type { OpenBackend } from './transaction.js'
-import { beginTelling, forgetTold, isBegun, keyOfLift, keyOfSet, tellKept, tellSet } from './untold.js'
+import { beginTelling, forgetTold, isBegun, keyOfLift, keyOfSet, tellKept } from './untold.js'
 
 export interface Quarantined {
   readonly workspace: WorkspaceId
@@ -293,32 +293,3 @@ export const refence = (node: AgentNode, { driver }: OpenBackend, workspace: Wor
     await driver.flag(workspace, 'quarantined', true)
     return true
   })
-
-/** The last resort of a failed activation: every one of these workspaces is fenced and stays so until an operator looks. */
-export async function fenceAll(node: AgentNode, workspaces: readonly WorkspaceId[], why: string): Promise<void> {
-  const { added, failure } = await alone(node, true, async () => {
-    const atMs = node.nowMs()
-    let failure: Error | undefined
-    for (const { driver } of node.backends.values())
-      try {
-        const { live } = await driver.observe()
-        for (const workspace of workspaces)
-          if (live?.workspaces.includes(workspace)) await driver.flag(workspace, 'quarantined', true)
-      } catch (error) {
-        // One that is lost must not keep the others from fencing, nor the record from saying so.
-        failure ??= error instanceof Error ? error : new TypeError(String(error))
-      }
-    const { list, lifts } = node.store.quarantineRecord()
-    const untoldMs = Math.max(0, node.nowMs() - atMs)
-    const made = { reason: why, by: 'sluice', commandId: 'activation-failed', atMs, untoldMs }
-    const all = workspaces.map((workspace): Quarantine => ({ workspace, ...made }))
-    const after = all.reduce(withQuarantine, list)
-    node.store.saveQuarantines(after, lifts)
-    const added = after.filter((entry) => !list.includes(entry))
-    for (const entry of added) beginTelling(node.store, keyOfSet(entry))
-    return { added, failure }
-  })
-  for (const entry of added) await tellSet(node, entry)
-  await forgetTold(node)
-  if (failure !== undefined) throw failure
-}

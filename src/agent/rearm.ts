@@ -6,8 +6,9 @@
 import type { FreshnessMark } from '../bundle/freshness.js'
 import { isClosed } from '../plan/closed.js'
 import { bounded, holdsUntil } from './deadline.js'
+import { withLastResort } from './last-resort.js'
 import { type AgentNode, lookUp } from './node.js'
-import { fenceAll, reassert } from './quarantine.js'
+import { reassert } from './quarantine.js'
 import { commitAll, stageAll } from './transaction.js'
 
 /** Needs the lock. Throws AGENT_ACTIVATION_FAILED; then the old deadline stands. */
@@ -23,6 +24,6 @@ export async function rearm(node: AgentNode, fresh: FreshnessMark): Promise<void
   const before = bounded(node, previous)
   const prepared = await stageAll(node.backends, before, bounded(node, previous, untilMs))
   await reassert(node, previous.plan)
-  await commitAll(prepared, before, (workspaces, why) => fenceAll(node, workspaces, why))
+  await withLastResort(node, (fence) => commitAll(prepared, before, fence))
   await reassert(node, previous.plan)
 }

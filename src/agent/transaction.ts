@@ -139,13 +139,14 @@ export async function commitAll(
   }
 }
 
-/** Puts the old plan back, last switched first. Answers with the backends where that failed. */
+/** Puts the old plan back, last switched first. Answers with the backends where that failed; throws what `quarantine` threw, after all. */
 async function rollBack(
   switched: readonly Prepared[],
   previous: Bounded | undefined,
   quarantine: (workspaces: readonly WorkspaceId[], why: string) => Promise<void>,
 ): Promise<readonly BackendName[]> {
   const stuck: BackendName[] = []
+  let failure: Error | undefined
   for (const { open } of [...switched].reverse()) {
     const { name } = open.backend
     let here = previous?.plan.workspaces.map((entry) => entry.workspace) ?? []
@@ -158,9 +159,14 @@ async function rollBack(
       await open.driver.commit(await open.driver.stage(open.backend.lower(sliceOf(previous, name))))
     } catch (error) {
       stuck.push(name)
-      await quarantine(here, `rolling back ${name} failed: ${error instanceof Error ? error.message : String(error)}`)
+      const why = `rolling back ${name} failed: ${error instanceof Error ? error.message : String(error)}`
+      await quarantine(here, why).catch((unfenced: unknown) => {
+        // The others still have a plan that may be wider: they go back before anybody hears of this.
+        failure ??= unfenced instanceof Error ? unfenced : new TypeError(String(unfenced))
+      })
     }
   }
+  if (failure !== undefined) throw failure
   return stuck
 }
 

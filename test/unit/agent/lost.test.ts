@@ -6,8 +6,9 @@ import { describe, expect, it } from 'vitest'
 import { tendAll } from '../../../src/agent/admit.js'
 import { apply } from '../../../src/agent/enforce.js'
 import { tend } from '../../../src/agent/freshness.js'
+import { fenceAll } from '../../../src/agent/last-resort.js'
 import { Loop, type LoopLine } from '../../../src/agent/loop.js'
-import { fenceAll, quarantine } from '../../../src/agent/quarantine.js'
+import { quarantine } from '../../../src/agent/quarantine.js'
 import { status } from '../../../src/agent/status.js'
 import type { OpenBackend } from '../../../src/agent/transaction.js'
 import type { Observed, Staged } from '../../../src/backends/backend.js'
@@ -85,7 +86,7 @@ describe('a backend that is lost', () => {
     card.gone = true
     const command = { kind: 'quarantine-set', workspace: BETA, reason: 'x', by: 'user:test', commandId: 'c' } as const
     expect(await quarantine(node, command)).toMatchObject({ changed: true, attached: true })
-    await expect(fenceAll(node, [ALPHA, BETA], 'why')).rejects.toThrow('the device does not answer')
+    await expect(fenceAll(node, [ALPHA, BETA], 'why', [])).rejects.toThrow('the device does not answer')
     expect(node.store.quarantines().map(({ workspace }) => workspace)).toEqual([ALPHA, BETA])
     node.now = UNTIL
     await expect(tend(node)).rejects.toThrow('the device does not answer')

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { apply } from '../../../src/agent/enforce.js'
 import { NODE_FILES, type StateFiles } from '../../../src/agent/files.js'
-import { fence, fenceAll, quarantine } from '../../../src/agent/quarantine.js'
+import { fence, quarantine } from '../../../src/agent/quarantine.js'
 import { issueReceipt } from '../../../src/agent/receipt.js'
 import { seal } from '../../../src/agent/record.js'
 import { stand } from '../../../src/agent/stand.js'
@@ -229,11 +229,4 @@ describe('a death between a lift and its event', () => {
     const words = ['set cmd-0 late of 0', 'lifted cmd-1 late of 1', 'set cmd-2 late of 2', 'lifted cmd-3 late of 3']
     expect(await told(node)).toEqual(words)
   })
-})
-
-it('a fence of last resort is told like any other', async () => {
-  const { node } = await begun()
-  await fenceAll(life(node), [ALPHA, BETA], 'rolling back failed')
-  await stand(life(node))
-  expect(await told(node)).toEqual(['set activation-failed', 'set activation-failed'])
 })
