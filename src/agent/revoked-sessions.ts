@@ -47,16 +47,24 @@ export function revokeSessionIds(
 }
 
 /** Throws AGENT_STORE_DAMAGED where nobody can say: then nothing is opened. */
-export function isSessionIdRevoked(
+export const isSessionIdRevoked = (
   stateDirectory: string,
   sessionId: string,
   nowMs: number,
   files: StateFiles = NODE_FILES,
-): boolean {
+): boolean => revokedSessions(stateDirectory, nowMs, files)?.(sessionId) ?? false
+
+/** Which ids are revoked now; undefined: none is. Throws AGENT_STORE_DAMAGED. */
+export function revokedSessions(
+  stateDirectory: string,
+  nowMs: number,
+  files: StateFiles = NODE_FILES,
+): ((sessionId: string) => boolean) | undefined {
   const directory = join(stateDirectory, REVOKED_SESSIONS)
-  const digest = digestOf(sessionId)
   try {
-    return files.list(directory).some((name) => name.endsWith(`-${digest}`) && isRemembered(name, nowMs))
+    const kept = files.list(directory).filter((name) => isRemembered(name, nowMs))
+    const digests = new Set(kept.map((name) => name.slice(16)))
+    return digests.size === 0 ? undefined : (sessionId) => digests.has(digestOf(sessionId))
   } catch (cause) {
     throw agentFault('AGENT_STORE_DAMAGED', { file: directory, why: 'it cannot be read' }, { cause })
   }

@@ -15,6 +15,7 @@ import type { KillHost } from '../companion/lifecycle/kill.js'
 import type { Clock } from '../companion/lifecycle/ports.js'
 import { takeAway } from './companion-deeds.js'
 import { mappedOf, unnamedIn } from './companion-subjects.js'
+import { closeRevoked } from './companion-sweep.js'
 import type { Surroundings } from './node.js'
 
 export interface EarPlace {
@@ -36,6 +37,8 @@ export interface Ear {
 const AGAIN_MS = 1_000
 /** What the agent's list of open sessions may take, behind the fences of an event. */
 const SESSIONS_MS = 5_000
+/** How long a session that was taken away may be open before it is noticed, when whoever asked for it is gone. */
+const SWEEP_MS = 5_000
 
 /**
  * Undefined where none is configured. Trouble with it keeps no companion from running, whose kill switch does not need it: it is said,
@@ -109,12 +112,28 @@ export function listenForRevocations(
   const status = () => service?.status() ?? unheard()
   metrics.show(status, nowMs, revocation.latencyMs)
   const begun = begin()
+  const sweep = async (): Promise<void> => {
+    let unswept: string | undefined
+    while (!ending.signal.aborted) {
+      try {
+        await closeRevoked({ stateDirectory, broker, nowMs, withinMs: SESSIONS_MS })
+        unswept = undefined
+      } catch (error) {
+        const why = causeChain(error).join(': ')
+        if (why !== unswept) failedAs(why)
+        unswept = why
+      }
+      await clock.sleep(SWEEP_MS, ending.signal)
+    }
+  }
+  const swept = sweep()
   return {
     status,
     stop: async () => {
       ending.abort()
       await begun
       await service?.stop()
+      await swept
     },
   }
 }

@@ -111,6 +111,8 @@ export async function runCompanion(
       signer: agentSigner(stateDirectory, random),
       receipts: await recordFiles(join(stateDirectory, 'kills')),
     }
+    // A configuration that it refuses ends this run: before anything is under way, or answers.
+    exported = exportTrails(config, { around, trail, sleep, registry })
     // What a crash ended is taken up before anybody is answered, so that a kill finds it. Nobody waits for its end: one that waits for its
     // policy must not keep anybody from seeing that the fence of another is gone.
     const resumed = lifecycle.resume()
@@ -128,24 +130,29 @@ export async function runCompanion(
     const streams = () => ear?.status() ?? []
     const desk = { ...deskOf(kills, { ...terms, streams }, onlookers), ...broker }
     const socket = await serveLifecycle(path, desk, effects, handed)
-    const metrics = revocationMetrics(registry)
-    ear = listenForRevocations(config, { around, kills, broker, clock, emit: trail.emit, say, metrics })
-    exported = exportTrails(config, { around, trail, sleep, registry })
-    const health = serveHealth(config.http, { registry, nowMs, sleep, say })
-    const { maxAgeMs } = config.images
-    const renewals =
-      maxAgeMs === undefined
-        ? undefined
-        : new Renewals({
-            ...{ lifecycle, maxAgeMs, nowMs, shelf: () => parts.images.shelf() },
-            takes: ({ network }) => config.networks.find(({ name }) => name === network)?.imageProfile,
-            tell: (why, workspace) => {
-              const detail = { ...(workspace === undefined ? {} : { workspace }), why }
-              say({ atMs: nowMs(), level: 'warning', event: 'image-old', detail })
-            },
-          })
-    say({ atMs: nowMs(), level: 'info', event: 'ready', detail: { socket: path, workspaces: lifecycle.all().length } })
+    let health: ReturnType<typeof serveHealth>
     try {
+      const metrics = revocationMetrics(registry)
+      ear = listenForRevocations(config, { around, kills, broker, clock, emit: trail.emit, say, metrics })
+      health = serveHealth(config.http, { registry, nowMs, sleep, say })
+      const { maxAgeMs } = config.images
+      const renewals =
+        maxAgeMs === undefined
+          ? undefined
+          : new Renewals({
+              ...{ lifecycle, maxAgeMs, nowMs, shelf: () => parts.images.shelf() },
+              takes: ({ network }) => config.networks.find(({ name }) => name === network)?.imageProfile,
+              tell: (why, workspace) => {
+                const detail = { ...(workspace === undefined ? {} : { workspace }), why }
+                say({ atMs: nowMs(), level: 'warning', event: 'image-old', detail })
+              },
+            })
+      say({
+        atMs: nowMs(),
+        level: 'info',
+        event: 'ready',
+        detail: { socket: path, workspaces: lifecycle.all().length },
+      })
       while (!signal.aborted) {
         // A broker that hangs must not keep anybody from seeing that a fence is gone.
         await lifecycle.look(true)

@@ -2,7 +2,7 @@
 // own ear stands, for whoever scrapes and whoever asks at the socket.
 
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, expect, it } from 'vitest'
@@ -32,7 +32,11 @@ afterEach(async () => {
 })
 
 /** Runs it until `look` has seen what it waits for. */
-async function running(http: string, look: (lines: readonly Line[]) => Promise<boolean> | boolean): Promise<void> {
+async function running(
+  http: string,
+  look: (lines: readonly Line[]) => Promise<boolean> | boolean,
+  more = '',
+): Promise<void> {
   const text = `companion: spiffe://fleet.example/companion/h1
 state_directory: state
 events_file: events.ndjson
@@ -48,7 +52,7 @@ revocation:
   silence: alarm
   streams:
     - {name: idp, kind: poll, issuer: "https://idp.example.com/", audience: [us], keys: jwks.json, url: "https://127.0.0.1:1/poll", token_file: token}
-`
+${more}`
   const around = {
     ...{ cwd: mtls.directory, operator: 'user:t', version: '0', environment: () => undefined },
     ...{ nowMs: Date.now, random: (length: number) => new Uint8Array(randomBytes(length)) },
@@ -108,4 +112,15 @@ it('runs where its address is taken, and says so', { timeout: 90_000 }, async ()
     const said = lines.find(({ event }) => event === 'http-failed')
     return said !== undefined && lines.some(({ event }) => event === 'ready')
   })
+})
+
+it('refuses a sink that several nodes would share before anybody can reach it', { timeout: 90_000 }, async () => {
+  const more = `export:
+  agents:
+    - {name: a, kind: grpc, node: "spiffe://fleet.example/node/h1", address: "127.0.0.1:1", server_name: localhost, ca: ca.pem, certificate: server.pem, key: server.key}
+  sinks:
+    - {name: archive, kind: file, path: all.ndjson}
+`
+  await expect(running('127.0.0.1:0', () => false, more)).rejects.toMatchObject({ code: 'EXPORT_SINK_SHARED' })
+  expect(existsSync(mtls.path('companion.sock'))).toBe(false)
 })

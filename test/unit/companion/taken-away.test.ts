@@ -6,9 +6,11 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Registry } from 'prom-client'
-import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { agentFault } from '../../../src/agent/errors.js'
 import { revocationMetrics } from '../../../src/agent/metrics-revocation.js'
 import { RevocationMemory } from '../../../src/agent/revocation-memory.js'
+import { revokeSessionIds } from '../../../src/agent/revoked-sessions.js'
 import type { Fact } from '../../../src/audit/fact.js'
 import { toOcsf } from '../../../src/audit/ocsf/map.js'
 import type { Json } from '../../../src/base/canonical.js'
@@ -130,6 +132,73 @@ it('a session that is opened in that moment: it is closed again', async () => {
   const given = { workspace: WS, sessionId: 'bk-1', user: 'jane', peer: '10.0.0.1', lifetimeMs: 60_000 }
   await expect(judged.openSession(given)).rejects.toThrow('it was revoked')
   expect(open).toEqual([])
+})
+
+describe('an open that the agent does after its caller gave it up', () => {
+  const given = { workspace: WS, sessionId: 'bk-1', user: 'jane', peer: '10.0.0.1', lifetimeMs: 60_000 }
+  const over = { code: 'AGENT_SESSION_OVER' }
+  const deskWith = (opens: () => Promise<unknown>) => {
+    const call = (name: string, asked: typeof given) =>
+      name === 'Sessions/OpenSession' ? opens() : client.call(name as never, asked as never)
+    const judged = {
+      mayOpen: (asked: Pick<typeof given, 'workspace' | 'sessionId'>) => requireOpenable(config, asked, nowMs()),
+    }
+    return brokerDesk({ client: { call } as unknown as typeof client, ...judged })
+  }
+  const revoke = () => revokeSessionIds(stateDirectory, ['bk-1'], nowMs())
+
+  it('is closed by the one that gave it up', async () => {
+    const late = deskWith(() => {
+      revoke()
+      open.push(given)
+      return Promise.reject(new Error('deadline'))
+    })
+    await expect(late.openSession(given)).rejects.toMatchObject(over)
+    expect(open).toEqual([])
+  })
+
+  it('is closed when it is asked for again, and when it was open already', async () => {
+    revoke()
+    open.push(given)
+    await expect(opening('bk-1')).rejects.toMatchObject(over)
+    expect(open).toEqual([])
+  })
+
+  it('is closed when the answer calls it an old one', async () => {
+    const again = deskWith(() => {
+      revoke()
+      open.push(given)
+      return Promise.resolve({ session: given, grants: [], changed: false, elapsedMs: 1 })
+    })
+    await expect(again.openSession(given)).rejects.toMatchObject(over)
+    expect(open).toEqual([])
+  })
+
+  it('is asked for once more where nobody can say that it is closed; one that is unknown is', async () => {
+    revoke()
+    lost = true
+    await expect(opening('bk-1')).rejects.toThrow('nobody answers')
+    const call = () => Promise.reject(agentFault('AGENT_SESSION_UNKNOWN', { workspace: WS, session: 'bk-1' }))
+    const none = brokerDesk({
+      client: { call },
+      mayOpen: (asked) => requireOpenable(config, asked, nowMs()),
+    })
+    await expect(none.openSession(given)).rejects.toMatchObject(over)
+  })
+
+  it('is closed by the ear, when it begins and later', PATIENT, async () => {
+    await send('session-revoked', { format: 'complex', session: opaque('bk-1') })
+    const other = { ...given, sessionId: 'bk-2' }
+    open.push(given, other)
+    await vi.waitFor(() => {
+      at.pass(5_000)
+      expect(open).toEqual([other])
+    }, PATIENT)
+    for (const ear of ears.splice(0)) await ear.stop()
+    open.push(given)
+    await send('session-revoked', { format: 'complex', session: opaque('bk-9') })
+    await vi.waitFor(() => expect(open).toEqual([other]), PATIENT)
+  })
 })
 
 it('what may be a session while the agent cannot be asked: fenced, and not acknowledged', PATIENT, async () => {
