@@ -93,7 +93,8 @@ export class Findings {
   }
 
   seen(sight: Sight): void {
-    if (sight.kind === 'quarantine-lifted')
+    // One that is told late says what was before this process: it pays off nothing of now.
+    if (sight.kind === 'quarantine-lifted' && !sight.isLate)
       for (const [key, { workspace }] of this.owed) if (workspace === sight.workspace.workspace) this.owed.delete(key)
     this.handle(this.detection.see(sight))
   }

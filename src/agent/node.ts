@@ -29,7 +29,7 @@ export interface AgentNode {
   readonly order: readonly BackendName[]
   /** Puts facts into the trail. Never throws: enforcement does not wait for a sink. */
   readonly emit: (facts: readonly Fact[]) => Promise<void>
-  /** As `emit`, for what must not get lost: answers with a question that is true when these are on disk. Absent: `emit` put them there. */
+  /** As `emit`, for what must not get lost: answers with a question, whether these are on disk. Absent: `emit` put them there. */
   readonly keep?: Keep
   /** Milliseconds since 1970. */
   readonly nowMs: () => number
@@ -39,7 +39,9 @@ export interface AgentNode {
   readonly signer?: Signer
 }
 
-export type Keep = (facts: readonly Fact[]) => Promise<() => Promise<boolean>>
+/** `lost`: everything that was told is on disk or lost, and what of these nobody knows. */
+export type Kept = 'there' | 'waits' | 'lost'
+export type Keep = (facts: readonly Fact[]) => Promise<() => Promise<Kept>>
 
 export interface OnRecord {
   readonly state: AgentState

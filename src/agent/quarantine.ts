@@ -20,7 +20,7 @@ import type { Activation, Lift } from './record.js'
 import { silenceDenies } from './revocation-standing.js'
 import { endSessionsOf } from './sessions.js'
 import type { OpenBackend } from './transaction.js'
-import { beginTelling, forgetTold, isBegun, keyOfLift, keyOfSet, tellKept } from './untold.js'
+import { beginTelling, cutShort, forgetTold, keyOfLift, keyOfSet, tellKept, withoutVain } from './untold.js'
 
 export interface Quarantined {
   readonly workspace: WorkspaceId
@@ -175,15 +175,20 @@ async function set(node: AgentNode, command: QuarantineCommand, first: Target, a
   if (first.carriers.length === 0 && !isWorkspaceId(workspace))
     throw agentFault('AGENT_WORKSPACE_UNKNOWN', { workspace })
   const failures: Error[] = []
+  const isDoubted = mayBeVain(node, workspace)
+  const stood = new Set<string>()
   const fenceOn = async (carriers: readonly OpenBackend[]): Promise<void> => {
-    for (const { driver } of carriers)
+    for (const carrier of carriers) {
+      // Who was never let out can be told from whom this fences only before it does.
+      if (isDoubted && (await isFenced(carrier, workspace).catch(() => false))) stood.add(workspace)
       try {
-        await driver.flag(workspace, 'quarantined', true)
+        await carrier.driver.flag(workspace, 'quarantined', true)
       } catch (error) {
         // One that is lost, or has no disk, must not keep the others open, nor the record from saying so. With that on record, one that is
         // only about to carry the workspace does not without its flag (`reassert`).
         failures.push(error instanceof Error ? error : new TypeError(String(error)))
       }
+    }
   }
   await fenceOn(first.carriers)
   const found = everywhere(node, workspace, first, true)
@@ -191,11 +196,11 @@ async function set(node: AgentNode, command: QuarantineCommand, first: Target, a
   let isUnrecorded = false
   let key: string | undefined
   try {
-    const { list: before, lifts } = node.store.quarantineRecord()
+    const record = node.store.quarantineRecord()
     const added = { workspace, reason, by, commandId, atMs, untoldMs: Math.max(0, node.nowMs() - atMs) }
-    const after = withQuarantine(before, added)
-    if (after !== before) {
-      node.store.saveQuarantines(after, lifts)
+    const after = withQuarantine(record.list, added)
+    if (after !== record.list) {
+      node.store.saveQuarantines(after, withoutVain(node.store, record, stood))
       key = keyOfSet(added)
       beginTelling(node.store, key)
     }
@@ -212,25 +217,36 @@ async function set(node: AgentNode, command: QuarantineCommand, first: Target, a
   throw failure
 }
 
+const isFenced = async ({ driver }: OpenBackend, workspace: WorkspaceId): Promise<boolean> =>
+  (await driver.observe()).live?.quarantined.includes(workspace) ?? false
+
+/** Whether a lift of it may have been cut short, for which a fence looks before it is set. */
+function mayBeVain({ store }: AgentNode, workspace: WorkspaceId): boolean {
+  try {
+    return cutShort(store, store.quarantineRecord(), workspace) !== undefined
+  } catch {
+    // A list that cannot be read must not keep a workspace open; the write after the fence says so.
+    return false
+  }
+}
+
 /** Records, then opens. One that only the kernel knows is lifted there. Throws AGENT_NOT_QUARANTINED. */
 async function lift(node: AgentNode, command: QuarantineCommand, first: Target, atMs: number): Promise<Changed> {
   const { workspace } = command
   const found = everywhere(node, workspace, first, false)
   const { carriers } = found
   const recorded = node.store.quarantines().some((entry) => entry.workspace === workspace)
-  const seen = async ({ driver }: OpenBackend) =>
-    (await driver.observe()).live?.quarantined.includes(workspace) ?? false
   if (!recorded) {
     // A command that was cut short after it fenced leaves a flag that no record speaks of.
-    const flagged = await Promise.all(carriers.map(seen))
+    const flagged = await Promise.all(carriers.map((carrier) => isFenced(carrier, workspace)))
     if (!flagged.includes(true)) throw agentFault('AGENT_NOT_QUARANTINED', { workspace })
   }
   // Who was there is not there again only because it is let out.
   await endSessionsOf(node, workspace, 'quarantined')
-  const { list, lifts } = node.store.quarantineRecord()
+  const record = node.store.quarantineRecord()
+  const { list, lifts } = record
   // A lift that was cut short before it opened let nobody out: this one does, and is told in its place.
-  const last = recorded ? undefined : lifts.findLast(({ of }) => of.workspace === workspace)
-  const vain = last && !isBegun(node.store, keyOfLift(last)) ? last : undefined
+  const vain = cutShort(node.store, record, workspace)
   const { reason, by, commandId } = command
   const of = list.find((entry) => entry.workspace === workspace) ??
     vain?.of ?? { workspace, reason, by, commandId, atMs }

@@ -71,6 +71,8 @@ export interface Lift {
   readonly by: string
   readonly commandId: string
   readonly atMs: number
+  /** It let nobody out, and is here for the sake of `of` only, which the trail may not have. */
+  readonly isVain?: true
 }
 
 export interface Quarantines {
@@ -141,7 +143,7 @@ export function decodeQuarantines(bytes: Uint8Array): Quarantines {
       ...ordered(entry),
       ...(entry.has('untoldMs') ? { untoldMs: entry.count('untoldMs') } : {}),
     }
-    if (entry.has('lifted')) lifts.push({ of, ...entry.nested('lifted', ordered) })
+    if (entry.has('lifted')) lifts.push({ of, ...entry.nested('lifted', lifted) })
     else list.push(of)
   }
   return { list, lifts }
@@ -153,6 +155,7 @@ const ordered = (at: Fields) => ({
   commandId: at.text('commandId'),
   atMs: at.count('atMs'),
 })
+const lifted = (at: Fields) => ({ ...ordered(at), ...(at.has('isVain') ? { isVain: true as const } : {}) })
 
 /** The body of a sealed record. Throws RecordProblem. */
 export function unseal(bytes: Uint8Array, format: string): Json {

@@ -85,6 +85,7 @@ export class Store {
 
   saveQuarantines(list: readonly Quarantine[], lifts: readonly Lift[] = []): void {
     this.replace(QUARANTINES, encodeQuarantines({ list, lifts }))
+    this.hold(QUARANTINES, { list, lifts })
   }
 
   /** Throws as `load`: without it time could be turned back. */
@@ -112,9 +113,13 @@ export class Store {
 
   saveSessions(list: readonly BrokerSession[]): void {
     this.replace(SESSIONS, encodeSessions(list))
-    // It may be megabytes, and a security event asks for it before it fences: nobody reads again what was written here.
-    const stamp = this.files.stamp?.(this.path(SESSIONS))
-    if (stamp !== undefined) this.read.set(SESSIONS, { stamp, record: list })
+    this.hold(SESSIONS, list)
+  }
+
+  /** It may be megabytes, and whoever fences asks for it before: nobody reads again what was written here. Needs the lock of its list. */
+  private hold(name: string, record: unknown): void {
+    const stamp = this.files.stamp?.(this.path(name))
+    if (stamp !== undefined) this.read.set(name, { stamp, record })
   }
 
   /** Writes an encoded plan under its digest; free to be removed until a saved state names it. */

@@ -12,6 +12,7 @@ import { causeChain } from '../base/fault.js'
 import type { RetentionConfig } from './config-sinks.js'
 import { AGENT_KEY, AGENT_PUBLIC_KEY, agentSigner } from './key.js'
 import { waitForLock } from './lock.js'
+import type { Keep } from './node.js'
 
 const LOCK_WAIT_MS = 5_000
 
@@ -23,10 +24,10 @@ export interface TrailOptions extends JournalOptions {
 export interface Trail {
   readonly emit: (facts: readonly Fact[]) => Promise<void>
   /**
-   * As `emit`, and answers with a question: are they on disk? It makes one attempt, and says no as well where anything was lost
-   * meanwhile, since what waits has no names. Never throws.
+   * As `emit`, and answers with a question: are they on disk? It makes one attempt, and says `lost` where anything was lost since they
+   * were told, since what waits has no names. Never throws.
    */
-  readonly keep: (facts: readonly Fact[]) => Promise<() => Promise<boolean>>
+  readonly keep: Keep
   /** What could not be written so far, as a sentence; undefined when all of it was. */
   readonly unwritten: () => string | undefined
   /** As it was last seen; undefined until the journal could be opened. */
@@ -64,8 +65,8 @@ function passing(path: string, terms: JournalOptions): Trail {
     keep: async (facts) => {
       const before = lost
       await passed.emit(facts)
-      const isWhole = lost === before
-      return () => Promise.resolve(isWhole)
+      const kept = lost === before ? 'there' : 'lost'
+      return () => Promise.resolve(kept)
     },
     emit: async (facts) => {
       if (facts.length === 0) return
@@ -126,8 +127,10 @@ function standing(path: string, terms: JournalOptions): Trail {
     keep: async (facts) => {
       const before = missed()
       await stood.emit(facts)
-      const isWhole = (): boolean => missed() === before
-      return async () => isWhole() && journal !== undefined && (await journal.flush()) && isWhole()
+      return async () => {
+        if (!journal || !(await journal.flush())) return 'waits'
+        return missed() === before ? 'there' : 'lost'
+      }
     },
     emit: async (facts) => {
       if (facts.length === 0) return

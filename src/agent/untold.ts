@@ -7,7 +7,7 @@
 
 import type { Fact } from '../audit/fact.js'
 import { policyContext, workspaceContext } from './context.js'
-import type { AgentNode } from './node.js'
+import type { AgentNode, Kept } from './node.js'
 import { alone } from './quarantine-lock.js'
 import { keptReceipt } from './receipt.js'
 import type { Lift, Quarantine, Quarantines } from './record.js'
@@ -29,7 +29,7 @@ interface Known {
   /** Told by this process, or about to be. */
   readonly begun: Set<string>
   /** Whether the trail has it on disk by now. */
-  readonly asked: Map<string, () => Promise<boolean>>
+  readonly asked: Map<string, () => Promise<Kept>>
 }
 
 /** What a process knows of its own; it is gone with it, and then the journal is asked. */
@@ -45,7 +45,7 @@ export function beginTelling(store: Store, key: string): void {
   knownOf(store).begun.add(key)
 }
 
-export const isBegun = (store: Store, key: string): boolean => knownOf(store).begun.has(key)
+const isBegun = (store: Store, key: string): boolean => knownOf(store).begun.has(key)
 
 /** Puts it into the trail. Waits for the disk as long as `emit` does; whether it is there is asked by `forgetTold`. */
 export async function tellKept(node: AgentNode, key: string, fact: Told): Promise<void> {
@@ -53,7 +53,7 @@ export async function tellKept(node: AgentNode, key: string, fact: Told): Promis
   if (node.keep) knownOf(node.store).asked.set(key, await node.keep([fact]))
   else {
     await node.emit([fact])
-    knownOf(node.store).asked.set(key, () => Promise.resolve(true))
+    knownOf(node.store).asked.set(key, () => Promise.resolve('there'))
   }
 }
 
@@ -62,10 +62,16 @@ export async function forgetTold(node: Pick<AgentNode, 'store'>): Promise<void> 
   const { begun, asked } = knownOf(node.store)
   const there = new Set<string>()
   try {
-    for (const [key, isThere] of asked) {
+    for (const [key, ask] of asked) {
+      const kept = await ask()
       // The others wait for the same disk.
-      if (!(await isThere())) break
-      there.add(key)
+      if (kept === 'waits') break
+      if (kept === 'there') there.add(key)
+      else {
+        // It may be what was lost: whoever tells what is left looks for it in the journal.
+        asked.delete(key)
+        begun.delete(key)
+      }
     }
     if (there.size === 0) return
     await alone(node, false, () => {
@@ -77,7 +83,7 @@ export async function forgetTold(node: Pick<AgentNode, 'store'>): Promise<void> 
         const left = lifts.map((lift) => ({ ...lift, of: bare(lift.of) }))
         node.store.saveQuarantines(
           list.map(bare),
-          left.filter((lift) => lift.of.untoldMs !== undefined || !there.has(keyOfLift(lift))),
+          left.filter((lift) => lift.of.untoldMs !== undefined || !(lift.isVain || there.has(keyOfLift(lift)))),
         )
       }
       return Promise.resolve()
@@ -91,6 +97,20 @@ export async function forgetTold(node: Pick<AgentNode, 'store'>): Promise<void> 
   }
 }
 
+/** The last lift of it, where nobody here tells that one, nor fenced the workspace since: it may have been cut short before it let out. */
+export function cutShort(store: Store, { list, lifts }: Quarantines, workspace: string): Lift | undefined {
+  if (list.some((entry) => entry.workspace === workspace)) return undefined
+  const last = lifts.findLast(({ of }) => of.workspace === workspace)
+  return last && !isBegun(store, keyOfLift(last)) ? last : undefined
+}
+
+/** The lifts, once these workspaces were found fenced still when somebody fenced them anew: what let nobody out is never told as a lift. */
+export const withoutVain = (store: Store, record: Quarantines, fenced: ReadonlySet<string>): readonly Lift[] =>
+  record.lifts.flatMap((lift) => {
+    if (!fenced.has(lift.of.workspace) || cutShort(store, record, lift.of.workspace) !== lift) return [lift]
+    return lift.of.untoldMs === undefined ? [] : [{ ...lift, isVain: true as const }]
+  })
+
 export const unmarked = ({ untoldMs, ...entry }: Quarantine): Quarantine => entry
 
 /** One that may not be told. */
@@ -103,7 +123,7 @@ export interface Left {
 
 /**
  * Tells what a process that died did not: with the time at which it was done, as late. A lift whose flag is in the kernel still let
- * nobody out: it waits until somebody lifts again, or the flag is gone. Never throws: what fails is tried when the node stands again.
+ * nobody out: it waits until somebody lifts or fences again, or the flag is gone. Never throws: what fails is tried when the node stands again.
  */
 export async function tellLeft(node: AgentNode): Promise<void> {
   try {
@@ -115,7 +135,7 @@ export async function tellLeft(node: AgentNode): Promise<void> {
       const there = await inJournal(node.config.eventsFile, left)
       for (const one of left) {
         const { key, fact } = one
-        if (there.has(key)) asked.set(key, () => Promise.resolve(true))
+        if (there.has(key)) asked.set(key, () => Promise.resolve('there'))
         else
           await tellKept(node, key, { ...fact, ...contextOf(node, fact.workspace.workspace), ...receiptOf(node, one) })
       }
@@ -149,8 +169,8 @@ async function releasedOf({ backends }: AgentNode, { list, lifts }: Quarantines)
   // Who is on record was fenced anew after the lift.
   for (const { workspace } of list) fenced.delete(workspace)
   return lifts.flatMap((lift) => {
-    const { of, reason, by, commandId, atMs } = lift
-    if (fenced.has(of.workspace)) return []
+    const { of, reason, by, commandId, atMs, isVain } = lift
+    if (isVain || fenced.has(of.workspace)) return []
     const done = { reason, by, commandId, atMs, isLate: true } as const
     const fact = { kind: 'quarantine-lifted', workspace: bareContext(of.workspace), ...done } as const
     return [{ key: keyOfLift(lift), askedAtMs: atMs, fact }]

@@ -29,8 +29,9 @@ export class Detection {
   }
 
   see(sight: Sight): readonly Found<FindingKind>[] {
-    // Somebody has looked at what was before, and let the workspace out all the same.
-    if (sight.kind === 'quarantine-lifted') this.forget(sight.workspace.workspace)
+    // Somebody has looked at what was before, and let the workspace out all the same. Not so where it is told late: what is remembered
+    // here came after it.
+    if (sight.kind === 'quarantine-lifted' && !sight.isLate) this.forget(sight.workspace.workspace)
     return this.detectors.flatMap((detector) => this.take(detector.see(sight)))
   }
 

@@ -75,6 +75,24 @@ const burst = (more: Partial<FactOf<'flow-denied'>> = {}): Fact =>
   denied(clock, '45.76.1.1', 443, { count: 500, ...more })
 
 describe('findings of a node', () => {
+  it('a lift that is told late, by whoever did not tell it in time, neither pays off what is owed nor ends a cause', async () => {
+    const findings = make(react('quarantine'))
+    refuse = () => agentFault('AGENT_BACKEND_LOST', { backend: 'memory' })
+    findings.telling([burst()])
+    await findings.close()
+    const before = findings.open().length
+    expect(before).toBeGreaterThan(0)
+    const lift = FACTS['quarantine-lifted']
+    findings.telling([{ ...lift, isLate: true }])
+    expect(findings.open()).toHaveLength(before)
+    done = []
+    refuse = () => undefined
+    clock += 1_000
+    findings.look()
+    await findings.close()
+    expect(done).toContain(`fence ${ID}`)
+  })
+
   it('observe: told with what it rests on, and nothing done', async () => {
     const findings = make(react('observe'))
     findings.telling([FACTS.heartbeat])

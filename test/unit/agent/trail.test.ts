@@ -65,16 +65,30 @@ describe('a journal that cannot be opened', () => {
   it('has on disk what was to be kept when it says so, and not before', async () => {
     const { trail, free, lines } = blocked()
     const isKept = await trail.keep([lost(11)])
-    expect(await isKept()).toBe(false)
+    expect(await isKept()).toBe('waits')
     free()
-    expect(await isKept()).toBe(false)
+    expect(await isKept()).toBe('waits')
     await trail.emit([lost(12)])
-    expect(await isKept()).toBe(true)
+    expect(await isKept()).toBe('there')
     expect(lines().length).toBeGreaterThan(0)
-    expect(await (await trail.keep([lost(13)]))()).toBe(true)
+    expect(await (await trail.keep([lost(13)]))()).toBe('there')
     await trail.close()
-    // What comes after the end is lost.
-    expect(await (await trail.keep([lost(14)]))()).toBe(false)
+    // What comes after the end is never there.
+    expect(await (await trail.keep([lost(14)]))()).toBe('waits')
+  })
+
+  it('says so of what was to be kept where something did not fit, and not of what comes then', async () => {
+    const { trail, free } = blocked()
+    const isKept = await trail.keep([lost(11)])
+    await trail.emit(Array.from({ length: 5_000 }, () => lost(1)))
+    expect(await isKept()).toBe('waits')
+    free()
+    // Still one too many.
+    await trail.emit([lost(12)])
+    expect(await isKept()).toBe('lost')
+    const isNextKept = await trail.keep([lost(13)])
+    expect(await isNextKept()).toBe('there')
+    await trail.close()
   })
 
   it('is told how many did not fit', async () => {

@@ -97,10 +97,10 @@ describe('a death between a fence and its event', () => {
   it('and another before the late one is told, or before it is known to be on disk, changes nothing', async () => {
     const { node } = await begun()
     await fence(life(node), command('quarantine-set'))
-    await stand({ ...life(node), keep: () => Promise.resolve(() => Promise.resolve(false)) })
+    await stand({ ...life(node), keep: () => Promise.resolve(() => Promise.resolve('waits')) })
     expect(await told(node)).toEqual([])
     const second = life(node)
-    const unasked = () => Promise.resolve(false)
+    const unasked = () => Promise.resolve('waits' as const)
     await stand({ ...second, keep: (facts) => second.emit(facts).then(() => unasked) })
     expect(await told(node)).toEqual(['set cmd-2 late of 0'])
     expect(life(node).store.quarantines()).toMatchObject([{ untoldMs: 0 }])
@@ -217,6 +217,39 @@ describe('a death between a lift and its event', () => {
     expect(await told(node)).toEqual(['set cmd-2', 'lifted cmd-4'])
   })
 
+  it('before it let anybody out is none either when somebody fences again: it is never told', async () => {
+    for (const isTold of [true, false]) {
+      const { node, driver } = await begun()
+      await (isTold ? quarantine : fence)(life(node), command('quarantine-set'))
+      const flag = driver.flag.bind(driver)
+      driver.flag = () => Promise.reject(new Crash('the machine went down'))
+      await expect(fence(life(node), command('quarantine-lift', 'cmd-3'))).rejects.toThrow(Crash)
+      driver.flag = flag
+      await quarantine(life(node), command('quarantine-set', 'cmd-4'))
+      for (let again = 0; again < 2; again++) await stand(life(node))
+      expect((await driver.observe()).live?.quarantined).toEqual([ALPHA])
+      expect((await told(node)).sort()).toEqual([isTold ? 'set cmd-2' : 'set cmd-2 late of 0', 'set cmd-4'])
+      expect(life(node).store.quarantineRecord().lifts).toEqual([])
+    }
+  })
+
+  it('that the kernel refused is none either, and one that it carried out stays one whoever fences again', async () => {
+    const { node, driver } = await begun()
+    const one = life(node)
+    await quarantine(one, command('quarantine-set'))
+    const flag = driver.flag.bind(driver)
+    driver.flag = () => Promise.reject(new Crash('cut'))
+    await expect(quarantine(one, command('quarantine-lift', 'cmd-3'))).rejects.toThrow(Crash)
+    driver.flag = flag
+    await quarantine(one, command('quarantine-set', 'cmd-4'))
+    await stand(one)
+    expect(await told(node)).toEqual(['set cmd-2', 'set cmd-4'])
+    await fence(life(node), command('quarantine-lift', 'cmd-5'))
+    await quarantine(one, command('quarantine-set', 'cmd-6'))
+    await stand(life(node))
+    expect((await told(node)).sort()).toEqual(['lifted cmd-5 late of 0', 'set cmd-2', 'set cmd-4', 'set cmd-6'])
+  })
+
   it('is told of the first of two, and both quarantines and lifts of one workspace stand in their order', async () => {
     const { node } = await begun()
     for (const [at, kind] of (
@@ -229,4 +262,26 @@ describe('a death between a lift and its event', () => {
     const words = ['set cmd-0 late of 0', 'lifted cmd-1 late of 1', 'set cmd-2 late of 2', 'lifted cmd-3 late of 3']
     expect(await told(node)).toEqual(words)
   })
+})
+
+it('what may have been lost is looked for in the journal, and keeps no mark of what came after it', async () => {
+  const { node } = await begun()
+  const one = life(node)
+  const { emit, keep } = one
+  // The first got lost, of the second nobody knows.
+  const kinds: string[] = []
+  const losing: TestNode = {
+    ...one,
+    keep: async (facts) => {
+      kinds.push(...facts.map(({ kind }) => kind))
+      if (kinds.length === 2) await emit(facts)
+      return kinds.length > 2 && keep ? keep(facts) : () => Promise.resolve('lost')
+    },
+  }
+  await quarantine(losing, command('quarantine-set', 'cmd-1'))
+  await quarantine(losing, command('quarantine-set', 'cmd-2', BETA))
+  expect(await told(node)).toEqual(['set cmd-2'])
+  await stand(losing)
+  expect(await told(node)).toEqual(['set cmd-2', 'set cmd-1 late of 0'])
+  for (const entry of one.store.quarantines()) expect(entry).not.toHaveProperty('untoldMs')
 })
