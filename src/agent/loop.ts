@@ -3,7 +3,7 @@
 // two turns is in the store or is a hint that may be lost, so that a kill at any instruction is a restart and no more.
 
 import { Fault } from '../base/fault.js'
-import type { Command, CommandOf } from './command.js'
+import type { Command, CommandOf, QuarantineCommand } from './command.js'
 import { type Answers, carry, isFirst, isUrgent, needsNoTrust } from './loop-carry.js'
 import {
   decidePulse,
@@ -19,6 +19,7 @@ import { Lane } from './loop-lane.js'
 import { type Lost, look, tellBack, tellLost } from './loop-repair.js'
 import type { AgentNode } from './node.js'
 import { fence, type Quarantined } from './quarantine.js'
+import { forgetTold } from './untold.js'
 
 export interface LoopEffects {
   /** The node with the trust root as it is now; for what asks for no signature also without one. Throws AGENT_CONFIG_READ, BUNDLE_ROOT. */
@@ -66,7 +67,7 @@ export interface LoopCounters {
 export class Loop {
   private readonly work = new Lane('work')
   private readonly fence = new Lane('quarantine')
-  /** Receipts of fences that stand, one after another. */
+  /** Receipts and events of fences and lifts that are done, one after another. */
   private telling: Promise<unknown> = Promise.resolve()
   private pulse: Pulse
   private wake = new AbortController()
@@ -94,8 +95,7 @@ export class Loop {
     return this.work.run(
       () =>
         this.timed(command, async () => {
-          // Until then it would be let out, and what was cut and drained could not be told from what comes after.
-          if (command.kind === 'quarantine-lift') await this.telling
+          if (command.kind === 'quarantine-lift') return (await this.lift(command)) as Answers[K]
           return carry<K>(await this.effects.node(needsNoTrust(command)), command)
         }),
       isFirst(command),
@@ -112,9 +112,24 @@ export class Loop {
     const { done, told: tell } = await this.fence.run(() =>
       this.timed(command, async () => fence(await this.effects.node(true), command)),
     )
+    return { done, told: this.inOrder(tell) }
+  }
+
+  private async lift(command: QuarantineCommand): Promise<Quarantined> {
+    // Until then it would be let out, and what was cut and drained could not be told from what comes after.
+    await this.telling
+    const node = await this.effects.node(needsNoTrust(command))
+    const { told } = await fence(node, command)
+    // A fence that is set from now on is told after it.
+    const answer = await this.inOrder(told)
+    await forgetTold(node)
+    return answer
+  }
+
+  private inOrder(tell: () => Promise<Quarantined>): Promise<Quarantined> {
     const told = this.telling.then(tell)
     this.telling = told.catch(() => undefined) // whoever waits for this one has the failure
-    return { done, told }
+    return told
   }
 
   private async timed<T>(command: Command, act: () => Promise<T>): Promise<T> {

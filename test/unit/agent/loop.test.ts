@@ -87,6 +87,41 @@ describe('commands', () => {
     expect((await driver.observe()).live?.quarantined).toEqual([ID])
   })
 
+  it('that fence again are told after the lift that came before', async () => {
+    await loop.run<'apply'>(await offer())
+    const told: string[] = []
+    let lifting: () => void = () => undefined
+    const isLifting = new Promise<void>((resolve) => {
+      lifting = resolve
+    })
+    let free: () => void = () => undefined
+    const held = new Promise<void>((resolve) => {
+      free = resolve
+    })
+    node = {
+      ...node,
+      emit: async (facts) => {
+        for (const { kind } of facts) {
+          if (kind === 'quarantine-lifted') {
+            lifting()
+            await held
+          }
+          told.push(kind)
+        }
+      },
+    }
+    await loop.run<'quarantine-set'>(quarantine)
+    const lifted = loop.run<'quarantine-lift'>({ ...quarantine, kind: 'quarantine-lift', commandId: 'cmd-l' })
+    await isLifting
+    const again = await loop.fenceNow({ ...quarantine, commandId: 'cmd-r' })
+    expect((await driver.observe()).live?.quarantined).toEqual([ID])
+    // Whatever would be told before it.
+    for (let turns = 0; turns < 20; turns++) await new Promise((resolve) => setTimeout(resolve, 0))
+    free()
+    await Promise.all([lifted, again.told])
+    expect(told).toEqual(['quarantine-set', 'quarantine-lifted', 'quarantine-set'])
+  })
+
   it('that close a revoked session go before what waits', async () => {
     await loop.run<'apply'>(await offer())
     let arrived: () => void = () => undefined
