@@ -14,7 +14,7 @@ import { digestOfText } from '../base/digest.js'
 import type { Capabilities } from '../plan/capabilities.js'
 import { closedPlan } from '../plan/closed.js'
 import type { BackendName, Plan } from '../plan/model.js'
-import { CANARY_FOLDER, collectCanaries } from './canary-left.js'
+import { CANARY_FOLDER, collectCanaries, ownCanary } from './canary-left.js'
 import { agentFault } from './errors.js'
 
 /** What was seen, step by step. Every member is a measurement; nothing is inferred. */
@@ -71,7 +71,9 @@ class Canary {
   constructor(
     private readonly backend: BackendName,
     private readonly tools: CanaryTools,
-  ) {}
+  ) {
+    ownCanary(this.state)
+  }
 
   async story(): Promise<CanarySeen> {
     await this.build()

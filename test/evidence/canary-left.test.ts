@@ -3,7 +3,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { collectCanaries } from '../../src/agent/canary-left.js'
+import { collectCanaries, ownCanary } from '../../src/agent/canary-left.js'
 import { repositoryPath } from '../support/lab/repository.js'
 import { labSuite } from '../support/lab/suite.js'
 
@@ -14,6 +14,11 @@ async function until(what: string, look: () => boolean): Promise<void> {
     if (Date.now() > end) throw new Error(`waited in vain for ${what}`)
 }
 
+const commandOf = (pid: number): readonly string[] =>
+  readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+    .split('\0')
+    .map((word) => word.replace(/^.*\//, ''))
+
 /** Children of the canary below that process. */
 const childrenOf = (parent: number): readonly number[] =>
   readdirSync('/proc')
@@ -22,12 +27,21 @@ const childrenOf = (parent: number): readonly number[] =>
       if (!(pid > 0)) return false
       try {
         const ppid = Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[1])
-        return ppid === parent && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('canary.js')
+        return ppid === parent && commandOf(pid).includes('canary.js')
       } catch {
         // It ended while we looked.
         return false
       }
     })
+/** What the canary's program was told to be; undefined of one that ended while we looked. */
+function roleOf(pid: number): string | undefined {
+  try {
+    const words = commandOf(pid)
+    return words[words.indexOf('canary.js') + 1]
+  } catch {
+    return undefined
+  }
+}
 /** A zombie has no program. */
 const lives = (pid: number): boolean => existsSync(`/proc/${pid}/exe`)
 const namesOf = (pid: number): readonly string[] =>
@@ -41,10 +55,16 @@ labSuite('a canary whose witness is killed', () => {
     const witness = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: 'ignore' })
     const pid = witness.pid ?? 0
     const own = `slc-${process.pid}-abcdef-w`
-    execFileSync('ip', ['netns', 'add', own])
+    // Of an earlier life that had the number of this one.
+    const earlier = `slc-${process.pid}-ghijkl-w`
+    ownCanary('abcdef')
+    for (const name of [own, earlier]) execFileSync('ip', ['netns', 'add', name])
     try {
-      await until('two children', () => childrenOf(pid).length > 1)
-      const children = childrenOf(pid)
+      let children: readonly number[] = []
+      await until('its target and its controller', () => {
+        children = childrenOf(pid)
+        return ['serve', 'hold'].every((role) => children.some((child) => roleOf(child) === role))
+      })
       expect(namesOf(pid)).toHaveLength(3)
       const ended = new Promise((resolve) => witness.once('close', resolve))
       witness.kill('SIGKILL')
@@ -55,7 +75,7 @@ labSuite('a canary whose witness is killed', () => {
       expect(namesOf(process.pid)).toEqual([own])
     } finally {
       witness.kill('SIGKILL')
-      execFileSync('ip', ['netns', 'delete', own])
+      for (const name of namesOf(process.pid)) execFileSync('ip', ['netns', 'delete', name])
     }
   })
 })
