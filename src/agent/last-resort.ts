@@ -6,7 +6,7 @@ import { withQuarantine } from './decide.js'
 import type { AgentNode } from './node.js'
 import { alone } from './quarantine-lock.js'
 import type { Quarantine } from './record.js'
-import { beginTelling, keyOfSet, tellSet } from './untold.js'
+import { beginTelling, keyOfSet, tellSet, withoutVain } from './untold.js'
 
 /** Fences these workspaces whole, for that reason. */
 export type LastResort = (workspaces: readonly WorkspaceId[], why: string) => Promise<void>
@@ -37,6 +37,7 @@ export const fenceAll = (
   alone(node, true, async () => {
     const atMs = node.nowMs()
     const flagged = new Set<WorkspaceId>()
+    const stood = new Set<string>()
     let failure: Error | undefined
     const failed = (error: unknown): void => {
       failure ??= error instanceof Error ? error : new TypeError(String(error))
@@ -44,6 +45,7 @@ export const fenceAll = (
     for (const { driver } of node.backends.values())
       try {
         const { live } = await driver.observe()
+        for (const workspace of live?.quarantined ?? []) stood.add(workspace)
         for (const workspace of workspaces)
           if (live?.workspaces.includes(workspace)) {
             await driver.flag(workspace, 'quarantined', true)
@@ -57,9 +59,11 @@ export const fenceAll = (
     const untoldMs = Math.max(0, node.nowMs() - atMs)
     const all = workspaces.map((workspace): Quarantine => ({ workspace, ...made, untoldMs }))
     try {
-      const { list, lifts } = node.store.quarantineRecord()
+      const record = node.store.quarantineRecord()
+      const { list } = record
       const after = all.reduce(withQuarantine, list)
-      node.store.saveQuarantines(after, lifts)
+      const fenced = new Set(workspaces.filter((workspace) => stood.has(workspace)))
+      node.store.saveQuarantines(after, withoutVain(node.store, record, fenced))
       for (const entry of after.filter((one) => !list.includes(one))) {
         beginTelling(node.store, keyOfSet(entry))
         untold.push(() => tellSet(node, entry))

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { apply } from '../../../src/agent/enforce.js'
 import { NODE_FILES, type StateFiles } from '../../../src/agent/files.js'
+import { withLastResort } from '../../../src/agent/last-resort.js'
 import { fence, quarantine } from '../../../src/agent/quarantine.js'
 import { issueReceipt } from '../../../src/agent/receipt.js'
 import { seal } from '../../../src/agent/record.js'
@@ -284,4 +285,16 @@ it('what may have been lost is looked for in the journal, and keeps no mark of w
   await stand(losing)
   expect(await told(node)).toEqual(['set cmd-2', 'set cmd-1 late of 0'])
   for (const entry of one.store.quarantines()) expect(entry).not.toHaveProperty('untoldMs')
+})
+
+it('a fence of last resort after a lift that let nobody out leaves that untold', async () => {
+  const { node, driver } = await begun()
+  await quarantine(life(node), command('quarantine-set'))
+  const flag = driver.flag.bind(driver)
+  driver.flag = () => Promise.reject(new Crash('the machine went down'))
+  await expect(fence(life(node), command('quarantine-lift', 'cmd-3'))).rejects.toThrow(Crash)
+  driver.flag = flag
+  await withLastResort(life(node), (fenceAll) => fenceAll([ALPHA], 'rolling back failed'))
+  await stand(life(node))
+  expect(await told(node)).toEqual(['set cmd-2', 'set activation-failed'])
 })
