@@ -65,7 +65,8 @@ async function reconcileOne(
     unreadable++
   }
   try {
-    const found = await reconcile(journalledFor(eventsFile, sink), arrivals.events(count), sequence, set)
+    const settlement = { through: sequence, dead: set, brought: brought.length > 0 }
+    const found = await reconcile(() => journalledFor(eventsFile, sink), arrivals.events(count), settlement)
     const { files, place } = arrivals
     return { sink: view, from, journalled, held: { files, place, ...found, unreadable } }
   } catch (error) {

@@ -167,7 +167,13 @@ export interface TrailReconciled {
       readonly leftOut: number
       readonly discarded: number
       readonly pending: number
-      readonly held?: { readonly place: string; readonly matched: number; readonly repeated: number }
+      readonly held?: {
+        readonly place: string
+        readonly matched: number
+        readonly repeated: number
+        /** After everything that was brought. */
+        readonly unlooked: number
+      }
       readonly unseen?: string
     }[]
   }[]

@@ -93,6 +93,10 @@ export interface SinkReconciled {
     readonly repeated: number
     readonly missing: number
     readonly missingRanges: readonly (readonly [from: number, to: number])[]
+    /** The journal went on, and they came, while it was looked at. */
+    readonly newer: number
+    /** Delivered by now, and after everything that was brought. */
+    readonly unlooked: number
     readonly foreign: number
     readonly older: number
     readonly outOfOrder: number

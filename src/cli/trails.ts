@@ -85,6 +85,8 @@ function epochRows(
     ]
     const looked = sink.held ? `${sink.held.matched} in ${sink.held.place}` : sink.unseen === undefined ? UNSEEN : ''
     rows.push([sink.name, `${counts.join(', ')}${looked === '' ? '' : `; ${looked}`}`])
+    if (sink.held && sink.held.unlooked > 0)
+      rows.push(['', `not looked at: ${sink.held.unlooked} events after what was brought`])
     if (sink.unseen !== undefined) rows.push(['', `not looked at: ${shown(sink.unseen)}`])
   }
   for (const say of wrong.slice(0, SHOWN)) rows.push(['wrong', shown(say)])

@@ -32,7 +32,9 @@ export async function reconcileOwn(
   const newest = mark()
   const { chains, strays } = await survey(path, 'journal')
   const all = new Map(chains)
-  if (newest && !all.has(newest.chain)) all.set(newest.chain, NOTHING)
+  // A journal that was taken away with its mark says nothing of what it had: the sinks do.
+  for (const chain of [newest?.chain, ...cursors.map((stretches) => stretches.at(-1)?.chain)])
+    if (chain !== undefined && !all.has(chain)) all.set(chain, NOTHING)
   const epochs: EpochReconciled[] = []
   for (const [chain, journal] of all) {
     const begun = cursors.flatMap((one) => one.filter((stretch) => stretch.chain === chain).map(({ from }) => from))
@@ -40,7 +42,7 @@ export async function reconcileOwn(
     const stretches = cursors.map((one) => stretchOf(one, { chain, from }))
     const journalled = Math.max(journal.last, newest?.chain === chain ? newest.sequence : 0)
     const through = Math.max(journalled, ...stretches.map(({ sequence }) => sequence))
-    const source = { ...config, name, folder, path }
+    const source = { ...config, name, folder, path, goesOn: chain === newest?.chain }
     const epoch = await reconcileEpoch(source, { chain, from, through }, journal, stretches, 0)
     const gone =
       journal.last < through

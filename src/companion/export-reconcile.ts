@@ -93,7 +93,7 @@ async function reconcileAgent(
     // Of the epoch that goes on, the copy and the cursors know how far it is.
     const reached = i === pulled.length - 1 ? [copy.last, ...stretches.map(({ sequence }) => sequence), epoch.from] : []
     const through = reached.length > 0 ? Math.max(...reached) : epoch.through
-    const source = { ...config, name: agent.name, folder, path }
+    const source = { ...config, name: agent.name, folder, path, goesOn: i === pulled.length - 1 }
     seen.push(await reconcileEpoch(source, { ...epoch, through }, copy, stretches, missing))
   }
   // The record goes before the lines, so one that is read now knows every chain that was found in the copy.
@@ -167,6 +167,8 @@ interface Source extends Receivers {
   readonly folder: string
   /** The copy, or the journal. */
   readonly path: string
+  /** False: the chain is over. */
+  readonly goesOn: boolean
 }
 
 /** `missing`: numbers that were never there to be pulled. */
@@ -179,11 +181,11 @@ export async function reconcileEpoch(
 ): Promise<EpochReconciled> {
   const wrong = [...copy.wrong]
   const sinks: SinkOfEpoch[] = []
-  const { name, folder, path, brought = [] } = source
+  const { name, folder, path, goesOn, brought = [] } = source
   for (const [i, stretch] of stretches.entries()) {
     const sink = source.sinks[i]
     if (!sink) continue
-    const what = { brought, directory: join(folder, SINKS), path, chain, through: stretch.sequence }
+    const what = { brought, directory: join(folder, SINKS), path, chain, through: stretch.sequence, goesOn }
     const held = await hold({ ...what, sink: forAgent(sink, name) })
     const pending = Math.max(0, through - stretch.sequence)
     const found = { name: sink.name, kind: sink.kind, ...stretch, pending, ...held }

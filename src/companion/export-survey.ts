@@ -87,10 +87,12 @@ export interface Holding {
   readonly chain: string
   /** Up to which event the receiver has what it will get. */
   readonly through: number
+  /** It goes on, so that files which somebody brought may end before what was delivered since. */
+  readonly goesOn: boolean
 }
 
 /** The receiver against the file of the trail, as far as the cursor says that it has it. */
-export async function hold({ sink, brought, directory, path, chain, through }: Holding): Promise<Looked> {
+export async function hold({ sink, brought, directory, path, chain, through, goesOn }: Holding): Promise<Looked> {
   const arrivals = arrivalsOf(sink, brought)
   if (!arrivals) return {}
   const dead = new Set<number>()
@@ -107,7 +109,8 @@ export async function hold({ sink, brought, directory, path, chain, through }: H
   }
   try {
     const received = ofChain(chain, arrivals.events(count))
-    const found = await reconcile(wantedIn(path, chain, sink), received, through, dead)
+    const settlement = { through, dead, brought: goesOn && brought.length > 0 }
+    const found = await reconcile(() => wantedIn(path, chain, sink), received, settlement)
     return { held: { place: arrivals.place, ...found, unreadable } }
   } catch (error) {
     // A receiver that does not answer says nothing for or against the trail.

@@ -121,7 +121,7 @@ describe('a real nats-server', () => {
       const found: Journalled[] = []
       for await (const { event, sequence } of events(spooled.path))
         found.push({ sequence, uid: String(event.metadata.uid), wanted: true })
-      return reconcile(listed(found), arrivals?.events(() => undefined) ?? listed([]), 30)
+      return reconcile(() => listed(found), arrivals?.events(() => undefined) ?? listed([]), { through: 30 })
     }
     expect(arrivals?.place).toBe('stream SLUICE')
     expect(await held()).toMatchObject({ matched: 30, missing: 0, foreign: 0, outOfOrder: 0 })

@@ -29,6 +29,10 @@ export interface Reconciled {
   /** Events of the journal up to `through` that the receiver should have and does not; the first hundred ranges. */
   readonly missing: number
   readonly missingRanges: readonly (readonly [from: number, to: number])[]
+  /** Arrivals of events that the journal had when it was looked at again, and not at first: it went on meanwhile. */
+  readonly newer: number
+  /** Events of the journal up to `through` that come after everything that was brought: they may have been delivered since. */
+  readonly unlooked: number
   /** Events that the journal has otherwise, or has not although it should. */
   readonly foreign: number
   /** From before the oldest event that the journal still has. */
@@ -42,18 +46,34 @@ const WANTED = 1
 const LEFT_OUT = 2
 const ARRIVED = 3
 const MAX_RANGES = 100
+/** Arrivals that are held for another look at the journal. */
+const MAX_LATE = 1_000_000
 
-/** `through`: what the sink has settled; `dead`: what it set aside, by sequence number. */
+export interface Settlement {
+  /** What the sink has settled. */
+  readonly through: number
+  /** What it set aside, by sequence number. */
+  readonly dead?: ReadonlySet<number>
+  /** The arrivals were taken from the receiver at some time before: what is after them was not there yet, or is lost; nobody can say. */
+  readonly brought?: boolean
+}
+
+/** `journal` is read once more when there are arrivals that it did not have at first. */
 export async function reconcile(
-  journal: AsyncIterable<Journalled>,
+  journal: () => AsyncIterable<Journalled>,
   received: AsyncIterable<Received>,
-  through: number,
-  dead: ReadonlySet<number> = new Set(),
+  { through, dead = new Set(), brought = false }: Settlement,
 ): Promise<Reconciled> {
   const known = new Known()
-  for await (const event of journal) known.add(event)
+  for await (const event of journal()) known.add(event)
   let [matched, repeated, foreign, older, outOfOrder, highest] = [0, 0, 0, 0, 0, 0]
+  const late: Omit<Received, 'chain'>[] = []
   for await (const { sequence, uid } of received) {
+    if (sequence > known.last) {
+      if (late.length < MAX_LATE) late.push({ sequence, uid })
+      else foreign++
+      continue
+    }
     if (sequence < known.first) {
       older++
       continue
@@ -68,15 +88,35 @@ export async function reconcile(
       highest = Math.max(highest, sequence)
     }
   }
-  const { missing, ranges } = missingOf(known, through, dead)
+  const newer = late.length === 0 ? 0 : await newerOf(journal(), known.last, late)
+  foreign += late.length - newer
+  const settled = Math.min(through, known.last)
+  // Of files that have nothing of it at all nobody can say that they were brought too early.
+  const looked = brought && newer === 0 && highest > 0 ? Math.min(settled, highest) : settled
+  const { missing, ranges } = missingOf(known, known.first, looked, dead)
+  const { missing: unlooked } = missingOf(known, looked + 1, settled, dead)
   const { first, last } = known
-  return { first, last, matched, repeated, missing, missingRanges: ranges, foreign, older, outOfOrder }
+  return {
+    ...{ first, last, matched, repeated, missing, missingRanges: ranges },
+    ...{ newer, unlooked, foreign, older, outOfOrder },
+  }
 }
 
-function missingOf(known: Known, through: number, dead: ReadonlySet<number>) {
+/** How many of them came to the journal after the event `last`. */
+async function newerOf(
+  journal: AsyncIterable<Journalled>,
+  last: number,
+  late: readonly Omit<Received, 'chain'>[],
+): Promise<number> {
+  const since = new Known()
+  for await (const event of journal) if (event.sequence > last) since.add(event)
+  return late.filter(({ sequence, uid }) => since.same(sequence, uid) && since.state(sequence) !== UNKNOWN).length
+}
+
+function missingOf(known: Known, from: number, to: number, dead: ReadonlySet<number>) {
   const ranges: [number, number][] = []
   let missing = 0
-  for (let sequence = known.first; sequence <= Math.min(through, known.last); sequence++) {
+  for (let sequence = from; sequence <= to; sequence++) {
     if (known.state(sequence) !== WANTED || dead.has(sequence)) continue
     missing++
     const open = ranges.at(-1)

@@ -85,6 +85,8 @@ function describe({ paint }: Context, one: SinkReconciled): string {
     ...counted(held?.repeated ?? 0, 'came again'),
     ...counted(held?.foreign ?? 0, 'not of the journal'),
     ...counted(held?.outOfOrder ?? 0, 'out of order'),
+    ...counted(held?.newer ?? 0, 'newer than this look'),
+    ...counted(held?.unlooked ?? 0, 'after what was brought'),
     ...counted(held?.older ?? 0, 'older than the journal'),
     ...counted(held?.unreadable ?? 0, 'lines without an event'),
   ])}`

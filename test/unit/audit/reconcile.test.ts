@@ -19,6 +19,9 @@ async function* journal(from = 1, wanted: (sequence: number) => boolean = () => 
   for await (const { event, sequence } of events(spooled.path))
     if (sequence >= from) yield { sequence, uid: String(event.metadata.uid), wanted: wanted(sequence) }
 }
+async function* until(last: number) {
+  for await (const event of journal()) if (event.sequence <= last) yield event
+}
 async function held(lines: readonly string[], through = 100, more: Partial<Parameters<typeof against>[0]> = {}) {
   return against({ lines, through, ...more })
 }
@@ -28,6 +31,9 @@ async function against(terms: {
   readonly from?: number
   readonly dead?: ReadonlySet<number>
   readonly wanted?: (sequence: number) => boolean
+  readonly brought?: boolean
+  /** How far the journal is when it is looked at first. */
+  readonly first?: number
 }) {
   const file = join(spooled.folder, 'received.ndjson')
   putLines(file, terms.lines)
@@ -35,12 +41,15 @@ async function against(terms: {
   const arrivals = eventsIn([file], () => {
     unreadable++
   })
-  const found = await reconcile(journal(terms.from, terms.wanted), arrivals, terms.through, terms.dead)
+  const { from, wanted, through, dead = new Set(), brought = false, first } = terms
+  let looks = 0
+  const look = () => (looks++ === 0 && first !== undefined ? until(first) : journal(from, wanted))
+  const found = await reconcile(look, arrivals, { through, dead, brought })
   return { ...found, unreadable }
 }
 const lines = (): string[] => linesIn(spooled.path)
 const GOOD = { first: 1, last: 100, matched: 100, repeated: 0, missing: 0, missingRanges: [] }
-const NONE = { foreign: 0, older: 0, outOfOrder: 0, unreadable: 0 }
+const NONE = { newer: 0, unlooked: 0, foreign: 0, older: 0, outOfOrder: 0, unreadable: 0 }
 
 describe('a receiver that has everything', () => {
   it('agrees', async () => {
@@ -52,6 +61,23 @@ describe('a receiver that has everything', () => {
   it('may have some of it twice', async () => {
     const twice = [...lines().slice(0, 60), ...lines().slice(40)]
     expect(await held(twice)).toEqual({ ...GOOD, ...NONE, repeated: 20 })
+  })
+  it('may have what was journalled while the journal was looked at, as far as the journal has it then', async () => {
+    const more = { first: 90 }
+    const found = { ...GOOD, ...NONE, last: 90, matched: 90, newer: 10 }
+    expect(await held(lines(), 90, more)).toEqual(found)
+    const changed = lines().map((line, i) =>
+      i === 94 ? line.replace(/("sequence":95,"uid":")[0-9a-f]{8}/, '$100000000') : line,
+    )
+    expect(await held(changed, 90, more)).toEqual({ ...found, newer: 9, foreign: 1 })
+  })
+  it('may have been asked before the last were delivered; what has nothing of it may not', async () => {
+    const some = lines().filter((_, i) => i < 70 && i !== 4)
+    const ranges = [[5, 5] as const]
+    const found = { ...GOOD, ...NONE, matched: 69, missing: 1, missingRanges: ranges, unlooked: 30 }
+    expect(await held(some, 100, { brought: true })).toEqual(found)
+    expect(await held(some, 100)).toMatchObject({ missing: 31, unlooked: 0 })
+    expect(await held([], 100, { brought: true })).toMatchObject({ missing: 100, unlooked: 0 })
   })
   it('may be behind what was journalled', async () => {
     expect(await held(lines().slice(0, 70), 70)).toEqual({ ...GOOD, ...NONE, matched: 70 })
@@ -92,7 +118,7 @@ describe('a difference', () => {
     const arrivals = eventsIn([file], () => {
       unreadable++
     })
-    expect(await reconcile(journal(), arrivals, 100)).toMatchObject({ matched: 100, missing: 0 })
+    expect(await reconcile(journal, arrivals, { through: 100 })).toMatchObject({ matched: 100, missing: 0 })
     expect(unreadable).toBe(2)
   })
   it('what the journal has retired is counted apart', async () => {

@@ -14,7 +14,7 @@ const GOOD: TrailReconciled = {
       sinks: [
         {
           ...{ name: 'siem', delivered: 7, dead: 1, leftOut: 1, discarded: 0, pending: 0 },
-          held: { place: 'stream SLUICE', matched: 7, repeated: 0 },
+          held: { place: 'stream SLUICE', matched: 7, repeated: 0, unlooked: 0 },
         },
       ],
     },
@@ -109,4 +109,16 @@ it('has the trail of the companion itself, which nobody pulls', async () => {
   expect(companion).toMatch(/^siem +7 delivered/m)
   expect(companion).not.toMatch(/^pulled/m)
   expect((await asked([GOOD], { ...OWN, agrees: false, broken: true })).exit).toBe(2)
+})
+
+it('says what could not be looked at in what was brought', async () => {
+  const [epoch] = GOOD.epochs
+  const [sink] = epoch?.sinks ?? []
+  if (!epoch || !sink) throw new TypeError('there is one')
+  const held = { place: '1 file', matched: 4, repeated: 0, unlooked: 3 }
+  const short = { ...GOOD, epochs: [{ ...epoch, sinks: [{ ...sink, held }] }] }
+  const { text, exit } = await asked([short])
+  expect(exit).toBeUndefined()
+  expect(text).toMatch(/^agrees: n1\n/)
+  expect(text).toMatch(/not looked at: 3 events after what was brought\n/)
 })

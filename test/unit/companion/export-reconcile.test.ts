@@ -333,4 +333,16 @@ describe("the companion's own trail", () => {
     )
     expect((await own()).epochs[0]?.wrong).toContain('event 6 of the journal does not follow event 4')
   })
+
+  it('a journal that was taken away with its mark: the cursors know it', async () => {
+    await ownDelivered(9)
+    const { path: journal, mark } = exported.agent('companion')
+    const { chain } = mark.read() ?? {}
+    rmSync(journal)
+    const { name, node } = exported.agent('companion')
+    const { directory, sinks } = exported
+    const found = await reconcileOwn({ directory, sinks }, { name, node, eventsFile: journal, mark: () => undefined })
+    expect(found).toMatchObject({ agrees: false, broken: true, epochs: [{ chain, from: 0, through: 9 }] })
+    expect(found.epochs[0]?.wrong).toContain('events 1 to 9 are not in the journal of the companion any more')
+  })
 })
