@@ -49,7 +49,7 @@ export type LoopLine =
     }
   | { readonly kind: 'failed'; readonly during: Command['kind'] | 'sweep'; readonly error: unknown }
   | { readonly kind: 'drift'; readonly drift: readonly string[] }
-  /** What is live was read back as planned, after it was not. */
+  /** What is live was read back as planned, after it was not, or after nothing was live. */
   | { readonly kind: 'whole' }
 
 /** Who asks for what the agent does by itself. */
@@ -224,10 +224,11 @@ export class Loop {
 
   private async found(finding: Finding): Promise<void> {
     const { lost } = this
-    const whole = finding === 'as-planned' || finding === 'nothing-held'
+    // A node that holds nothing has no fence to be read back: it is whole with its first plan.
+    const whole = finding === 'as-planned'
     this.lost = undefined
     // What is to be repaired tells so by itself.
-    if (lost && whole) await tellBack(await this.effects.node(true), lost)
+    if (lost && (whole || finding === 'nothing-held')) await tellBack(await this.effects.node(true), lost)
     if (whole && !this.whole) this.effects.tell({ kind: 'whole' })
     this.whole = whole
   }

@@ -194,6 +194,17 @@ describe('a trust root that cannot be read, and drift', () => {
 })
 
 describe('drift', () => {
+  it('is not what a node has that holds nothing: with its first plan it is whole, which is told once', async () => {
+    served = loop.serve(ending.signal)
+    await until(() => loop.counters().sweeps >= 2)
+    const told = () => lines.filter(({ kind }) => kind === 'whole').length
+    expect(told()).toBe(0)
+    await loop.run<'apply'>(await offer())
+    const { sweeps } = loop.counters()
+    await until(() => loop.counters().sweeps >= sweeps + 3)
+    expect(told()).toBe(1)
+  })
+
   it('is found by the sweep, put right, told twice and counted; and nothing is done while there is none', async () => {
     await loop.run<'apply'>(await offer())
     const generation = node.store.load().live?.generation
