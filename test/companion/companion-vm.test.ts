@@ -213,6 +213,7 @@ networks:
     expect(JSON.stringify(refused.json)).toContain('there is no list of images')
     expect(await fetched(1n, 1)).toEqual({
       ...{ directory: at('host/images'), channel: 'stable', fetched: ['tiny@1'], boot: ['tiny@1'] },
+      profiles: { 'tiny@1': 'test' },
     })
     expect(
       await workspace(
