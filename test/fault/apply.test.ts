@@ -6,7 +6,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { createInterface, type Interface } from 'node:readline'
+import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { ID, ID2, SLOTS } from '../agent-process/nodes.js'
 import { RunningAgent } from '../support/agent/running.js'
@@ -61,10 +61,10 @@ labSuite('SIGKILL at any point of apply, store and journal', () => {
     await lab?.close()
   })
 
-  /** Starts the node and gives what it found, and the words that follow. */
+  /** Starts the node and gives what it found; `hear` has every word that follows, also those that came with it. */
   async function start(): Promise<{
     readonly found: Found
-    readonly lines: Interface
+    readonly hear: (listener: (line: string) => void) => void
     readonly dead: Promise<string>
   }> {
     const program = repositoryPath('test/fault/apply-killed.mjs')
@@ -76,12 +76,24 @@ labSuite('SIGKILL at any point of apply, store and journal', () => {
       said = `${said}${text.toString()}`.slice(-4_000)
     })
     const dead = new Promise<string>((resolve) => started.once('close', () => resolve(said)))
-    const lines = createInterface({ input: started.stdout })
-    const first = await Promise.race([
-      new Promise<string>((resolve) => lines.once('line', resolve)),
-      dead.then((why) => Promise.reject(new Error(`the node ended: ${why}`))),
-    ])
-    return { found: JSON.parse(first) as Found, lines, dead }
+    const early: string[] = []
+    let listener = (line: string): void => {
+      early.push(line)
+    }
+    const first = new Promise<string>((resolve) => {
+      let isFirst = true
+      createInterface({ input: started.stdout }).on('line', (line) => {
+        if (!isFirst) return listener(line)
+        isFirst = false
+        resolve(line)
+      })
+    })
+    const found = await Promise.race([first, dead.then((why) => Promise.reject(new Error(`the node ended: ${why}`)))])
+    const hear = (next: (line: string) => void): void => {
+      listener = next
+      for (const line of early.splice(0)) next(line)
+    }
+    return { found: JSON.parse(found) as Found, hear, dead }
   }
 
   it(`${KILLS} times`, { timeout: 120_000 + KILLS * 10_000 }, async (context) => {
@@ -91,7 +103,7 @@ labSuite('SIGKILL at any point of apply, store and journal', () => {
     let events = 0
     for (let kill = 0; kill <= KILLS; kill++) {
       const at = `kill ${kill}, seed ${seed}`
-      const { found, lines, dead } = await start()
+      const { found, hear, dead } = await start()
       if (kill > 0) {
         // The kernel has the old plan or the new one, whichever the record speaks of; a first one may not be there yet.
         expect([...found.recorded, known.applied === 0 ? null : undefined], at).toContain(found.shown)
@@ -135,7 +147,7 @@ labSuite('SIGKILL at any point of apply, store and journal', () => {
       let byItself = false
       await new Promise<void>((resolve) => {
         let armed = false
-        lines.on('line', (line) => {
+        hear((line) => {
           const [word = '', rest = ''] = line.split(' ')
           words[word]?.(rest)
           byItself ||= word === 'dying'
