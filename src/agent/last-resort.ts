@@ -20,7 +20,8 @@ export async function withLastResort(node: AgentNode, act: (fence: LastResort) =
   try {
     await act((workspaces, why) => fenceAll(node, workspaces, why, untold))
   } finally {
-    for (const tell of untold) await tell()
+    // A trail that refuses keeps nobody else from being told, and takes no place of what failed: the mark has it told in a later life.
+    for (const tell of untold) await tell().catch(() => undefined)
   }
 }
 

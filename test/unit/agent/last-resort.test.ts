@@ -84,6 +84,24 @@ describe('the last resort', () => {
     expect(seen).toEqual(told)
   })
 
+  it('is asked of the trail for everybody, and a trail that refuses does not take the place of what failed', async () => {
+    const asked: string[] = []
+    node = {
+      ...node,
+      emit: (facts) => {
+        for (const fact of facts) if (fact.kind === 'quarantine-set') asked.push(fact.workspace.workspace)
+        return Promise.reject(new TypeError('the trail refuses'))
+      },
+    }
+    const failing = withLastResort(node, async (fence) => {
+      await fence([ALPHA, BETA], 'why')
+      throw new TypeError('the device is stuck')
+    })
+    await expect(failing).rejects.toThrow('the device is stuck')
+    expect(asked).toEqual([ALPHA, BETA])
+    for (const entry of node.store.quarantines()) expect(entry).toHaveProperty('untoldMs')
+  })
+
   it('says nothing of whom the disk refused and no backend had', async () => {
     full = true
     const gone = 'spiffe://fleet.example/ws/gone'

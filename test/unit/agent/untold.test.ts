@@ -67,6 +67,14 @@ async function begun(): Promise<{ driver: MemoryDriver; node: TestNode }> {
 
 class Crash extends Error {}
 
+/** A lift, cmd-3, whose process dies when it is on record and before it let anybody out. */
+async function cutShort(node: TestNode, driver: MemoryDriver): Promise<void> {
+  const flag = driver.flag.bind(driver)
+  driver.flag = () => Promise.reject(new Crash('the machine went down'))
+  await expect(fence(life(node), command('quarantine-lift', 'cmd-3'))).rejects.toThrow(Crash)
+  driver.flag = flag
+}
+
 /** Files that die at the n-th operation that changes the disk, and at every one after it. */
 function dyingAfter(operations: number): StateFiles & { left: number } {
   const files = { ...NODE_FILES, left: operations }
@@ -205,10 +213,7 @@ describe('a death between a lift and its event', () => {
   it('before it let anybody out is none: the one that does is told in its place', async () => {
     const { node, driver } = await begun()
     await quarantine(life(node), command('quarantine-set'))
-    const flag = driver.flag.bind(driver)
-    driver.flag = () => Promise.reject(new Crash('the machine went down'))
-    await expect(fence(life(node), command('quarantine-lift', 'cmd-3'))).rejects.toThrow(Crash)
-    driver.flag = flag
+    await cutShort(node, driver)
     await stand(life(node))
     expect((await driver.observe()).live?.quarantined).toEqual([ALPHA])
     expect(await told(node)).toEqual(['set cmd-2'])
@@ -222,10 +227,7 @@ describe('a death between a lift and its event', () => {
     for (const isTold of [true, false]) {
       const { node, driver } = await begun()
       await (isTold ? quarantine : fence)(life(node), command('quarantine-set'))
-      const flag = driver.flag.bind(driver)
-      driver.flag = () => Promise.reject(new Crash('the machine went down'))
-      await expect(fence(life(node), command('quarantine-lift', 'cmd-3'))).rejects.toThrow(Crash)
-      driver.flag = flag
+      await cutShort(node, driver)
       await quarantine(life(node), command('quarantine-set', 'cmd-4'))
       for (let again = 0; again < 2; again++) await stand(life(node))
       expect((await driver.observe()).live?.quarantined).toEqual([ALPHA])
@@ -290,10 +292,7 @@ it('what may have been lost is looked for in the journal, and keeps no mark of w
 it('a fence of last resort after a lift that let nobody out leaves that untold', async () => {
   const { node, driver } = await begun()
   await quarantine(life(node), command('quarantine-set'))
-  const flag = driver.flag.bind(driver)
-  driver.flag = () => Promise.reject(new Crash('the machine went down'))
-  await expect(fence(life(node), command('quarantine-lift', 'cmd-3'))).rejects.toThrow(Crash)
-  driver.flag = flag
+  await cutShort(node, driver)
   await withLastResort(life(node), (fenceAll) => fenceAll([ALPHA], 'rolling back failed'))
   await stand(life(node))
   expect(await told(node)).toEqual(['set cmd-2', 'set activation-failed'])
