@@ -1,5 +1,5 @@
 // An operator: `operator.mjs PORT FOLDER` makes each call that a line of its input names and prints the moments at which it began and was
-// answered, in nanoseconds of CLOCK_MONOTONIC. Ends with its input.
+// answered, in nanoseconds of CLOCK_MONOTONIC. Its connection stands before the first of them: what is timed is a command. Ends with its input.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,6 +18,7 @@ const client = new AgentClient({
 const WORKSPACE = 'spiffe://fleet.example/ws/ws0'
 const now = () => Number(process.hrtime.bigint())
 
+await client.call('Enforcement/GetStatus', {})
 createInterface({ input: process.stdin })
   .on('line', async (name) => {
     const began = now()
