@@ -4,6 +4,7 @@
 //
 // `node bench/decide.mjs` prints a table, with `--json` a document; `--grpc` measures through the API of three servers as well.
 
+import { setImmediate as rest } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { ENGINES, hostsOf, questionsOf } from './decide/engines.mjs'
 
@@ -68,12 +69,18 @@ async function measureOne(count) {
   const deciders = {}
   for (const name of NAMES) deciders[name] = await ENGINES[name](hosts)
   requireEqual(deciders, questions)
-  const rounds = Object.fromEntries(NAMES.map((name) => [name, calibrate(deciders[name], questions)]))
+  const rounds = {}
+  for (const name of NAMES) {
+    // Nothing here waits for anything else, so that a signal is heard of at these points only.
+    await rest()
+    rounds[name] = calibrate(deciders[name], questions)
+  }
   const rates = Object.fromEntries(NAMES.map((name) => [name, []]))
   const took = Object.fromEntries(NAMES.map((name) => [name, []]))
   for (let round = 0; round < ROUNDS; round++)
     for (let n = 0; n < NAMES.length; n++) {
       const name = NAMES[(n + round) % NAMES.length]
+      await rest()
       rates[name].push(rate(deciders[name], questions, rounds[name]))
       took[name].push(...latencies(deciders[name], questions))
     }
@@ -128,6 +135,8 @@ function print(rows, head) {
 }
 
 async function main(words) {
+  // What the agent and its callers have on disk is taken away when this process exits, which a signal alone does not make it do.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(143))
   const inProcess = await measureAll()
   const grpc = words.includes('--grpc') ? await (await import('./decide/grpc.mjs')).measureGrpc() : []
   if (words.includes('--json')) {

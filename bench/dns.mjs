@@ -5,10 +5,10 @@
 // Needs root, a build, unbound; and dnsperf for the last figure.
 
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { scratchFolder } from './scratch/folder.mjs'
 
 export const promise = 'latency that the DNS mediator adds; SYNs sent again by who connects when the answer comes'
 export const target = 'p50 <= 0.5 ms, 0'
@@ -39,7 +39,7 @@ function start(file, ...args) {
       return next()
     },
     async end() {
-      if (child.exitCode !== null) return
+      if (child.exitCode !== null || child.signalCode !== null) return
       const gone = new Promise((resolve) => child.once('exit', resolve))
       child.stdin.end()
       await gone
@@ -62,10 +62,13 @@ const print = (row) =>
     )
     .join(', ')
 
-async function measureWith(backend) {
+async function measureWith(backend, atEnd) {
   const client = start('client.mjs')
+  atEnd(client.end)
   await client.next()
   const node = start('node.mjs', backend, String(client.pid))
+  // It has a folder, a resolver and a fence, and takes them away when its input ends: nothing that was started outlives this process.
+  atEnd(node.end)
   try {
     const [, direct, mediated] = (await node.next()).split(' ')
     const pairs = async (names) => {
@@ -102,8 +105,8 @@ async function measureWith(backend) {
 
 /** Questions a second for names that are cached, 100 on their way at a time. */
 async function load(pid, ...servers) {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
-  const file = join(folder, 'names')
+  const folder = scratchFolder()
+  const file = join(folder.path, 'names')
   writeFileSync(file, Array.from({ length: 20 }, (_, i) => `hot${i + 1}.bench.example A\n`).join(''))
   try {
     const rates = []
@@ -120,16 +123,16 @@ async function load(pid, ...servers) {
     }
     return rates
   } finally {
-    rmSync(folder, { recursive: true })
+    folder.remove()
   }
 }
 
-export async function measure() {
+export async function measure({ atEnd = () => undefined } = {}) {
   const lines = []
   const series = []
   let met = true
   for (const backend of BACKENDS) {
-    const { cached, asked, fresh, began, holdMs, rates } = await measureWith(backend)
+    const { cached, asked, fresh, began, holdMs, rates } = await measureWith(backend, atEnd)
     for (const [name, { row, samples }] of [
       ['cached', cached],
       ['not cached', asked],

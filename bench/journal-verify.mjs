@@ -2,13 +2,13 @@
 // journal is real in every line; it is printed straight from the chain's rule, since writing it is another promise.
 
 import { once } from 'node:events'
-import { createWriteStream, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { frame, link } from '../dist/audit/chain.js'
 import { hashText } from '../dist/audit/file.js'
 import { toOcsf } from '../dist/audit/ocsf/map.js'
 import { verifyJournal } from '../dist/audit/verify.js'
+import { scratchFolder } from './scratch/folder.mjs'
 
 export const promise = 'audit journal of 1,000,000 events verified, events per second'
 export const target = '>= 50,000, and less than 64 MiB more memory'
@@ -60,16 +60,16 @@ async function verified(path) {
 }
 
 export async function measure() {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
+  const folder = scratchFolder()
   try {
-    const path = join(folder, 'events.ndjson')
+    const path = join(folder.path, 'events.ndjson')
     await write(path, EVENTS)
     const before = process.memoryUsage().rss
     const { intact, events, seconds } = await verified(path)
     const grown = Math.max(0, process.memoryUsage().rss - before) / 2 ** 20
     const rate = events / seconds
     const figure = `${Math.round(rate).toLocaleString('en')} in ${seconds.toFixed(1)} s of one core, ${grown.toFixed(0)} MiB more`
-    const part = join(folder, 'part.ndjson')
+    const part = join(folder.path, 'part.ndjson')
     await write(part, PART)
     const samples = []
     for (let i = 0; i < PARTS; i++) {
@@ -81,6 +81,6 @@ export async function measure() {
     ]
     return { figure, met: intact && events === EVENTS && rate >= 50_000 && grown < 64, series }
   } finally {
-    rmSync(folder, { recursive: true })
+    folder.remove()
   }
 }

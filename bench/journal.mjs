@@ -2,10 +2,10 @@
 // Facts go through the same door as in the agent: mapped to OCSF, numbered, queued, appended in batches and synced.
 
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openJournal } from '../dist/audit/journal.js'
+import { scratchFolder } from './scratch/folder.mjs'
 import { denied } from './sinks/fact.mjs'
 
 export const promise = 'audit events journalled per core and second, none lost'
@@ -17,8 +17,8 @@ const ROUNDS = 5
 const BURST = 500
 
 export async function measure() {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
-  const path = join(folder, 'events.ndjson')
+  const folder = scratchFolder()
+  const path = join(folder.path, 'events.ndjson')
   try {
     const journal = await openJournal(path, {
       product: { name: 'Sluice', version: 'bench' },
@@ -45,6 +45,6 @@ export async function measure() {
     const series = [{ name: 'events a second of one core', unit: 'events/s', better: 'higher', samples: rates }]
     return { figure, met: whole && median >= 20_000, series }
   } finally {
-    rmSync(folder, { recursive: true })
+    folder.remove()
   }
 }

@@ -4,12 +4,12 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { median } from '../../dist/bench/statistics.js'
 import { tail } from '../said/tail.mjs'
+import { scratchFolder } from '../scratch/folder.mjs'
 import { compiled } from './compiled.mjs'
 
 export const FLOWS = 1_000
@@ -45,13 +45,10 @@ async function start(pid, ...words) {
  * and opens, and may say itself when that began and ended. Gives milliseconds of each round: until the command was done or the last
  * packet had left, whichever was later (`took`), and each by itself; fewer rounds where they take too long. */
 export async function lastBytes({ talkIn, watchIn, rounds, mostMs, act }) {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
-  const file = join(folder, 'stamps')
+  const folder = scratchFolder()
+  const file = join(folder.path, 'stamps')
   const sent = () => statSync(file).size / OCTETS
   const orders = []
-  const remove = () => rmSync(folder, { recursive: true, force: true })
-  // Of a run that is stopped in the middle no stamps are left either.
-  process.once('exit', remove)
   try {
     const watcher = await start(watchIn, 'watch', 'out1', '10.9.0.2', file)
     const talker = await start(talkIn, 'talk', '45.0.0.1', FLOWS)
@@ -78,8 +75,7 @@ export async function lastBytes({ talkIn, watchIn, rounds, mostMs, act }) {
     if (dropped !== 0) throw new Error(`${dropped} packets were not stamped`)
     return judged(orders, file)
   } finally {
-    process.off('exit', remove)
-    remove()
+    folder.remove()
   }
 }
 

@@ -3,12 +3,11 @@
 // memory says. Needs root and a build.
 
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { lower as lowerEbpf } from '../../dist/backends/ebpf/lower.js'
 import { nftablesBackend } from '../../dist/backends/nftables/index.js'
 import { NftContext } from '../../dist/backends/nftables/libnftables.js'
+import { scratchFolder } from '../scratch/folder.mjs'
 import { compiled } from './compiled.mjs'
 import { address, slice } from './fence.mjs'
 
@@ -55,8 +54,8 @@ export const program = (generation, count, clauses = []) => nftablesBackend.lowe
 export const ebpfProgram = (generation, count) => lowerEbpf(plan(generation, count, []))
 
 export async function openNftables() {
-  const stateDirectory = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
-  const driver = await nftablesBackend.open({ attachInterfaces: [], stateDirectory })
+  const folder = scratchFolder()
+  const driver = await nftablesBackend.open({ attachInterfaces: [], stateDirectory: folder.path })
   const writer = new NftContext()
   return {
     driver,
@@ -83,7 +82,7 @@ export async function openNftables() {
       await driver.uninstall()
       await driver.close()
       await writer.close()
-      rmSync(stateDirectory, { recursive: true })
+      folder.remove()
     },
   }
 }

@@ -1,0 +1,56 @@
+// Files of bench/ that are told to end in the middle: they hear of it before they have a figure, and leave nothing where temporary files
+// are. Each is told once it has something there, or has begun to measure. Needs root, a build and, for one of them, unbound.
+
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { runOutside } from '../../src/bench/outside.js'
+import { labSuite } from '../support/lab/suite.js'
+
+let folder = ''
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sluice-interrupted-'))
+})
+afterEach(() => {
+  rmSync(folder, { recursive: true })
+})
+
+const run = (name: string, signal: AbortSignal, env: Readonly<Record<string, string>> = {}) =>
+  runOutside([{ name, seconds: 300, env: { TMPDIR: folder, ...env } }], {
+    leftMs: () => 3_600_000,
+    signal,
+    progress: () => undefined,
+  })
+
+labSuite('a file of bench/ that is told to end', () => {
+  it.each(['journal', 'journal-verify', 'change', 'dns'])(
+    'takes its folder away: %s',
+    { timeout: 240_000 },
+    async (name) => {
+      const stop = new AbortController()
+      let over = false
+      const running = run(name, stop.signal).finally(() => {
+        over = true
+      })
+      while (!over && readdirSync(folder).length === 0) await new Promise((resolve) => setTimeout(resolve, 10))
+      stop.abort()
+      expect(await running).toMatchObject([{ state: 'failed', why: 'it was interrupted' }])
+      expect(readdirSync(folder)).toEqual([])
+    },
+  )
+
+  it('hears of it between two measurements: decide', { timeout: 240_000 }, async () => {
+    // Told by itself as it begins to measure: whoever does not hear of it then has a figure in the end.
+    const told = `const { cpuUsage } = process
+let before = false
+process.cpuUsage = (...given) => {
+  if (!before) process.kill(process.pid, 'SIGTERM')
+  before = true
+  return cpuUsage.apply(process, given)
+}`
+    const imported = `--import=data:text/javascript,${encodeURIComponent(told)}`
+    const seen = await run('decide', new AbortController().signal, { NODE_OPTIONS: imported })
+    expect(seen).toMatchObject([{ state: 'failed', why: 'it ended without a figure' }])
+  })
+})
