@@ -1,5 +1,5 @@
 // Runs files of bench/, each one promise about cost, and prints what was measured beside what is promised, with the machine named:
-// `node scripts/bench.mjs NAME...`, or all of them. A figure that misses its target is printed as such and fails nothing: machines
+// `node scripts/bench.mjs NAME...`, or all of them; a name that is none is wrong usage (64), and nothing is run. A figure that misses its target is printed as such and fails nothing: machines
 // differ, and tests time nothing. A file exports `promise`, `target` (text) and `measure()`, which gives `{ figure, met }`, and
 // `series` where it has single measurements to show. Each runs in a process of its own, and as root in a network namespace of its own,
 // threads of the pool included. A file that leaves something on the machine until it is over is given `atEnd` to say how it is taken away:
@@ -55,13 +55,31 @@ async function tell(file) {
   process.stdout.write(`${JSON.stringify({ promise, target, figure, met, series })}\n`)
 }
 
-function all(only) {
+/** The nearest right word for a name that no file has. */
+async function meant(name, known) {
+  // Without a build no file runs either, and the list is there all the same.
+  const { nearest } = await import('../dist/base/suggest.js').catch(() => ({ nearest: () => undefined }))
+  const word = nearest(name, known)
+  return word === undefined ? '' : `; did you mean "${word}"?`
+}
+
+async function all(only) {
+  const known = readdirSync(folder)
+    .filter((file) => file.endsWith('.mjs'))
+    .map((file) => file.replace('.mjs', ''))
+    .sort()
+  const unknown = only.find((name) => !known.includes(name))
+  if (unknown !== undefined) {
+    console.error(`bench: there is no ${JSON.stringify(unknown)}${await meant(unknown, known)}`)
+    console.error(`usage: node scripts/bench.mjs [NAME...], of ${known.join(', ')}`)
+    process.exitCode = 64
+    return
+  }
   const [cpu] = cpus()
   console.log(`${cpus().length} x ${cpu?.model ?? 'unknown processor'}, Linux ${release()}, Node ${process.version}\n`)
   const apart = process.getuid?.() === 0 ? ['unshare', '-n'] : []
-  for (const file of readdirSync(folder).sort()) {
-    if (!file.endsWith('.mjs') || (only.length > 0 && !only.includes(file.replace('.mjs', '')))) continue
-    const [program, ...argv] = [...apart, process.execPath, fileURLToPath(import.meta.url), ONE, file]
+  for (const name of only.length > 0 ? known.filter((each) => only.includes(each)) : known) {
+    const [program, ...argv] = [...apart, process.execPath, fileURLToPath(import.meta.url), ONE, `${name}.mjs`]
     const { status } = spawnSync(program, argv, { stdio: 'inherit' })
     if (status !== 0) process.exitCode = 1
   }
@@ -70,4 +88,4 @@ function all(only) {
 const [first, file] = process.argv.slice(2)
 if (first === ONE) await one(file)
 else if (first === TELL) await tell(file)
-else all(process.argv.slice(2))
+else await all(process.argv.slice(2))

@@ -1,5 +1,7 @@
-// The files of bench/ by what they say: a p99 only of enough, and each promise in the words that a run has which did not measure it.
+// The files of bench/ by what they say: a p99 only of enough, and each promise in the words that a run has which did not measure it; and
+// by their names, of which a wrong one runs nothing.
 
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { judgePromises } from '../../../src/bench/promises.js'
@@ -36,5 +38,25 @@ describe('what a run did not measure', () => {
   it('has one answer to what a fence leaves of a rate: of the matrix', () => {
     const { say, target } = judged.find(({ from }) => from === 'bench nftables') ?? {}
     expect(`${say} ${target}`).not.toMatch(/throughput|empty/)
+  })
+})
+
+describe('a name that no file has', () => {
+  const asked = (...names: string[]) =>
+    spawnSync(process.execPath, [repositoryPath('scripts/bench.mjs'), ...names], { encoding: 'utf8' })
+
+  it('is wrong usage that names the nearest one and all there are, and nothing is run', () => {
+    // The first one is right, and is not run either.
+    const { status, stdout, stderr } = asked('journal', 'quarantin')
+    expect([status, stdout]).toEqual([64, ''])
+    expect(stderr).toMatch(
+      /^bench: there is no "quarantin"; did you mean "quarantine"\?\nusage: node scripts\/bench\.mjs \[NAME\.\.\.\], of agent, .*, learn, .*, verify\n$/,
+    )
+  })
+
+  it('is told without a guess where nothing is near', () => {
+    const { status, stderr } = asked('nonsense')
+    expect(status).toBe(64)
+    expect(stderr).toContain('bench: there is no "nonsense"\nusage: ')
   })
 })
