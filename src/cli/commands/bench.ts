@@ -4,7 +4,7 @@
 // the other measures (--client); nobody is authenticated, so the one that answers names the address whom it answers.
 
 import { join } from 'node:path'
-import { InvalidArgumentError } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
 import { type Progress, printResults, progressLine } from '../../bench/terminal.js'
 import { formatInstant } from '../../bundle/instant.js'
 import { cliFault } from '../errors.js'
@@ -34,9 +34,20 @@ export const benchRun: Declared = {
       .option('--only <names>', 'variants, questions and files of bench/, separated by commas', collect, [])
       .option('--out <dir>', 'where results.json and report.html go; a new folder here when absent')
       .option('--seed <n>', 'of the order of variants and of the resampling', counting, 1)
-      .option('--client <address>', 'measure towards a machine that answers, with whatever stands between')
+      .addOption(
+        // Between machines everything is asked, of what stands there.
+        new Option(
+          '--client <address>',
+          'measure towards a machine that answers, with whatever stands between',
+        ).conflicts('only'),
+      )
       .option('--label <name>', 'with --client: what stands between, as the results call it', labelled, 'path')
-      .option('--server <address>', 'answer another machine on this address, until interrupted')
+      .addOption(
+        new Option('--server <address>', 'answer another machine on this address, until interrupted').conflicts([
+          'only',
+          'client',
+        ]),
+      )
       .option('--peer <address>', 'with --server: the one address that is answered')
       .option('--port <n>', 'with --client and --server: the first of four', counting, 7_000),
   run: async (context, _positional, options) => {
