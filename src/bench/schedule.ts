@@ -1,10 +1,11 @@
 // In which order variants are visited, and whether there is time for another round. Every round visits every variant once, in an
 // order of chance, so that what the machine does beside hits them alike; a scene has all its rounds or is not begun, because fewer
-// repetitions than the rule of noise asks for say nothing (figure.ts).
+// repetitions than the rule of noise asks for say nothing (figure.ts). A part of a run has more of them where there is time.
 
 import { LEAST_REPETITIONS } from './figure.js'
 import type { Probe, Scene } from './matrix.js'
 import { chance, shuffled } from './statistics.js'
+import type { Variant } from './variants/variant.js'
 
 /** The order of a round; the same for the same seed, whatever else was measured. */
 export const orderOf = (variants: readonly string[], seed: number, scene: number, round: number): string[] =>
@@ -21,6 +22,12 @@ const START_MS = 80
 /** For each connection that stands: opened, asked again, closed. The probe's own time is an end, and not what it takes. */
 const STAND_MS = 0.055
 
+/** Intervals of nine are narrower than those of five, and cover as much (matrix.ts). */
+const MORE_ROUNDS = 9
+const SPARE = 1.05
+
+type Visited = Pick<Variant, 'name' | 'emulated'>
+
 const probeMs = ({ question, flows, ms, paced }: Probe): number =>
   START_MS + (question === 'flows' ? flows * STAND_MS : paced === undefined ? ms : 2 * ms)
 
@@ -31,6 +38,28 @@ export const guess = ({ probes, grants, workspaces }: Scene, variants: number): 
     LOAD_MS * grants * Math.max(1, workspaces) +
     WORKSPACE_MS * Math.max(0, workspaces - 1) +
     probes.reduce((sum, probe) => sum + probeMs(probe), 0))
+
+/** Guess of all rounds of a scene. What is emulated is visited in the fewest that a figure needs, and nowhere that is for real alone. */
+function wholeMs(scene: Scene, variants: readonly Visited[]): number {
+  const asked = variants.filter(({ name }) => scene.only?.includes(name) ?? true)
+  const emulated = scene.real ? 0 : asked.filter((one) => one.emulated).length
+  const own = guess(scene, asked.filter((one) => !one.emulated).length) * scene.rounds
+  return own + guess(scene, emulated) * Math.min(scene.rounds, LEAST_REPETITIONS)
+}
+
+/**
+ * The scenes of a part of a run (--only), which takes little of its time: nine rounds of each, where nine of all of them fit with a
+ * twentieth to spare, and otherwise as many as a whole run has, so that no scene is left out for the rounds of another.
+ */
+export function withMoreRounds(
+  scenes: readonly Scene[],
+  variants: readonly Visited[],
+  budgetMs: number,
+): readonly Scene[] {
+  const more = scenes.map((scene) => ({ ...scene, rounds: Math.max(scene.rounds, MORE_ROUNDS) }))
+  const takesMs = more.reduce((sum, scene) => sum + wholeMs(scene, variants), 0)
+  return takesMs * SPARE <= budgetMs ? more : scenes
+}
 
 /**
  * How many rounds of a scene to make: all, as few as a figure needs, or no more. Nothing between: intervals of medians of seven are

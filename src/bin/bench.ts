@@ -19,6 +19,7 @@ import { runOutside, unfinished } from '../bench/outside.js'
 import { judgePromises } from '../bench/promises.js'
 import { type BenchSeen, RESULTS_FORMAT, type Results, type Run, type VariantSeen } from '../bench/results.js'
 import type { Ran } from '../bench/run.js'
+import { withMoreRounds } from '../bench/schedule.js'
 import { digestOf } from '../bench/setting.js'
 import { asking } from '../bench/standing.js'
 import type { Progress } from '../bench/terminal.js'
@@ -88,7 +89,8 @@ export function around(loadBefore: number, before: ReturnType<typeof cpuSeconds>
   return { loadBefore, loadAfter: load(), stolen }
 }
 
-function choose({ only, quick }: BenchRequest): Chosen {
+/** Throws BENCH_NOTHING. */
+export function choose({ only, quick }: Pick<BenchRequest, 'only' | 'quick'>): Chosen {
   const files = quick ? QUICK_FILES : FULL_FILES
   const scenes = quick ? QUICK : FULL
   const all = variantsOf('', () => 0)
@@ -116,11 +118,20 @@ function choose({ only, quick }: BenchRequest): Chosen {
       probes: scene.probes.filter(({ question }) => asked.length === 0 || asked.includes(question)),
     }))
     .filter(({ probes }) => probes.length > 0)
+  const ownFiles = chosenFiles.filter(({ name }) => !names.includes(name))
+  const visited = variants.length > 0 ? ['none', 'empty', 'empty-chains', ...variants] : names
+  const budgetMs = BUDGET_MS[quick ? 'quick' : 'full']
+  const leftMs = budgetMs - millisecondsOf(fitting(ownFiles, budgetMs))
+  const longer = withMoreRounds(
+    narrowed,
+    all.filter(({ name }) => visited.includes(name)),
+    leftMs,
+  )
   return {
     kind: 'only',
-    scenes: matrix ? narrowed : [],
-    files: chosenFiles.filter(({ name }) => !names.includes(name)),
-    ...(variants.length > 0 ? { variants: ['none', 'empty', 'empty-chains', ...variants] } : {}),
+    scenes: matrix ? longer : [],
+    files: ownFiles,
+    ...(variants.length > 0 ? { variants: visited } : {}),
   }
 }
 

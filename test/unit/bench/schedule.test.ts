@@ -7,10 +7,11 @@ import { BUDGET_MS, FULL_FILES, fitting, millisecondsOf, QUICK_FILES } from '../
 import { LEAST_REPETITIONS } from '../../../src/bench/figure.js'
 import { room as roomHere } from '../../../src/bench/machine.js'
 import { FULL, type Probe, QUICK, type Scene, SHAPES, SUSTAINED_MS, sayOf, titleOf } from '../../../src/bench/matrix.js'
-import { guess, orderOf, roundsThatFit } from '../../../src/bench/schedule.js'
+import { guess, orderOf, roundsThatFit, withMoreRounds } from '../../../src/bench/schedule.js'
 import { allowedBy, beyond, digestOf, share, sliceOf, slotOf } from '../../../src/bench/setting.js'
 import { asking, MOST_STANDING, roomFor } from '../../../src/bench/standing.js'
 import { variantsOf } from '../../../src/bench/variants/all.js'
+import { choose } from '../../../src/bin/bench.js'
 
 describe('orderOf', () => {
   const names = ['a', 'b', 'c', 'd']
@@ -89,6 +90,39 @@ describe('the time of a run', () => {
 
   it('is never spent on fewer rounds than a figure needs', () => {
     for (const { rounds } of [...QUICK, ...FULL]) expect(rounds).toBeGreaterThanOrEqual(LEAST_REPETITIONS)
+  })
+
+  it('is spent on nine rounds of what is named alone, and of five where nine of all would not fit', () => {
+    const rounds = (only: readonly string[], quick = false): number[] => [
+      ...new Set(choose({ only, quick }).scenes.map((scene) => scene.rounds)),
+    ]
+    expect(rounds(['ebpf'])).toEqual([9])
+    expect(rounds(['ebpf', 'tcp-crr'])).toEqual([9])
+    expect(rounds(['packets'])).toEqual([9])
+    expect(rounds(['ebpf', 'packets'], true)).toEqual([9])
+    // What the files that are named beside it take is theirs.
+    const files = FULL_FILES.map(({ name }) => name).filter((name) => name !== 'nftables')
+    expect(rounds(['hand', 'ebpf', ...files])).toEqual([5, 9])
+    expect(rounds(['hand', 'ebpf'])).toEqual([9])
+    expect(rounds(['hand', 'ipset', 'nftables', 'ebpf', 'tc-flower'])).toEqual([5, 9])
+    for (const quick of [true, false])
+      expect(choose({ only: [], quick }).scenes.map((scene) => scene.rounds)).toEqual(
+        (quick ? QUICK : FULL).map((scene) => scene.rounds),
+      )
+  })
+
+  it('is guessed of what is emulated for five rounds, and where it is visited', () => {
+    const scene: Scene = { grants: 10, workspaces: 1, rounds: 5, probes: [] }
+    const [real, emulated] = [
+      { name: 'one', emulated: false },
+      { name: 'card', emulated: true },
+    ]
+    const rounds = (budgetMs: number, more: Partial<Scene> = {}): number | undefined =>
+      withMoreRounds([{ ...scene, ...more }], [real, emulated], budgetMs)[0]?.rounds
+    const visitMs = 1.05 * guess(scene, 1)
+    expect([13.9, 14.1].map((visits) => rounds(visits * visitMs))).toEqual([5, 9])
+    expect([8.9, 9.1].map((visits) => rounds(visits * visitMs, { real: true }))).toEqual([5, 9])
+    expect([4.9, 5.1].map((visits) => rounds(visits * visitMs, { only: ['card'] }))).toEqual([5, 9])
   })
 
   it('is filled with all rounds of a scene, with five, or no more', () => {
