@@ -1,5 +1,6 @@
 // Files of bench/ that are told to end in the middle: they hear of it before they have a figure, and leave nothing where temporary files
-// are. Each is told once it has something there, or has begun to measure. Needs root, a build and, for one of them, unbound.
+// are. Each is told once it has something there, or has begun to measure. And one whose figures are of several processes, so that its
+// interval covers what differs between them. Needs root, a build and, for one of them, unbound.
 
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -52,5 +53,16 @@ process.cpuUsage = (...given) => {
     const imported = `--import=data:text/javascript,${encodeURIComponent(told)}`
     const seen = await run('decide', new AbortController().signal, { NODE_OPTIONS: imported })
     expect(seen).toMatchObject([{ state: 'failed', why: 'it ended without a figure' }])
+  })
+})
+
+labSuite('what a file of bench/ measures in processes of its own', () => {
+  it('is compared by the median of each of five: learn', { timeout: 240_000 }, async () => {
+    const [seen] = await run('learn', new AbortController().signal)
+    expect(seen).toMatchObject({ state: 'done', figure: expect.stringContaining(' in 5 processes') as string })
+    expect(seen?.series.map(({ name, count }) => [name, count])).toEqual([
+      ['eBPF, one learned grant', 5],
+      ['eBPF, a quarantine written and read back', 5],
+    ])
   })
 })
