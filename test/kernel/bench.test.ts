@@ -1,6 +1,6 @@
 // Small runs of the bench on real variants: each is looked at and measured, one that does not fence is refused, and a run that is
 // stopped or killed leaves nothing behind. Nothing is said of the figures; what `bench compare` makes of a planted tenth is shown with
-// SLUICE_BENCH_PROOF=1, on a machine with nothing else to do, in about six minutes. Needs root, a build and iperf3.
+// SLUICE_BENCH_PROOF=1, on a machine with nothing else to do, in about six minutes (README.md of bench/). Needs root, a build and iperf3.
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -17,6 +17,7 @@ import { measureHosts, serveBench } from '../../src/bin/bench-hosts.js'
 import { composeHost, processSurface } from '../../src/bin/host.js'
 import { runCli } from '../../src/cli/main.js'
 import { childrenOf, measured, type Told } from '../support/bench/measured.js'
+import { plantedTenth } from '../support/bench/planted.js'
 import { drawnRun } from '../support/bench/runs.js'
 import { repositoryPath } from '../support/lab/repository.js'
 import { labSuite } from '../support/lab/suite.js'
@@ -314,24 +315,33 @@ const PROOF: Scene = {
   rounds: 11,
   probes: [probe('packets', 1_000, 300), probe('tcp-crr', 8, 500), probe('tcp-rr', 1, 300)],
 }
+/** So many leave about half of a rate. */
+const MANY_RULES = 1_000
+const CALIBRATION: Scene = { ...PROOF, rounds: 15, probes: PROOF.probes.slice(0, 1) }
 
 if (process.env.SLUICE_BENCH_PROOF)
   labSuite('bench compare', () => {
     const names = ['none', 'empty', 'ebpf', 'hand']
-    const run = async (plant?: Record<string, number>): Promise<Results> =>
-      fileOf(await measured({ scenes: [PROOF], names, seed: 1, ...(plant ? { plant } : {}) }))
-    const rate = (raws: readonly Raw[]): number => {
-      const values = raws.filter(({ question }) => question === 'packets').map(({ value }) => value)
-      return values.sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN
+    const run = async (rules = 0): Promise<Results> => {
+      const plant = rules > 0 ? { plant: { ebpf: { in: 'ebpf', rules } } } : {}
+      return fileOf(await measured({ scenes: [PROOF], names, seed: 1, ...plant }))
     }
 
     it('finds a planted tenth, and nothing where nothing is', { timeout: 1_800_000 }, async () => {
-      const one = { ...PROOF, rounds: 3, probes: PROOF.probes.slice(0, 1) }
-      // How many rules cost a packet a tenth of what it costs, on this machine.
-      const plain = rate((await measured({ scenes: [one], names: ['ebpf'], seed: 1 })).raws)
-      const heavy = rate((await measured({ scenes: [one], names: ['ebpf'], seed: 1, plant: { ebpf: 100 } })).raws)
-      const rules = Math.ceil((100 * (1 / 0.88 - 1)) / (plain / heavy - 1))
-      const [before, again, slowed] = [await run(), await run(), await run({ ebpf: rules })]
+      const { raws } = await measured({
+        scenes: [CALIBRATION],
+        names: ['ebpf', 'heavy'],
+        seed: 1,
+        plant: { heavy: { in: 'ebpf', rules: MANY_RULES } },
+      })
+      // Rounds come one after the other, and each has both.
+      const rates = (name: string): number[] =>
+        raws.flatMap(({ variant, question, value }) => (variant === name && question === 'packets' ? [value] : []))
+      const { rules, left } = plantedTenth(rates('ebpf'), rates('heavy'), MANY_RULES)
+      console.log(
+        `${rules} rules leave ${left.middle.toFixed(3)} of packets (${left.low.toFixed(3)} to ${left.high.toFixed(3)})`,
+      )
+      const [before, again, slowed] = [await run(), await run(), await run(rules)]
       const same = compareResults(before, again)
       console.log(`of the same: ${same.slower} slower, intervals agree in ${same.agreeing} of ${same.ratios} ratios`)
       expect(same.slower).toBe(0)

@@ -18,8 +18,8 @@ export interface Asked {
   readonly scenes: readonly Scene[]
   readonly names: readonly string[]
   readonly seed: number
-  /** Rules that match nothing, put beside a variant. */
-  readonly plant?: Readonly<Record<string, number>>
+  /** Names of `names` that are another variant, or the one of that name, with so many rules beside it that match nothing. */
+  readonly plant?: Readonly<Record<string, { readonly in: string; readonly rules: number }>>
 }
 
 export interface Told {

@@ -1,5 +1,6 @@
 // As dist/bin/bench-worker.js, with variants of the test's choosing: real ones by their names, one that fences nothing although it says
-// so, and one with a planted cost (rules of nftables that match nothing, so many for each packet).
+// so, and one with a planted cost (rules of nftables that match nothing, so many for each packet), which may stand beside the one that
+// it is made of under a name of its own.
 
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -23,8 +24,9 @@ const hollow = {
   put: async () => ({ lift: async () => undefined }),
 }
 
-const planted = (variant, rules) => ({
+const planted = (variant, name, rules) => ({
   ...variant,
+  name,
   put: async (setting) => {
     const placed = await variant.put(setting)
     const lines = Array.from({ length: rules }, (_, i) => `ip daddr 192.0.2.${i % 256} ip ttl ${i % 7} counter`).join(
@@ -49,10 +51,10 @@ const stop = new AbortController()
 process.stdin.on('data', () => stop.abort()).on('end', () => stop.abort())
 try {
   const all = [...variantsOf(stateDirectory, Date.now, ground), hollow]
-  const variants = names.map((name) => all.find((one) => one.name === name))
+  const find = (wanted) => all.find(({ name }) => name === wanted)
   const ran = await runMatrix(
     pathOf(ground),
-    variants.map((one) => (plant?.[one.name] ? planted(one, plant[one.name]) : one)),
+    names.map((name) => (plant?.[name] ? planted(find(plant[name].in), name, plant[name].rules) : find(name))),
     {
       scenes,
       seed,
