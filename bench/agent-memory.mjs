@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { addresses, Node } from './agent/node.mjs'
+import { named } from './said/short.mjs'
 
 export const promise = 'agent memory, 100,000 grants as addresses of one clause'
 export const target = '<= 200 MB resident'
@@ -23,7 +24,8 @@ export async function measure() {
   const seen = []
   for (const backend of BACKENDS) seen.push(await measureWith(backend))
   return {
-    figure: seen.map(({ figure }) => figure).join('; '),
+    figure: seen.map(({ figure }) => figure).join(', '),
+    rows: seen.flatMap(({ rows }) => rows),
     met: seen.every(({ met }) => met),
     series: seen.map(({ series }) => series),
   }
@@ -45,13 +47,18 @@ async function measureWith(backend) {
     }
     const [now, peak] = [memory(node.pid, 'VmRSS'), memory(node.pid, 'VmHWM')]
     const mb = (value) => `${value.toFixed(0)} MB`
-    const figure = `${backend}: ${mb(now)} a minute later, peak ${mb(peak)}, ${mb(before)} without grants; active after ${(tookMs / 1000).toFixed(1)} s`
+    const rows = [
+      `a minute later: ${mb(now)}`,
+      `peak: ${mb(peak)}`,
+      `without grants: ${mb(before)}`,
+      `release active after: ${(tookMs / 1000).toFixed(1)} s`,
+    ].map((row) => `${named(backend)}, ${row}`)
     const series = {
       name: `${backend}, resident with ${GRANTS.toLocaleString('en')} grants`,
       unit: 'MB',
       better: 'lower',
     }
-    return { figure, met: now <= 200, series: { ...series, samples } }
+    return { figure: `${named(backend)} ${mb(now)}`, rows, met: now <= 200, series: { ...series, samples } }
   } finally {
     await node.close()
   }

@@ -6,6 +6,7 @@
 
 import { connectAgent } from '../dist/api/client.js'
 import { addresses, Node } from './agent/node.mjs'
+import { ends, named } from './said/short.mjs'
 import { tail } from './said/tail.mjs'
 
 export const promise = 'attach: asked, until the deny fence is read back and the plan judges the slot'
@@ -22,7 +23,8 @@ const at = (values, share) =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))]
 
 export async function measure() {
-  const said = []
+  const seen = []
+  const rows = []
   const series = []
   let met = true
   const slow = (values) => {
@@ -38,11 +40,14 @@ export async function measure() {
     ])
       series.push({ name: name(what), unit: 'ms', better: 'lower', samples })
     met &&= tail(attached).value <= TARGET_MS
-    said.push(
-      `${backend}: p50 ${at(attached, 0.5).toFixed(0)} ms, ${slow(attached)}, of these p50 ${at(fenced, 0.5)} ms to the deny fence; denied again p50 ${at(detached, 0.5).toFixed(0)} ms, ${slow(detached)}`,
+    seen.push([backend, attached])
+    rows.push(
+      `${named(backend)}, attached: p50 ${at(attached, 0.5).toFixed(0)} ms, ${slow(attached)}`,
+      `${named(backend)}, of these to the deny fence: p50 ${at(fenced, 0.5)} ms`,
+      `${named(backend)}, denied again: p50 ${at(detached, 0.5).toFixed(0)} ms, ${slow(detached)}`,
     )
   }
-  return { figure: said.join('; '), met, series }
+  return { figure: ends(seen, 'ms'), rows, met, series }
 }
 
 async function turns(backend) {

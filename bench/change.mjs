@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { openBench } from './dataplane/fence.mjs'
 import { openLink } from './dataplane/link.mjs'
 import { ebpfProgram, openNftables, program } from './dataplane/nftables.mjs'
+import { named } from './said/short.mjs'
 
 export const promise = 'policy change, a flow that stays granted: resets, and retransmissions above no change'
 export const target = '0, 0'
@@ -32,7 +33,8 @@ export async function measure() {
   let generation = 0
   try {
     await bench.detach()
-    const lines = []
+    const said = []
+    const rows = []
     const series = []
     let met = true
     for (const [name, driver, lower] of [
@@ -73,13 +75,19 @@ export async function measure() {
       const [resets, before] = [sum('changed', 'resets'), sum('still', 'resets')]
       const [again, without] = [sum('changed', 'again'), sum('still', 'again')]
       met &&= resets <= before && again <= without
-      lines.push(
-        `${name}: ${sum('changed', 'changes')} releases in ${(ROUNDS * MS) / 1000} s, ${resets} resets (${before} without), ${again} retransmissions (${without} without), throughput ${ratios.map((one) => one.toFixed(2)).join(', ')} of no release`,
+      said.push(`${named(name)} ${resets - before} resets, ${again - without} retransmissions`)
+      rows.push(
+        ...[
+          `releases: ${sum('changed', 'changes')} in ${(ROUNDS * MS) / 1000} s`,
+          `resets: ${resets}, without a release ${before}`,
+          `retransmissions: ${again}, without a release ${without}`,
+          `throughput of no release: ${ratios.map((one) => one.toFixed(2)).join(', ')}`,
+        ].map((row) => `${named(name)}, ${row}`),
       )
       series.push({ name: `${name}, stream while releases come`, unit: 'ratio', better: 'higher', samples: ratios })
       if (name === 'ebpf') await bench.detach()
     }
-    return { figure: `\n         ${lines.join('\n         ')}\n        `, met, series }
+    return { figure: `above no release: ${said.join(', ')}`, rows, met, series }
   } finally {
     link.close()
     await nft.close()

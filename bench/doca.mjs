@@ -77,7 +77,7 @@ export async function measure() {
   const seen = watch()
   const one = crossing()
   const driver = await DocaDriver.open({ attachInterfaces: [], stateDirectory: '' })
-  const lines = []
+  const rows = []
   let worst = 0
   let generation = 0
   for (const grants of [10, 1_000, 100_000]) {
@@ -99,11 +99,17 @@ export async function measure() {
       const install = loaded - lowered
       const share = (100 * calls * one) / install
       worst = Math.max(worst, share)
-      lines.push(
-        `${grants} grants: lower ${(lowered - from).toFixed(1)} ms, install ${entries} entries ${install.toFixed(1)} ms (${Math.round(entries / (install / 1000))}/s; ${((100 * ms) / install).toFixed(0)} % in C, ${calls} crossings ${share.toFixed(2)} %), switch ${(switched - loaded).toFixed(2)} ms`,
+      rows.push(
+        ...[
+          `lowered in: ${(lowered - from).toFixed(1)} ms`,
+          `${entries} entries installed in: ${install.toFixed(1)} ms, ${Math.round(entries / (install / 1000))} a second`,
+          `of that in C: ${((100 * ms) / install).toFixed(0)} %`,
+          `of that ${calls} crossings: ${share.toFixed(2)} %`,
+          `switched in: ${(switched - loaded).toFixed(2)} ms`,
+        ].map((row) => `emulated, ${grants.toLocaleString('en')} grants, ${row}`),
       )
     }
   }
   await driver.close()
-  return { figure: `${worst.toFixed(2)} %\n  emulated: ${lines.join('\n  emulated: ')}`, met: worst < 5 }
+  return { figure: `at most ${worst.toFixed(2)} %`, rows, met: worst < 5 }
 }

@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Node } from './agent/node.mjs'
 import { escaped, prepare, refused, send, trail } from './flood/slot.mjs'
+import { named, whole } from './said/short.mjs'
 
 export const promise =
   'audit under flood: refused packets, as fast as one processor sends them, found again in the trail'
@@ -30,7 +31,8 @@ export async function measure() {
     { name: `${backend}, the agent's share of a processor meanwhile`, unit: '%', better: 'lower', samples: shares },
   ])
   return {
-    figure: seen.map(said).join('; '),
+    figure: `${seen.map(rate).join(', ')}; ${WRONG.map((one) => together(seen, one)).join(', ')}`,
+    rows: seen.flatMap(said),
     met: seen.every(
       ({ unaccounted, journalLost, passed, offLink }) => !unaccounted && !journalLost && !passed && !offLink,
     ),
@@ -91,7 +93,18 @@ async function settled(node, before, refusedPackets) {
   }
 }
 
-const whole = (value) => Math.round(value).toLocaleString('en')
+const WRONG = [
+  ['unaccounted', 'unaccounted'],
+  ['journalLost', 'lost'],
+  ['passed', 'let through'],
+  ['offLink', 'never came to the fence'],
+]
+/** One number where all have the same. */
+function together(seen, [key, name]) {
+  const counts = seen.map((one) => whole(one[key]))
+  return `${new Set(counts).size === 1 ? counts[0] : counts.join(' and ')} ${name}`
+}
+const rate = ({ backend, rates }) => `${named(backend)} ${whole(middle(rates))}/s`
 const middle = (values) => [...values].sort((a, b) => a - b)[values.length >> 1]
 
 function said({
@@ -108,9 +121,15 @@ function said({
   offLink,
   passed,
 }) {
-  const agent = `the agent at ${middle(shares).toFixed(0)} % of a processor (${restShare.toFixed(0)} % at rest)`
-  const found = `of ${whole(sent)} sent ${whole(told)} are in ${whole(events)} events and ${whole(keptBack)} are counted as kept back`
-  const wrong = `${whole(unaccounted)} unaccounted, ${whole(journalLost)} lost by the journal, ${whole(passed)} let through`
-  const link = offLink === 0 ? '' : `, ${whole(offLink)} never came to the fence`
-  return `${backend}: ${whole(middle(rates))} a second, ${agent}; ${found}; ${wrong}${link}`
+  return [
+    `refused a second: ${whole(middle(rates))}`,
+    `the agent's share of a processor: ${middle(shares).toFixed(0)} %, at rest ${restShare.toFixed(0)} %`,
+    `sent: ${whole(sent)}`,
+    `never came to the fence: ${whole(offLink)}`,
+    `in the trail: ${whole(told)} in ${whole(events)} events`,
+    `counted as kept back: ${whole(keptBack)}`,
+    `unaccounted: ${whole(unaccounted)}`,
+    `lost by the journal: ${whole(journalLost)}`,
+    `let through: ${whole(passed)}`,
+  ].map((row) => `${named(backend)}, ${row}`)
 }

@@ -41,9 +41,10 @@ export async function measure() {
     const lines = readFileSync(path, 'utf8').split('\n').length - 1
     const whole = lost === 0 && written === EVENTS * ROUNDS && lines === written
     const median = rates.sort((a, b) => a - b)[Math.floor(ROUNDS / 2)]
-    const figure = `${Math.round(median).toLocaleString('en')}, ${lines.toLocaleString('en')} on disk, ${lost} lost`
+    const figure = `${Math.round(median).toLocaleString('en')}, ${lost} lost`
+    const rows = [`on disk: ${lines.toLocaleString('en')} of ${(EVENTS * ROUNDS).toLocaleString('en')}`]
     const series = [{ name: 'events a second of one core', unit: 'events/s', better: 'higher', samples: rates }]
-    return { figure, met: whole && median >= 20_000, series }
+    return { figure, rows, met: whole && median >= 20_000, series }
   } finally {
     folder.remove()
   }

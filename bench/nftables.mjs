@@ -10,6 +10,7 @@ import { chance, shuffled } from '../dist/bench/statistics.js'
 import { median, openBench } from './dataplane/fence.mjs'
 import { openLink } from './dataplane/link.mjs'
 import { blast, ebpfProgram, kernelMegabytes, openNftables, program } from './dataplane/nftables.mjs'
+import { digits, slowName } from './said/short.mjs'
 import { tail } from './said/tail.mjs'
 
 export const promise = 'nftables: one learned grant, median; quarantine written and read back, 1,000 flows, p99'
@@ -49,13 +50,18 @@ export async function measure() {
     const loading = await whileLoading(nft, bench.workspace, () => ++generation)
     const slow = { flagged: tail(flagged), learned: tail(learned) }
     const plan = SIZES.at(-1).toLocaleString('en')
-    const figure = `learned p50 ${median(learned).toFixed(3)} ms, ${slow.learned.name} ${slow.learned.value.toFixed(3)} ms; quarantine p50 ${median(flagged).toFixed(2)} ms, ${slow.flagged.name} ${slow.flagged.value.toFixed(2)} ms, while loading ${plan} grants p50 ${median(loading).toFixed(2)} ms, longest ${Math.max(...loading).toFixed(2)} ms`
+    const figure = `learned ${median(learned).toFixed(3)} ms (median), quarantine ${digits(slow.flagged.value)} ms (${slowName(flagged)})`
+    const said = [
+      `one learned grant: p50 ${median(learned).toFixed(3)} ms, ${slow.learned.name} ${slow.learned.value.toFixed(3)} ms`,
+      `quarantine: p50 ${median(flagged).toFixed(2)} ms, ${slow.flagged.name} ${slow.flagged.value.toFixed(2)} ms`,
+      `quarantine while loading ${plan} grants: p50 ${median(loading).toFixed(2)} ms, longest ${Math.max(...loading).toFixed(2)} ms`,
+    ]
     const series = [
       ['nftables, one learned grant', learned],
       ['nftables, quarantine with 1,000 live flows', flagged],
       [`nftables, quarantine while ${plan} grants are loaded`, loading],
     ].map(([name, samples]) => ({ name, unit: 'ms', better: 'lower', samples }))
-    return { figure, met: slow.flagged.value <= 5 && median(learned) <= 0.3, series }
+    return { figure, rows: said, met: slow.flagged.value <= 5 && median(learned) <= 0.3, series }
   } finally {
     link.close()
     await nft.close()

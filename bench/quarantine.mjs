@@ -9,6 +9,8 @@ import { FLOWS, lastBytes, summary } from './dataplane/lastbyte.mjs'
 import { openLink } from './dataplane/link.mjs'
 import { openNftables, program } from './dataplane/nftables.mjs'
 import { overGrpc } from './quarantine/agent.mjs'
+import { digits, ends, named, slowName } from './said/short.mjs'
+import { tail } from './said/tail.mjs'
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 500)
 const ROUND_MS = 50
@@ -28,7 +30,8 @@ export async function measure() {
   }
   const rows = seen.map((row) => ({ ...row, ...summary(row.took) }))
   return {
-    figure: rows.map(said).join('; '),
+    figure: inShort(seen),
+    rows: rows.flatMap(said),
     met: rows.every(({ slow, limitMs }) => slow.value <= limitMs),
     series: rows.map(({ name, took }) => ({
       name: `${name}, ${FLOWS.toLocaleString('en')} flows that talk`,
@@ -40,9 +43,23 @@ export async function measure() {
 }
 
 function said({ name, took, done, p50, slow, least, most, late }) {
-  const answered = done === undefined ? '' : `, answered after ${summary(done).p50.toFixed(0)} ms`
   const [middle, end, low, high] = [p50, slow.value, least, most].map((ms) => ms.toFixed(2))
-  return `${name}: p50 ${middle} ms, ${slow.name} ${end} ms (${low} to ${high} in batches)${answered}, ${late.packets} packets after the command was done, in ${late.rounds} of ${took.length} rounds`
+  return [
+    `to the last byte: p50 ${middle} ms, ${slow.name} ${end} ms (${low} to ${high} in batches)`,
+    ...(done === undefined ? [] : [`answered: p50 ${summary(done).p50.toFixed(0)} ms`]),
+    `packets after the command was done: ${late.packets}, in ${late.rounds} of ${took.length} rounds`,
+  ].map((row) => `${named(name)}, ${row}`)
+}
+
+function inShort(seen) {
+  const [process, agent] = [false, true].map((over) => seen.filter(({ done }) => (done !== undefined) === over))
+  const figure = ends(
+    process.map(({ name, took }) => [name, took]),
+    'ms',
+  )
+  if (agent.length === 0) return figure
+  const slow = agent.map(({ took }) => digits(tail(took).value)).join(', ')
+  return `${figure}; over gRPC ${slow} ms (${slowName(...agent.map(({ took }) => took))})`
 }
 
 async function inProcess() {

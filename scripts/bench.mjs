@@ -1,7 +1,7 @@
 // Runs files of bench/, each one promise about cost, and prints what was measured beside what is promised, with the machine named:
 // `node scripts/bench.mjs NAME...`, or all of them; a name that is none is wrong usage (64), and nothing is run. A figure that misses its target is printed as such and fails nothing: machines
-// differ, and tests time nothing. A file exports `promise`, `target` (text) and `measure()`, which gives `{ figure, met }`, and
-// `series` where it has single measurements to show. Each runs in a process of its own, and as root in a network namespace of its own,
+// differ, and tests time nothing. A file exports `promise`, `target` (text) and `measure()`, which gives `{ figure, rows, met }`: what the
+// target is about in one short line, and all that was found as lines of one meaning each; and `series` where it has single measurements. Each runs in a process of its own, and as root in a network namespace of its own,
 // threads of the pool included. A file that leaves something on the machine until it is over is given `atEnd` to say how it is taken away:
 // when it is told to end all of that is done, within 20 seconds (BENCH_CLEAR_MS names others). `--tell FILE` runs one where it is and
 // tells its outcome as a line of JSON, for `sluice bench`.
@@ -40,8 +40,9 @@ async function end() {
 async function one(file) {
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, end)
   const { promise, target, measure } = await import(new URL(file, folder).href)
-  const { figure, met } = await measure({ atEnd })
-  console.log(`${met ? 'met     ' : 'NOT MET '} ${promise}: ${figure} (target ${target})`)
+  const { figure, rows, met } = await measure({ atEnd })
+  const beneath = [`target ${target}`, `measured ${figure}`, ...rows.map((row) => `  ${row}`)]
+  console.log(`${met ? 'met     ' : 'NOT MET '} ${promise}\n${beneath.map((line) => `         ${line}\n`).join('')}`)
 }
 
 async function tell(file) {
@@ -51,8 +52,8 @@ async function tell(file) {
   // Tables for people are no part of what is told.
   console.log = console.error
   const { promise, target, measure } = await import(new URL(file, folder).href)
-  const { figure, met, series = [] } = await measure({ atEnd })
-  process.stdout.write(`${JSON.stringify({ promise, target, figure, met, series })}\n`)
+  const { figure, rows, met, series = [] } = await measure({ atEnd })
+  process.stdout.write(`${JSON.stringify({ promise, target, figure, rows, met, series })}\n`)
 }
 
 /** The nearest right word for a name that no file has. */

@@ -28,7 +28,9 @@ const OVERDUE = 'it took more than twice the time that is kept for it'
 interface Told {
   readonly promise: string
   readonly target: string
+  /** One line; the rest is in rows. */
   readonly figure: string
+  readonly rows: readonly string[]
   readonly met: boolean
   readonly series?: readonly {
     readonly name: string
@@ -72,8 +74,8 @@ export async function runOutside(files: readonly BenchFile[], terms: OutsideTerm
       const tookSeconds = Math.round((performance.now() - began) / 100) / 10
       if (typeof told === 'string') seen.push({ ...nothing, state: 'failed', why: told, tookSeconds })
       else {
-        const { promise, target, figure, met, series = [] } = told
-        const done = { ...nothing, promise, target, figure, met, tookSeconds }
+        const { promise, target, figure, rows, met, series = [] } = told
+        const done = { ...nothing, promise, target, figure, rows, met, tookSeconds }
         seen.push({ ...done, state: 'done', series: series.map(seriesOf) })
       }
     }
@@ -156,13 +158,15 @@ function endGroup({ pid }: ChildProcess): void {
 /** What a line says, where it says what a file of bench/ does; another would spoil the results of all. */
 function toldBy(line: string): Told | undefined {
   try {
-    const { promise, target, figure, met, series = [] } = JSON.parse(line) as Partial<Told>
-    const texts = [promise, target, figure, ...series.flatMap(({ name, unit }) => [name, unit])]
+    const { promise, target, figure, rows, met, series = [] } = JSON.parse(line) as Partial<Told>
+    const lines: readonly unknown[] | undefined = Array.isArray(rows) ? rows : undefined
+    if (lines === undefined) return undefined
+    const texts = [promise, target, figure, ...lines, ...series.flatMap(({ name, unit }) => [name, unit])]
     const sound = series.every(
       ({ better, samples }) => ['higher', 'lower'].includes(better) && samples.every((one) => Number.isFinite(one)),
     )
     if (typeof met !== 'boolean' || !sound || texts.some((text) => typeof text !== 'string')) return undefined
-    return { promise, target, figure, met, series } as Told
+    return { promise, target, figure, rows, met, series } as Told
   } catch {
     // No JSON, or of another shape.
     return undefined

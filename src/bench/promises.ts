@@ -6,6 +6,7 @@ import type { BenchSeen, Cell, Figure, Gate, Measurement, PromiseJudged, Variant
 
 interface FromRatio {
   readonly id: string
+  readonly short: string
   readonly say: string
   readonly variant: string
   readonly to: string
@@ -19,6 +20,7 @@ interface FromRatio {
 const RATIOS: readonly FromRatio[] = [
   {
     id: 'throughput-ebpf',
+    short: 'large packets, eBPF of an empty program',
     say: 'large packets with 100,000 grants, eBPF of an empty program',
     variant: 'ebpf',
     to: 'empty',
@@ -29,6 +31,7 @@ const RATIOS: readonly FromRatio[] = [
   },
   {
     id: 'throughput-nftables',
+    short: 'large packets, nftables of empty chains',
     say: 'large packets with 100,000 grants, nftables of empty chains',
     variant: 'nftables',
     to: 'empty-chains',
@@ -39,6 +42,7 @@ const RATIOS: readonly FromRatio[] = [
   },
   {
     id: 'connections-ebpf',
+    short: 'connections a second, eBPF of an empty program',
     say: 'connections a second with 100,000 grants, eBPF of an empty program',
     variant: 'ebpf',
     to: 'empty',
@@ -50,25 +54,25 @@ const RATIOS: readonly FromRatio[] = [
 ]
 
 /** Files of bench/ that hold one promise each, in the order in which a reader looks for them. */
-const FILES: readonly { readonly id: string; readonly bench: string }[] = [
-  { id: 'packet-cost', bench: 'dataplane' },
-  { id: 'quarantine', bench: 'quarantine' },
-  { id: 'revocation', bench: 'revocation' },
-  { id: 'release', bench: 'agent' },
-  { id: 'attach', bench: 'attach' },
-  { id: 'learned-grant-ebpf', bench: 'learn' },
-  { id: 'nftables', bench: 'nftables' },
-  { id: 'dns', bench: 'dns' },
-  { id: 'policy-change', bench: 'change' },
-  { id: 'decision', bench: 'decide' },
-  { id: 'audit', bench: 'journal' },
-  { id: 'audit-flood', bench: 'flood' },
-  { id: 'audit-verify', bench: 'journal-verify' },
-  { id: 'sinks', bench: 'sinks' },
-  { id: 'storage', bench: 'storage' },
-  { id: 'verify', bench: 'verify' },
-  { id: 'memory', bench: 'agent-memory' },
-  { id: 'doca', bench: 'doca' },
+const FILES: readonly { readonly id: string; readonly bench: string; readonly short: string }[] = [
+  { id: 'packet-cost', bench: 'dataplane', short: 'eBPF packet, 1,000,000 grants against 10' },
+  { id: 'quarantine', bench: 'quarantine', short: 'quarantine to last byte' },
+  { id: 'revocation', bench: 'revocation', short: 'revocation event to last byte' },
+  { id: 'release', bench: 'agent', short: 'release published to fence, by grants' },
+  { id: 'attach', bench: 'attach', short: 'attach to plan in force' },
+  { id: 'learned-grant-ebpf', bench: 'learn', short: 'one learned grant, eBPF' },
+  { id: 'nftables', bench: 'nftables', short: 'learned grant and quarantine, nftables' },
+  { id: 'dns', bench: 'dns', short: 'added by the DNS mediator' },
+  { id: 'policy-change', bench: 'change', short: 'policy change, a flow that stays' },
+  { id: 'decision', bench: 'decide', short: 'decisions against Cedar and casbin' },
+  { id: 'audit', bench: 'journal', short: 'events journalled a second of a core' },
+  { id: 'audit-flood', bench: 'flood', short: 'refused packets found in the trail' },
+  { id: 'audit-verify', bench: 'journal-verify', short: 'journalled events verified a second' },
+  { id: 'sinks', bench: 'sinks', short: 'events through a failing sink' },
+  { id: 'storage', bench: 'storage', short: 'a volume of the bare directory' },
+  { id: 'verify', bench: 'verify', short: 'verify and compile 10,000 grants' },
+  { id: 'memory', bench: 'agent-memory', short: 'agent memory, 100,000 grants' },
+  { id: 'doca', bench: 'doca', short: 'crossings into DOCA' },
 ]
 
 /** Promises that a run without their file names all the same. */
@@ -107,6 +111,11 @@ const MISSING: Readonly<Record<string, { readonly say: string; readonly target: 
   journal: { say: 'audit events journalled per core and second, none lost', target: '>= 20,000' },
   'agent-memory': { say: 'agent memory, 100,000 grants as addresses of one clause', target: '<= 200 MB resident' },
 }
+
+const SHORT: ReadonlyMap<string, string> = new Map([...RATIOS, ...FILES].map(({ id, short }) => [id, short]))
+
+/** A promise in a few words, where there is no room for all of them; as a file says it where this release does not know it. */
+export const shortOf = ({ id, say }: Pick<PromiseJudged, 'id' | 'say'>): string => SHORT.get(id) ?? say
 
 const UNMEASURED = { verdict: 'not-measured', figure: 'this run did not measure it', emulated: false } as const
 
@@ -173,10 +182,11 @@ function judged(figure: Figure, target: number): { verdict: PromiseJudged['verdi
 }
 
 function fromFile(id: string, seen: BenchSeen): PromiseJudged {
-  const { name, promise, target, figure, met, emulated, state, why } = seen
+  const { name, promise, target, figure, rows, met, emulated, state, why } = seen
   const common = { id, say: promise === '' ? name : promise, target: target === '' ? 'none' : target, emulated }
   const from = `bench ${name}`
   if (state !== 'done' || figure === undefined || met === undefined)
     return { ...common, from, verdict: 'not-measured', figure: why ?? state }
-  return { ...common, from, verdict: met ? 'met' : 'not-met', figure: figure.trim() }
+  const verdict = met ? ('met' as const) : ('not-met' as const)
+  return { ...common, from, verdict, figure: figure.trim(), ...(rows === undefined ? {} : { rows }) }
 }

@@ -204,8 +204,10 @@ export interface BenchSeen {
   readonly state: 'done' | 'failed' | 'skipped'
   /** Of `failed` and `skipped`. */
   readonly why?: string
-  /** As the file says it. */
+  /** In one short line, what the target is about: `eBPF 0.26 / 3.70 ms, nftables 0.64 / 2.10 ms (p50 / p99)`. */
   readonly figure?: string
+  /** All that the file found, one meaning a line: `what: value`. Absent in files of earlier builds, whose `figure` has it all. */
+  readonly rows?: readonly string[]
   readonly met?: boolean
   readonly emulated: boolean
   readonly command: string
@@ -233,6 +235,8 @@ export interface PromiseJudged {
   readonly verdict: 'met' | 'not-met' | 'too-noisy' | 'not-measured'
   /** What was measured, or why nothing was. */
   readonly figure: string
+  /** Of `bench NAME`: its rows. */
+  readonly rows?: readonly string[]
   /** `measurement ID` or `bench NAME`, where it comes from; `test FILE` for what no run measures. */
   readonly from: string
   /** The number behind `figure`, where it is one number: a report draws it against the target. */

@@ -1,8 +1,9 @@
 // Results as text for a terminal, and the one line that says how far a run is. Pure: colour comes in as a painter that may do
 // nothing, the width of the terminal as a number. The same words as the report, since both read report/figures.ts.
 
+import { shortOf } from './promises.js'
 import { labelOf, shareOf } from './report/figures.js'
-import { promiseRow, warnings } from './report/headline.js'
+import { promiseRow, SINGLE, warnings } from './report/headline.js'
 import type { VerdictWord } from './report/model.js'
 import { amount, duration, ratio, whole } from './report/number.js'
 import type { Cell, Measurement, Results, Role } from './results.js'
@@ -24,8 +25,14 @@ interface Shown {
 const plain = (text: string): string =>
   text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`)
 
-/** Columns two spaces apart; colour is put on after they were aligned. */
-function aligned(columns: readonly Column[], rows: readonly (readonly Shown[])[], paint: Paint): string {
+/** Columns two spaces apart; colour is put on after they were aligned. What is beneath a row, by its number, takes whole
+ * lines from the second column on. */
+function aligned(
+  columns: readonly Column[],
+  rows: readonly (readonly Shown[])[],
+  paint: Paint,
+  beneath: readonly (readonly string[])[] = [],
+): string {
   const safe = rows.map((row) => row.map(({ text, ...rest }) => ({ text: plain(text), ...rest })))
   const widths = columns.map(({ head }, i) => Math.max(head.length, ...safe.map((row) => row[i]?.text.length ?? 0)))
   const pad = (text: string, i: number): string => {
@@ -40,7 +47,11 @@ function aligned(columns: readonly Column[], rows: readonly (readonly Shown[])[]
       .join('  ')
       .trimEnd()
   const head = columns.map(({ head }, i) => pad(head, i)).join('  ')
-  return [paint('dim', head.trimEnd()), ...safe.map(line)].map((text) => `${text}\n`).join('')
+  const below = (at: number): string[] =>
+    (beneath[at] ?? []).map((text) => paint('dim', `${' '.repeat((widths[0] ?? 0) + 2)}${plain(text)}`))
+  return [paint('dim', head.trimEnd()), ...safe.flatMap((row, at) => [line(row), ...below(at)])]
+    .map((text) => `${text}\n`)
+    .join('')
 }
 
 const COLUMNS = [
@@ -116,19 +127,23 @@ const VERDICTS = {
   same: { word: 'the same', ink: 'dim' },
 } as const satisfies Record<VerdictWord, { word: string; ink: Ink }>
 
+/** A few words and one figure a line; what is promised in full, and everything that was found, stand beneath. */
 function promises(results: Results, paint: Paint): string {
   const rows = results.promises.map((judged): readonly Shown[] => {
-    const { verdict, what, measured: seen, remark, target, emulated } = promiseRow(judged)
+    const { verdict, measured: seen, remark, emulated } = promiseRow(judged)
     const { word, ink } = VERDICTS[verdict]
     return [
       { text: word, ink },
-      { text: `${what}${emulated ? ' (emulated)' : ''}` },
-      { text: target },
+      { text: `${shortOf(judged)}${emulated ? ' (emulated)' : ''}` },
       { text: [seen, remark].filter((part) => part !== '').join('; ') },
     ]
   })
-  const columns = ['', 'promise', 'target', 'measured'].map((head) => ({ head, right: false }))
-  return `${paint('bold', 'Promises')}\n${aligned(columns, rows, paint)}`
+  const beneath = results.promises.map((judged) => {
+    const { say, target, rows = [] } = judged
+    return [`${shortOf(judged) === say ? '' : `${say}; `}target ${target}`, ...rows.map((row) => `  ${row}`)]
+  })
+  const columns = ['', 'promise', 'measured'].map((head) => ({ head, right: false }))
+  return `${paint('bold', 'Promises')}\n${aligned(columns, rows, paint, beneath)}${paint('dim', SINGLE)}\n`
 }
 
 /** Everything that a run found, promises last so that they are what remains on the screen. */

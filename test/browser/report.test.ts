@@ -163,9 +163,13 @@ describe('a report in a browser', { timeout: 240_000 }, () => {
     const { promises, ...rest } = richResults()
     // As long as the longest that a file of bench/ says, and a word that cannot be broken.
     const figure = `${'of 1,234,567 sent 1,200 are in 325 events and 1,233,367 are counted as kept back; '.repeat(4)}${'x'.repeat(90)}`
-    writeFileSync(wordy, reportHtml({ ...rest, promises: promises.map((one) => ({ ...one, figure })) }))
+    writeFileSync(
+      wordy,
+      reportHtml({ ...rest, promises: promises.map((one) => ({ ...one, figure, rows: [figure, 'x: 1'] })) }),
+    )
     const page = await browser.open(wordy, { width, height: 900, scheme: width === 800 ? 'dark' : 'light' })
     if (pictures !== undefined) await page.picture(join(pictures, `wordy-${width}.png`))
+    await page.evaluate(`for (const one of document.querySelectorAll('.promises details')) one.open = true`)
     expect(await page.evaluate(OVERFLOW)).toEqual({ page: width, window: width, wide: [] })
     expect(
       await page.evaluate(`(() => {

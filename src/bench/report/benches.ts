@@ -64,7 +64,7 @@ function words(benches: readonly BenchSeen[]): TableView {
   return {
     caption: 'In the words of each bench; one command runs it alone',
     head: ['Promise', 'Target', 'Measured', 'Command'],
-    rows: benches.map(({ promise, target, figure, met, state, why, emulated, command }) => ({
+    rows: benches.map(({ promise, target, figure, rows, met, state, why, emulated, command }) => ({
       look: null,
       emulated,
       cells: [
@@ -73,6 +73,7 @@ function words(benches: readonly BenchSeen[]): TableView {
         {
           text: figure ?? STATES[state],
           ...(why === undefined ? {} : { asides: [why] }),
+          ...(rows === undefined ? {} : { rows }),
           ...(met === undefined ? {} : { tone: met ? ('good' as const) : ('bad' as const) }),
         },
         { text: command },

@@ -44,6 +44,7 @@ function headRow(compared: Compared): HeadRow {
         : null,
     verdict: WORDS[verdict],
     remark: `${what}${counts ? '' : '; not ours'}${gone === undefined ? '' : `; ${gone}`}`,
+    rows: [],
     emulated: false,
   }
 }

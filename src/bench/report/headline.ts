@@ -22,7 +22,7 @@ const WORDS = {
 } as const satisfies Record<PromiseJudged['verdict'], VerdictWord>
 
 export function promiseRow(judged: PromiseJudged): HeadRow {
-  const { against: behind } = judged
+  const { against: behind, rows = [] } = judged
   const against = behind === undefined || behind.value.kind !== 'value' ? null : againstTarget(behind)
   const decided = judged.verdict === 'met' || judged.verdict === 'not-met'
   const open = decided && against !== null && against.low < 1 && against.high > 1
@@ -33,14 +33,10 @@ export function promiseRow(judged: PromiseJudged): HeadRow {
     measured: said,
     against,
     verdict: open ? 'open' : WORDS[judged.verdict],
-    remark: [
-      decided ? '' : judged.figure,
-      open ? 'the interval has the target inside' : '',
-      // In the words of its file: the rule of noise was not asked.
-      decided && behind === undefined && judged.from.startsWith('bench ') ? 'a single figure, without interval' : '',
-    ]
+    remark: [decided ? '' : judged.figure, open ? 'the interval has the target inside' : '']
       .filter((part) => part !== '')
       .join('; '),
+    rows,
     emulated: judged.emulated,
   }
 }
@@ -101,12 +97,15 @@ export function warnings(results: Results): Report['warnings'] {
   ]
 }
 
+/** In the words of its file: the rule of noise was not asked. */
+export const SINGLE = 'What a file of bench/ measured is a single figure, without an interval.'
+
 /** What the mark beside each row is: one sentence for every first table. */
 export const MARK = 'better is right of it; the ends are a fifth worse and a quarter better, an arrow is beyond them.'
 
 export const promisesHeadline = (promises: readonly PromiseJudged[]): Report['headline'] => ({
   question: 'Is it within its promises?',
-  caption: `The mark is the measured value with its interval, divided by the target (the upright line): ${MARK}`,
+  caption: `The mark is the measured value with its interval, divided by the target (the upright line): ${MARK} ${SINGLE}`,
   head: ['Promise', 'Verdict', 'Measured', 'Against the target', 'Target'],
   rows: promises.map(promiseRow),
   none: 'This run judged no promise.',

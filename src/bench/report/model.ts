@@ -36,6 +36,8 @@ export interface HeadRow {
   readonly verdict: VerdictWord
   /** Why there is no verdict, or what the reader must know about it. */
   readonly remark: string
+  /** All that was found, one meaning a line; none where `measured` has it all. */
+  readonly rows: readonly string[]
   readonly emulated: boolean
 }
 
@@ -43,6 +45,8 @@ export interface Cell {
   readonly text: string
   /** Smaller lines below it: the interval, ratios. */
   readonly asides?: readonly string[]
+  /** A list below it, of lines that may be broken. */
+  readonly rows?: readonly string[]
   readonly tone?: 'noisy' | 'good' | 'bad'
 }
 

@@ -46,13 +46,19 @@ function tally(rows: readonly HeadRow[]): Html {
   )}</ul>`
 }
 
+const list = (rows: readonly string[]): Html | null =>
+  rows.length === 0 ? null : html`<ul class="rows">${rows.map((row) => html`<li>${row}</li>`)}</ul>`
+
+const folded = (rows: readonly string[]): Html | null =>
+  rows.length === 0 ? null : html`<details class="more"><summary>all of it</summary>${list(rows)}</details>`
+
 function headline({ question, caption, head, rows, none }: Report['headline']): Html {
   const line = (row: HeadRow) => {
     const { sign, word, tone } = WORDS[row.verdict]
     const remark = row.remark === '' ? null : html`<span class="aside">${row.remark}</span>`
     return html`<tr class="${tone}"><th scope="row">${row.what}${emulatedBadge(row.emulated)}</th>
 <td><span class="word" data-sign="${sign}">${word}</span></td>
-<td class="num">${row.measured}${remark}</td>
+<td class="num">${row.measured}${remark}${folded(row.rows)}</td>
 <td class="mark">${row.against === null ? null : intervalMark(row.against)}</td>
 <td class="num target" data-name="${head[4]}">${row.target}</td></tr>
 `
@@ -66,8 +72,8 @@ ${tally(rows)}
 ${rows.length === 0 ? html`<p>${none}</p>` : table}</section>`
 }
 
-function cell({ text, asides = [], tone }: Cell): Html {
-  const below = asides.map((aside) => html`<span class="aside">${aside}</span>`)
+function cell({ text, asides = [], rows = [], tone }: Cell): Html {
+  const below = html`${asides.map((aside) => html`<span class="aside">${aside}</span>`)}${list(rows)}`
   return tone === undefined ? html`<td>${text}${below}</td>` : html`<td class="tone ${tone}">${text}${below}</td>`
 }
 

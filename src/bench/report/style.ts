@@ -122,6 +122,10 @@ td.tone{color:var(--tone)}
 .promises td,.promises th{text-align:left}
 .promises td.num{min-width:9em;overflow-wrap:anywhere}
 .promises .aside{white-space:normal}
+.rows{margin:4px 0 0;padding:0;list-style:none;font-size:13px;color:var(--ink);text-align:left}
+.rows li{padding:1px 0 1px 12px;text-indent:-12px;overflow-wrap:anywhere;min-width:26em}
+.promises .rows li{min-width:0}
+.more{margin:0}.more summary{font-size:12px;padding:2px 0}
 .mark{width:180px}
 .mark svg{display:block;width:180px;height:22px}
 .mark .axis{stroke:var(--rule)}.mark .target{stroke:var(--promise)}

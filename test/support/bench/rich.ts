@@ -191,7 +191,8 @@ const bench = (
   promise,
   target,
   state: 'done',
-  figure: rows.map(([series, p50, p99]) => `${series}: p50 ${p50} ms, p99 ${p99} ms`).join('; '),
+  figure: `p99 ${rows.map(([, , p99]) => p99).join(', ')} ms`,
+  rows: rows.map(([series, p50, p99]) => `${series}: p50 ${p50} ms, p99 ${p99} ms`),
   met: !target.includes('250'),
   emulated: false,
   command: `node scripts/bench.mjs ${name}`,
@@ -318,11 +319,14 @@ export function richResults(texts: readonly string[] = []): Results {
           better: 'lower',
         },
       ),
-      judged('d', 'quarantine: command accepted to last byte', 'p99 <= 5 ms', 'met', 'p99 0.227 ms', {
-        value: figure(0.227, 0.05),
-        target: 5,
-        better: 'lower',
-      }),
+      {
+        ...judged('quarantine', 'quarantine: command accepted to last byte', 'p99 <= 5 ms', 'met', 'p99 0.227 ms', {
+          value: figure(0.227, 0.05),
+          target: 5,
+          better: 'lower',
+        }),
+        rows: ['eBPF, to the last byte: p50 0.101 ms, p99 0.227 ms', texts[4] ?? 'eBPF, answered: p50 28 ms'],
+      },
       judged(
         'e',
         'connections a second, 100,000 grants',

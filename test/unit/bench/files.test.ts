@@ -2,7 +2,7 @@
 // by their names, of which a wrong one runs nothing.
 
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { judgePromises } from '../../../src/bench/promises.js'
 import { VARIANTS } from '../../support/bench/runs.js'
@@ -10,6 +10,12 @@ import { repositoryPath } from '../../support/lab/repository.js'
 
 const { tail } = (await import(repositoryPath('bench/said/tail.mjs'))) as {
   readonly tail: (values: readonly number[]) => { readonly name: string; readonly value: number }
+}
+const { digits, ends, named, slowName } = (await import(repositoryPath('bench/said/short.mjs'))) as {
+  readonly digits: (value: number) => string
+  readonly ends: (seen: readonly (readonly [string, readonly number[]])[], unit: string) => string
+  readonly named: (name: string) => string
+  readonly slowName: (...lists: readonly (readonly number[])[]) => string
 }
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => count - i)
 
@@ -22,6 +28,44 @@ describe('the slow end', () => {
   it('is a p99 that one of a hundred may exceed, of more', () => {
     expect(tail(upTo(100))).toEqual({ name: 'p99', value: 99 })
     expect(tail(upTo(1_000))).toEqual({ name: 'p99', value: 990 })
+  })
+})
+
+describe('a figure in short', () => {
+  it.each([
+    [0.004, '0.00'],
+    [3.7, '3.70'],
+    [9.996, '10.0'],
+    [37.22, '37.2'],
+    [99.96, '100'],
+    [1_366.4, '1,366'],
+    [-0.121, '-0.12'],
+  ])('of %d is %s', (value, text) => expect(digits(value)).toBe(text))
+
+  it('has the middle and the slow end of each backend, by its name', () => {
+    const [many, few] = [upTo(200), [4, 1, 3, 2]]
+    expect(
+      ends(
+        [
+          ['ebpf', many],
+          ['nftables', upTo(100)],
+        ],
+        'ms',
+      ),
+    ).toBe('eBPF 101 / 198 ms, nftables 50.5 / 99.0 ms (p50 / p99)')
+    expect(ends([['', few]], 'us')).toBe('2.50 / 4.00 us (p50 / longest)')
+    expect([slowName(few), slowName(few, many), slowName(many)]).toEqual(['longest', 'p99 or longest', 'p99'])
+    expect([named('nftables over gRPC'), named('ebpf'), named('bare')]).toEqual(['nftables over gRPC', 'eBPF', 'bare'])
+  })
+
+  it('is given by every file beside all that it found', () => {
+    const files = readdirSync(repositoryPath('bench')).filter((name) => name.endsWith('.mjs'))
+    expect(files.length).toBeGreaterThan(10)
+    const without = files.filter((name) => {
+      const text = readFileSync(repositoryPath(`bench/${name}`), 'utf8')
+      return !/\bfigure\b/.test(text) || !/\brows\b[,:]/.test(text)
+    })
+    expect(without).toEqual([])
   })
 })
 

@@ -1,7 +1,7 @@
 // The end of a file of bench/: of its process, whoever else has its pipes; of one that does not want to end, and of what it left behind.
 // Whatever a file does, those after it are run and all have a result.
 
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -48,7 +48,7 @@ afterAll(() => {
 
 /** Each says where it is, with a process that would live for ten minutes and has its pipes. */
 const START = `
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { appendFileSync, renameSync, writeFileSync } from 'node:fs'
 export const promise = 'a promise'
 export const target = 'none'
@@ -70,7 +70,7 @@ export async function measure() {
   leaving: `
 export async function measure() {
   there(process.env.AT)
-  return { figure: '1', met: true, series: [{ name: 'one', unit: 'ms', better: 'lower', samples: [1, 2] }] }
+  return { figure: '1', rows: ['one: 1', 'two: 2'], met: true, series: [{ name: 'one', unit: 'ms', better: 'lower', samples: [1, 2] }] }
 }`,
   babbling: `
 export async function measure() {
@@ -78,7 +78,13 @@ export async function measure() {
   process.exit(0)
 }`,
   nameless: `
-export const measure = async () => ({ figure: 1, met: true })`,
+export const measure = async () => ({ figure: 1, rows: [], met: true })`,
+  rowless: `
+export const measure = async () => ({ figure: '1', met: true })`,
+  numbered: `
+export const measure = async () => ({ figure: '1', rows: [1], met: true })`,
+  plain: `
+export const measure = async () => ({ figure: '1', rows: ['one: 1', 'two: 2'], met: false })`,
   endless: `
 export const measure = () => new Promise(() => setInterval(() => undefined, 1_000))`,
   untidy: `
@@ -146,18 +152,25 @@ describe('a file of bench/', () => {
 
   it('that leaves somebody behind has its figure, and leaves nobody', { timeout: TIMEOUT_MS }, async () => {
     expect(await run([fileOf('leaving')])).toMatchObject([
-      { state: 'done', figure: '1', met: true, series: [{ name: 'one', count: 2 }] },
+      { state: 'done', figure: '1', rows: ['one: 1', 'two: 2'], met: true, series: [{ name: 'one', count: 2 }] },
     ])
     for (const pid of await pidsOf('leaving')) await gone(pid)
   })
 
   it('that tells no figure spoils the results of no other', { timeout: TIMEOUT_MS }, async () => {
     const why = 'what it told is no figure'
-    expect(await run([fileOf('babbling'), fileOf('nameless'), fileOf('leaving')])).toMatchObject([
-      { state: 'failed', why },
-      { state: 'failed', why },
+    const told = ['babbling', 'nameless', 'rowless', 'numbered', 'leaving'] as const
+    expect(await run(told.map((name) => fileOf(name)))).toMatchObject([
+      ...told.slice(1).map(() => ({ state: 'failed', why })),
       { state: 'done' },
     ])
+  })
+
+  it('is printed alone with its target, its figure and all that it found', { timeout: TIMEOUT_MS }, () => {
+    const words = [repositoryPath('scripts/bench.mjs'), '--one', join(folder, 'plain.mjs')]
+    expect(execFileSync(process.execPath, words, { encoding: 'utf8' })).toBe(
+      'NOT MET  a promise\n         target none\n         measured 1\n           one: 1\n           two: 2\n\n',
+    )
   })
 
   it('may take twice its time and half a minute, and no more than is left', () => {

@@ -232,6 +232,24 @@ describe('sections', () => {
     expect(cells?.[4]?.tone).toBeUndefined()
   })
 
+  it('have all that a bench found, a line each, beside its promise and among its figures', () => {
+    const row = report.headline.rows.find(({ what }) => what.startsWith('quarantine'))
+    expect([row?.measured, row?.rows]).toEqual([
+      'p99 0.227 ms',
+      ['eBPF, to the last byte: p50 0.101 ms, p99 0.227 ms', 'eBPF, answered: p50 28 ms'],
+    ])
+    const said = section('change').tables[0]?.rows.find(({ cells }) => cells[0]?.text.startsWith('quarantine'))
+    expect(said?.cells[2]?.rows).toEqual([
+      'ebpf, 1,000 flows: p50 0.101 ms, p99 0.227 ms',
+      'nftables, 1,000 flows: p50 1.1 ms, p99 9.2 ms',
+    ])
+    const page = renderReport(report, ASSETS)
+    expect(page).toContain(
+      '<details class="more"><summary>all of it</summary><ul class="rows"><li>eBPF, to the last byte: p50 0.101 ms, p99 0.227 ms</li>',
+    )
+    expect(page).toContain('<ul class="rows"><li>ebpf, 1,000 flows: p50 0.101 ms, p99 0.227 ms</li>')
+  })
+
   it('draw the distributions of changes beside the promised percentile', () => {
     const [ranges] = section('change').ranges
     expect(ranges?.rows.map(({ name, look, promised }) => [name, look, promised])).toEqual([

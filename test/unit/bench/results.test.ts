@@ -44,6 +44,16 @@ describe('readResults', () => {
     expect(results.measurements.length).toBeGreaterThan(3)
   })
 
+  it('reads what an earlier build wrote, which had everything in the figure, and rows as texts only', () => {
+    const rows = (value: unknown) =>
+      changed(({ benches, promises }) => {
+        for (const one of [benches[0], promises[3]]) Object.assign(one, { rows: value })
+      })
+    expect(readResults(sample, 'A.json').benches[0]).not.toHaveProperty('rows')
+    expect(readResults(rows(['a: 1']), 'A.json').promises[3]?.rows).toEqual(['a: 1'])
+    expect(refused(rows([1]))).toContain('("/benches/0/rows/0"): must be string')
+  })
+
   it.each([
     ['no JSON', '{', 'BENCH_RESULTS: A.json holds no results of a bench: '],
     ['a key twice', '{"format": 1, "format": 1}', 'BENCH_RESULTS: A.json holds no results of a bench'],
