@@ -1,8 +1,10 @@
-// The figures that a README may quote, as Markdown from the results of one run: every one with its verdict, and one command that makes
-// it again; above them the machine, the commit and the run that they are of. A run that nobody could repeat, or of a machine that did
+// The figures that a README may quote, as Markdown from the results of one run: of every promise a few words, one short figure and its
+// verdict, beneath them the commands that make them again, above them the machine, the commit and the run that they are of. Everything
+// else that was found is in the report; a figure of an earlier build, which had all of it in one, is cut, and shows that it is. A run that nobody could repeat, or of a machine that did
 // other things as well, says so in its first line: `reservations` gives the reasons, and whoever writes the page decides.
 
-import { around, promiseRow } from './report/headline.js'
+import { shortOf } from './promises.js'
+import { around, promiseRow, SINGLE } from './report/headline.js'
 import type { PromiseJudged, Results } from './results.js'
 
 export const BEGIN = '<!-- figures:begin -->'
@@ -26,6 +28,12 @@ export function reservations({ run, machine }: Results): readonly string[] {
   ]
 }
 
+/** Characters of a cell: what is longer is read by nobody. */
+export const MOST = 100
+
+const cut = (text: string): string =>
+  text.length <= MOST ? text : `${text.slice(0, MOST - 1).replace(/\s+\S*$/, '')}…`
+
 /** Nothing of a file ends a cell, or begins anything. */
 const cell = (text: string): string =>
   text.replace(/[\r\n]+/g, ' ').replace(/[|`<[\]\\]/g, (char) => (char === '<' ? '&lt;' : `&#${char.charCodeAt(0)};`))
@@ -44,20 +52,30 @@ export function quoted(results: Results): string {
   const why = reservations(results)
   const made = run.command.replace(/^sluice/, 'npx sluice')
   const rows = promises.map((promise) => {
-    const { verdict, measured, remark, what, emulated, target } = promiseRow(promise)
+    const { verdict, measured, remark, emulated, target } = promiseRow(promise)
     const word = (VERDICT as Record<string, string>)[verdict] ?? verdict
-    const seen = [measured, remark].filter((part) => part !== '').join('; ')
-    return `| ${cell(what)}${emulated ? ' (emulated)' : ''} | ${cell(target)} | ${word}: ${cell(seen)} | \`${command(promise, results)}\` |`
+    // That the target is within an interval is its verdict.
+    const seen = cell(cut(measured === '' ? remark : measured))
+    return `| ${cell(cut(shortOf(promise)))}${emulated ? ' (emulated)' : ''} | ${cell(cut(target))} | ${seen} | ${word} |`
   })
+  const again = new Map<string, string[]>()
+  for (const promise of promises) {
+    const by = command(promise, results)
+    again.set(by, [...(again.get(by) ?? []), cell(cut(shortOf(promise)))])
+  }
   const of = `${machine.cpus} x ${machine.cpu} (${machine.virtual === 'none' ? 'metal' : machine.virtual}), Linux ${machine.kernel}${node === undefined ? '' : `, Node ${node}`}`
   return [
     BEGIN,
     ...(why.length === 0 ? [] : [`**Provisional**: ${cell(why.join('; '))}.`, '']),
     `Measured at commit \`${run.commit ?? 'none'}\` on ${cell(of)}, ${run.startedAt.slice(0, 10)}, by \`${cell(made)}\`:`,
     '',
-    '| promise | target | measured | again by |',
+    '| promise | target | measured | verdict |',
     '|---|---|---|---|',
     ...rows,
+    '',
+    `${SINGLE} All that a run finds is in its report (\`build/bench/report.html\`). As root, after \`make build native\`, each is made again by`,
+    '',
+    ...[...again].map(([by, names]) => `- \`${by}\`: ${names.join('; ')}`),
     END,
   ].join('\n')
 }

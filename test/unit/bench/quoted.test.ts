@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { BEGIN, END, quoted, reservations } from '../../../src/bench/quoted.js'
+import { BEGIN, END, MOST, quoted, reservations } from '../../../src/bench/quoted.js'
 import type { Results } from '../../../src/bench/results.js'
 import { richResults } from '../../support/bench/rich.js'
 
@@ -19,12 +19,36 @@ describe('quoted figures', () => {
     const [begin, measured, , head, rule, ...rest] = text.split('\n')
     expect([begin, rest.pop()]).toEqual([BEGIN, END])
     expect(measured).toContain(`Measured at commit \`${'a'.repeat(40)}\` on ${sound.machine.cpus} x `)
-    expect([head, rule]).toEqual(['| promise | target | measured | again by |', '|---|---|---|---|'])
-    expect(rest).toHaveLength(sound.promises.length)
-    for (const row of rest)
-      expect(row).toMatch(
-        /^\| .+ \| .+ \| (\*\*met\*\*|missed|within noise|too noisy|not measured): .* \| `(npx sluice bench --only [a-z-]+|([A-Z_]+=\S+ )*node scripts\/bench\.mjs [a-z-]+|npx vitest run test\/[a-z/-]+\.test\.ts)` \|$/,
+    expect([head, rule]).toEqual(['| promise | target | measured | verdict |', '|---|---|---|---|'])
+    const rows = rest.filter((line) => line.startsWith('|'))
+    expect(rows).toHaveLength(sound.promises.length)
+    for (const row of rows)
+      expect(row).toMatch(/^\| .+ \| .+ \| .+ \| (\*\*met\*\*|missed|within noise|too noisy|not measured) \|$/)
+    expect(text).toContain('| quarantine to last byte | p99 &lt;= 5 ms | p99 0.227 ms | **met** |')
+    const again = rest.filter((line) => line.startsWith('- '))
+    for (const line of again)
+      expect(line).toMatch(
+        /^- `(npx sluice bench --only [a-z-]+|([A-Z_]+=\S+ )*node scripts\/bench\.mjs [a-z-]+|npx vitest run test\/[a-z/-]+\.test\.ts)`: .+$/,
       )
+    // Each promise stands behind one command, and a command that makes many stands there once.
+    const named = again.flatMap((line) => line.slice(line.indexOf('`: ') + 3).split('; '))
+    expect(named.sort()).toEqual(rows.map((row) => row.split(' | ')[0]?.slice(2)).sort())
+    expect(new Set(again.map((line) => line.split('`')[1])).size).toBe(again.length)
+  })
+
+  it('are short: all that was found stands in the report, and what an earlier build said at length is cut', () => {
+    const figure = `ebpf: ${'p50 0.26 ms, p99 3.70 ms; '.repeat(9)}`
+    const long = { ...sound, promises: sound.promises.map((one) => ({ ...one, say: figure, target: figure, figure })) }
+    const rows = quoted(long)
+      .split('\n')
+      .filter((line) => /^\| (?!promise)/.test(line))
+    expect(rows).toHaveLength(sound.promises.length)
+    for (const row of rows) {
+      const [, promise = '', target = '', measured = ''] = row.split(' | ').map((part) => part.replace(/^\| /, ''))
+      expect(target).toMatch(/^ebpf: p50 .+\S…$/)
+      for (const part of [promise, target, measured]) expect(part.length).toBeLessThanOrEqual(MOST)
+    }
+    expect(quoted(sound)).not.toContain('to the last byte: p50')
   })
 
   it('are provisional where somebody would be wrong to stand by them', () => {
@@ -53,6 +77,8 @@ describe('quoted figures', () => {
     })
     expect(hostile).not.toContain('<script>')
     for (const row of hostile.split('\n').filter((line) => line.startsWith('|'))) expect(row.split('|')).toHaveLength(6)
+    for (const line of hostile.split('\n').filter((line) => line.startsWith('- ')))
+      expect(line).not.toMatch(/\[z\]|`y`/)
   })
 
   it('of the README are such a table, and every command names what is there', () => {
@@ -64,9 +90,16 @@ describe('quoted figures', () => {
     const rows = block.split('\n').filter((line) => /^\| (?!promise)/.test(line))
     expect(rows.length).toBeGreaterThan(3)
     for (const row of rows) {
-      const file = /`(?:[A-Z_]+=\S+ )*node scripts\/bench\.mjs ([a-z-]+)` \|$/.exec(row)?.[1]
+      const cells = row.split(' | ').map((part) => part.replace(/&lt;/g, '<').replace(/^\| | \|$/g, ''))
+      expect([row, cells.length]).toEqual([row, 4])
+      expect(cells.filter((part) => part.length > MOST)).toEqual([])
+    }
+    const again = block.split('\n').filter((line) => line.startsWith('- '))
+    expect(again.length).toBeGreaterThan(3)
+    for (const row of again) {
+      const file = /^- `(?:[A-Z_]+=\S+ )*node scripts\/bench\.mjs ([a-z-]+)`: /.exec(row)?.[1]
       if (file === undefined)
-        expect(row).toMatch(/`npx (sluice bench (--quick )?--only [a-z-]+|vitest run test\/[a-z/-]+\.test\.ts)` \|$/)
+        expect(row).toMatch(/^- `npx (sluice bench (--quick )?--only [a-z-]+|vitest run test\/[a-z/-]+\.test\.ts)`: /)
       else expect([file, existsSync(new URL(`../../../bench/${file}.mjs`, import.meta.url))]).toEqual([file, true])
     }
   })
