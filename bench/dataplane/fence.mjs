@@ -4,6 +4,7 @@
 
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, unlinkSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { detachAll } from '../../dist/backends/ebpf/attach.js'
 import { EbpfDriver } from '../../dist/backends/ebpf/driver.js'
 import { Fence, removePins } from '../../dist/backends/ebpf/fence.js'
@@ -63,6 +64,9 @@ export async function openBench() {
   const driver = await EbpfDriver.open({ attachInterfaces: [], stateDirectory: '' })
   const fence = Fence.open()
   const { native } = fence
+  // Pins outlive their namespace, and of one that was stopped in the middle nothing says whose they are.
+  const clear = () => removePins(dirname(fence.pins))
+  process.once('exit', clear)
   const emptyPins = `${fence.pins}/empty`
   for (const folder of ['maps', 'programs']) mkdirSync(`${emptyPins}/${folder}`, { recursive: true })
   const log = Buffer.alloc(65_536)
@@ -119,9 +123,10 @@ export async function openBench() {
     },
     async close() {
       for (const one of [empty, lookup, table]) native.ask('close', one)
-      removePins(emptyPins)
       fence.close()
       await driver.uninstall()
+      process.off('exit', clear)
+      clear()
     },
   }
 }
