@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { median } from './dataplane/fence.mjs'
 
-export const promise = 'eBPF: add one learned grant'
+export const promise = 'eBPF: add one learned grant, median'
 export const target = '<= 20 us'
 
 /** The fewest that an interval is made of. */

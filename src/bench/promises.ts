@@ -94,7 +94,7 @@ const MISSING: Readonly<Record<string, { readonly say: string; readonly target: 
     say: 'attach: asked, until the deny fence is read back and the plan judges the slot',
     target: 'p99 <= 250 ms, as a release of 1,000 grants',
   },
-  learn: { say: 'eBPF: add one learned grant', target: '<= 20 us' },
+  learn: { say: 'eBPF: add one learned grant, median', target: '<= 20 us' },
   nftables: {
     say: 'nftables: one learned grant, median; quarantine written and read back, 1,000 flows, p99',
     target: '<= 0.3 ms, <= 5 ms',
