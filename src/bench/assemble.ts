@@ -3,7 +3,7 @@
 // same repetitions always give the same results; the run (run.ts) only collects.
 
 import { COST, figureOf, MEMORY, RATE, ratioOf, TAIL, TIME, type Tolerance } from './figure.js'
-import { corrected, countOf, type Histogram, merged, percentileOf } from './histogram.js'
+import { corrected, countOf, type Histogram, leastFor, merged, percentileOf } from './histogram.js'
 import { SHAPES, SUSTAINED_MS, sayOf } from './matrix.js'
 import type { Cell, Cost, Figure, Gate, Latency, Measurement, Question, VariantSeen } from './results.js'
 import type { Setting } from './setting.js'
@@ -39,8 +39,8 @@ export interface Raw extends Setting {
 
 /** RFC 9411, sections 7.1 to 7.3: failures below 0.001 %, deviation in the sustain phase below 5 %. */
 const GATE = { 'failed-transactions': 1e-5, 'unexpected-resets': 1e-5, 'lost-packets': 1e-5, 'sustain-deviation': 0.05 }
-/** A percentile, and how many were measured where it is told. */
-const PERCENTS = [50, 90, 99, 99.9, 99.99, 100].map((percent) => ({ percent, least: percent === 99.99 ? 20_000 : 1 }))
+/** Of all repetitions together. The 50th and the 99th are figures of their own. */
+const PERCENTS = [90, 99.9, 99.99, 100]
 const COST_OF = {
   'tcp-stream': 'cpuSecondsPerGbit',
   'udp-stream': 'cpuSecondsPerGbit',
@@ -166,8 +166,8 @@ function latencyOf(own: readonly Raw[], terms: Resampling): Latency | undefined 
     )
   return {
     corrected: true,
-    count: countOf(whole),
-    percentiles: PERCENTS.filter(({ least }) => measured >= least).map(({ percent }) => ({
+    count: measured,
+    percentiles: PERCENTS.filter((percent) => measured >= leastFor(percent)).map((percent) => ({
       percent,
       microseconds: microseconds(percentileOf(whole, percent)),
     })),

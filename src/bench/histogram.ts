@@ -43,6 +43,9 @@ export function countOf(histogram: Histogram): number {
   return sum
 }
 
+/** How many have to be measured before a percentile of all of them is told: twenty were slower then. The slowest is no percentile. */
+export const leastFor = (percent: number): number => (percent >= 100 ? 1 : Math.round(20 / (1 - percent / 100)))
+
 /** The value that `percent` of all do not exceed; 0 of nothing. */
 export function percentileOf(histogram: Histogram, percent: number): number {
   const wanted = Math.max(1, Math.ceil((countOf(histogram) * percent) / 100 - 1e-9))

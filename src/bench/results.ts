@@ -170,14 +170,15 @@ export interface Cost {
   readonly cpuSecondsPerThousandTransactions?: Figure
 }
 
-/** Of all repetitions together. */
 export interface Latency {
   /** True: time is counted from when a request should have left, or the histogram was filled up for the requests that a slow
    * answer kept from being sent. */
   readonly corrected: boolean
+  /** What was measured, without what a correction filled in. */
   readonly count: number
+  /** Of all repetitions together. */
   readonly percentiles: readonly {
-    /** 50, 90, 99, 99.9, 99.99 where at least 20,000 were measured, 100. */
+    /** 90, 99.9, 99.99, each where at least twenty were slower, and 100, the slowest. */
     readonly percent: number
     readonly microseconds: number
   }[]

@@ -138,13 +138,19 @@ function shares(results: Results, cell: Measured): string[] {
   )
 }
 
+/** One figure by itself. */
+export function figureCell(figure: Figure): Cell {
+  if (figure.kind === 'none') return { text: '–', asides: [figure.why] }
+  if (figure.kind === 'noisy')
+    return { text: 'too noisy', asides: [`${interval(figure)} seen`, figure.why], tone: 'noisy' }
+  return { text: amount(figure.middle), asides: [interval(figure)] }
+}
+
 function tableCell(results: Results, measurement: Measurement, variant: VariantSeen, pick: PickFigure): Cell {
   const cell = cellOf(measurement, variant.name)
   const figure = cell === undefined ? undefined : pick(cell)
   if (cell === undefined || figure === undefined) return { text: '–' }
-  if (figure.kind === 'none') return { text: '–', asides: [figure.why] }
-  if (figure.kind === 'noisy')
-    return { text: 'too noisy', asides: [`${interval(figure)} seen`, figure.why], tone: 'noisy' }
+  if (figure.kind !== 'value') return figureCell(figure)
   const gates = cell.gates
     .filter(({ passed }) => !passed)
     .map(({ name, value, limit }) => `${name} ${percent(value)}, limit ${percent(limit)}`)

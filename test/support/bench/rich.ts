@@ -63,11 +63,7 @@ const latency = (p50: number): Latency => ({
   corrected: true,
   count: 412_345,
   percentiles: [
-    [50, 1],
-    [75, 1.15],
     [90, 1.4],
-    [95, 1.7],
-    [99, 3.1],
     [99.9, 9.5],
     [99.99, 31],
     [100, 120],

@@ -162,8 +162,35 @@ describe('plots', () => {
     expect(x.ticks.map(({ name }) => name)).toEqual(['50 %', '90 %', '99 %', '99.9 %', '99.99 %', 'max'])
     const at = Object.fromEntries(x.ticks.map(({ name, at }) => [name, at]))
     expect((at['99.9 %'] ?? 0) - (at['99 %'] ?? 0)).toBeCloseTo((at['99 %'] ?? 0) - (at['90 %'] ?? 0))
-    expect([y.log, marked, x.at.at(-1) === Math.max(...x.at)]).toEqual([true, false, true])
-    expect(series[0]?.texts[4]).toBe('450 us')
+    expect([y.log, marked, x.at.at(-1) === Math.max(...x.at)]).toEqual([true, true, true])
+    expect(series[0]?.texts.slice(1, 4)).toEqual(['203 us', '450 us (444 to 454)', '1,378 us'])
+  })
+
+  it('have a p50 and a p99 as figures of repetitions, too noisy where they are, and no percentile of too few requests', () => {
+    const results = richResults()
+    const loud: Figure = { kind: 'noisy', why: 'wide', middle: 450, low: 200, high: 900 }
+    const few = {
+      ...results,
+      measurements: results.measurements.map((one) => ({
+        ...one,
+        cells: one.cells.map((cell) =>
+          cell.latency ? { ...cell, latency: { ...cell.latency, count: 19_999, p99: loud } } : cell,
+        ),
+      })),
+    }
+    const { plots, tables } = buildReport(few).sections.find(({ id }) => id === 'crr') ?? { plots: [], tables: [] }
+    const curve = plots.find(({ plot }) => plot.id.startsWith('plot-crr-latency'))?.plot
+    expect(curve?.x.ticks.map(({ name }) => name)).toEqual(['50 %', '90 %', '99 %', 'max'])
+    const [first] = curve?.series ?? []
+    expect([first?.values[2], first?.low[2], first?.noisy[2], first?.texts[2]]).toEqual([null, null, true, 'too noisy'])
+    expect([first?.noisy[0], first?.low[0] === null]).toEqual([false, false])
+    const table = tables.find(({ caption }) => caption.startsWith('Waiting time'))
+    expect(table?.head).toEqual(['Variant', '50 %', '90 %', '99 %', 'max', 'requests'])
+    expect(table?.rows[0]?.cells.slice(1, 4)).toEqual([
+      { text: '145', asides: ['143 to 146'] },
+      { text: '203' },
+      { text: 'too noisy', asides: ['200 to 900 seen', 'wide'], tone: 'noisy' },
+    ])
   })
 
   it('say when a histogram was not corrected for coordinated omission', () => {
