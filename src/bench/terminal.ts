@@ -6,7 +6,7 @@ import { labelOf, shareOf } from './report/figures.js'
 import { promiseRow, SINGLE, warnings } from './report/headline.js'
 import type { VerdictWord } from './report/model.js'
 import { amount, duration, ratio, whole } from './report/number.js'
-import type { Cell, Measurement, Results, Role } from './results.js'
+import type { Cell, Figure, Measurement, Results, Role } from './results.js'
 
 type Ink = 'red' | 'green' | 'yellow' | 'dim' | 'bold'
 export type Paint = (ink: Ink, text: string) => string
@@ -54,6 +54,13 @@ function aligned(
     .join('')
 }
 
+const NAMES: Readonly<Record<string, string>> = {
+  empty: 'program',
+  'empty-chains': 'chains',
+  hand: 'nftables',
+  ipset: 'iptables',
+}
+
 const COLUMNS = [
   { head: '', right: false },
   { head: 'median', right: true },
@@ -64,12 +71,18 @@ const COLUMNS = [
   { head: '', right: false },
 ] as const satisfies readonly Column[]
 
-function share(results: Results, cell: Cell, role: Role): string {
-  const found = shareOf(results, cell, role)
-  if (found === undefined || found.figure.kind === 'none') return ''
-  const { figure } = found
+/** A ratio with how far its interval reaches. */
+function within(figure: Figure | undefined): string {
+  if (figure === undefined || figure.kind === 'none') return ''
   const { middle, low, high } = figure
   return figure.kind === 'noisy' ? 'too noisy' : `${ratio(middle)} ±${ratio(Math.max(high - middle, middle - low))}`
+}
+
+/** Which of two empty hooks, or of two rulesets by hand, is meant. */
+function share(results: Results, cell: Cell, role: Role): string {
+  const found = shareOf(results, cell, role)
+  const text = within(found?.figure)
+  return found === undefined || text === '' || role === 'baseline' ? text : `${text} ${NAMES[found.to] ?? found.to}`
 }
 
 const COSTS = [

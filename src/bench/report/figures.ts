@@ -73,19 +73,20 @@ export interface Axes {
   readonly joined: boolean
 }
 
-/**
- * The ratio of a cell to the variant of that role that it is to be compared with: of two empty hooks nftables is measured against
- * the one with chains, everything else against the one with programs.
- */
+/** What lives in chains of netfilter: its empty hook is empty chains, that of everything else an empty program. */
+const IN_CHAINS: ReadonlySet<Look> = new Set(['nft', 'hand', 'ipset'])
+
+/** The ratio of a cell to the variant of that role that it is to be compared with: of two empty hooks its own, or none. */
 export function shareOf(results: Results, cell: Measured, role: Role): Measured['ratios'][number] | undefined {
   const of = (name: string) => results.variants.find((variant) => variant.name === name)
   const candidates = cell.ratios.filter(({ to }) => to !== cell.variant && of(to)?.role === role)
-  const chains = cell.variant.includes('nft')
-  const own = candidates.find(({ to }) => {
+  if (role !== 'reference') return candidates[0]
+  const self = of(cell.variant)
+  const own = self !== undefined && IN_CHAINS.has(lookOf(self)) ? 'limit-nft' : 'limit'
+  return candidates.find(({ to }) => {
     const variant = of(to)
-    return variant !== undefined && (lookOf(variant) === 'limit-nft') === chains
+    return variant !== undefined && lookOf(variant) === own
   })
-  return own ?? candidates[0]
 }
 
 export function plotOf(results: Results, columns: readonly Column[], pick: PickFigure, axes: Axes): Plot {

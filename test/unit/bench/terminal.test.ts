@@ -18,15 +18,15 @@ describe('a measurement', () => {
     expect(block('TCP stream, 1 flow, IPv4, 100,000 grants [Gbit/s]')).toMatchInlineSnapshot(`
       [
         "TCP stream, 1 flow, IPv4, 100,000 grants [Gbit/s]",
-        "                               median        interval    of nothing  of empty hook           CPU",
-        "  nothing attached               14.4    14.2 to 14.5                 1.005 ±0.009  0.140 s/Gbit",
-        "  empty program                  14.3    14.1 to 14.4  0.995 ±0.009   1.010 ±0.009  0.141 s/Gbit",
-        "  empty chains                   14.2    14.1 to 14.4  0.985 ±0.009   0.990 ±0.009  0.142 s/Gbit",
-        "  nftables by hand               12.4    12.3 to 12.6  0.865 ±0.008   0.869 ±0.008  0.144 s/Gbit",
-        "  iptables and ipset             12.3    12.1 to 12.4  0.850 ±0.008   0.854 ±0.008  0.151 s/Gbit  failed: sustain-deviation",
-        "  Sluice nftables                13.2    13.0 to 13.3  0.920 ±0.008   0.934 ±0.008  0.147 s/Gbit",
-        "  Sluice eBPF                    14.2    14.1 to 14.4  0.985 ±0.009   0.990 ±0.009  0.141 s/Gbit",
-        "  Sluice DOCA Flow (emulated)   0.795  0.786 to 0.803  0.055 ±0.000   0.055 ±0.000   2.33 s/Gbit",
+        "                               median        interval    of nothing         of empty hook           CPU",
+        "  nothing attached               14.4    14.2 to 14.5                1.005 ±0.009 program  0.140 s/Gbit",
+        "  empty program                  14.3    14.1 to 14.4  0.995 ±0.009                        0.141 s/Gbit",
+        "  empty chains                   14.2    14.1 to 14.4  0.985 ±0.009  0.990 ±0.009 program  0.142 s/Gbit",
+        "  nftables by hand               12.4    12.3 to 12.6  0.865 ±0.008   0.878 ±0.008 chains  0.144 s/Gbit",
+        "  iptables and ipset             12.3    12.1 to 12.4  0.850 ±0.008   0.863 ±0.008 chains  0.151 s/Gbit  failed: sustain-deviation",
+        "  Sluice nftables                13.2    13.0 to 13.3  0.920 ±0.008   0.934 ±0.008 chains  0.147 s/Gbit",
+        "  Sluice eBPF                    14.2    14.1 to 14.4  0.985 ±0.009  0.990 ±0.009 program  0.141 s/Gbit",
+        "  Sluice DOCA Flow (emulated)   0.795  0.786 to 0.803  0.055 ±0.000  0.055 ±0.000 program   2.33 s/Gbit",
       ]
     `)
   })
