@@ -1,6 +1,7 @@
 // The promises of what the fence may cost, as a table, and the verdict of a run about each: from a measurement's ratio where the run
-// measures it, otherwise from the file of bench/ that does. A promise whose figure is too noisy is neither held nor broken; one that the
-// run did not measure stands there all the same, with what measures it.
+// measures it, otherwise from the file of bench/ that does. A verdict is decided here and nowhere else: a promise is broken where the whole
+// interval lies on the wrong side of the target, however wide it is, and held where it lies on the right side and is not too noisy. One
+// that the run did not measure stands there all the same, with what measures it.
 
 import type { BenchSeen, Cell, Figure, Gate, Measurement, PromiseJudged, VariantSeen } from './results.js'
 
@@ -157,7 +158,7 @@ function fromRatio(promise: FromRatio, measurements: readonly Measurement[], var
   const { verdict, text } = judged(figure, target)
   // What did not come through costs nothing: no rate is good that loses transactions beyond the gate.
   const failed = cell.gates.filter((gate) => !gate.passed && LOSSES.has(gate.name))
-  if (verdict === 'met' && failed.length > 0) {
+  if (verdict !== 'not-measured' && failed.length > 0) {
     const lost = failed.map((gate) => `${gate.name} ${(gate.value * 100).toPrecision(2)} %`).join(', ')
     return { ...common, from, verdict: 'not-met' as const, figure: `${text}; ${lost}` }
   }
@@ -167,18 +168,15 @@ function fromRatio(promise: FromRatio, measurements: readonly Measurement[], var
 const ratioTo = (cell: Cell, to: string): Figure =>
   cell.ratios.find((ratio) => ratio.to === to)?.figure ?? { kind: 'none', why: `${to} was not measured` }
 
+/** Of what should be at least the target. */
 function judged(figure: Figure, target: number): { verdict: PromiseJudged['verdict']; text: string } {
-  switch (figure.kind) {
-    case 'none':
-      return { verdict: 'not-measured', text: figure.why }
-    case 'noisy':
-      return { verdict: 'too-noisy', text: figure.why }
-    case 'value': {
-      const { middle, low, high } = figure
-      const text = `${middle.toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)})`
-      return { verdict: middle >= target ? 'met' : 'not-met', text }
-    }
-  }
+  if (figure.kind === 'none') return { verdict: 'not-measured', text: figure.why }
+  const { middle, low, high } = figure
+  const ends = `${low.toFixed(3)} to ${high.toFixed(3)}`
+  const text = figure.kind === 'noisy' ? `${ends} seen, ${figure.why}` : `${middle.toFixed(3)} (${ends})`
+  if (high < target) return { verdict: 'not-met', text }
+  if (figure.kind === 'noisy') return { verdict: 'too-noisy', text }
+  return { verdict: low >= target ? 'met' : 'within-noise', text }
 }
 
 function fromFile(id: string, seen: BenchSeen): PromiseJudged {

@@ -233,7 +233,8 @@ export interface PromiseJudged {
   readonly id: string
   readonly say: string
   readonly target: string
-  readonly verdict: 'met' | 'not-met' | 'too-noisy' | 'not-measured'
+  /** `within-noise`: the interval has the target inside. `too-noisy`: it has, or reaches so far that nothing is said to be met. */
+  readonly verdict: 'met' | 'not-met' | 'within-noise' | 'too-noisy' | 'not-measured'
   /** What was measured, or why nothing was. */
   readonly figure: string
   /** Of `bench NAME`: its rows. */

@@ -1,5 +1,5 @@
-// The first screen of a report: what the run was, what a reader must not miss, and each promise with its verdict. A promise whose
-// interval has the target inside is neither met nor missed: it is within noise, and the report says so instead of choosing.
+// The first screen of a report: what the run was, what a reader must not miss, and each promise with its verdict, which was decided
+// when the run was judged (../promises.ts) and is only shown here.
 
 import type { PromiseJudged, Results } from '../results.js'
 import { labelOf } from './figures.js'
@@ -17,23 +17,24 @@ export function againstTarget({ value, target, better }: NonNullable<PromiseJudg
 const WORDS = {
   met: 'met',
   'not-met': 'missed',
+  'within-noise': 'open',
   'too-noisy': 'noisy',
   'not-measured': 'absent',
 } as const satisfies Record<PromiseJudged['verdict'], VerdictWord>
 
 export function promiseRow(judged: PromiseJudged): HeadRow {
   const { against: behind, rows = [] } = judged
-  const against = behind === undefined || behind.value.kind !== 'value' ? null : againstTarget(behind)
-  const decided = judged.verdict === 'met' || judged.verdict === 'not-met'
-  const open = decided && against !== null && against.low < 1 && against.high > 1
+  const verdict = WORDS[judged.verdict]
+  const decided = verdict !== 'noisy' && verdict !== 'absent'
+  const against = behind === undefined || !decided ? null : againstTarget(behind)
   const said = decided ? judged.figure : ''
   return {
     what: judged.say,
     target: judged.target,
     measured: said,
     against,
-    verdict: open ? 'open' : WORDS[judged.verdict],
-    remark: [decided ? '' : judged.figure, open ? 'the interval has the target inside' : '']
+    verdict,
+    remark: [decided ? '' : judged.figure, verdict === 'open' ? 'the interval has the target inside' : '']
       .filter((part) => part !== '')
       .join('; '),
     rows,
@@ -86,6 +87,7 @@ export function warnings(results: Results): Report['warnings'] {
   return [
     ...(run.complete ? [] : [`This run is not complete: ${run.why ?? 'it was interrupted'}.`]),
     ...(run.dirty ? ['The tree had changes that are in no commit.'] : []),
+    ...(run.remarks ?? []).map((remark) => `${remark}.`),
     ...around(machine).map((line) => `The ${line}.`),
     ...variants
       .filter(({ state }) => state === 'refused')

@@ -147,17 +147,31 @@ describe('judgePromises', () => {
   it('are held, broken, or too noisy to tell', () => {
     expect(verdict(0.95)).toMatchObject({ verdict: 'met', figure: '0.950 (0.950 to 0.950)', from: `measurement ${ID}` })
     expect(verdict(0.85)).toMatchObject({ verdict: 'not-met', target: '>= 0.9' })
-    expect(verdict(0.95, 0.2)).toMatchObject({ verdict: 'too-noisy' })
+    expect(verdict(0.95, 0.2)).toMatchObject({
+      verdict: 'too-noisy',
+      figure: expect.stringMatching(/^0\.550 to 1\.350 seen, an interval of 42 % on one side/),
+    })
     expect(judgePromises([], [], VARIANTS)[0]).toMatchObject({
       verdict: 'not-measured',
       figure: 'this run did not measure it',
     })
   })
 
+  it('are within noise where the interval has the target inside, and broken where all of it is beyond, however wide', () => {
+    expect(verdict(0.91, 0.01)).toMatchObject({ verdict: 'within-noise', figure: '0.910 (0.890 to 0.930)' })
+    expect(verdict(0.89, 0.01)).toMatchObject({ verdict: 'within-noise' })
+    expect(verdict(0.5, 0.15)).toMatchObject({
+      verdict: 'not-met',
+      figure: expect.stringMatching(/^0\.200 to 0\.800 seen, /),
+      against: { value: { kind: 'noisy' } },
+    })
+    expect(verdict(2, 0.4)).toMatchObject({ verdict: 'too-noisy' })
+  })
+
   it('are never held where transactions failed beyond the gate', () => {
-    const lossy = (failed: number) =>
+    const lossy = (failed: number, noise = 0) =>
       judgePromises(
-        ofRatio(0.95).map((one) => ({
+        ofRatio(0.95, noise).map((one) => ({
           ...one,
           cells: one.cells.map((cell) => ({
             ...cell,
@@ -172,6 +186,7 @@ describe('judgePromises', () => {
       verdict: 'not-met',
       figure: '0.950 (0.950 to 0.950); failed-transactions 0.20 %',
     })
+    expect(lossy(0.002, 0.02)).toMatchObject({ verdict: 'not-met' })
   })
 
   it('name what the run did not measure, and what measures it', () => {

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { compareResults } from '../../../src/bench/compare.js'
 import { buildReport } from '../../../src/bench/report/build.js'
 import { buildComparison } from '../../../src/bench/report/comparison.js'
+import { shareOf } from '../../../src/bench/report/figures.js'
 import { againstTarget, promiseRow } from '../../../src/bench/report/headline.js'
 import { escaped, html, json } from '../../../src/bench/report/html.js'
 import type { Plot, Report } from '../../../src/bench/report/model.js'
@@ -102,11 +103,12 @@ describe('promises', () => {
   it.each([
     ['met', value(0.99, 0.98, 1), 'met', ''],
     ['not-met', value(0.9, 0.89, 0.91), 'missed', ''],
-    ['met', value(0.98, 0.96, 1), 'open', 'the interval has the target inside'],
-    ['not-met', value(0.96, 0.94, 0.98), 'open', 'the interval has the target inside'],
+    ['not-met', { kind: 'noisy', why: 'w', middle: 0.5, low: 0.3, high: 0.7 }, 'missed', ''],
+    ['within-noise', value(0.96, 0.94, 0.98), 'open', 'the interval has the target inside'],
   ] as const)('%s with %j is %s', (verdict, seen, word, remark) => {
     const row = promiseRow(judged(verdict, { value: seen, target: 0.97, better: 'higher' }))
     expect([row.verdict, row.remark, row.measured]).toEqual([word, remark, 'as measured'])
+    expect(row.against?.mid).toBeCloseTo((seen.kind === 'none' ? Number.NaN : seen.middle) / 0.97)
   })
 
   it('gives no number for what is too noisy or was not measured, but the reason', () => {
@@ -220,6 +222,25 @@ describe('plots', () => {
     expect(section('stream').note).toContain('Dashed grey: the physical limit')
   })
 
+  it('compare what lives in chains with empty chains, everything else with an empty program, and nothing with the other', () => {
+    const results = richResults()
+    const [first] = results.measurements
+    const of = (variant: string, without = '') => {
+      const cell = first?.cells.find((one) => one.variant === variant)
+      if (cell === undefined) throw new Error(`no cell of ${variant}`)
+      const ratios = cell.ratios.filter(({ to }) => to !== without)
+      return shareOf(results, { ...cell, ratios }, 'reference')?.to
+    }
+    expect(['nftables', 'hand', 'ipset', 'ebpf', 'doca-flow'].map((name) => of(name))).toEqual([
+      'empty-chains',
+      'empty-chains',
+      'empty-chains',
+      'empty',
+      'empty',
+    ])
+    expect([of('hand', 'empty-chains'), of('ebpf', 'empty')]).toEqual([undefined, undefined])
+  })
+
   it('have ids that are unique', () => {
     const ids = [...plots(report).map(({ id }) => id), ...report.sections.map(({ id }) => id)]
     expect(ids.filter((id, i) => ids.indexOf(id) !== i)).toEqual([])
@@ -294,12 +315,20 @@ describe('warnings', () => {
     const base = richResults()
     const { warnings } = buildReport({
       ...base,
-      run: { ...base.run, complete: false, why: 'it was interrupted after 40 s', dirty: true },
+      run: {
+        ...base.run,
+        complete: false,
+        why: 'it was interrupted after 40 s',
+        dirty: true,
+        remarks: ['HTTP was not measured: autocannon is not installed', 'tcp-crr of ebpf failed at least once: ended'],
+      },
       machine: { ...base.machine, loadBefore: 7.5, stolen: 0.043 },
     })
     expect(warnings).toEqual([
       'This run is not complete: it was interrupted after 40 s.',
       'The tree had changes that are in no commit.',
+      'HTTP was not measured: autocannon is not installed.',
+      'tcp-crr of ebpf failed at least once: ended.',
       'The machine was busy before it began, with a load of 7.50 on 2 processors.',
       "The hypervisor gave 4.30 % of the processors' time to others.",
       'xdp is left out: it let 198.18.0.9:25 through.',
