@@ -7,7 +7,7 @@ import { corrected, countOf, type Histogram, leastFor, merged, percentileOf } fr
 import { SHAPES, SUSTAINED_MS, sayOf } from './matrix.js'
 import type { Cell, Cost, Figure, Gate, Latency, Measurement, Question, VariantSeen } from './results.js'
 import type { Setting } from './setting.js'
-import { median, type Resampling } from './statistics.js'
+import type { Resampling } from './statistics.js'
 
 /** One repetition as it was measured. */
 export interface Raw extends Setting {
@@ -33,12 +33,14 @@ export interface Raw extends Setting {
   readonly tried?: number
   readonly failed?: number
   readonly resets?: number
-  /** Half the distance between the best and the worst tenth of the repetition, as a share of the middle one. */
+  /** The largest deviation of a tenth of the repetition from the mean of all, as a share of it. */
   readonly deviation?: number
 }
 
 /** RFC 9411, sections 7.1 to 7.3: failures below 0.001 %, deviation in the sustain phase below 5 %. */
 const GATE = { 'failed-transactions': 1e-5, 'unexpected-resets': 1e-5, 'lost-packets': 1e-5, 'sustain-deviation': 0.05 }
+/** None of three times as many as one may fail of bounds the share at the limit, with 95 % confidence (the rule of three). */
+const LEAST_TRIED = 300_000
 /** Of all repetitions together. The 50th and the 99th are figures of their own. */
 const PERCENTS = [90, 99.9, 99.99, 100]
 const COST_OF = {
@@ -65,13 +67,14 @@ export function assemble(
   terms: Resampling,
 ): readonly Measurement[] {
   const byId = grouped(raws, idOf)
+  const baseline = variants.find(({ role }) => role === 'baseline')?.name
   return [...byId].map(([id, all]): Measurement => {
     const [first] = all as [Raw]
     const { question, flows, family, grants, workspaces, ms } = first
     const byVariant = grouped(all, ({ variant }) => variant)
     const cells = variants.flatMap(({ name }) => {
       const own = byVariant.get(name)
-      return own ? [cellOf(own, byVariant, referencesOf(name, variants), terms)] : []
+      return own ? [cellOf(own, byVariant, referencesOf(name, variants), terms, baseline)] : []
     })
     const say = sayOf(question, flows, family, ms)
     const commands = [...new Set(all.flatMap((raw) => raw.commands))]
@@ -97,6 +100,7 @@ function cellOf(
   all: ReadonlyMap<string, readonly Raw[]>,
   references: readonly string[],
   terms: Resampling,
+  baseline: string | undefined,
 ): Cell {
   const [first] = own as [Raw]
   const tolerance = TOLERANCE[first.question] ?? RATE
@@ -117,7 +121,7 @@ function cellOf(
       },
     ]
   })
-  const cost = costOf(own, terms)
+  const cost = costOf(own, baseline === first.variant ? [] : (all.get(baseline ?? '') ?? []), terms)
   const latency = latencyOf(own, terms)
   return {
     variant: first.variant,
@@ -140,11 +144,26 @@ function cellOf(
   }
 }
 
-function costOf(own: readonly Raw[], terms: Resampling): Cost | undefined {
+function costOf(own: readonly Raw[], baseline: readonly Raw[], terms: Resampling): Cost | undefined {
   const [first] = own as [Raw]
   const key = (COST_OF as Partial<Record<Question, keyof Cost>>)[first.question]
-  const each = own.flatMap(({ cpuSeconds, work }) => (cpuSeconds !== undefined && work ? [cpuSeconds / work] : []))
-  return key === undefined || each.length === 0 ? undefined : { [key]: figureOf(each, COST, terms) }
+  const each = (raws: readonly Raw[]) =>
+    new Map(
+      raws.flatMap(({ round, cpuSeconds, work }) =>
+        cpuSeconds !== undefined && work ? [[round, cpuSeconds / work] as const] : [],
+      ),
+    )
+  const [over, under] = [each(own), each(baseline)]
+  if (key === undefined || over.size === 0) return undefined
+  const pairs = [...over].flatMap(([round, value]) => {
+    const other = under.get(round)
+    return other === undefined ? [] : [[value, other] as const]
+  })
+  const sides = [pairs.map(([value]) => value), pairs.map(([, other]) => other)] as const
+  return {
+    [key]: figureOf([...over.values()], COST, terms),
+    ...(pairs.length === 0 ? {} : { ofBaseline: ratioOf(...sides, COST, terms) }),
+  }
 }
 
 function latencyOf(own: readonly Raw[], terms: Resampling): Latency | undefined {
@@ -179,23 +198,31 @@ function latencyOf(own: readonly Raw[], terms: Resampling): Latency | undefined 
 function gatesOf(own: readonly Raw[]): Gate[] {
   const sum = (of: (raw: Raw) => number | undefined): number => own.reduce((all, raw) => all + (of(raw) ?? 0), 0)
   const tried = sum((raw) => raw.tried)
-  const gate = (name: Gate['name'], value: number): Gate => ({
-    name,
-    limit: GATE[name],
-    value,
-    passed: value < GATE[name],
-  })
+  const of = (name: Gate['name'], count: number): Gate => {
+    const [limit, value] = [GATE[name], count / tried]
+    const state = value >= limit ? 'failed' : tried < LEAST_TRIED ? 'too-few' : 'passed'
+    return { name, limit, value, of: tried, state }
+  }
   const out: Gate[] = []
-  if (tried > 0 && own[0]?.question === 'packets') out.push(gate('lost-packets', sum((raw) => raw.failed) / tried))
+  const failed = sum((raw) => raw.failed)
+  if (tried > 0 && own[0]?.question === 'packets') out.push(of('lost-packets', failed))
   else if (tried > 0) {
-    out.push(gate('failed-transactions', sum((raw) => raw.failed) / tried))
+    out.push(of('failed-transactions', failed))
     if (own.some(({ resets }) => resets !== undefined))
-      out.push(gate('unexpected-resets', sum((raw) => raw.resets) / tried))
+      out.push(
+        of(
+          'unexpected-resets',
+          sum((raw) => raw.resets),
+        ),
+      )
   }
   const deviations = own.flatMap(({ deviation, ms = 0 }) =>
     deviation === undefined || ms < SUSTAINED_MS ? [] : [deviation],
   )
-  if (deviations.length > 0) out.push(gate('sustain-deviation', median(deviations)))
+  if (deviations.length > 0) {
+    const [limit, value] = [GATE['sustain-deviation'], Math.max(...deviations)]
+    out.push({ name: 'sustain-deviation', limit, value, state: value < limit ? 'passed' : 'failed' })
+  }
   return out
 }
 

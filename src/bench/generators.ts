@@ -78,10 +78,10 @@ interface Tally {
 const shown = ({ pinned }: Pick<Path, 'pinned'>, words: readonly string[]): string =>
   [...pinned, ...words].join(' ').replace(GENERATOR, 'sluice-load')
 
-/** Half the distance of the best and the worst tenth, as a share of all: RFC 9411 calls it deviation in the sustain phase. */
-function deviationOf(slices: readonly number[]): number {
+/** The largest deviation of a tenth from the mean of all, as a share of it: of RFC 9411's sustain phase. */
+export function deviationOf(slices: readonly number[]): number {
   const mean = slices.reduce((sum, one) => sum + one, 0) / Math.max(1, slices.length)
-  return mean === 0 ? 0 : (Math.max(...slices) - Math.min(...slices)) / 2 / mean
+  return mean === 0 ? 0 : Math.max(...slices.map((one) => Math.abs(one - mean))) / mean
 }
 
 async function tally(path: Path, words: readonly string[], ms: number): Promise<{ tally: Tally; cpuSeconds: number }> {

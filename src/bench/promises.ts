@@ -157,7 +157,7 @@ function fromRatio(promise: FromRatio, measurements: readonly Measurement[], var
   const figure = ratioTo(cell, promise.to)
   const { verdict, text } = judged(figure, target)
   // What did not come through costs nothing: no rate is good that loses transactions beyond the gate.
-  const failed = cell.gates.filter((gate) => !gate.passed && LOSSES.has(gate.name))
+  const failed = cell.gates.filter((gate) => gate.state === 'failed' && LOSSES.has(gate.name))
   if (verdict !== 'not-measured' && failed.length > 0) {
     const lost = failed.map((gate) => `${gate.name} ${(gate.value * 100).toPrecision(2)} %`).join(', ')
     return { ...common, from, verdict: 'not-met' as const, figure: `${text}; ${lost}` }

@@ -168,6 +168,8 @@ export interface Cost {
   readonly cpuSecondsPerGbit?: Figure
   readonly cpuSecondsPerMillionPackets?: Figure
   readonly cpuSecondsPerThousandTransactions?: Figure
+  /** Ratio to nothing attached, of rounds that both were measured in. */
+  readonly ofBaseline?: Figure
 }
 
 export interface Latency {
@@ -190,10 +192,13 @@ export interface Latency {
 /** A condition of RFC 9411 on the figures of this cell; of the deviation only where a tenth of a repetition is a second or more. */
 export interface Gate {
   readonly name: 'failed-transactions' | 'unexpected-resets' | 'sustain-deviation' | 'lost-packets'
-  /** Shares, not per cent. */
+  /** Shares, not per cent. Of the deviation the value is the largest of a tenth from the mean, in the worst repetition. */
   readonly limit: number
   readonly value: number
-  readonly passed: boolean
+  /** How many were tried; absent of the deviation. */
+  readonly of?: number
+  /** `too-few`: none failed beyond the limit, of so few that none says nothing. */
+  readonly state: 'passed' | 'failed' | 'too-few'
 }
 
 /** One file of bench/, run from here. */

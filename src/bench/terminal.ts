@@ -3,6 +3,7 @@
 
 import { shortOf } from './promises.js'
 import { labelOf, shareOf } from './report/figures.js'
+import { failedGates, untoldGates } from './report/gates.js'
 import { promiseRow, SINGLE, warnings } from './report/headline.js'
 import type { VerdictWord } from './report/model.js'
 import { amount, duration, ratio, whole } from './report/number.js'
@@ -57,8 +58,6 @@ function aligned(
 const NAMES: Readonly<Record<string, string>> = {
   empty: 'program',
   'empty-chains': 'chains',
-  hand: 'nftables',
-  ipset: 'iptables',
 }
 
 const COLUMNS = [
@@ -67,9 +66,12 @@ const COLUMNS = [
   { head: 'interval', right: true },
   { head: 'of nothing', right: true },
   { head: 'of empty hook', right: true },
+  { head: 'of by hand', right: true },
   { head: 'CPU', right: true },
-  { head: '', right: false },
+  { head: 'CPU of nothing', right: true },
+  { head: 'p50 us', right: true },
 ] as const satisfies readonly Column[]
+const CPU = COLUMNS.findIndex(({ head }) => head === 'CPU')
 
 /** A ratio with how far its interval reaches. */
 function within(figure: Figure | undefined): string {
@@ -78,25 +80,28 @@ function within(figure: Figure | undefined): string {
   return figure.kind === 'noisy' ? 'too noisy' : `${ratio(middle)} ±${ratio(Math.max(high - middle, middle - low))}`
 }
 
-/** Which of two empty hooks, or of two rulesets by hand, is meant. */
+/** With the name of what it is a share of, where the heading does not say it. */
 function share(results: Results, cell: Cell, role: Role): string {
   const found = shareOf(results, cell, role)
   const text = within(found?.figure)
-  return found === undefined || text === '' || role === 'baseline' ? text : `${text} ${NAMES[found.to] ?? found.to}`
+  return found === undefined || text === '' || found.to === 'none' || found.to === 'hand'
+    ? text
+    : `${text} ${NAMES[found.to] ?? found.to}`
 }
 
+/** Unit of CPU time by what it was spent on. */
 const COSTS = [
   ['cpuSecondsPerGbit', 's/Gbit'],
-  ['cpuSecondsPerMillionPackets', 's/Mpackets'],
+  ['cpuSecondsPerMillionPackets', 's/Mpacket'],
   ['cpuSecondsPerThousandTransactions', 's/1000'],
 ] as const
 
-function cost({ cost }: Cell): string {
-  for (const [name, unit] of COSTS) {
-    const figure = cost?.[name]
-    if (figure?.kind === 'value') return `${amount(figure.middle)} ${unit}`
-  }
-  return ''
+const costOf = ({ cost }: Cell): Figure | undefined => COSTS.map(([name]) => cost?.[name]).find((one) => one)
+
+/** A figure without its interval. */
+function alone(figure: Figure | undefined): string {
+  if (figure === undefined || figure.kind === 'none') return ''
+  return figure.kind === 'noisy' ? 'too noisy' : amount(figure.middle)
 }
 
 function row(results: Results, cell: Cell): readonly Shown[] {
@@ -104,29 +109,44 @@ function row(results: Results, cell: Cell): readonly Shown[] {
   const name = { text: `  ${labelOf(cell.variant)}${emulated ? ' (emulated)' : ''}` }
   const { figure } = cell
   if (figure.kind === 'none') return [name, { text: '–' }, { text: figure.why, ink: 'dim' }]
-  const interval = { text: `${amount(figure.low)} to ${amount(figure.high)}`, ink: 'dim' as const }
-  if (figure.kind === 'noisy') return [name, { text: 'too noisy', ink: 'yellow' }, interval]
-  const failed = cell.gates.filter(({ passed }) => !passed).map((gate) => gate.name)
+  const failed = cell.gates.some(({ state }) => state === 'failed')
+  const ink = failed ? ('red' as const) : figure.kind === 'noisy' ? ('yellow' as const) : undefined
   return [
     name,
-    { text: amount(figure.middle), ...(failed.length > 0 ? { ink: 'red' as const } : {}) },
-    interval,
+    { text: alone(figure), ...(ink ? { ink } : {}) },
+    { text: `${amount(figure.low)} to ${amount(figure.high)}`, ink: 'dim' },
     { text: share(results, cell, 'baseline') },
     { text: share(results, cell, 'reference') },
-    { text: cost(cell) },
-    ...(failed.length > 0 ? [{ text: `failed: ${failed.join(', ')}`, ink: 'red' as const }] : []),
+    { text: share(results, cell, 'peer') },
+    { text: alone(costOf(cell)) },
+    { text: within(cell.cost?.ofBaseline) },
+    { text: alone(cell.latency?.p50) },
   ]
+}
+
+/** Of the gates of RFC 9411: what failed, beside whatever figure, and of what there were too few. */
+function gates(cells: readonly Cell[], paint: Paint): string {
+  const failed = cells.flatMap(({ variant, gates }) => failedGates(gates).map((text) => `${labelOf(variant)}: ${text}`))
+  const untold = untoldGates(cells.flatMap(({ gates }) => gates))
+  return [
+    ...failed.map((text) => paint('red', `  failed: ${plain(text)}`)),
+    ...(untold === undefined ? [] : [paint('dim', `  ${untold}`)]),
+  ]
+    .map((line) => `${line}\n`)
+    .join('')
 }
 
 function measured(results: Results, measurement: Measurement, paint: Paint): string {
   const { say, grants, workspaces, unit, cells } = measurement
   const where = workspaces === 1 ? '' : `, ${whole(workspaces)} workspaces`
   const title = `${plain(say)}, ${whole(grants)} grants${where} [${unit}]`
-  return `${paint('bold', title)}\n${aligned(
-    COLUMNS,
-    cells.map((cell) => row(results, cell)),
-    paint,
-  )}`
+  const rows = cells.map((cell) => row(results, cell))
+  const cost = COSTS.find(([name]) => cells.some((cell) => cell.cost?.[name] !== undefined))
+  const columns = COLUMNS.map((column, i) => (i === CPU ? { ...column, head: `CPU ${cost?.[1] ?? ''}` } : column))
+  // What has nothing in it takes no room.
+  const wanted = columns.map((_, i) => i < 2 || rows.some((cells) => (cells[i]?.text ?? '') !== ''))
+  const kept = <T>(list: readonly T[]): T[] => list.filter((_, i) => wanted[i])
+  return `${paint('bold', title)}\n${aligned(kept(columns), rows.map(kept), paint)}${gates(cells, paint)}`
 }
 
 const VERDICTS = {

@@ -3,6 +3,7 @@
 // number here either: its place says so.
 
 import type { Figure, Cell as Measured, Measurement, Results, Role, VariantSeen } from '../results.js'
+import { failedGates, untoldGates } from './gates.js'
 import type { Cell, Look, Plot, PlotSeries, TableView } from './model.js'
 import { amount, percent, ratio } from './number.js'
 
@@ -130,13 +131,18 @@ function shares(results: Results, cell: Measured): string[] {
     const role = results.variants.find(({ name }) => name === to)?.role
     return to !== cell.variant && role !== undefined && role !== 'fence'
   })
-  return wanted.flatMap(({ to, figure }) =>
-    figure.kind === 'value'
-      ? [`${ratio(figure.middle)} of ${labelOf(to)} (${ratio(figure.low)} to ${ratio(figure.high)})`]
-      : figure.kind === 'noisy'
-        ? [`of ${labelOf(to)}: too noisy`]
-        : [],
-  )
+  return wanted.flatMap(({ to, figure }) => shareText(figure, to))
+}
+
+function shareText(figure: Figure, to: string): string[] {
+  if (figure.kind === 'none') return []
+  if (figure.kind === 'noisy') return [`of ${labelOf(to)}: too noisy`]
+  return [`${ratio(figure.middle)} of ${labelOf(to)} (${ratio(figure.low)} to ${ratio(figure.high)})`]
+}
+
+function costShare({ variants }: Results, { cost }: Measured): string[] {
+  const baseline = variants.find(({ role }) => role === 'baseline')
+  return cost?.ofBaseline === undefined || baseline === undefined ? [] : shareText(cost.ofBaseline, baseline.name)
 }
 
 /** One figure by itself. */
@@ -144,22 +150,23 @@ export function figureCell(figure: Figure): Cell {
   if (figure.kind === 'none') return { text: '–', asides: [figure.why] }
   if (figure.kind === 'noisy')
     return { text: 'too noisy', asides: [`${interval(figure)} seen`, figure.why], tone: 'noisy' }
-  return { text: amount(figure.middle), asides: [interval(figure)] }
+  return { text: amount(figure.middle), asides: [`${interval(figure)}, spread ${percent(figure.spread)}`] }
 }
 
 function tableCell(results: Results, measurement: Measurement, variant: VariantSeen, pick: PickFigure): Cell {
   const cell = cellOf(measurement, variant.name)
   const figure = cell === undefined ? undefined : pick(cell)
   if (cell === undefined || figure === undefined) return { text: '–' }
-  if (figure.kind !== 'value') return figureCell(figure)
-  const gates = cell.gates
-    .filter(({ passed }) => !passed)
-    .map(({ name, value, limit }) => `${name} ${percent(value)}, limit ${percent(limit)}`)
-  return {
-    text: amount(figure.middle),
-    asides: [interval(figure), ...(pick === main && variant.role === 'fence' ? shares(results, cell) : []), ...gates],
-    ...(gates.length > 0 ? { tone: 'bad' as const } : {}),
-  }
+  const { text, asides = [], tone } = figureCell(figure)
+  if (pick !== main) return { text, asides: [...asides, ...costShare(results, cell)], ...(tone ? { tone } : {}) }
+  const [failed, untold] = [failedGates(cell.gates), untoldGates(cell.gates)]
+  const beside = [
+    ...(variant.role === 'fence' ? shares(results, cell) : []),
+    ...failed,
+    ...(untold === undefined ? [] : [untold]),
+  ]
+  const shown = failed.length > 0 ? ('bad' as const) : tone
+  return { text, asides: [...asides, ...beside], ...(shown ? { tone: shown } : {}) }
 }
 
 export function tableOf(results: Results, columns: readonly Column[], pick: PickFigure, caption: string): TableView {

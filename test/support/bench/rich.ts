@@ -153,10 +153,17 @@ function cell(shape: Shape, name: Name, grants: number, index: number): Cell {
         name: 'sustain-deviation',
         limit: 0.05,
         value: name === 'ipset' && grants === 100_000 ? 0.081 : 0.012,
-        passed: !(name === 'ipset' && grants === 100_000),
+        state: name === 'ipset' && grants === 100_000 ? 'failed' : 'passed',
       },
     ],
-    ...(shape.cost === undefined ? {} : { cost: { [shape.cost]: figure(0.14 / left, 0.02) } }),
+    ...(shape.cost === undefined
+      ? {}
+      : {
+          cost: {
+            [shape.cost]: figure(0.14 / left, 0.02),
+            ...(name === 'none' ? {} : { ofBaseline: figure(1 / left, 0.02) }),
+          },
+        }),
     ...(shape.waits === undefined ? {} : { latency: latency(shape.waits * (1 + 0.13 * index)) }),
   }
 }

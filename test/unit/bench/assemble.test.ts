@@ -100,10 +100,21 @@ describe('assemble', () => {
   })
 
   it('divides CPU time by what was carried', () => {
-    const raws = rounds.map((round) => raw('none', round, 5_000, { cpuSeconds: 0.5, work: 2.5 }))
-    expect(assemble(raws, VARIANTS, terms)[0]?.cells[0]?.cost).toMatchObject({
-      cpuSecondsPerThousandTransactions: { kind: 'value', middle: 0.2 },
+    const raws = rounds.flatMap((round) => [
+      raw('none', round, 5_000, { cpuSeconds: 0.5 * (round + 1), work: 2.5 }),
+      raw('ebpf', round, 5_000, { cpuSeconds: 0.6 * (round + 1), work: 2.5 }),
+    ])
+    const even = raws.map((one) => (one.variant === 'none' ? { ...one, cpuSeconds: 0.5 } : one))
+    const [none, ebpf] = assemble(even, VARIANTS, terms)[0]?.cells ?? []
+    expect(none?.cost).toEqual({
+      cpuSecondsPerThousandTransactions: { kind: 'value', middle: 0.2, low: 0.2, high: 0.2, spread: 0, of: 5 },
     })
+    expect(ebpf?.cost?.ofBaseline).toMatchObject({ kind: 'noisy' })
+    // Of rounds that grew dearer for both alike the cost is too noisy, and the ratio is not.
+    const [, grown] = assemble(raws, VARIANTS, terms)[0]?.cells ?? []
+    expect(grown?.cost).toMatchObject({ cpuSecondsPerThousandTransactions: { kind: 'noisy' } })
+    expect(grown?.cost?.ofBaseline).toMatchObject({ kind: 'value', of: 5 })
+    expect(grown?.cost?.ofBaseline?.kind === 'value' && grown.cost.ofBaseline.middle).toBeCloseTo(1.2)
   })
 
   it('holds the gates of RFC 9411', () => {
@@ -115,9 +126,9 @@ describe('assemble', () => {
         terms,
       )[0]?.cells[0]?.gates,
     ).toEqual([
-      { name: 'failed-transactions', limit: 1e-5, value: 5e-6, passed: true },
-      { name: 'unexpected-resets', limit: 1e-5, value: 0, passed: true },
-      { name: 'sustain-deviation', limit: 0.05, value: 0.07, passed: false },
+      { name: 'failed-transactions', limit: 1e-5, value: 5e-6, of: 1_000_000, state: 'passed' },
+      { name: 'unexpected-resets', limit: 1e-5, value: 0, of: 1_000_000, state: 'passed' },
+      { name: 'sustain-deviation', limit: 0.05, value: 0.07, state: 'failed' },
     ])
     const short = rounds.map((round) => raw('none', round, 1, { ...more, ms: 500 }))
     expect(assemble(short, VARIANTS, terms)[0]?.cells[0]?.gates.map(({ name }) => name)).toEqual([
@@ -126,7 +137,21 @@ describe('assemble', () => {
     ])
     const lost = rounds.map((round) => raw('none', round, 1, { question: 'packets', tried: 1_000, failed: 1 }))
     expect(assemble(lost, VARIANTS, terms)[0]?.cells[0]?.gates).toEqual([
-      { name: 'lost-packets', limit: 1e-5, value: 0.001, passed: false },
+      { name: 'lost-packets', limit: 1e-5, value: 0.001, of: 5_000, state: 'failed' },
+    ])
+    const none = (tried: number) =>
+      assemble(
+        rounds.map((round) => raw('none', round, 1, { tried, failed: 0 })),
+        VARIANTS,
+        terms,
+      )[0]?.cells[0]?.gates
+    expect(none(59_999)).toMatchObject([{ value: 0, of: 299_995, state: 'too-few' }])
+    expect(none(60_000)).toMatchObject([{ value: 0, of: 300_000, state: 'passed' }])
+    const uneven = rounds.map((round) =>
+      raw('none', round, 1, { deviation: round === 3 ? 0.06 : 0.01, ms: 10_000, tried: 0 }),
+    )
+    expect(assemble(uneven, VARIANTS, terms)[0]?.cells[0]?.gates).toEqual([
+      { name: 'sustain-deviation', limit: 0.05, value: 0.06, state: 'failed' },
     ])
   })
 })
@@ -175,7 +200,12 @@ describe('judgePromises', () => {
           ...one,
           cells: one.cells.map((cell) => ({
             ...cell,
-            gates: [{ name: 'failed-transactions' as const, limit: 1e-5, value: failed, passed: failed < 1e-5 }],
+            gates: [
+              {
+                ...{ name: 'failed-transactions' as const, limit: 1e-5, value: failed, of: 1_000_000 },
+                state: failed < 1e-5 ? ('passed' as const) : ('failed' as const),
+              },
+            ],
           })),
         })),
         [],

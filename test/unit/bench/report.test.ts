@@ -189,7 +189,7 @@ describe('plots', () => {
     const table = tables.find(({ caption }) => caption.startsWith('Waiting time'))
     expect(table?.head).toEqual(['Variant', '50 %', '90 %', '99 %', 'max', 'requests'])
     expect(table?.rows[0]?.cells.slice(1, 4)).toEqual([
-      { text: '145', asides: ['143 to 146'] },
+      { text: '145', asides: ['143 to 146, spread 0.600 %'] },
       { text: '203' },
       { text: 'too noisy', asides: ['200 to 900 seen', 'wide'], tone: 'noisy' },
     ])
@@ -276,7 +276,7 @@ describe('sections', () => {
   it('name a gate of RFC 9411 that did not pass, in the cell', () => {
     const cells = section('stream').tables[0]?.rows.find(({ look }) => look === 'ipset')?.cells
     expect(cells?.[5]).toMatchObject({ tone: 'bad' })
-    expect(cells?.[5]?.asides).toContain('sustain-deviation 8.10 %, limit 5.00 %')
+    expect(cells?.[5]?.asides).toContain('largest deviation of a tenth in the worst repetition 8.10 %, limit 5.00 %')
     expect(cells?.[4]?.tone).toBeUndefined()
   })
 
