@@ -77,6 +77,7 @@ async function measureWith(backend) {
         name: `${backend}, ${grants.toLocaleString('en')} grants${each ? ', a clause each' : ''}`,
         unit: 'ms',
         better: 'lower',
+        ...(limitMs === undefined ? {} : { limit: limitMs }),
         samples: took,
       })
       all.push(took)

@@ -36,6 +36,7 @@ interface Told {
     readonly name: string
     readonly unit: string
     readonly better: Better
+    readonly limit?: number
     readonly samples: readonly number[]
   }[]
 }
@@ -163,7 +164,8 @@ function toldBy(line: string): Told | undefined {
     if (lines === undefined) return undefined
     const texts = [promise, target, figure, ...lines, ...series.flatMap(({ name, unit }) => [name, unit])]
     const sound = series.every(
-      ({ better, samples }) => ['higher', 'lower'].includes(better) && samples.every((one) => Number.isFinite(one)),
+      ({ better, limit = 1, samples }) =>
+        ['higher', 'lower'].includes(better) && limit > 0 && [limit, ...samples].every((one) => Number.isFinite(one)),
     )
     if (typeof met !== 'boolean' || !sound || texts.some((text) => typeof text !== 'string')) return undefined
     return { promise, target, figure, rows, met, series } as Told
@@ -190,16 +192,22 @@ export async function over(child: ChildProcess, lastWordsMs = LAST_WORDS_MS): Pr
 
 const MOST_SAMPLES = 1_000
 
-function seriesOf({ name, unit, better, samples }: NonNullable<Told['series']>[number]): Series {
+/** As bench/said/tail.mjs has it. */
+const LEAST_OF_TAIL = 100
+
+export function seriesOf({ name, unit, better, limit, samples }: NonNullable<Told['series']>[number]): Series {
   const sorted = ascending(samples)
-  const percents = sorted.length === 0 ? [] : [0, 25, 50, 75, 90, 99, 100]
+  const percents = sorted.length === 0 ? [] : [0, 25, 50, 75, 90, ...(sorted.length < LEAST_OF_TAIL ? [] : [99]), 100]
+  const at = (percent: number): number =>
+    percent === 99 ? (sorted[Math.ceil(sorted.length * 0.99) - 1] as number) : quantile(sorted, percent / 100)
   const step = Math.max(1, samples.length / MOST_SAMPLES)
   return {
     name,
     unit,
     better,
     count: samples.length,
-    quantiles: percents.map((percent) => ({ percent, value: quantile(sorted, percent / 100) })),
+    ...(limit === undefined ? {} : { limit }),
+    quantiles: percents.map((percent) => ({ percent, value: at(percent) })),
     samples: Array.from(
       { length: Math.min(samples.length, MOST_SAMPLES) },
       (_, i) => samples[Math.floor(i * step)] ?? 0,

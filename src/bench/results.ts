@@ -228,6 +228,9 @@ export interface Series {
   readonly unit: string
   readonly better: Better
   readonly count: number
+  /** Promised of the slow end: of the p99, and of the longest of fewer than a hundred. */
+  readonly limit?: number
+  /** The 99th (nearest rank) only of a hundred and more: of fewer it would be the slowest under another name. */
   readonly quantiles: readonly { readonly percent: number; readonly value: number }[]
   /** As measured, in order; at most 1,000, evenly thinned. */
   readonly samples: readonly number[]

@@ -28,13 +28,13 @@ const quantile = ({ quantiles }: Series, percent: number): number | null =>
 
 const TIMES: ReadonlySet<string> = new Set(['ns', 'us', 'ms', 's'])
 
-/** One figure a unit of time. A promise about another percentile than the 99th is not drawn. */
+/** One figure a unit of time, each series with its own limit, if it has one, and its slow end by the name that it deserves. */
 export function rangesOf(benches: readonly BenchSeen[]): readonly Ranges[] {
-  const rows = benches.flatMap(({ name: bench, target, emulated, series }) =>
+  const rows = benches.flatMap(({ name: bench, emulated, series }) =>
     series.flatMap((one) => {
-      const [p50, p99] = [quantile(one, 50), quantile(one, 99)]
-      if (p50 === null || p99 === null || !TIMES.has(one.unit) || !(p50 > 0)) return []
-      const promised = new RegExp(`p99 <= ([0-9.]+) ${one.unit}\\b`).exec(target)?.[1]
+      const [p50, p99, max] = [quantile(one, 50), quantile(one, 99), quantile(one, 100)]
+      if (p50 === null || max === null || !TIMES.has(one.unit) || !(p50 > 0)) return []
+      const slow = p99 === null ? `longest (of ${whole(one.count)}) ${amount(max)}` : `p99 ${amount(p99)}`
       return {
         unit: one.unit,
         row: {
@@ -43,16 +43,16 @@ export function rangesOf(benches: readonly BenchSeen[]): readonly Ranges[] {
           emulated,
           p50,
           p99,
-          max: quantile(one, 100) ?? p99,
-          text: `p50 ${amount(p50)}, p99 ${amount(p99)}`,
-          promised: promised === undefined ? null : Number(promised),
+          max,
+          text: `p50 ${amount(p50)}, ${slow}`,
+          promised: one.limit ?? null,
         },
       }
     }),
   )
   return alike(rows, ({ unit }) => unit).map((members) => ({
     title: 'From a command to its effect',
-    note: 'Upright tick: median. Thick to the 99th percentile, thin to the slowest. Dashed: the promised 99th percentile. Logarithmic.',
+    note: 'Upright tick: median. Thick to the 99th percentile of a hundred and more, thin to the slowest. Dashed: what is promised of that series, of its p99 or of the longest of fewer. Logarithmic.',
     unit: members[0]?.unit ?? '',
     rows: members.map(({ row }) => row),
   }))

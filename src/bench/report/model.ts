@@ -99,10 +99,11 @@ export interface Ranges {
     readonly look: Look
     readonly emulated: boolean
     readonly p50: number
-    readonly p99: number
+    /** null of fewer than a hundred. */
+    readonly p99: number | null
     readonly max: number
     readonly text: string
-    /** The promised p99, where there is one. */
+    /** What is promised of the slow end of this one, where something is. */
     readonly promised: number | null
   }[]
 }

@@ -1,5 +1,5 @@
-// Distributions side by side, one row each on one logarithmic axis: a dot at the median, a bar to the 99th percentile, a thin line
-// to the slowest, and the promised value as an upright line. Plain SVG: it needs no script, and its colours follow the scheme.
+// Distributions side by side, one row each on one logarithmic axis: a dot at the median, a bar to the 99th percentile where
+// there is one, a thin line to the slowest, and the promised value as an upright line. Plain SVG: it needs no script, and its colours follow the scheme.
 
 import { emulatedBadge, type Html, html } from './html.js'
 import type { Ranges } from './model.js'
@@ -24,7 +24,7 @@ export function rangesFigure({ title, note, unit, rows }: Ranges): Html {
   const line = (
     row: Ranges['rows'][number],
   ) => html`<div class="row look-${row.look}"><div class="name">${row.name}${emulatedBadge(row.emulated)}</div>
-<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" aria-hidden="true">${lines}<line class="tail" x1="${x(row.p50)}" x2="${x(row.max)}" y1="11" y2="11"/><line class="bulk" x1="${x(row.p50)}" x2="${x(row.p99)}" y1="11" y2="11"/><line class="median" x1="${x(row.p50)}" x2="${x(row.p50)}" y1="5" y2="17"/>${row.promised === null ? null : html`<line class="promised" x1="${x(row.promised)}" x2="${x(row.promised)}" y1="1" y2="21"/>`}</svg>
+<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" aria-hidden="true">${lines}<line class="tail" x1="${x(row.p50)}" x2="${x(row.max)}" y1="11" y2="11"/>${row.p99 === null ? null : html`<line class="bulk" x1="${x(row.p50)}" x2="${x(row.p99)}" y1="11" y2="11"/>`}<line class="median" x1="${x(row.p50)}" x2="${x(row.p50)}" y1="5" y2="17"/>${row.promised === null ? null : html`<line class="promised" x1="${x(row.promised)}" x2="${x(row.promised)}" y1="1" y2="21"/>`}</svg>
 <div class="value">${row.text}</div></div>
 `
   // With many decades every second one is named.

@@ -6,7 +6,6 @@ import { describe, expect, it } from 'vitest'
 import { compareResults } from '../../../src/bench/compare.js'
 import { buildReport } from '../../../src/bench/report/build.js'
 import { buildComparison } from '../../../src/bench/report/comparison.js'
-import { shareOf } from '../../../src/bench/report/figures.js'
 import { againstTarget, promiseRow } from '../../../src/bench/report/headline.js'
 import { escaped, html, json } from '../../../src/bench/report/html.js'
 import type { Plot, Report } from '../../../src/bench/report/model.js'
@@ -168,33 +167,6 @@ describe('plots', () => {
     expect(series[0]?.texts.slice(1, 4)).toEqual(['203 us', '450 us (444 to 454)', '1,378 us'])
   })
 
-  it('have a p50 and a p99 as figures of repetitions, too noisy where they are, and no percentile of too few requests', () => {
-    const results = richResults()
-    const loud: Figure = { kind: 'noisy', why: 'wide', middle: 450, low: 200, high: 900 }
-    const few = {
-      ...results,
-      measurements: results.measurements.map((one) => ({
-        ...one,
-        cells: one.cells.map((cell) =>
-          cell.latency ? { ...cell, latency: { ...cell.latency, count: 19_999, p99: loud } } : cell,
-        ),
-      })),
-    }
-    const { plots, tables } = buildReport(few).sections.find(({ id }) => id === 'crr') ?? { plots: [], tables: [] }
-    const curve = plots.find(({ plot }) => plot.id.startsWith('plot-crr-latency'))?.plot
-    expect(curve?.x.ticks.map(({ name }) => name)).toEqual(['50 %', '90 %', '99 %', 'max'])
-    const [first] = curve?.series ?? []
-    expect([first?.values[2], first?.low[2], first?.noisy[2], first?.texts[2]]).toEqual([null, null, true, 'too noisy'])
-    expect([first?.noisy[0], first?.low[0] === null]).toEqual([false, false])
-    const table = tables.find(({ caption }) => caption.startsWith('Waiting time'))
-    expect(table?.head).toEqual(['Variant', '50 %', '90 %', '99 %', 'max', 'requests'])
-    expect(table?.rows[0]?.cells.slice(1, 4)).toEqual([
-      { text: '145', asides: ['143 to 146, spread 0.600 %'] },
-      { text: '203' },
-      { text: 'too noisy', asides: ['200 to 900 seen', 'wide'], tone: 'noisy' },
-    ])
-  })
-
   it('say when a histogram was not corrected for coordinated omission', () => {
     const results = richResults()
     const uncorrected = {
@@ -220,25 +192,6 @@ describe('plots', () => {
       'empty chains',
     ])
     expect(section('stream').note).toContain('Dashed grey: the physical limit')
-  })
-
-  it('compare what lives in chains with empty chains, everything else with an empty program, and nothing with the other', () => {
-    const results = richResults()
-    const [first] = results.measurements
-    const of = (variant: string, without = '') => {
-      const cell = first?.cells.find((one) => one.variant === variant)
-      if (cell === undefined) throw new Error(`no cell of ${variant}`)
-      const ratios = cell.ratios.filter(({ to }) => to !== without)
-      return shareOf(results, { ...cell, ratios }, 'reference')?.to
-    }
-    expect(['nftables', 'hand', 'ipset', 'ebpf', 'doca-flow'].map((name) => of(name))).toEqual([
-      'empty-chains',
-      'empty-chains',
-      'empty-chains',
-      'empty',
-      'empty',
-    ])
-    expect([of('hand', 'empty-chains'), of('ebpf', 'empty')]).toEqual([undefined, undefined])
   })
 
   it('have ids that are unique', () => {
@@ -298,10 +251,10 @@ describe('sections', () => {
     expect(page).toContain('<ul class="rows"><li>ebpf, 1,000 flows: p50 0.101 ms, p99 0.227 ms</li>')
   })
 
-  it('draw the distributions of changes beside the promised percentile', () => {
+  it('draw the distributions of changes, each beside its own limit alone', () => {
     const [ranges] = section('change').ranges
     expect(ranges?.rows.map(({ name, look, promised }) => [name, look, promised])).toEqual([
-      ['agent: ebpf, 10 grants', 'ebpf', 250],
+      ['agent: ebpf, 10 grants', 'ebpf', null],
       ['agent: ebpf, 1,000 grants', 'ebpf', 250],
       ['agent: nftables, 1,000 grants', 'nft', 250],
       ['quarantine: ebpf, 1,000 flows', 'ebpf', 5],
