@@ -4,6 +4,7 @@
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { QUICK_FILES } from '../../../src/bench/budget.js'
 import { judgePromises } from '../../../src/bench/promises.js'
 import { VARIANTS } from '../../support/bench/runs.js'
 import { repositoryPath } from '../../support/lab/repository.js'
@@ -61,8 +62,10 @@ describe('a figure in short', () => {
   it('is given by every file beside all that it found', () => {
     const files = readdirSync(repositoryPath('bench')).filter((name) => name.endsWith('.mjs'))
     expect(files.length).toBeGreaterThan(10)
+    const read = (name: string): string => readFileSync(repositoryPath(`bench/${name}`), 'utf8')
     const without = files.filter((name) => {
-      const text = readFileSync(repositoryPath(`bench/${name}`), 'utf8')
+      const own = read(name)
+      const text = own.includes('return told(') ? read('quarantine/told.mjs') : own
       return !/\bfigure\b/.test(text) || !/\brows\b[,:]/.test(text)
     })
     expect(without).toEqual([])
@@ -72,11 +75,22 @@ describe('a figure in short', () => {
 describe('what a run did not measure', () => {
   const judged = judgePromises([], [], VARIANTS)
 
-  it.each(['agent', 'attach', 'nftables', 'agent-memory'])('stands there as bench/%s.mjs says it', (name) => {
-    const promise = judged.find(({ from }) => from === `bench ${name}`)
-    const text = readFileSync(repositoryPath(`bench/${name}.mjs`), 'utf8')
-    expect(text).toContain(`'${promise?.say}'`)
-    expect(text).toContain(`export const target = '${promise?.target}'`)
+  it.each(['quarantine', 'quarantine-grpc', 'agent', 'attach', 'nftables', 'agent-memory'])(
+    'stands there as bench/%s.mjs says it',
+    (name) => {
+      const promise = judged.find(({ from }) => from === `bench ${name}`)
+      const text = readFileSync(repositoryPath(`bench/${name}.mjs`), 'utf8')
+      expect(text).toContain(`'${promise?.say}'`)
+      expect(text).toContain(`export const target = '${promise?.target}'`)
+    },
+  )
+
+  it('is not met by what it did measure: a quarantine in process is none over gRPC', () => {
+    const [process, grpc] = ['quarantine', 'quarantine-grpc'].map((name) => `bench ${name}`)
+    const seen = { promise: 'p', target: 't', figure: 'f', rows: [], met: true, emulated: false, command: 'c', series: [] }
+    const quick = QUICK_FILES.map(({ name }) => ({ ...seen, name, state: 'done' as const, tookSeconds: 1 }))
+    const verdicts = new Map(judgePromises([], quick, VARIANTS).map(({ from, verdict }) => [from, verdict]))
+    expect([verdicts.get(process ?? ''), verdicts.get(grpc ?? '')]).toEqual(['met', 'not-measured'])
   })
 
   it('has one answer to what a fence leaves of a rate: of the matrix', () => {
