@@ -63,11 +63,6 @@ static int found(const struct nlmsghdr *message, void *context)
     return MNL_CB_OK;
 }
 
-int sluice_element_has(const char *table, const char *set, const uint8_t *key, uint32_t key_length)
-{
-    return sluice_line_has(NULL, table, set, key, key_length);
-}
-
 int sluice_line_has(struct sluice_line *line, const char *table, const char *set, const uint8_t *key, uint32_t key_length)
 {
     char buffer[8192];

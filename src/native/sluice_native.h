@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* Raised with every change of a signature or of a record's layout; the binding refuses any other number. */
-#define SLUICE_NATIVE_ABI 9u
+#define SLUICE_NATIVE_ABI 10u
 
 uint32_t sluice_native_abi(void);
 
@@ -103,13 +103,6 @@ int sluice_links_tidy(uint32_t ifindex);
 
 /* ---- elements of nftables sets ------------------------------------------------------------------------------------- */
 
-/*
- * Asks the kernel for one element of a set or map of `table` in the inet family. The key is as the kernel keeps it: fields one
- * after another, each padded to four octets. 1 when it is there and has not expired, 0 when not (or the set is not).
- * libnftables would read every element of every set to answer this.
- */
-int sluice_element_has(const char *table, const char *set, const uint8_t *key, uint32_t key_length);
-
 /* The keys of a set of `table` in the inet family, of key_length octets each: writes up to capacity, *total is how many there
  * are, gives the number written. None when the set is not there. */
 int sluice_elements_list(const char *table, const char *set, uint8_t *keys, uint32_t key_length, uint32_t capacity,
@@ -149,7 +142,7 @@ struct sluice_element {
     uint32_t spare2;
     uint64_t timeout_ms;                /* 0: none */
     char set[SLUICE_SET_OCTETS];
-    uint8_t key[SLUICE_KEY_OCTETS];     /* as for sluice_element_has */
+    uint8_t key[SLUICE_KEY_OCTETS];     /* as for sluice_line_has */
     char comment[SLUICE_COMMENT_OCTETS];
     uint8_t spare3[8];
 };
@@ -163,7 +156,11 @@ int sluice_elements_apply(const char *table, const struct sluice_element *elemen
  */
 struct sluice_line;
 int sluice_line_open(struct sluice_line **out);
-/* As sluice_element_has. */
+/*
+ * Asks the kernel for one element of a set or map of `table` in the inet family. The key is as the kernel keeps it: fields one
+ * after another, each padded to four octets. 1 when it is there and has not expired, 0 when not (or the set is not).
+ * libnftables would read every element of every set to answer this.
+ */
 int sluice_line_has(struct sluice_line *line, const char *table, const char *set, const uint8_t *key, uint32_t key_length);
 /* As sluice_elements_apply. */
 int sluice_line_apply(struct sluice_line *line, const char *table, const struct sluice_element *elements, uint32_t count);

@@ -1,20 +1,23 @@
 // A flag waits for nobody: it is set, read back and answered on the thread that was asked, before anything else of the process has its
-// turn, and flows are destroyed after that. Nobody is attached here: no packet is sent.
+// turn, and flows are destroyed after that. So is a learned grant, and as many as are a short transaction. No packet is sent here.
 
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { afterAll, expect, it } from 'vitest'
+import { SHORT } from '../../src/backends/nftables/line.js'
 import { repositoryPath } from '../support/lab/repository.js'
 import { labSuite } from '../support/lab/suite.js'
 import { compiled } from '../support/nftables/compiled.js'
 import { stateDirectory } from '../support/nftables/harness.js'
+import { sliceOf } from '../support/nftables/slices.js'
 
 labSuite('nftables, a flag at once', () => {
   const state = stateDirectory()
   afterAll(() => state.remove())
 
-  it('answers before its flows are cut, on the thread that was asked, and takes no old answer for a new one', async () => {
-    const words = ['-n', process.execPath, compiled('test/support/nftables/promptness.js'), state.path]
+  it('answers before its flows are cut, on the thread that was asked, takes no old answer for a new one, and learns so', async () => {
+    const slice = JSON.stringify(sliceOf(1, { names: ['git.example'] }))
+    const words = ['-n', process.execPath, compiled('test/support/nftables/promptness.js'), state.path, slice]
     const { stdout } = await promisify(execFile)('unshare', words, {
       env: { ...process.env, SLUICE_NATIVE_DIR: repositoryPath('build/native') },
     })
@@ -23,6 +26,16 @@ labSuite('nftables, a flag at once', () => {
       cutAtOnce: false,
       flows: 0,
       refusal: { refused: true, there: true, absent: false },
+      learned: {
+        first: { atOnce: true, live: true, there: 2 },
+        again: { atOnce: true, live: true, there: 2 },
+        short: { atOnce: true, live: true, there: SHORT },
+      },
+      long: { atOnce: false, live: true, there: SHORT + 1, overFirst: 'flagged' },
+      meddled: {
+        taken: { live: false, known: false, there: 0 },
+        replaced: { live: false, there: 0 },
+      },
     })
   }, 120_000)
 })

@@ -2,10 +2,11 @@
 // conntrack mark of the clause. A flow keeps the mark; what makes either worth anything is the set of live clauses, which
 // belongs to the generation. So a commit carries over what unchanged clauses learnt without touching it, and drops the rest.
 
+import { setImmediate as othersTurn } from 'node:timers/promises'
 import type { LearnedGrant } from '../../plan/model.js'
-import { applyElements, joinKeys, type KernelElement, nameKey, tupleKey } from './kernel-set.js'
+import { joinKeys, type KernelElement, nameKey, tupleKey } from './kernel-set.js'
 import { NftError } from './libnftables.js'
-import { native } from './native.js'
+import { SHORT } from './line.js'
 import { elementsOf, type ReadElement } from './readback.js'
 import type { WorkspaceRecord } from './record.js'
 import { refreshesTimeouts } from './refresh.js'
@@ -17,45 +18,105 @@ type MapName = 'learned4' | 'learned6'
 const MAPS: readonly MapName[] = ['learned4', 'learned6']
 const mapOf = (key: string): MapName => ((key.split(' . ')[1] ?? '').includes(':') ? 'learned6' : 'learned4')
 
+/** The grants behind one element, by its key. */
+type Touched = readonly [key: string, held: LearnedGrant[]]
+
 /**
  * False when the generation is not live, a clause is not the workspace's, or what was written is not there afterwards. The kernel
- * is asked for its generation before and after: another process may have switched, and then what was written goes again.
+ * is asked for its generation before and after: another process may have switched, and then what was written goes again. Written and
+ * read back over the line, a short transaction at a time, and everything else of the process has its turn in between.
  */
 export async function learn(session: Session, generation: number, grants: readonly LearnedGrant[]): Promise<boolean> {
-  if (session.live?.generation !== generation || !isStanding(generation)) return false
+  if (session.live?.generation !== generation || !isStanding(generation, session.line)) return false
+  const touched = touchedBy(session, grants)
+  if (!touched) return false
+  const written = new Map<string, KernelElement>()
+  let isThere = true
+  for (let at = 0; at < touched.length && isThere; at += SHORT) {
+    if (at > 0) await othersTurn()
+    isThere = await write(session, touched.slice(at, at + SHORT), written)
+  }
+  forgetExpired(session, Date.now())
+  isThere = (await readBack(session, written)) && isThere
+  if (isStanding(generation, session.line)) return isThere
+  await takeBack(session, written)
+  return false
+}
+
+/** What each element that these grants are about is to stand for; undefined when a clause is not the workspace's. */
+function touchedBy(session: Session, grants: readonly LearnedGrant[]): readonly Touched[] | undefined {
   const nowMs = Date.now()
-  const changes: KernelElement[] = []
-  const added: KernelElement[] = []
   const touched = new Map<string, LearnedGrant[]>()
   for (const grant of grants) {
-    const at = session.live.workspaces.find(({ workspace }) => workspace === grant.workspace)
+    const at = session.live?.workspaces.find(({ workspace }) => workspace === grant.workspace)
     const known = at?.clauses.some(({ clause }) => clause === grant.clause) === true
-    if (grant.expiresAtMs > 0 && !known) return false
+    if (grant.expiresAtMs > 0 && !known) return undefined
     if (!at || (grant.expiresAtMs > 0 && grant.expiresAtMs <= nowMs)) continue
     const key = `${at.interface} . ${grant.address} . ${grant.protocol} . ${grant.port}`
     const held = touched.get(key) ?? (session.learned.get(key) ?? []).filter((one) => one.expiresAtMs > nowMs)
     const others = held.filter(({ clause }) => clause !== grant.clause)
     touched.set(key, grant.expiresAtMs > 0 ? [...others, grant] : others)
   }
+  return [...touched]
+}
+
+/** One transaction, with what is in the kernel after it added to `written`; false when the kernel refuses, and then nothing was changed. */
+async function write(
+  session: Session,
+  touched: readonly Touched[],
+  written: Map<string, KernelElement>,
+): Promise<boolean> {
+  const nowMs = Date.now()
+  const changes: KernelElement[] = []
+  const added: [string, KernelElement][] = []
   for (const [key, held] of touched) {
     const winner = lastOf(held)
     const old = lastOf(session.learned.get(key) ?? [])
     // An element cannot change its mark and on older kernels not its timeout: it is replaced within the transaction.
     if (old && !(old.clause === winner?.clause && (await refreshesTimeouts(session))))
       changes.push({ ...elementOf(session, key, old, nowMs), remove: true })
-    if (winner) added.push(elementOf(session, key, winner, nowMs))
+    if (!winner) continue
+    const element = elementOf(session, key, winner, nowMs)
+    changes.push(element)
+    added.push([key, element])
   }
-  if (!(await taken([...changes, ...added]))) return false
+  try {
+    if (changes.length > 0) session.line.apply(changes)
+  } catch (error) {
+    // The maps are gone, or the element is.
+    if (error instanceof NftError) return false
+    throw error
+  }
   for (const [key, held] of touched)
     if (held.length > 0) session.learned.set(key, held)
     else session.learned.delete(key)
-  forgetExpired(session, nowMs)
-  if (!isStanding(generation)) {
-    // Its clauses may be live no more; what the other process took away already needs no taking away.
-    await taken(added.map((one) => ({ ...one, remove: true })))
-    return false
+  for (const [key, element] of added) written.set(key, element)
+  return true
+}
+
+/** Every element is there, as the kernel itself says. One that somebody took away is remembered no longer, so that the next look misses it. */
+async function readBack(session: Session, written: ReadonlyMap<string, KernelElement>): Promise<boolean> {
+  let asked = 0
+  let isThere = true
+  for (const [name, { set, key }] of written) {
+    if (asked > 0 && asked % SHORT === 0) await othersTurn()
+    asked++
+    const there = session.line.ask(set, key)
+    if (there === 0) session.learned.delete(name)
+    isThere &&= there === 1
   }
-  return readBack([...touched].flatMap(([key, held]) => (held.length > 0 ? [key] : [])))
+  return isThere
+}
+
+/** Its clauses may be live no more. */
+async function takeBack(session: Session, written: ReadonlyMap<string, KernelElement>): Promise<void> {
+  for (const name of written.keys()) session.learned.delete(name)
+  try {
+    await session.line.change([...written.values()].map((one) => ({ ...one, remove: true })))
+  } catch (error) {
+    // What the other process took away already needs no taking away.
+    if (!(error instanceof NftError)) throw error
+  }
 }
 
 /** What the kernel has let go by itself need not be remembered; looked for whenever the memory has doubled. */
@@ -80,27 +141,9 @@ function elementOf(session: Session, key: string, grant: LearnedGrant, nowMs: nu
   return { family: 'inet', set: mapOf(key), key: packKey(key), mark, timeoutMs: grant.expiresAtMs - nowMs, comment }
 }
 
-/** Every element is there, as the kernel itself says. */
-const readBack = (keys: readonly string[]): boolean =>
-  keys.every((key) => {
-    const packed = packKey(key)
-    return native().elementHas(TABLE, mapOf(key), packed, packed.length) === 1
-  })
-
 function packKey(key: string): Uint8Array {
   const [link = '', address = '', protocol = '', port] = key.split(' . ')
   return joinKeys(nameKey(link), tupleKey(address, protocol, Number(port)))
-}
-
-/** False when the kernel refuses: the maps are gone, or the element is. What else goes wrong is thrown. */
-async function taken(elements: readonly KernelElement[]): Promise<boolean> {
-  try {
-    await applyElements(elements)
-    return true
-  } catch (error) {
-    if (error instanceof NftError) return false
-    throw error
-  }
 }
 
 /**
@@ -133,7 +176,7 @@ export async function pruneLearned(session: Session, before: readonly WorkspaceR
     if (kept.length > 0) session.learned.set(key, kept)
     else session.learned.delete(key)
   }
-  await applyElements(changes)
+  await session.line.change(changes)
 }
 
 /** An element as it may still be there: adding it again needs the mark it had. */

@@ -9,7 +9,7 @@ import { nftablesFault } from './errors.js'
 /** A bound C function: called at once, or with `.async` on a thread of the pool. */
 export type CFunction = ReturnType<LibraryHandle['func']>
 
-export const NATIVE_ABI = 9
+export const NATIVE_ABI = 10
 export const DENIAL_OCTETS = 208
 export const FLOW_OCTETS = 80
 export const LINK_OCTETS = 24
@@ -24,7 +24,6 @@ export interface Native {
   readonly flowsDelete: CFunction
   readonly linksList: (records: Uint8Array, capacity: number, total: [number]) => number
   readonly linksTidy: (index: number) => number
-  readonly elementHas: (table: string, set: string, key: Uint8Array, keyLength: number) => number
   readonly elementsList: (
     table: string,
     set: string,
@@ -100,7 +99,6 @@ function bind(lib: LibraryHandle): Native {
     flowsDelete: lib.func('int sluice_flows_delete(void *flows, uint32_t count)'),
     linksList: lib.func('int sluice_links_list(void *links, uint32_t capacity, _Out_ uint32_t *total)'),
     linksTidy: lib.func('int sluice_links_tidy(uint32_t ifindex)'),
-    elementHas: lib.func('int sluice_element_has(const char *table, const char *set, void *key, uint32_t key_length)'),
     elementsList: lib.func(
       'int sluice_elements_list(const char *table, const char *set, void *keys, uint32_t key_length, uint32_t capacity, _Out_ uint32_t *total)',
     ),

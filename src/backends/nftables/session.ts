@@ -31,7 +31,7 @@ export class Session {
   readonly lane = new Lane()
   /** Changes of flags, in the order in which they were given: what a repair or a commit does to them takes a thread of the pool. */
   readonly flagLane = new Lane()
-  /** Flags themselves are changed and read back by this. */
+  /** Flags themselves, learned grants and sessions are changed and read back by this. */
   readonly line = new Line()
   readonly floor: DenyFloor
   readonly staged = new Map<number, StagedProgram>()

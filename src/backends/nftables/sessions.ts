@@ -6,10 +6,9 @@
 import type { SessionPeer } from '../../plan/model.js'
 import { nftablesFault } from './errors.js'
 import { comingJudge, cutFlows } from './flows.js'
-import { addressKey, applyElements, joinKeys, type KernelElement, nameKey } from './kernel-set.js'
+import { addressKey, joinKeys, type KernelElement, nameKey } from './kernel-set.js'
 import { NftError } from './libnftables.js'
 import { commentOf } from './lower.js'
-import { native } from './native.js'
 import type { FlowGrant } from './program.js'
 import { elementsOf, type ReadElement } from './readback.js'
 import { TABLE } from './scaffold.js'
@@ -122,7 +121,7 @@ export async function putSessions(
     // Not every kernel gives an element another timeout in its place: it is replaced within the transaction.
     return [{ ...element, remove: true }, ...(one ? [{ ...element, timeoutMs: one.expiresAtMs - nowMs }] : [])]
   })
-  await applyElements(elements)
+  await session.line.change(elements)
   // One that ran out since it was looked for began anew: nothing of what was before may go on.
   const lapsed = [...wanted.keys()].filter((peer) => {
     const known = session.open.get(keyOf(name, peer))
@@ -130,7 +129,7 @@ export async function putSessions(
   })
   for (const peer of mine) session.open.delete(keyOf(name, peer))
   for (const [peer, one] of wanted) session.open.set(keyOf(name, peer), one)
-  const found = new Set([...mine, ...wanted.keys()].filter((peer) => isOpen(name, peer)))
+  const found = new Set([...mine, ...wanted.keys()].filter((peer) => isOpen(session, name, peer)))
   for (const peer of mine)
     if (found.has(peer) && !wanted.has(peer))
       throw nftablesFault('NFT_READ_BACK', { wanted: `no session of ${peer}`, found: 'one' })
@@ -150,7 +149,7 @@ async function placeNow(
   workspace: string,
 ): Promise<(Place & { readonly isRecorded: boolean; readonly flowGrants?: readonly FlowGrant[] }) | undefined> {
   const { live } = session
-  if (live && requireStanding(live.generation)) {
+  if (live && requireStanding(live.generation, session.line)) {
     const at = live.workspaces.find((one) => one.workspace === workspace)
     return at && { ...at, isRecorded: true }
   }
@@ -180,7 +179,7 @@ export async function endSessions(session: Session, before: readonly Place[], af
     return next !== undefined && before.some((one) => one.interface === name && one.workspace === next.workspace)
   }
   const gone = open.filter((one) => !stays(one.interface))
-  await applyElements(
+  await session.line.change(
     gone.map(({ interface: name, peer }) => ({
       ...{ family: 'inet' as const, set: setOf(peer), key: packed(name, peer), remove: true },
     })),
@@ -198,9 +197,4 @@ async function cutComing(
   await cutFlows(at.addresses, comingJudge({ addresses: at.addresses, flowGrants, services: [], clauses: [], peers }))
 }
 
-function isOpen(name: string, peer: string): boolean {
-  const key = packed(name, peer)
-  const there = native().elementHas(TABLE, setOf(peer), key, key.length)
-  if (there < 0) throw nftablesFault('NFT_READ', { what: setOf(peer), why: `errno ${-there}` })
-  return there === 1
-}
+const isOpen = ({ line }: Session, name: string, peer: string): boolean => line.has(setOf(peer), packed(name, peer))

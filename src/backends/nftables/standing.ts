@@ -8,7 +8,6 @@ import { parsePorts } from '../../base/ports.js'
 import type { Protocol } from '../../policy/model.js'
 import { nftablesFault } from './errors.js'
 import type { Line } from './line.js'
-import { native } from './native.js'
 import { type FlowGrant, namePrefix } from './program.js'
 import { elementsOf, type ReadElement } from './readback.js'
 import { readRuleset } from './ruleset.js'
@@ -40,21 +39,18 @@ export async function readStanding(session: Session): Promise<Standing | null> {
 }
 
 /** Whether this generation is the live one, asked of the kernel by itself: another process may have switched. */
-export const isStanding = (generation: number, line?: Line): boolean => askStanding(generation, line) === 1
+export const isStanding = (generation: number, line: Line): boolean => askStanding(generation, line) === 1
 
 /** As `isStanding`, for whoever would take an answer that did not come for an absence. Throws NFT_READ. */
-export function requireStanding(generation: number): boolean {
-  const there = askStanding(generation)
+export function requireStanding(generation: number, line: Line): boolean {
+  const there = askStanding(generation, line)
   if (there < 0) throw nftablesFault('NFT_READ', { what: 'gen', why: `errno ${-there}` })
   return there === 1
 }
 
-/** 1, 0, or a negative errno. */
-function askStanding(generation: number, line?: Line): number {
-  // A mark, in the machine's own order.
-  const key = new Uint8Array(Uint32Array.of(generation).buffer)
-  return line ? line.ask('gen', key) : native().elementHas(TABLE, 'gen', key, key.length)
-}
+/** 1, 0, or a negative errno. A mark is a key in the machine's own order. */
+const askStanding = (generation: number, line: Line): number =>
+  line.ask('gen', new Uint8Array(Uint32Array.of(generation).buffer))
 
 /** Who is attached where, with own addresses. */
 export async function readPlaces(session: Session): Promise<readonly Place[]> {
