@@ -60,7 +60,7 @@ static int found(const struct nlmsghdr *message, void *context)
 {
     (void)message;
     *(int *)context = 1;
-    return MNL_CB_OK;
+    return MNL_CB_STOP;
 }
 
 int sluice_line_has(struct sluice_line *line, const char *table, const char *set, const uint8_t *key, uint32_t key_length)
@@ -69,7 +69,8 @@ int sluice_line_has(struct sluice_line *line, const char *table, const char *set
     int there = 0;
     if (key_length > MAX_KEY)
         return -EINVAL;
-    struct nlmsghdr *message = elements_message(buffer, NFT_MSG_GETSETELEM, NLM_F_ACK, NFPROTO_INET, table, set);
+    /* The element is the answer, or the refusal is: no acknowledgement comes after either. */
+    struct nlmsghdr *message = elements_message(buffer, NFT_MSG_GETSETELEM, 0, NFPROTO_INET, table, set);
     put_keys(message, key, key_length, 1);
     int failed = sluice_nft_converse_over(line, message, message->nlmsg_len, found, &there);
     if (failed == -ENOENT)

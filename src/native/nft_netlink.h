@@ -11,8 +11,8 @@
 /* A message with the header of nfnetlink, at `at`, without attributes; its number is 1. */
 struct nlmsghdr *sluice_nft_message(void *at, uint16_t type, uint16_t flags, uint8_t family, uint16_t resource);
 
-/* Sends what is prepared and hands every answer to `each`, to the end of the dump, the acknowledgement or a refusal. 0 or -errno;
- * -EINTR: somebody changed what is being listed. */
+/* Sends what is prepared and hands every answer to `each`, to the end of the dump, the acknowledgement, a refusal, or where `each` stops.
+ * 0 or -errno; -EINTR: somebody changed what is being listed. */
 int sluice_nft_converse(const void *bytes, size_t length, mnl_cb_t each, void *context);
 
 struct sluice_line;
