@@ -1,7 +1,7 @@
 // The upstream client against a real resolver: every awkward zone, by every way, with the exact outcome of each.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest'
 import type { Answer, QuestionType } from '../../src/dns/model.js'
 import { openUpstreams, type UpstreamClient, type UpstreamLimits } from '../../src/dns/upstream/client.js'
 import type { Destination } from '../../src/dns/upstream/connect.js'
@@ -46,6 +46,16 @@ resolverSuite('upstream client and unbound', (start) => {
   const addressesOf = ({ records }: Answer): string[] =>
     records.flatMap((record) => (record.type === 'CNAME' ? [] : [record.address]))
 
+  it('what was answered is not given up', async () => {
+    open(to('udp'))
+    const abort = vi.spyOn(AbortController.prototype, 'abort')
+    try {
+      expect(addressesOf(await ask('git.lab.example'))).toEqual(['45.76.10.10'])
+      expect(abort).not.toHaveBeenCalled()
+    } finally {
+      abort.mockRestore()
+    }
+  })
   for (const way of WAYS) {
     it(`${way}: addresses of both families, with owner and time`, async () => {
       open(to(way))

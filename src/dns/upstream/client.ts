@@ -121,9 +121,10 @@ class Client implements UpstreamClient {
       return await orAborted(running.answer, signal)
     } finally {
       running.waiting--
-      if (running.waiting === 0) {
+      // What has its answer is not running any more, and nothing is left of it to be given up.
+      if (running.waiting === 0 && this.running.get(keyOf(question)) === running) {
         // Nobody may join what is being given up.
-        if (this.running.get(keyOf(question)) === running) this.running.delete(keyOf(question))
+        this.running.delete(keyOf(question))
         running.stop.abort()
       }
     }
