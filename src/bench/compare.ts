@@ -1,8 +1,8 @@
 // Two runs side by side: what got slower or faster beyond noise. Where both have the baseline in the same measurement, what is compared
 // is each variant's share of it, round by round, so that a machine that was busier in one of them changes nothing. Latencies, CPU time
-// and the series of bench/ have no such partner: they are compared as they are, on the same machine only, and have to change by more.
+// and the series of bench/ have no such partner: they are compared as they are, on the same machine only, and have to change by more than the machine did.
 //
-// When a change counts is judge.ts's; the rates of a variant are judged together as well (pooled.ts), since on a noisy machine none of
+// When a change counts among so many is judge.ts's, of files of bench/ series.ts's; the rates of a variant are judged together as well (pooled.ts), since on a noisy machine none of
 // them says anything alone. What is too noisy to tell is not the same, and the first thing that is said is how many are. What of ours the
 // first run has and the second has not (refused, failed, no longer there; a file of bench/ that failed, or on the same machine no longer
 // holds its promise) counts as slower: who asks whether something got slower is not to hear no because it is gone. Nor because there was
@@ -11,44 +11,20 @@
 
 import { driftOf } from './drift.js'
 import { renamed, samePair, toldOf } from './hosts.js'
-import { judge, LEAST_CHANGE, quotientOf, type Verdict, widened } from './judge.js'
+import { judgeAll, LEAST_CHANGE, quotientOf, quotientOfEnds, type Verdict } from './judge.js'
+import { differing, memoryTold } from './machines.js'
 import { pooledQuotients, type Rate } from './pooled.js'
-import type { BenchSeen, Better, Cell, Figure, Measurement, Repetition, Results, Role } from './results.js'
-import { type Interval, median } from './statistics.js'
+import type { Cell, Figure, Measurement, Repetition, Results, Role } from './results.js'
+import { type Alone, type Compared, compared, type Drafted, goneRow, LEAST_SAMPLES, type Line, tooFew } from './row.js'
+import { benchLines, missedPromises } from './series.js'
+import { median } from './statistics.js'
 
-const LEAST_SAMPLES = 5
+export type { Compared } from './row.js'
+
 /** Of the traffic of whoever measured less: with less than this it is another run. */
 const LEAST_COMMON = 0.5
 /** Of the machine from one run to the other: from here on it is told. */
 const TOLD_DRIFT = 0.1
-
-export interface Compared {
-  /** `measurement ID` or `bench NAME`; `variant NAME` of many rates together. */
-  readonly from: string
-  readonly say: string
-  /** Of a measurement; absent for a series of bench/. */
-  readonly variant?: string
-  readonly what:
-    | 'share of nothing attached'
-    | 'rates together, share of nothing attached'
-    | 'value'
-    | 'latency p50'
-    | 'latency p99'
-    | 'CPU, share of nothing attached'
-    | 'CPU'
-    | 'median'
-    | 'promise'
-  readonly before: number
-  readonly after: number
-  /** After by before; 0 throughout for what is gone. */
-  readonly quotient: Interval
-  readonly better: Better
-  readonly verdict: Verdict
-  /** Only what is ours decides whether something got slower. */
-  readonly counts: boolean
-  /** Of what the second run does not have, or no longer holds: why. */
-  readonly gone?: string
-}
 
 export interface Comparison {
   /** In one line: `nothing got slower; 12 of 57 too noisy to tell`, or what `apart` has. */
@@ -62,6 +38,8 @@ export interface Comparison {
   readonly agreeing: number
   readonly ratios: number
   readonly slower: number
+  /** Of `noisy`, those beyond their own 99 % that so many rows may have by chance. */
+  readonly suspected: number
   /** Of `counted`, which are ours as `slower` is: neither changed nor the same. */
   readonly noisy: number
   readonly counted: number
@@ -69,13 +47,17 @@ export interface Comparison {
 
 export function compareResults(before: Results, given: Results, seed = 1): Comparison {
   const after = renamed(before, given)
-  const same = sameMachine(before, after)
+  const differs = differing(before.machine, after.machine)
+  const same = differs.length === 0
   const drift = same ? driftOf(before, after) : undefined
-  const rows: Compared[] = []
+  const least = drift === undefined ? LEAST_CHANGE.unknown : LEAST_CHANGE.known
+  const alone = same ? { drift: drift ?? 1, least } : undefined
+  const lines: Line[] = []
   const rates: Rate[] = []
   const remarks = [
     ...toldOf(before, given),
-    ...(same ? [] : ['the machines differ: only shares of nothing attached are compared']),
+    ...(same ? [] : [`the machines differ (${differs.join(', ')}): only shares of nothing attached are compared`]),
+    ...memoryTold(before.machine, after.machine),
   ]
   const alike = askedOf(before) === askedOf(after)
   let agreeing = 0
@@ -101,10 +83,10 @@ export function compareResults(before: Results, given: Results, seed = 1): Compa
         const awaited = alike || (now !== undefined && after.variants.some(({ name }) => name === cell.variant))
         const values = cell.repetitions.map(({ value }) => value)
         const why = whyGone(after, cell.variant, other)
-        if (role === 'fence' && awaited) rows.push({ ...common, ...goneRow('value', values, old.better, why) })
+        if (role === 'fence' && awaited) lines.push({ ...common, ...goneRow('value', values, old.better, why) })
         continue
       }
-      rows.push(...cellRows(before, after, { ...old, id }, now, cell, other, common, drift, seed))
+      lines.push(...cellLines(before, after, { ...old, id }, now, cell, other, common, alone, seed))
       const [was, is] = [
         shares(cell, { ...old, id }, baselineOf(before), amountOf),
         shares(other, now, baselineOf(after), amountOf),
@@ -117,8 +99,12 @@ export function compareResults(before: Results, given: Results, seed = 1): Compa
       if (overlap) agreeing++
     }
   }
-  rows.push(...pooledRows(rates, seed), ...benchRows(before, after, { alike, drift, seed }))
-  remarks.push(...missing(before, after))
+  lines.push(...pooledLines(rates, seed), ...benchLines(before, after, { alike, alone, seed }))
+  const settled = lines.filter((line) => 'gone' in line)
+  const judged = judgeAll(lines.filter((line) => 'estimate' in line)).map(compared)
+  const missed = missedPromises(before, after, same ? judged : [])
+  const rows = [...judged, ...settled, ...(same ? missed.rows : [])]
+  remarks.push(...missing(before, after), ...(same ? missed.remarks : []))
   if (drift !== undefined && drift > 1 + TOLD_DRIFT)
     remarks.push(
       `what is not ours changed by up to ${((drift - 1) * 100).toFixed(0)} % from one run to the other: what stands alone has to change by more`,
@@ -130,10 +116,17 @@ export function compareResults(before: Results, given: Results, seed = 1): Compa
   const [slower, noisy, counted] = [of('slower'), of('too-noisy'), ours.length]
   if (noisy > 0)
     remarks.push(`too noisy to tell is not the same: in ${noisy} of ${counted} a tenth and more could be hidden`)
+  const doubted = ours.filter(({ suspected }) => suspected === 'slower').length
+  if (doubted > 0)
+    remarks.push(
+      `${doubted} of ${counted} suspected of being slower: beyond 99 % each by itself, which of so many some are by chance; a third run tells`,
+    )
   const apart = slower > 0 ? undefined : apartness(before, after, counted, same)
   const says =
-    apart ?? `${slower > 0 ? `${slower} slower` : 'nothing got slower'}; ${noisy} of ${counted} too noisy to tell`
-  return { says, ...(apart === undefined ? {} : { apart }), rows, remarks, agreeing, ratios, slower, noisy, counted }
+    apart ??
+    `${slower > 0 ? `${slower} slower` : 'nothing got slower'}; ${noisy} of ${counted} too noisy to tell${doubted > 0 ? `, ${doubted} suspected of being slower` : ''}`
+  const counts = { slower, suspected: doubted, noisy, counted }
+  return { says, ...(apart === undefined ? {} : { apart }), rows, remarks, agreeing, ratios, ...counts }
 }
 
 /** Loading is measured in every run, whatever it was asked for: it does not make two runs alike. */
@@ -151,9 +144,6 @@ function apartness(before: Results, after: Results, counted: number, same: boole
 const roleOf = ({ variants }: Results, name: string): Role | undefined =>
   variants.find((one) => one.name === name)?.role
 const baselineOf = ({ variants }: Results): string | undefined => variants.find(({ role }) => role === 'baseline')?.name
-
-const sameMachine = (a: Results, b: Results): boolean =>
-  a.machine.cpu === b.machine.cpu && a.machine.cpus === b.machine.cpus && a.machine.kernel === b.machine.kernel
 
 /** Two runs that were asked for the same have the same in them, if all went well. */
 const askedOf = ({ run: { kind, command } }: Results): string =>
@@ -186,7 +176,7 @@ const cpuOf: Of = ({ cpuSeconds, work }) => (cpuSeconds !== undefined && work ? 
 
 type Common = Pick<Compared, 'from' | 'say' | 'counts'> & { readonly variant: string }
 
-function cellRows(
+function cellLines(
   before: Results,
   after: Results,
   old: Measurement,
@@ -194,111 +184,59 @@ function cellRows(
   cell: Cell,
   other: Cell,
   common: Common,
-  /** Of the machine; absent between two. */
-  drift: number | undefined,
+  alone: Alone | undefined,
   seed: number,
-): Compared[] {
-  const out: Compared[] = []
+): Drafted[] {
+  const out: Drafted[] = []
   const { better } = old
+  const add = (draft: Omit<Drafted, 'from' | 'say' | 'counts' | 'variant' | 'like' | 'together'>): void => {
+    out.push({ ...common, ...draft, like: `${common.from} ${draft.what}`, together: false })
+  }
+  const least = LEAST_CHANGE.known
   const both = (of: Of) => [shares(cell, old, baselineOf(before), of), shares(other, now, baselineOf(after), of)]
   const [a, b] = both(amountOf)
   if (a && b) {
-    const quotient = quotientOf(a, b, seed)
-    const values = { before: median(a), after: median(b), quotient, better }
-    const verdict = judge(values, LEAST_CHANGE.share)
-    out.push({ ...common, what: 'share of nothing attached', ...values, verdict })
-  } else if (drift !== undefined) {
+    const values = { before: median(a), after: median(b), estimate: quotientOf(a, b, seed), better }
+    add({ what: 'share of nothing attached', ...values, least })
+  } else if (alone) {
     const [x, y] = [cell, other].map(({ repetitions }) => repetitions.map(({ value }) => value))
     if (x && y && x.length >= LEAST_SAMPLES && y.length >= LEAST_SAMPLES) {
-      const quotient = widened(quotientOf(x, y, seed), drift)
-      const values = { before: median(x), after: median(y), quotient, better }
+      const values = { before: median(x), after: median(y), estimate: quotientOf(x, y, seed), better }
       // What stands between the same hosts is changed on purpose, and nothing else is known of the machine.
-      const least = samePair(before, after) ? LEAST_CHANGE.share : LEAST_CHANGE.alone
-      out.push({ ...common, what: 'value', ...values, verdict: judge(values, least) })
+      add({ what: 'value', ...values, ...alone, ...(samePair(before, after) ? { least } : {}) })
     }
   }
   const [c, d] = cell.cost && other.cost ? both(cpuOf) : []
   if (c && d) {
-    const quotient = quotientOf(c, d, seed)
-    const values = { before: median(c), after: median(d), quotient, better: 'lower' as const }
-    // Counted in hundredths of a second: the share of a short repetition moves by more than a rate's.
-    const verdict = judge(values, LEAST_CHANGE.alone)
-    out.push({ ...common, what: 'CPU, share of nothing attached', ...values, verdict })
+    const values = { before: median(c), after: median(d), estimate: quotientOf(c, d, seed), better: 'lower' as const }
+    add({ what: 'CPU, share of nothing attached', ...values, least })
   }
-  if (drift === undefined) return out
+  if (!alone) return out
   const pairs = [
     ['latency p50', cell.latency?.p50, other.latency?.p50],
     ['latency p99', cell.latency?.p99, other.latency?.p99],
     ['CPU', c && d ? undefined : costOf(cell), costOf(other)],
   ] as const
+  const freedom = cell.repetitions.length + other.repetitions.length - 2
   for (const [what, x, y] of pairs) {
     if (!x || !y || x.kind === 'none' || y.kind === 'none' || x.low <= 0) continue
-    // Their repetitions are not in the file, their intervals are: the quotient of the ends is wider than a resampled one.
-    const ends = { middle: y.middle / x.middle, low: y.low / x.high, high: y.high / x.low }
-    const quotient = widened(ends, drift)
-    const values = { before: x.middle, after: y.middle, quotient, better: 'lower' as const }
-    out.push({ ...common, what, ...values, verdict: judge(values, LEAST_CHANGE.alone) })
+    const values = { before: x.middle, after: y.middle, better: 'lower' as const }
+    add({ what, ...values, estimate: quotientOfEnds(x, y, freedom), ...alone })
   }
   return out
 }
 
-function pooledRows(rates: readonly Rate[], seed: number): Compared[] {
-  return pooledQuotients(rates, seed).map(({ variant, counts, of, rates, before, after, quotient }) => {
-    const values = { before, after, quotient, better: 'higher' as const }
+function pooledLines(rates: readonly Rate[], seed: number): Drafted[] {
+  return pooledQuotients(rates, seed).map(({ variant, counts, of, rates, before, after, estimate }) => {
+    const values = { before, after, estimate, better: 'higher' as const, least: LEAST_CHANGE.known }
     const common = { from: `variant ${variant}`, say: `${of}, ${rates} together`, variant, counts }
-    const verdict = judge(values, LEAST_CHANGE.share)
-    return { ...common, what: 'rates together, share of nothing attached', ...values, verdict }
+    return { ...common, what: 'rates together, share of nothing attached', ...values, together: true }
   })
 }
 
 /** A cell has one: by gigabit, packets or transactions, as its question has it. */
 const costOf = ({ cost }: Cell): Figure | undefined =>
   cost?.cpuSecondsPerGbit ?? cost?.cpuSecondsPerMillionPackets ?? cost?.cpuSecondsPerThousandTransactions
-
-interface BenchTerms {
-  readonly alike: boolean
-  readonly drift: number | undefined
-  readonly seed: number
-}
-
-function benchRows(before: Results, after: Results, { alike, drift, seed }: BenchTerms): Compared[] {
-  return before.benches.flatMap((was) => {
-    const { name, series } = was
-    const bench = after.benches.find((one) => one.name === name)
-    const whole = wholeBench(was, bench, alike, drift !== undefined)
-    if (bench?.state !== 'done') return whole
-    const rows = series.flatMap((old): Compared[] => {
-      const now = bench.series.find((one) => one.name === old.name)
-      const common = { from: `bench ${name}`, say: old.name, counts: true }
-      const enough = old.samples.length >= LEAST_SAMPLES
-      if (!now || (enough && now.samples.length < LEAST_SAMPLES)) {
-        const why = now ? tooFew(now.samples.length) : 'it is not in the second run'
-        return [{ ...common, ...goneRow('median', old.samples, old.better, why) }]
-      }
-      if (!enough || drift === undefined) return []
-      // Of two that took turns: the machine is in neither.
-      const beside = old.unit === 'ratio'
-      const quotient = widened(quotientOf(old.samples, now.samples, seed), beside ? 1 : drift)
-      const values = { before: median(old.samples), after: median(now.samples), quotient, better: old.better }
-      const verdict = judge(values, beside ? LEAST_CHANGE.share : LEAST_CHANGE.alone)
-      return [{ ...common, what: 'median', ...values, verdict }]
-    })
-    return [...whole, ...rows]
-  })
-}
-
-/** A row for the file itself, where it has no figure any more, or misses what it held. */
-function wholeBench(old: BenchSeen, now: BenchSeen | undefined, alike: boolean, same: boolean): Compared[] {
-  if (old.state !== 'done') return []
-  const common = { from: `bench ${old.name}`, say: old.promise === '' ? old.name : old.promise, counts: true }
-  const gone = (why: string): Compared[] => [{ ...common, ...goneRow('promise', [1], 'higher', why) }]
-  if (now?.state !== 'done')
-    return alike || now?.state === 'failed' ? gone(now?.why ?? now?.state ?? 'it is not in the second run') : []
-  const missed = same && old.met === true && now.met === false
-  return missed ? gone(`it held before, and now: ${now.figure ?? 'no figure'}`) : []
-}
-
-const tooFew = (count: number): string => `${count} in the second run, and ${LEAST_SAMPLES} are needed`
 
 /** Its repetitions failed where those of others did not. */
 const failing = (cell: Cell, other: Cell, now: Measurement): boolean =>
@@ -310,11 +248,6 @@ function whyGone({ run, variants }: Results, variant: string, other: Cell | unde
   if (other) return tooFew(other.repetitions.length)
   const seen = variants.find(({ name }) => name === variant)
   return seen?.why ?? run.why ?? 'it is not in the second run'
-}
-
-function goneRow(what: Compared['what'], values: readonly number[], better: Better, gone: string) {
-  const quotient = { middle: 0, low: 0, high: 0 }
-  return { what, before: median(values), after: 0, quotient, better, verdict: 'slower' as const, gone }
 }
 
 function overlapping(cell: Cell, other: Cell, baseline: string | undefined): boolean | undefined {

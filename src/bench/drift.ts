@@ -1,6 +1,6 @@
 // How differently the same machine treated what is not ours in two runs: its clock, its neighbours and its memory are others an hour
 // later, and no repetition within a run knows of it. Takes two runs of one machine; gives a factor of at least 1, which nine of ten rates
-// and times of nothing attached, empty hooks and what one would write by hand stayed within.
+// and times of nothing attached, empty hooks and what one would write by hand stayed within; nothing where there are too few of them.
 
 import type { Results } from './results.js'
 import { ascending, median, quantile } from './statistics.js'
@@ -9,7 +9,7 @@ const SHARE = 0.9
 /** Of fewer nothing is known. */
 const LEAST = 5
 
-export function driftOf(before: Results, after: Results): number {
+export function driftOf(before: Results, after: Results): number | undefined {
   const theirs = new Set(before.variants.flatMap(({ name, role }) => (role === 'fence' ? [] : [name])))
   const changes = before.measurements.flatMap(({ id, unit, cells }) => {
     const now = after.measurements.find((one) => one.id === id)
@@ -21,5 +21,5 @@ export function driftOf(before: Results, after: Results): number {
       return old && fresh ? [Math.abs(Math.log(fresh / old))] : []
     })
   })
-  return changes.length < LEAST ? 1 : Math.exp(quantile(ascending(changes), SHARE))
+  return changes.length < LEAST ? undefined : Math.exp(quantile(ascending(changes), SHARE))
 }

@@ -19,6 +19,49 @@ export function medianDeviation(values: readonly number[]): number {
   return median(values.map((value) => Math.abs(value - middle)))
 }
 
+/** Standard deviation; infinite where one of the values is not finite, of which nothing is known. */
+export function deviation(values: ArrayLike<number>): number {
+  let [mean, squares] = [0, 0]
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] as number
+    if (!Number.isFinite(value)) return Number.POSITIVE_INFINITY
+    const off = value - mean
+    mean += off / (i + 1)
+    squares += off * (value - mean)
+  }
+  return Math.sqrt(squares / Math.max(1, values.length - 1))
+}
+
+/** From here on Student's distribution is as good as the normal one. */
+const MOST_FREEDOM = 500
+
+/** Where Student's distribution has `tail` of itself above: halved until it is found. */
+export function studentQuantile(tail: number, freedom: number): number {
+  let [low, high] = [0, 1]
+  while (studentTail(high, freedom) > tail) high *= 2
+  for (let i = 0; i < 60; i++) {
+    const middle = (low + high) / 2
+    if (studentTail(middle, freedom) > tail) low = middle
+    else high = middle
+  }
+  return high
+}
+
+/** How much of Student's distribution is above `t` (Abramowitz and Stegun, 26.7.3 and 26.7.4). */
+export function studentTail(t: number, freedom: number): number {
+  const degrees = Math.max(1, Math.min(MOST_FREEDOM, Math.floor(freedom)))
+  const angle = Math.atan(t / Math.sqrt(degrees))
+  const [sine, cosine] = [Math.sin(angle), Math.cos(angle)]
+  const odd = degrees % 2 === 1
+  let [term, sum] = odd ? [cosine, degrees > 1 ? cosine : 0] : [1, 1]
+  for (let k = odd ? 3 : 2; k <= degrees - 2; k += 2) {
+    term *= cosine * cosine * ((k - 1) / k)
+    sum += term
+  }
+  const within = odd ? (2 / Math.PI) * (angle + sine * sum) : sine * sum
+  return (1 - within) / 2
+}
+
 /** Numbers from 0 to below 1 that depend on the seed alone (a 32-bit counter through two multiply-xorshift rounds). */
 export function chance(seed: number): () => number {
   let state = seed >>> 0

@@ -32,7 +32,9 @@ export const benchCompare: Declared = {
     if (report !== undefined)
       writeFile(context.host, report, context.host.bench.comparison(old, now, compared), { replace: true })
     const { says, rows, remarks, agreeing, ratios, slower } = compared
-    const told = rows.filter(({ verdict }) => verdict === 'slower' || verdict === 'faster')
+    const told = rows.filter(
+      ({ verdict, suspected }) => verdict === 'slower' || verdict === 'faster' || suspected !== undefined,
+    )
     const { paint } = context
     const text = [
       `${paint(slower > 0 ? 'red' : 'green', says)}\n`,
@@ -46,7 +48,8 @@ export const benchCompare: Declared = {
 
 const percent = (share: number): string => `${share >= 0 ? '+' : ''}${(share * 100).toFixed(1)} %`
 
-function row({ verdict, quotient, what, variant, say, counts, gone }: Compared): string[] {
+function row({ verdict: judged, suspected, quotient, what, variant, say, counts, gone }: Compared): string[] {
+  const verdict = suspected === undefined ? judged : `suspected ${suspected}`
   const { middle, low, high } = quotient
   const interval = `${percent(low - 1)} to ${percent(high - 1)}`
   // untrusted: why it is gone is text of the file.

@@ -96,7 +96,8 @@ describe('compareResults on a noisy machine', () => {
     }
     expect(told('MB/s', 0.75, 1)).toBe('slower')
     expect(told('MB/s', 0.75, 0.7)).toBe('too-noisy')
-    expect(told('MB/s', 0.9, 1)).toBe('same')
+    expect(told('MB/s', 0.9, 1)).toBe('slower')
+    expect(told('MB/s', 0.9, 0.9)).toBe('too-noisy')
     expect(told('ratio', 0.9, 1)).toBe('slower')
     expect(told('ratio', 0.9, 0.7)).toBe('slower')
   })
