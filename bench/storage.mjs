@@ -1,7 +1,8 @@
 // What a volume costs beside the bare directory that it serves: fio's sequential reads and writes, 4 KiB random reads, and metadata;
 // once with open files judged, once handed to the kernel (`open_files: until-closed`). Rounds take turns, so that a busy machine is
-// busy for all, and the ratio is of the best rounds, which another's load touches least; the least and the greatest of single rounds stand
-// beside it. Before a cold round every cache of the file is dropped. Without fio or root nothing is measured.
+// busy for all. Judged is the median of the rounds' ratios, each of two rates of the same round, with its interval (95 %, by drawing the
+// rounds again) beside it; the least and the greatest of rounds are told as well. Before a cold round every cache of the file is dropped.
+// Without fio or root nothing is measured.
 
 import { execFileSync } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs'
@@ -9,8 +10,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as rest } from 'node:timers/promises'
 import { vaultfsBackend } from '../dist/backends/vaultfs/index.js'
+import { median, pairedInterval } from '../dist/bench/statistics.js'
 
-export const promise = 'a volume beside the bare directory (best of rounds that take turns)'
+export const promise = 'a volume beside the bare directory (median of the ratios of rounds that take turns)'
 export const target = 'handed to the kernel: sequential >= 0.9, 4 KiB random reads >= 0.7, metadata >= 0.4'
 
 const ROUNDS = Number(process.env.ROUNDS ?? 9)
@@ -56,7 +58,8 @@ const WORKLOADS = {
   metadata: { run: metadata, floor: 0.4 },
 }
 
-const best = (list) => Math.max(...list)
+/** Of the same rounds always the same interval. */
+const TERMS = { confidence: 0.95, seed: 1 }
 
 /** One directory, served twice: open files judged, and handed to the kernel. */
 async function serve(driver, directory) {
@@ -117,22 +120,28 @@ export async function measure({ atEnd = () => undefined } = {}) {
           rates[who].push(run(at))
         }
       const unit = name === 'metadata' ? ['ops/s', 1] : ['MB/s', 1e6]
+      const ratios = (who) => rates[who].map((rate, i) => rate / rates.bare[i])
+      const inRounds = (who) => pairedInterval(rates[who], rates.bare, TERMS)
+      const shown = (who) => `${Math.round(median(rates[who]) / unit[1])} ${unit[0]}`
       const say = (who) => {
-        const each = rates[who].map((rate, i) => rate / rates.bare[i]).sort((a, b) => a - b)
-        const shown = `${Math.round(best(rates[who]) / unit[1])} ${unit[0]}`
-        const rounds = `${each[0].toFixed(2)} to ${each.at(-1).toFixed(2)} in rounds`
-        return `${name}, ${who}: ${ratio(who).toFixed(2)} (${rounds}), ${shown}`
+        const { middle, low, high } = inRounds(who)
+        const each = ratios(who)
+        const values = [middle, low, high, Math.min(...each), Math.max(...each)]
+        const [ratio, from, to, least, most] = values.map((one) => one.toFixed(2))
+        return `${name}, ${who}: ${ratio} (95 %: ${from} to ${to}; rounds: ${least} to ${most}), ${shown(who)}`
       }
-      const ratio = (who) => best(rates[who]) / best(rates.bare)
-      met &&= ratio('handed') >= floor
-      for (const who of ['judged', 'handed']) {
-        const samples = rates[who].map((rate, i) => rate / rates.bare[i])
-        series.push({ name: `${name}, ${who}, of the bare directory`, unit: 'ratio', better: 'higher', samples })
-      }
-      const bare = `${name}, bare: ${Math.round(best(rates.bare) / unit[1])} ${unit[0]}`
-      rows.push(bare, say('handed'), say('judged'))
+      const ratio = inRounds('handed').middle
+      met &&= ratio >= floor
+      for (const who of ['judged', 'handed'])
+        series.push({
+          name: `${name}, ${who}, of the bare directory`,
+          unit: 'ratio',
+          better: 'higher',
+          samples: ratios(who),
+        })
+      rows.push(`${name}, bare: ${shown('bare')}`, say('handed'), say('judged'))
       const [kind] = /^(4 KiB random|\w+)/.exec(name)
-      handed[kind] = Math.min(handed[kind] ?? Number.POSITIVE_INFINITY, ratio('handed'))
+      handed[kind] = Math.min(handed[kind] ?? Number.POSITIVE_INFINITY, ratio)
     }
     const least = Object.entries(handed).map(([kind, ratio]) => `${kind} ${ratio.toFixed(2)}`)
     return { figure: `handed to the kernel, at least: ${least.join(', ')}`, rows, met, series }

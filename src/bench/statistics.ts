@@ -167,3 +167,14 @@ export function ratioInterval(over: readonly number[], under: readonly number[],
   const count = Math.min(over.length, under.length)
   return resampled(count, (drawn) => above.median(drawn) / below.median(drawn), terms)
 }
+
+/**
+ * Interval of the median of ratios, each of two values that were measured side by side in one round. No round is better than its
+ * other half for being lucky, as the best of one over the best of the other would be.
+ */
+export function pairedInterval(over: readonly number[], under: readonly number[], terms: Resampling): Interval {
+  return medianInterval(
+    over.map((value, i) => value / (under[i] as number)),
+    terms,
+  )
+}

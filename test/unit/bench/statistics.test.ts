@@ -19,6 +19,7 @@ import {
   median,
   medianDeviation,
   medianInterval,
+  pairedInterval,
   quantile,
   Ranked,
   ratioInterval,
@@ -103,6 +104,14 @@ describe('intervals', () => {
     expect(middle).toBe(50.5)
     expect(Math.abs(low - 40.5)).toBeLessThanOrEqual(1.5)
     expect(Math.abs(high - 60.5)).toBeLessThanOrEqual(1.5)
+  })
+
+  it('of pairs is of their own ratios: one lucky round says nothing', () => {
+    // The best of one over the best of the other would be 1.
+    expect(pairedInterval([10, 5, 5, 5, 5], [10, 10, 10, 10, 10], terms).middle).toBe(0.5)
+    // And the median over the median 2, though each round but one says 1.
+    const { low, middle, high } = pairedInterval([1, 1, 2, 4, 4], [1, 1, 1, 4, 4], terms)
+    expect([low, middle, high]).toEqual([1, 1, 2])
   })
 
   it('of a ratio take rounds whole: what slows both changes nothing', () => {
