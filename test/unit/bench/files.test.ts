@@ -75,19 +75,35 @@ describe('a figure in short', () => {
 describe('what a run did not measure', () => {
   const judged = judgePromises([], [], VARIANTS)
 
-  it.each(['quarantine', 'quarantine-grpc', 'agent', 'attach', 'nftables', 'agent-memory'])(
-    'stands there as bench/%s.mjs says it',
-    (name) => {
-      const promise = judged.find(({ from }) => from === `bench ${name}`)
-      const text = readFileSync(repositoryPath(`bench/${name}.mjs`), 'utf8')
-      expect(text).toContain(`'${promise?.say}'`)
-      expect(text).toContain(`export const target = '${promise?.target}'`)
-    },
-  )
+  it.each([
+    'dataplane',
+    'quarantine',
+    'quarantine-grpc',
+    'journal',
+    'storage',
+    'agent',
+    'attach',
+    'nftables',
+    'agent-memory',
+  ])('stands there as bench/%s.mjs says it', (name) => {
+    const promise = judged.find(({ from }) => from === `bench ${name}`)
+    const text = readFileSync(repositoryPath(`bench/${name}.mjs`), 'utf8')
+    expect(text).toContain(`'${promise?.say}'`)
+    expect(text).toContain(`export const target = '${promise?.target}'`)
+  })
 
   it('is not met by what it did measure: a quarantine in process is none over gRPC', () => {
     const [process, grpc] = ['quarantine', 'quarantine-grpc'].map((name) => `bench ${name}`)
-    const seen = { promise: 'p', target: 't', figure: 'f', rows: [], met: true, emulated: false, command: 'c', series: [] }
+    const seen = {
+      promise: 'p',
+      target: 't',
+      figure: 'f',
+      rows: [],
+      met: true,
+      emulated: false,
+      command: 'c',
+      series: [],
+    }
     const quick = QUICK_FILES.map(({ name }) => ({ ...seen, name, state: 'done' as const, tookSeconds: 1 }))
     const verdicts = new Map(judgePromises([], quick, VARIANTS).map(({ from, verdict }) => [from, verdict]))
     expect([verdicts.get(process ?? ''), verdicts.get(grpc ?? '')]).toEqual(['met', 'not-measured'])

@@ -66,7 +66,7 @@ it('ends with the promises and their verdicts', () => {
       "              target >= 0.95",
       "MISSED        release published to fence read back, 1,000 grants       p99 404 ms (371 to 450)",
       "              target p99 <= 250 ms",
-      "met           quarantine to last byte                                  p99 0.227 ms",
+      "met           quarantine to last byte, in process                      p99 0.227 ms",
       "              quarantine: command accepted to last byte; target p99 <= 5 ms",
       "                eBPF, to the last byte: p50 0.101 ms, p99 0.227 ms",
       "                eBPF, answered: p50 28 ms",
