@@ -75,22 +75,15 @@ describe('a figure in short', () => {
 describe('what a run did not measure', () => {
   const judged = judgePromises([], [], VARIANTS)
 
-  it.each([
-    'dataplane',
-    'quarantine',
-    'quarantine-grpc',
-    'journal',
-    'storage',
-    'agent',
-    'attach',
-    'nftables',
-    'agent-memory',
-  ])('stands there as bench/%s.mjs says it', (name) => {
-    const promise = judged.find(({ from }) => from === `bench ${name}`)
-    const text = readFileSync(repositoryPath(`bench/${name}.mjs`), 'utf8')
-    expect(text).toContain(`'${promise?.say}'`)
-    expect(text).toContain(`export const target = '${promise?.target}'`)
-  })
+  it.each(['dataplane', 'quarantine', 'quarantine-grpc', 'journal', 'agent', 'attach', 'nftables', 'agent-memory'])(
+    'stands there as bench/%s.mjs says it',
+    (name) => {
+      const promise = judged.find(({ from }) => from === `bench ${name}`)
+      const text = readFileSync(repositoryPath(`bench/${name}.mjs`), 'utf8')
+      expect(text).toContain(`'${promise?.say}'`)
+      expect(text).toContain(`export const target = '${promise?.target}'`)
+    },
+  )
 
   it('is not met by what it did measure: a quarantine in process is none over gRPC', () => {
     const [process, grpc] = ['quarantine', 'quarantine-grpc'].map((name) => `bench ${name}`)
