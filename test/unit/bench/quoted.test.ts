@@ -24,7 +24,7 @@ describe('quoted figures', () => {
     expect(rows).toHaveLength(sound.promises.length)
     for (const row of rows)
       expect(row).toMatch(/^\| .+ \| .+ \| .+ \| (\*\*met\*\*|missed|within noise|too noisy|not measured) \|$/)
-    expect(text).toContain('| quarantine to last byte | p99 &lt;= 5 ms | p99 0.227 ms | **met** |')
+    expect(text).toContain('| quarantine to last byte, in process | p99 &lt;= 5 ms | p99 0.227 ms | **met** |')
     const again = rest.filter((line) => line.startsWith('- '))
     for (const line of again)
       expect(line).toMatch(
