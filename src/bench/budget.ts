@@ -24,7 +24,7 @@ export const FULL_FILES: readonly BenchFile[] = [
   { name: 'agent', seconds: 175 },
   { name: 'attach', seconds: 25 },
   { name: 'nftables', seconds: 130, env: { BENCH_GRANTS: '100000' } },
-  { name: 'dataplane', seconds: 65, env: { BENCH_BETWEEN: '' } },
+  { name: 'dataplane', seconds: 65 },
   { name: 'verify', seconds: 70 },
   { name: 'storage', seconds: 130 },
   { name: 'agent-memory', seconds: 165 },
