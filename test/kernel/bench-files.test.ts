@@ -80,7 +80,8 @@ process.cpuUsage = (...given) => {
 labSuite('what a file of bench/ measures in processes of its own', () => {
   it('is compared by the median of each of five: learn', { timeout: 240_000 }, async () => {
     const [seen] = await run('learn', new AbortController().signal)
-    expect(seen).toMatchObject({ state: 'done', figure: expect.stringContaining(' in 5 processes') as string })
+    expect(seen).toMatchObject({ state: 'done', figure: expect.stringMatching(/^[\d.]+ us \(median\)$/) as string })
+    expect(seen?.rows?.map((row) => / in 5 processes/.test(row))).toEqual([true, true])
     expect(seen?.series.map(({ name, count }) => [name, count])).toEqual([
       ['eBPF, one learned grant', 5],
       ['eBPF, a quarantine written and read back', 5],
