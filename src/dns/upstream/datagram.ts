@@ -29,7 +29,11 @@ export function askDatagram(
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason as Error)
     const socket = openSocket(to.address)
+    let finished = false
     const finish = (act: () => void): void => {
+      // What was already on its way when the end came (the outcome of connecting or sending) changes nothing.
+      if (finished) return
+      finished = true
       clearTimeout(timer)
       signal.removeEventListener('abort', aborted)
       socket.removeAllListeners()
@@ -63,11 +67,14 @@ export function askDatagram(
           return undefined
       }
     })
-    socket.connect(to.port, to.address, () => {
+    // Where there is no way to the address, the callback is told and no 'error' follows.
+    socket.connect(to.port, to.address, (cause?: Error) => {
+      if (cause) return broken(cause)
       counters.sentUdp++
       socket.send(octets, (cause) => {
         if (cause) broken(cause)
       })
+      return undefined
     })
     return undefined
   })
@@ -88,6 +95,7 @@ const WORDS: Readonly<Record<string, string>> = {
   EPIPE: 'it closed the connection',
   ENETUNREACH: 'there is no route to it',
   EHOSTUNREACH: 'there is no route to it',
+  EADDRNOTAVAIL: 'this node has no address to reach it from',
   EACCES: 'this node may not send to it',
   EPERM: 'this node may not send to it',
 }
