@@ -10,3 +10,16 @@ export function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<
     promise.then(resolve, reject).then(done, done)
   })
 }
+
+/** As orAborted, and rejects with `late` when `timeoutMs` are over first. */
+export async function orLate<T>(promise: Promise<T>, timeoutMs: number, signal: AbortSignal, late: Error): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const over = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(late), timeoutMs)
+  })
+  try {
+    return await orAborted(Promise.race([promise, over]), signal)
+  } finally {
+    clearTimeout(timer)
+  }
+}

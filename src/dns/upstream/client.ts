@@ -102,7 +102,7 @@ class Client implements UpstreamClient {
       to,
       from: printUpstream(to),
       authenticated: isAuthenticated(to),
-      stream: new StreamUpstream(to, this.count, () => this.random16()),
+      stream: new StreamUpstream(to, this.count, 2 * limits.tryMs, () => this.random16()),
       health: HEALTHY,
     }))
   }
@@ -191,10 +191,9 @@ class Client implements UpstreamClient {
         this.ports.tickMs(),
       )) {
         const server = this.servers[i]
-        const leftMs = endsMs - this.ports.tickMs()
-        if (!server || leftMs < 1) break
+        if (!server || endsMs - this.ports.tickMs() < 1) break
         try {
-          const answer = await this.tryServer(server, question, leftMs, signal)
+          const answer = await this.tryServer(server, question, endsMs, signal)
           if (answer.outcome !== 'failed' && answer.outcome !== 'refused') return this.keep(question, answer)
           second ??= answer
         } catch (error) {
@@ -219,12 +218,11 @@ class Client implements UpstreamClient {
   }
 
   /** One server, with what it takes; its health follows. */
-  private async tryServer(server: Server, question: Question, leftMs: number, signal: AbortSignal): Promise<Answer> {
-    const { transport } = server.to
-    const timeoutMs = Math.min(leftMs, transport === 'udp' ? this.limits.tryMs : 2 * this.limits.tryMs)
-    server.health = tried(server.health, this.ports.tickMs(), timeoutMs)
+  private async tryServer(server: Server, question: Question, endsMs: number, signal: AbortSignal): Promise<Answer> {
+    const nowMs = this.ports.tickMs()
+    server.health = tried(server.health, nowMs, Math.min(endsMs - nowMs, this.tryMs(server.to.transport)))
     try {
-      const { content, authenticated } = await this.exchange(server, question, { timeoutMs, signal })
+      const { content, authenticated } = await this.exchange(server, question, endsMs, signal)
       server.health = HEALTHY
       return { ...content, validated: authenticated && server.authenticated, from: server.from }
     } catch (error) {
@@ -236,14 +234,24 @@ class Client implements UpstreamClient {
     }
   }
 
-  private async exchange(server: Server, { name, type }: Question, wait: { timeoutMs: number; signal: AbortSignal }) {
-    if (server.to.transport !== 'udp') return await server.stream.ask(name, type, wait)
+  private tryMs(way: Destination['transport']): number {
+    return way === 'udp' ? this.limits.tryMs : 2 * this.limits.tryMs
+  }
+
+  /** Never beyond `endsMs`, over TCP behind UDP neither. */
+  private async exchange(server: Server, { name, type }: Question, endsMs: number, signal: AbortSignal) {
+    const wait = (way: Destination['transport']) => ({
+      timeoutMs: Math.min(endsMs - this.ports.tickMs(), this.tryMs(way)),
+      signal,
+    })
+    const { transport } = server.to
+    if (transport !== 'udp') return await server.stream.ask(name, type, wait(transport))
     const query = { id: this.random16(), name: scrambleCase(name, this.ports.random(32)), type }
-    const reply = await askDatagram(server.to, query, wait, this.count)
+    const reply = await askDatagram(server.to, query, wait('udp'), this.count)
     if (reply.kind === 'answer') return reply
     if (reply.kind === 'truncated') this.count.truncated++
     else this.count.otherCase++
-    return await server.stream.ask(name, type, { ...wait, timeoutMs: 2 * wait.timeoutMs })
+    return await server.stream.ask(name, type, wait('tcp'))
   }
 
   /** False when there is no time for another round. */

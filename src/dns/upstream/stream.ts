@@ -8,7 +8,7 @@ import type { TLSSocket } from 'node:tls'
 import type { Fault } from '../../base/fault.js'
 import { dnsFault } from '../errors.js'
 import type { QuestionType } from '../model.js'
-import { orAborted } from './abort.js'
+import { orLate } from './abort.js'
 import { type Destination, linkFault, openConnection, type Resumption } from './connect.js'
 import type { UpstreamCounters } from './counters.js'
 import type { Wait } from './datagram.js'
@@ -25,6 +25,8 @@ const PIPELINED = 64
 const CONNECTIONS = 4
 /** RFC 8467 section 4.1. */
 const PAD_TO = 128
+/** A question that waited less, because most of its time had gone elsewhere, says nothing about the server. */
+const SILENCE_MS = 500
 
 export type StreamReply = Extract<Reply, { kind: 'answer' }>
 
@@ -38,49 +40,65 @@ export class StreamUpstream {
   private readonly resumption: Resumption = {}
   private readonly open: Connection[] = []
   private opening: Promise<Connection> | undefined
+  private readonly silenceMs: number
+  private readonly ending = new AbortController()
 
   constructor(
     private readonly to: Destination,
     private readonly counters: UpstreamCounters,
+    /** What a question has here if nothing was tried before it: so long may connecting take, whoever waits for it. */
+    private readonly wholeMs: number,
     /** 0 up to 65,535. */
     private readonly randomId: () => number,
   ) {
     this.from = printUpstream(to)
+    // Of a short time half is left for connecting.
+    this.silenceMs = Math.min(SILENCE_MS, wholeMs / 2)
   }
 
-  /** Throws DNS_UPSTREAM_SILENT, _LINK, _IDENTITY, _REPLY, or what aborted the signal. */
+  /** Takes no longer than `wait` says. Throws DNS_UPSTREAM_SILENT, _LINK, _IDENTITY, _REPLY, or what aborted the signal. */
   async ask(name: string, type: QuestionType, wait: Wait): Promise<StreamReply> {
     const endsMs = performance.now() + wait.timeoutMs
+    const left = (): Wait => {
+      const timeoutMs = endsMs - performance.now()
+      if (timeoutMs < 1) throw this.silent(wait.timeoutMs)
+      return { signal: wait.signal, timeoutMs }
+    }
     for (let again = false; ; again = true) {
-      const left = { signal: wait.signal, timeoutMs: Math.max(1, endsMs - performance.now()) }
-      const connection = await this.connection(left)
+      const connection = await this.connection(left())
       const used = connection.answered > 0
-      const reply = await this.exchange(connection, name, type, { ...left, timeoutMs: endsMs - performance.now() })
+      const reply = await this.exchange(connection, name, type, left())
       if (!('code' in reply)) return reply
       if (again || !used || reply.code !== 'DNS_UPSTREAM_LINK') throw reply
     }
   }
 
   close(): void {
-    for (const connection of [...this.open]) connection.end(this.closed('it was closed by this node'))
+    const fault = this.closed('it was closed by this node')
+    this.ending.abort(fault)
+    for (const connection of [...this.open]) connection.end(fault)
   }
 
   private closed(why: string): Fault {
     return dnsFault('DNS_UPSTREAM_LINK', { from: this.from, why })
   }
 
-  private async connection(wait: Wait): Promise<Connection> {
-    const [least] = [...this.open].sort((a, b) => a.waiting.size - b.waiting.size)
-    if (least && (least.waiting.size < PIPELINED || this.open.length >= CONNECTIONS)) return least
-    // Whoever asks first opens it for all who ask meanwhile; each of them waits as long as it may.
-    this.opening ??= this.connect(wait.timeoutMs).finally(() => {
-      this.opening = undefined
-    })
-    return await orAborted(this.opening, wait.signal)
+  private silent(limitMs: number): Fault {
+    return dnsFault('DNS_UPSTREAM_SILENT', { from: this.from, limitMs: Math.round(limitMs) })
   }
 
-  private async connect(timeoutMs: number): Promise<Connection> {
-    const wait = { timeoutMs, signal: new AbortController().signal }
+  private async connection({ timeoutMs, signal }: Wait): Promise<Connection> {
+    const [least] = [...this.open].sort((a, b) => a.waiting.size - b.waiting.size)
+    if (least && (least.waiting.size < PIPELINED || this.open.length >= CONNECTIONS)) return least
+    // Whoever asks first opens it for all who ask meanwhile; each of them, the first too, waits as long as it may.
+    this.opening ??= this.connect().finally(() => {
+      this.opening = undefined
+    })
+    return await orLate(this.opening, timeoutMs, signal, this.silent(timeoutMs))
+  }
+
+  private async connect(): Promise<Connection> {
+    const wait = { timeoutMs: this.wholeMs, signal: this.ending.signal }
     const socket = await openConnection(this.to, wait, this.resumption)
     this.counters.connections++
     if (this.to.transport === 'dot' && (socket as TLSSocket).isSessionReused()) this.counters.resumedSessions++
@@ -104,10 +122,10 @@ export class StreamUpstream {
       }
       const aborted = (): void => finish(() => reject(wait.signal.reason as Error))
       const timer = setTimeout(() => {
-        const limitMs = Math.round(wait.timeoutMs)
-        finish(() => resolve(dnsFault('DNS_UPSTREAM_SILENT', { from: this.from, limitMs })))
+        finish(() => resolve(this.silent(wait.timeoutMs)))
         // One slow name is no reason; silence on everything is, and the others on it would find out one by one.
-        if (connection.heardMs < sentMs) connection.end(this.closed('it stopped answering'))
+        if (wait.timeoutMs >= this.silenceMs && connection.heardMs < sentMs)
+          connection.end(this.closed('it stopped answering'))
       }, wait.timeoutMs)
       wait.signal.addEventListener('abort', aborted)
       if (wait.signal.aborted) return aborted()
