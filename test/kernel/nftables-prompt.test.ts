@@ -1,10 +1,10 @@
 // A flag waits for nobody: it is set, read back and answered on the thread that was asked, before anything else of the process has its
-// turn, and flows are destroyed after that. So is a learned grant, and as many as are a short transaction. No packet is sent here.
+// turn, and flows are destroyed after that. Nobody waits for learned grants, whoever has the kernel's lock. No packet is sent here.
 
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { afterAll, expect, it } from 'vitest'
-import { SHORT } from '../../src/backends/nftables/line.js'
+import { SHORT } from '../../src/backends/nftables/learn.js'
 import { repositoryPath } from '../support/lab/repository.js'
 import { labSuite } from '../support/lab/suite.js'
 import { compiled } from '../support/nftables/compiled.js'
@@ -15,7 +15,7 @@ labSuite('nftables, a flag at once', () => {
   const state = stateDirectory()
   afterAll(() => state.remove())
 
-  it('answers before its flows are cut, on the thread that was asked, takes no old answer for a new one, and learns so', async () => {
+  it('answers before its flows are cut, on the thread that was asked, takes no old answer for a new one, and lets all else have its turn while it learns', async () => {
     const slice = JSON.stringify(sliceOf(1, { names: ['git.example'] }))
     const words = ['-n', process.execPath, compiled('test/support/nftables/promptness.js'), state.path, slice]
     const { stdout } = await promisify(execFile)('unshare', words, {
@@ -27,14 +27,17 @@ labSuite('nftables, a flag at once', () => {
       flows: 0,
       refusal: { refused: true, there: true, absent: false },
       learned: {
-        first: { atOnce: true, live: true, there: 2 },
-        again: { atOnce: true, live: true, there: 2 },
-        short: { atOnce: true, live: true, there: SHORT },
+        first: { live: true, there: 2 },
+        again: { live: true, there: 2 },
+        short: { live: true, there: SHORT },
       },
-      long: { atOnce: false, live: true, there: SHORT + 1, overFirst: 'flagged' },
+      long: { live: true, there: SHORT + 1, overFirst: 'flagged' },
+      beside: { loaded: true, turned: true, live: true },
       meddled: {
         taken: { live: false, known: false, there: 0 },
         replaced: { live: false, there: 0 },
+        // What is the other process' stays, and nothing else.
+        shared: { live: false, there: 1 },
       },
     })
   }, 120_000)

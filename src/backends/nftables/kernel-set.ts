@@ -1,7 +1,7 @@
 // Elements of our sets straight to the kernel (src/native/elements.c), for what must be quick: one learned grant, a flag, the bulk
 // of a load. libnftables reads every table, chain and set and all intervals before each change, which costs half a millisecond
 // however small the change is. One call is one transaction, on a thread of the pool, so that nothing waits for the kernel's lock
-// on the agent's own; what is small has a way of its own (line.ts).
+// on the agent's own; flags have a way of their own (line.ts), and so has what is small and often asked for (aside.ts).
 
 import { type Digest, digestOf } from '../../base/digest.js'
 import { formatIp, parseIp } from '../../base/ip.js'

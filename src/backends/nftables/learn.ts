@@ -6,7 +6,6 @@ import { setImmediate as othersTurn } from 'node:timers/promises'
 import type { LearnedGrant } from '../../plan/model.js'
 import { joinKeys, type KernelElement, nameKey, tupleKey } from './kernel-set.js'
 import { NftError } from './libnftables.js'
-import { SHORT } from './line.js'
 import { elementsOf, type ReadElement } from './readback.js'
 import type { WorkspaceRecord } from './record.js'
 import { refreshesTimeouts } from './refresh.js'
@@ -18,24 +17,31 @@ type MapName = 'learned4' | 'learned6'
 const MAPS: readonly MapName[] = ['learned4', 'learned6']
 const mapOf = (key: string): MapName => ((key.split(' . ')[1] ?? '').includes(':') ? 'learned6' : 'learned4')
 
+/**
+ * Elements that are changed in one transaction, which a flag may have to wait for, or asked for in one turn of the process: a tenth of a
+ * millisecond in the kernel, and less than one in all.
+ */
+export const SHORT = 64
+
 /** The grants behind one element, by its key. */
 type Touched = readonly [key: string, held: LearnedGrant[]]
 
 /**
  * False when the generation is not live, a clause is not the workspace's, or what was written is not there afterwards. The kernel
- * is asked for its generation before and after: another process may have switched, and then what was written goes again. Written and
- * read back over the line, a short transaction at a time, and everything else of the process has its turn in between.
+ * is asked for its generation before and after: another process may have switched, and then what was written goes again. Written
+ * aside and read back over the line, a short piece at a time, and everything else of the process has its turn in between.
  */
 export async function learn(session: Session, generation: number, grants: readonly LearnedGrant[]): Promise<boolean> {
-  if (session.live?.generation !== generation || !isStanding(generation, session.line)) return false
+  if (session.live?.generation !== generation) return false
+  // Before anything is written, and before it is asked what stands: it takes several transactions of its own the first time.
+  const renews = await refreshesTimeouts(session)
+  if (!isStanding(generation, session.line)) return false
   const touched = touchedBy(session, grants)
   if (!touched) return false
   const written = new Map<string, KernelElement>()
   let isThere = true
-  for (let at = 0; at < touched.length && isThere; at += SHORT) {
-    if (at > 0) await othersTurn()
-    isThere = await write(session, touched.slice(at, at + SHORT), written)
-  }
+  for (let at = 0; at < touched.length && isThere; at += SHORT)
+    isThere = await write(session, touched.slice(at, at + SHORT), renews, written)
   forgetExpired(session, Date.now())
   isThere = (await readBack(session, written)) && isThere
   if (isStanding(generation, session.line)) return isThere
@@ -64,6 +70,7 @@ function touchedBy(session: Session, grants: readonly LearnedGrant[]): readonly 
 async function write(
   session: Session,
   touched: readonly Touched[],
+  renews: boolean,
   written: Map<string, KernelElement>,
 ): Promise<boolean> {
   const nowMs = Date.now()
@@ -73,7 +80,7 @@ async function write(
     const winner = lastOf(held)
     const old = lastOf(session.learned.get(key) ?? [])
     // An element cannot change its mark and on older kernels not its timeout: it is replaced within the transaction.
-    if (old && !(old.clause === winner?.clause && (await refreshesTimeouts(session))))
+    if (old && !(old.clause === winner?.clause && renews))
       changes.push({ ...elementOf(session, key, old, nowMs), remove: true })
     if (!winner) continue
     const element = elementOf(session, key, winner, nowMs)
@@ -81,7 +88,7 @@ async function write(
     added.push([key, element])
   }
   try {
-    if (changes.length > 0) session.line.apply(changes)
+    await session.aside.change(changes)
   } catch (error) {
     // The maps are gone, or the element is.
     if (error instanceof NftError) return false
@@ -110,12 +117,25 @@ async function readBack(session: Session, written: ReadonlyMap<string, KernelEle
 
 /** Its clauses may be live no more. */
 async function takeBack(session: Session, written: ReadonlyMap<string, KernelElement>): Promise<void> {
-  for (const name of written.keys()) session.learned.delete(name)
+  const removals = [...written].map(([name, element]) => [name, { ...element, remove: true }] as const)
+  const isGone = await remove(
+    session,
+    removals.map(([, element]) => element),
+  )
+  // One that the other process gave another mark refuses all of them: each goes by itself then, and what is there still is remembered.
+  for (const [name, element] of removals)
+    if (isGone || (await remove(session, [element])) || session.line.ask(element.set, element.key) === 0)
+      session.learned.delete(name)
+}
+
+/** False when the kernel refuses, and then nothing was removed. */
+async function remove(session: Session, elements: readonly KernelElement[]): Promise<boolean> {
   try {
-    await session.line.change([...written.values()].map((one) => ({ ...one, remove: true })))
+    await session.aside.change(elements)
+    return true
   } catch (error) {
-    // What the other process took away already needs no taking away.
-    if (!(error instanceof NftError)) throw error
+    if (error instanceof NftError) return false
+    throw error
   }
 }
 
@@ -176,7 +196,7 @@ export async function pruneLearned(session: Session, before: readonly WorkspaceR
     if (kept.length > 0) session.learned.set(key, kept)
     else session.learned.delete(key)
   }
-  await session.line.change(changes)
+  await session.aside.change(changes)
 }
 
 /** An element as it may still be there: adding it again needs the mark it had. */

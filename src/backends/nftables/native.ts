@@ -38,7 +38,7 @@ export interface Native {
   readonly elementsApply: CFunction
   readonly lineOpen: (out: [unknown]) => number
   readonly lineHas: (line: unknown, table: string, set: string, key: Uint8Array, keyLength: number) => number
-  readonly lineApply: (line: unknown, table: string, elements: Uint8Array, count: number) => number
+  readonly lineApply: CFunction
   readonly lineClose: (line: unknown) => void
   readonly rulesetRead: CFunction
   readonly floorOpen: (path: string, out: [unknown], reused: [number]) => number

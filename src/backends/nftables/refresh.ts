@@ -10,9 +10,12 @@ const TRIAL = 'sluice_trial'
 const SHORT_S = 100
 const LONG_S = 1_000
 
-/** Asked once for each session; false when it cannot be tried. */
+/** Asked once for each session, and again after a failure; false when it cannot be tried. Rejects only for what the kernel has no part in. */
 export function refreshesTimeouts(session: Session): Promise<boolean> {
-  session.refreshes ??= tryIt(session)
+  session.refreshes ??= tryIt(session).catch((error: unknown) => {
+    session.refreshes = undefined
+    throw error
+  })
   return session.refreshes
 }
 
@@ -27,6 +30,12 @@ async function tryIt({ writer }: Session): Promise<boolean> {
     if (error instanceof NftError) return false
     throw error
   } finally {
-    await writer.run(`add table inet ${TRIAL}\ndelete table inet ${TRIAL}\n`)
+    // A table that stays says the same once more, and nothing reaches it.
+    await writer.run(`add table inet ${TRIAL}\ndelete table inet ${TRIAL}\n`).catch(refused)
   }
+}
+
+/** What the kernel refuses is no failure of the question; anything else is. */
+function refused(error: unknown): void {
+  if (!(error instanceof NftError)) throw error
 }

@@ -5,6 +5,7 @@
 import type { LearnedGrant, SessionPeer } from '../../plan/model.js'
 import { DROP_REASONS } from '../../plan/state.js'
 import type { Cut, Flag, OpenOptions } from '../backend.js'
+import { Aside } from './aside.js'
 import { DenyFloor } from './denyfloor.js'
 import { Lane } from './lane.js'
 import { NftContext, NftError } from './libnftables.js'
@@ -31,8 +32,10 @@ export class Session {
   readonly lane = new Lane()
   /** Changes of flags, in the order in which they were given: what a repair or a commit does to them takes a thread of the pool. */
   readonly flagLane = new Lane()
-  /** Flags themselves, learned grants and sessions are changed and read back by this. */
+  /** Flags themselves are changed by this, and flags, learned grants and sessions asked for. */
   readonly line = new Line()
+  /** Learned grants and sessions are changed by this. */
+  readonly aside = new Aside()
   readonly floor: DenyFloor
   readonly staged = new Map<number, StagedProgram>()
   /** By element key of the learned maps: the grants behind the one element. */
@@ -130,6 +133,7 @@ export class Session {
     await this.lane.idle()
     await this.flagLane.idle()
     await this.cutting
+    await this.aside.close()
     await Promise.all([this.writer.close(), this.flagger.close(), this.reader.close()])
     this.floor.close()
     this.line.close()

@@ -121,7 +121,7 @@ export async function putSessions(
     // Not every kernel gives an element another timeout in its place: it is replaced within the transaction.
     return [{ ...element, remove: true }, ...(one ? [{ ...element, timeoutMs: one.expiresAtMs - nowMs }] : [])]
   })
-  await session.line.change(elements)
+  await session.aside.change(elements)
   // One that ran out since it was looked for began anew: nothing of what was before may go on.
   const lapsed = [...wanted.keys()].filter((peer) => {
     const known = session.open.get(keyOf(name, peer))
@@ -179,7 +179,7 @@ export async function endSessions(session: Session, before: readonly Place[], af
     return next !== undefined && before.some((one) => one.interface === name && one.workspace === next.workspace)
   }
   const gone = open.filter((one) => !stays(one.interface))
-  await session.line.change(
+  await session.aside.change(
     gone.map(({ interface: name, peer }) => ({
       ...{ family: 'inet' as const, set: setOf(peer), key: packed(name, peer), remove: true },
     })),

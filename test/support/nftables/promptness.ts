@@ -1,11 +1,14 @@
-// In a network namespace of its own: says, as one line of JSON, what a flag and learned grants have done before this process's event
-// loop turned once, and what its line answers after a refusal. Arguments: a directory for the state; a slice as JSON whose first workspace has a name.
+// In a network namespace of its own: says, as one line of JSON, what a flag has done before this process's event loop turned once, what its
+// line answers after a refusal, and what has its turn while grants are learnt. Arguments: a directory for the state; a slice as JSON whose first workspace has a name.
 
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { setImmediate as othersTurn } from 'node:timers/promises'
+import { Aside } from '../../../src/backends/nftables/aside.js'
 import { nftablesBackend } from '../../../src/backends/nftables/index.js'
 import { nameKey } from '../../../src/backends/nftables/kernel-set.js'
+import { SHORT } from '../../../src/backends/nftables/learn.js'
 import { NftContext } from '../../../src/backends/nftables/libnftables.js'
-import { Line, SHORT } from '../../../src/backends/nftables/line.js'
+import { Line } from '../../../src/backends/nftables/line.js'
 import { elementsOf } from '../../../src/backends/nftables/readback.js'
 import type { PlanSlice } from '../../../src/plan/model.js'
 
@@ -62,11 +65,35 @@ const learn = (first: number, count: number): Promise<boolean> =>
   )
 const inKernel = async (): Promise<number> => elementsOf(await context.list('list map inet sluice learned4')).length
 
-/** Learns for so many addresses: whether that was over at once, what it answered, and how many are in the kernel then. */
-async function learning(count: number): Promise<{ atOnce: boolean; live: boolean; there: number }> {
-  const learned = learn(0, count)
-  const atOnce = await settlesAtOnce(learned)
-  return { atOnce, live: await learned, there: await inKernel() }
+/** Learns for so many addresses: what it answered, and how many are in the kernel then. */
+async function learning(count: number): Promise<{ live: boolean; there: number }> {
+  return { live: await learn(0, count), there: await inKernel() }
+}
+
+/**
+ * Learns again and again while somebody else's transaction of many elements holds the kernel's lock: whether a timer ever had its turn while a
+ * grant was not answered yet, which it cannot have where the thread of the process waits for the lock.
+ */
+async function besideLoad(): Promise<{ loaded: boolean; turned: boolean; live: boolean }> {
+  const addresses = Array.from({ length: 100_000 }, (_, i) => `46.${i >> 16}.${(i >> 8) & 255}.${i & 255}`)
+  const other = spawn('nft', ['-f', '-'], { stdio: ['pipe', 'ignore', 'inherit'] })
+  other.stdin.end(
+    `add table ip other\nadd set ip other s { type ipv4_addr; flags interval; }\nadd element ip other s { ${addresses.join(',')} }\n`,
+  )
+  let turned = false
+  let live = true
+  while (other.exitCode === null && other.signalCode === null) {
+    let hasFired = false
+    const timer = setTimeout(() => {
+      hasFired = true
+    }, 10)
+    const isLearned = await learn(0, 1)
+    turned ||= hasFired
+    live &&= isLearned
+    clearTimeout(timer)
+    await othersTurn()
+  }
+  return { loaded: other.exitCode === 0, turned, live }
 }
 
 /** A flag that is ordered after many grants began to be learnt: what is over first. */
@@ -81,16 +108,17 @@ async function overFirst(): Promise<string> {
 /** Learns what somebody else meddles with before it is read back: what it answered, and whether the driver and the kernel have it. */
 async function meddledWith(
   first: number,
-  ...command: string[]
+  count: number,
+  command: string,
 ): Promise<{ live: boolean; known: boolean | undefined; there: number }> {
-  const { apply } = Line.prototype
+  const { change } = Aside.prototype
   const before = await inKernel()
-  Line.prototype.apply = function (elements) {
-    apply.call(this, elements)
-    Line.prototype.apply = apply
-    execFileSync('nft', command)
+  Aside.prototype.change = async function (elements) {
+    await change.call(this, elements)
+    Aside.prototype.change = change
+    execFileSync('nft', [command])
   }
-  const live = await learn(first, 1)
+  const live = await learn(first, count)
   const known = (await driver.observe()).live?.learned.some(({ address }) => address === `45.78.${first}.0`)
   return { live, known, there: (await inKernel()) - before }
 }
@@ -104,18 +132,21 @@ const cutAtOnce = await settlesAtOnce(driver.cut(WORKSPACE))
 const { flows } = await driver.cut(WORKSPACE)
 const refusal = await afterRefusal()
 await driver.commit(await driver.stage(nftablesBackend.lower(slice)))
-// What the commit left to do is done, and the kernel has been asked how it renews.
-await learning(1)
-await learning(1)
 const learned = { first: await learning(2), again: await learning(2), short: await learning(SHORT) }
 const long = { ...(await learning(SHORT + 1)), overFirst: await overFirst() }
-const element = `{ "${attached.slot.interface}" . 45.78.1.0 . tcp . 443 }`
-const meddled = {
-  taken: await meddledWith(1, 'delete', 'element', 'inet', 'sluice', 'learned4', element),
-  // Last: nothing is live after it.
-  replaced: await meddledWith(2, 'flush', 'set', 'inet', 'sluice', 'gen'),
+const beside = await besideLoad()
+const [{ comment: digest = '' } = {}] = elementsOf(await context.list('list set inet sluice gen'))
+const elementAt = (first: number): string => `"${attached.slot.interface}" . 45.78.${first}.0 . tcp . 443`
+const SWITCH = 'flush set inet sluice gen'
+const meddled: Record<string, object> = {
+  taken: await meddledWith(1, 1, `delete element inet sluice learned4 { ${elementAt(1)} }`),
+  replaced: await meddledWith(2, 3, SWITCH),
 }
+await context.run(`add element inet sluice gen { 1 comment "${digest}" }\n`)
+// The other process learnt one of them for a clause of its own.
+const other = `add element inet sluice learned4 { ${elementAt(3)} timeout 600s : 0x77 }`
+meddled.shared = await meddledWith(3, 3, `${SWITCH}; delete element inet sluice learned4 { ${elementAt(3)} }; ${other}`)
 await driver.uninstall()
 await driver.close()
 await context.close()
-console.log(JSON.stringify({ answeredAtOnce, cutAtOnce, flows, refusal, learned, long, meddled }))
+console.log(JSON.stringify({ answeredAtOnce, cutAtOnce, flows, refusal, learned, long, beside, meddled }))
