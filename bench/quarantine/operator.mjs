@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { AgentClient } from '../../dist/api/grpc-client.js'
 
 const [port = '', folder = ''] = process.argv.slice(2)
@@ -16,9 +17,21 @@ const client = new AgentClient({
   key: read('client0.key'),
 })
 const WORKSPACE = 'spiffe://fleet.example/ws/ws0'
+const MOST_TRIES = 100
+const TRY_MS = 100
 const now = () => Number(process.hrtime.bigint())
 
-await client.call('Enforcement/GetStatus', {})
+// The agent's plan may stand before its API listens.
+for (let left = MOST_TRIES; ; left--) {
+  try {
+    await client.call('Enforcement/GetStatus', {})
+    break
+  } catch (error) {
+    if (left === 0) throw error
+    await sleep(TRY_MS)
+  }
+}
+
 createInterface({ input: process.stdin })
   .on('line', async (name) => {
     const began = now()
