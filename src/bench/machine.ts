@@ -72,6 +72,17 @@ export function received(pid: number, name: string): number {
 
 export const load = (): number => Math.round((loadavg()[0] ?? 0) * 100) / 100
 
+const BEFORE_MS = 2_000
+
+/** Processors that were at work while this one waited: what runs beside, whatever was built a minute ago. */
+export async function atWork(): Promise<number> {
+  const before = cpuSeconds()
+  await sleep(BEFORE_MS)
+  const now = cpuSeconds()
+  const share = (now.busy - before.busy) / Math.max(0.01, now.all - before.all)
+  return Math.round(share * cpus().length * 100) / 100
+}
+
 /** Programs whose version belongs to a figure; absent ones are left out. */
 const TOOLS = {
   nft: ['--version'],

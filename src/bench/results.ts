@@ -87,8 +87,9 @@ export interface Machine {
   readonly virtual: string
   /** Programs and libraries by name: node, nft, iperf3, ipset, and so on. */
   readonly versions: Readonly<Record<string, string>>
-  /** Load averages of one minute. Above the number of CPUs the figures are of a machine that does something else as well. */
+  /** Processors at work in the two seconds before it began. */
   readonly loadBefore: number
+  /** Load average of the last minute. Far above the number of processors somebody else was at work. */
   readonly loadAfter: number
   /** Share of CPU time that the hypervisor gave to others during the run. */
   readonly stolen: number

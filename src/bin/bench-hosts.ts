@@ -11,7 +11,7 @@ import { benchFault } from '../bench/errors.js'
 import { LEAST_REPETITIONS } from '../bench/figure.js'
 import { measure } from '../bench/generators.js'
 import { GENERATOR } from '../bench/ground.js'
-import { cpuSeconds, load } from '../bench/machine.js'
+import { atWork, cpuSeconds } from '../bench/machine.js'
 import { HOSTS } from '../bench/matrix.js'
 import type { Results } from '../bench/results.js'
 import { runMatrix } from '../bench/run.js'
@@ -58,7 +58,8 @@ export async function measureHosts(
   if (look.value === 0) throw benchFault('BENCH_PEER', { address, port })
   const probes = HOSTS.probes.map((probe) => ({ ...probe, family, ms: request.quick ? probe.ms / QUICKER : probe.ms }))
   const scene = { ...HOSTS, probes, rounds: request.quick ? LEAST_REPETITIONS : HOSTS.rounds }
-  const [began, startedAtMs, loadBefore, before] = [performance.now(), nowMs(), load(), cpuSeconds()]
+  const loadBefore = await atWork()
+  const [began, startedAtMs, before] = [performance.now(), nowMs(), cpuSeconds()]
   const raws: Raw[] = []
   const remarks: string[] = []
   const ran = await runMatrix(path, [standing(address, label)], {

@@ -13,7 +13,7 @@ import { assemble, type Raw } from '../bench/assemble.js'
 import { type BenchFile, BUDGET_MS, FULL_FILES, fitting, millisecondsOf, QUICK_FILES } from '../bench/budget.js'
 import { benchFault } from '../bench/errors.js'
 import { GENERATOR } from '../bench/ground.js'
-import { commit, cpuSeconds, load, machine, room } from '../bench/machine.js'
+import { atWork, commit, cpuSeconds, load, machine, room } from '../bench/machine.js'
 import { FULL, QUICK, type Scene } from '../bench/matrix.js'
 import { runOutside, unfinished } from '../bench/outside.js'
 import { judgePromises } from '../bench/promises.js'
@@ -51,7 +51,7 @@ export async function benchHere(request: BenchRequest, version: string, nowMs: (
   const budgetMs = BUDGET_MS[pace]
   const began = performance.now()
   const startedAtMs = nowMs()
-  const loadBefore = load()
+  const loadBefore = await atWork()
   const before = cpuSeconds()
   const leftMs = (): number => budgetMs - (performance.now() - began)
   const filesMs = millisecondsOf(fitting(chosen.files, budgetMs))

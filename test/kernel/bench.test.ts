@@ -317,7 +317,7 @@ const PROOF: Scene = {
 }
 /** So many leave about half of a rate. */
 const MANY_RULES = 1_000
-const CALIBRATION: Scene = { ...PROOF, rounds: 15, probes: PROOF.probes.slice(0, 1) }
+const CALIBRATION: Scene = { ...PROOF, rounds: 25, probes: PROOF.probes.slice(0, 1) }
 
 if (process.env.SLUICE_BENCH_PROOF)
   labSuite('bench compare', () => {

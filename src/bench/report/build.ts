@@ -14,7 +14,7 @@ export const machineFacts = (machine: Machine): (readonly [string, string])[] =>
   ['memory', `${whole(machine.memoryMiB)} MiB`],
   ['kernel', machine.kernel],
   ['virtual machine', machine.virtual],
-  ['load before, after', `${machine.loadBefore}, ${machine.loadAfter}`],
+  ['processors at work before, load after', `${machine.loadBefore}, ${machine.loadAfter}`],
   ['given to others', percent(machine.stolen)],
   ...Object.entries(machine.versions),
 ]

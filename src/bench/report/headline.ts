@@ -71,10 +71,13 @@ function noisy({ measurements }: Results): string[] {
 
 /** What the machine did beside. A run by itself keeps two processors at work, and the load of its last minute says so. */
 export function around({ loadBefore, loadAfter, stolen, cpus }: Results['machine']): readonly string[] {
-  const load = (value: number): string => `with a load of ${amount(value)} on ${cpus} processors`
   return [
-    ...(loadBefore > cpus / 2 ? [`machine was busy before it began, ${load(loadBefore)}`] : []),
-    ...(loadAfter > cpus * 1.5 ? [`machine was busy beside it when it ended, ${load(loadAfter)}`] : []),
+    ...(loadBefore > cpus / 4
+      ? [`machine was busy before it began: ${amount(loadBefore)} of ${cpus} processors were at work`]
+      : []),
+    ...(loadAfter > cpus * 1.5
+      ? [`machine was busy beside it when it ended, with a load of ${amount(loadAfter)} on ${cpus} processors`]
+      : []),
     ...(stolen > 0.01 ? [`hypervisor gave ${percent(stolen)} of the processors' time to others`] : []),
   ]
 }

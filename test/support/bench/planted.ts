@@ -10,7 +10,7 @@ import { type Interval, ratioInterval } from '../../../src/bench/statistics.js'
 /** What is to be left of a rate. */
 export const PLANTED = 0.9
 /** How far from it the rate may be that is left at an end of the interval. */
-const OFF = 0.02
+const OFF = 0.04
 
 export interface Planted {
   readonly rules: number

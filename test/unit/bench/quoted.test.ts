@@ -61,7 +61,7 @@ describe('quoted figures', () => {
     expect(reservations(busy)).toEqual([
       'the tree had changes that are in no commit',
       'the run is not complete: no time was left for 10 grants',
-      `the machine was busy before it began, with a load of 9.00 on ${sound.machine.cpus} processors`,
+      `the machine was busy before it began: 9.00 of ${sound.machine.cpus} processors were at work`,
       `the machine was busy beside it when it ended, with a load of 1,000 on ${sound.machine.cpus} processors`,
       "the hypervisor gave 20.0 % of the processors' time to others",
       'it is a part of a run',

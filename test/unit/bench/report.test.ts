@@ -282,7 +282,7 @@ describe('warnings', () => {
       'The tree had changes that are in no commit.',
       'HTTP was not measured: autocannon is not installed.',
       'tcp-crr of ebpf failed at least once: ended.',
-      'The machine was busy before it began, with a load of 7.50 on 2 processors.',
+      'The machine was busy before it began: 7.50 of 2 processors were at work.',
       "The hypervisor gave 4.30 % of the processors' time to others.",
       'xdp is left out: it let 198.18.0.9:25 through.',
       'Sluice DOCA Flow: emulated, a program in the place of a card. Its speed says nothing about a card.',
