@@ -35,7 +35,7 @@ export const FULL_FILES: readonly BenchFile[] = [
 
 export const QUICK_FILES: readonly BenchFile[] = [
   { name: 'learn', seconds: 4 },
-  { name: 'quarantine', seconds: 26, env: { BENCH_ROUNDS: '200' } },
+  { name: 'quarantine', seconds: 17, env: { BENCH_ROUNDS: '120' } },
   { name: 'flood', seconds: 25, env: { FLOOD_MS: '300' } },
 ]
 
