@@ -27,6 +27,7 @@ PACKAGES=(
   docker-registry openssl               # registries and TLS servers
   nats-server                           # a sink of the trail
   python3                               # calls on files that Node does not have
+  bpftool                               # programs, links and maps of the kernel, looked at by somebody else
   curl jq                               # commands of the runbook
   fio                                   # data written through a volume, read back and verified
   e2fsprogs                             # a file system that folds case
