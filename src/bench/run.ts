@@ -12,7 +12,7 @@ import { calm, KERNEL_MEMORY } from './machine.js'
 import { type Probe, type Scene, titleOf } from './matrix.js'
 import { misread } from './meaning.js'
 import type { VariantSeen } from './results.js'
-import { guess, orderOf, roundsThatFit } from './schedule.js'
+import { furtherThatFit, guess, orderOf, roundsThatFit } from './schedule.js'
 import type { Progress } from './terminal.js'
 import type { Variant } from './variants/variant.js'
 
@@ -20,6 +20,8 @@ export interface RunTerms {
   readonly scenes: readonly Scene[]
   readonly seed: number
   readonly budgetMs: number
+  /** Rounds of each scene that were made before: this run makes further ones, as many as find time. Absent: a run of its own. */
+  readonly after?: number
   readonly signal: AbortSignal
   readonly raw: (raw: Raw) => void
   readonly progress: (progress: Progress) => void
@@ -66,10 +68,12 @@ class Run {
       const why = await variant.absent()
       if (why !== undefined) this.absent.set(variant.name, why)
     }
-    const { scenes, signal } = this.terms
+    const { scenes, signal, after } = this.terms
     for (const [at, scene] of scenes.entries()) {
       if (signal.aborted) break
-      if (guess(scene, this.live(scene).length) * LEAST_REPETITIONS > this.leftMs()) this.skipped.push(titleOf(scene))
+      if (after !== undefined) await this.further(scene, at, after)
+      else if (guess(scene, this.live(scene).length) * LEAST_REPETITIONS > this.leftMs())
+        this.skipped.push(titleOf(scene))
       else await this.scene(scene, at)
     }
     const why = signal.aborted
@@ -93,6 +97,19 @@ class Run {
       rounds = roundsThatFit(scene.rounds, finished, (clock() - began) / finished, this.leftMs())
     }
     if (!signal.aborted && finished < Math.min(scene.rounds, LEAST_REPETITIONS)) this.skipped.push(titleOf(scene))
+  }
+
+  private async further(scene: Scene, at: number, after: number): Promise<void> {
+    const { clock } = this.terms
+    const live = this.live(scene, after).length
+    if (live === 0) return
+    let longestMs = guess(scene, live)
+    for (let round = after; ; round++) {
+      const fit = furtherThatFit(longestMs, this.leftMs())
+      const began = clock()
+      if (fit === 0 || !(await this.round(scene, at, round, round + fit))) return
+      longestMs = Math.max(longestMs, clock() - began)
+    }
   }
 
   /** False when it was interrupted, or its time was over, before every variant was visited. */
@@ -130,7 +147,7 @@ class Run {
       return
     }
     try {
-      if (ground && round === 0) {
+      if (ground && round === (this.terms.after ?? 0)) {
         const wrong = await misread(ground, variant.role)
         if (wrong !== undefined) {
           this.refused.set(variant.name, wrong)

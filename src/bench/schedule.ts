@@ -61,6 +61,10 @@ export function withMoreRounds(
   return takesMs * SPARE <= budgetMs ? more : scenes
 }
 
+/** How many further rounds find time, when one takes as long as the longest that was seen, and a twentieth more. */
+export const furtherThatFit = (longestMs: number, leftMs: number): number =>
+  Math.max(0, Math.floor(leftMs / (SPARE * Math.max(1, longestMs))))
+
 /**
  * How many rounds of a scene to make: all, as few as a figure needs, or no more. Nothing between: intervals of medians of seven are
  * narrower than they say. What has gone beyond the fewest fitted when it was begun, and goes on. `roundMs` is what a round takes.

@@ -14,6 +14,8 @@ export interface WorkerTerms {
   readonly stateDirectory: string
   /** Names of variants; absent: all. */
   readonly only?: readonly string[]
+  /** Rounds that were made before (run.ts). */
+  readonly after?: number
 }
 
 export type Heard =

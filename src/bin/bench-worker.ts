@@ -28,12 +28,13 @@ try {
   execFileSync('mount', ['-t', 'bpf', 'bpf', '/sys/fs/bpf'])
   const ground = await openGround()
   try {
-    const { scenes, seed, budgetMs, stateDirectory, only } = terms
+    const { scenes, seed, budgetMs, stateDirectory, only, after } = terms
     const variants = variantsOf(stateDirectory, Date.now, ground).filter(({ name }) => !only || only.includes(name))
     const ran = await runMatrix(pathOf(ground), variants, {
       scenes,
       seed,
       budgetMs,
+      ...(after === undefined ? {} : { after }),
       signal: stop.signal,
       raw: (raw) => tell({ kind: 'raw', raw }),
       progress: (progress) => tell({ kind: 'progress', progress }),

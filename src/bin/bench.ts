@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { causeChain } from '../base/fault.js'
 import { assemble, type Raw } from '../bench/assemble.js'
 import { type BenchFile, BUDGET_MS, FULL_FILES, fitting, millisecondsOf, QUICK_FILES } from '../bench/budget.js'
 import { benchFault } from '../bench/errors.js'
@@ -19,7 +20,7 @@ import { runOutside, unfinished } from '../bench/outside.js'
 import { judgePromises } from '../bench/promises.js'
 import { type BenchSeen, RESULTS_FORMAT, type Results, type Run, type VariantSeen } from '../bench/results.js'
 import type { Ran } from '../bench/run.js'
-import { withMoreRounds } from '../bench/schedule.js'
+import { furtherThatFit, guess, withMoreRounds } from '../bench/schedule.js'
 import { digestOf } from '../bench/setting.js'
 import { asking } from '../bench/standing.js'
 import type { Progress } from '../bench/terminal.js'
@@ -31,6 +32,8 @@ import type { BenchRequest } from '../cli/host-bench.js'
 
 const WORKER = fileURLToPath(new URL('./bench-worker.js', import.meta.url))
 export const CONFIDENCE = 0.95
+/** For putting the results together and writing them. */
+const RESULTS_MS = 60_000
 /** Few enough to be read. */
 const SHOWN = { grants: 10, workspaces: 1 } as const
 
@@ -73,13 +76,48 @@ export async function benchHere(request: BenchRequest, version: string, nowMs: (
       request.progress({ say, done: done / (done + leftSeconds), leftSeconds })
     },
   })
+  const gone = await further(chosen, measured, request, leftMs() - RESULTS_MS)
   const end = { tookSeconds: (performance.now() - began) / 1_000, startedAtMs, version }
   return resultsOf(
     request,
     { ...chosen, budgetMs },
-    { ...measured, remarks: [...remarks, ...measured.remarks], benches, ...end },
+    { ...gone, remarks: [...remarks, ...gone.remarks], benches, ...end },
     around(loadBefore, before),
   )
+}
+
+/** The scene that further rounds are made of, where a whole run has measured all that it asks and has time left: files of bench/ take
+ * less than is kept for them, and how much less depends on the machine. */
+export function goesOn({ kind, scenes }: Pick<Chosen, 'kind' | 'scenes'>, { raws, ran }: Gathered): Scene | undefined {
+  if (kind !== 'full' || !ran.complete) return undefined
+  return scenes.find(
+    ({ further, grants, workspaces, rounds }) =>
+      further === true &&
+      // One that ended with the fewest would end with seven or so, whose intervals say too much (matrix.ts).
+      raws.some((raw) => raw.grants === grants && raw.workspaces === workspaces && raw.round === rounds - 1),
+  )
+}
+
+/** What was measured with what further rounds added. How they end makes a run no less complete, and is a remark. */
+export function withFurther({ raws, ran, remarks }: Gathered, more: Gathered | string): Gathered {
+  if (typeof more === 'string') return { raws, ran, remarks: [...remarks, `there were no further rounds: ${more}`] }
+  const refused = more.ran.variants.filter(({ state }) => state === 'refused')
+  const variants = ran.variants.map((one) => refused.find(({ name }) => name === one.name) ?? one)
+  const ended = more.ran.why === undefined ? [] : [`further rounds ended early: ${more.ran.why}`]
+  return {
+    raws: ofRun([...raws, ...more.raws], variants),
+    ran: { ...ran, variants },
+    remarks: [...new Set([...remarks, ...more.remarks, ...ended])],
+  }
+}
+
+async function further(chosen: Chosen, measured: Gathered, request: BenchRequest, leftMs: number): Promise<Gathered> {
+  const scene = goesOn(chosen, measured)
+  const visited = measured.ran.variants.filter(({ state, emulated }) => state === 'measured' && !emulated)
+  if (!scene || request.signal.aborted || furtherThatFit(guess(scene, visited.length), leftMs) === 0) return measured
+  const again = { ...chosen, scenes: [scene], variants: visited.map(({ name }) => name) }
+  const made = runWorker(again, request, leftMs, scene.rounds)
+  return withFurther(measured, await made.catch((error: unknown) => causeChain(error).join(': ')))
 }
 
 /** What else the machine did meanwhile. */
@@ -135,18 +173,26 @@ export function choose({ only, quick }: Pick<BenchRequest, 'only' | 'quick'>): C
   }
 }
 
-interface Gathered {
+export interface Gathered {
   readonly raws: readonly Raw[]
   readonly ran: Ran
   readonly remarks: readonly string[]
 }
 
-async function runWorker(chosen: Chosen, request: BenchRequest, budgetMs: number): Promise<Gathered> {
+/** `after` is how many rounds of its scenes were made before. */
+async function runWorker(chosen: Chosen, request: BenchRequest, budgetMs: number, after?: number): Promise<Gathered> {
   if (!existsSync(GENERATOR)) throw benchFault('BENCH_GROUND', { why: 'build/native/sluice-load is not there' })
   if (process.getuid?.() !== 0) throw benchFault('BENCH_GROUND', { why: 'this is not root' })
   const stateDirectory = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
   const { scenes, variants: only } = chosen
-  const terms: WorkerTerms = { scenes, seed: request.seed, budgetMs, stateDirectory, ...(only ? { only } : {}) }
+  const terms: WorkerTerms = {
+    scenes,
+    seed: request.seed,
+    budgetMs,
+    stateDirectory,
+    ...(only ? { only } : {}),
+    ...(after === undefined ? {} : { after }),
+  }
   const words = ['--net', '--mount', '--propagation', 'private', process.execPath, WORKER, JSON.stringify(terms)]
   const child = spawn('unshare', words, { stdio: ['pipe', 'pipe', 'inherit'] })
   const stop = (): void => {

@@ -1,11 +1,12 @@
 // What is left of a run whose process died: what it measured, without what it had refused until then. And what makes a run one that is
-// not complete: its matrix, or its files.
+// not complete: its matrix, or its files. And what the time that is left at the end of a whole run adds to it.
 
 import { describe, expect, it } from 'vitest'
+import { FULL, QUICK, type Scene } from '../../../src/bench/matrix.js'
 import type { BenchSeen } from '../../../src/bench/results.js'
 import type { Ran } from '../../../src/bench/run.js'
 import { printResults } from '../../../src/bench/terminal.js'
-import { named, ofRun, resultsOf } from '../../../src/bin/bench.js'
+import { type Gathered, goesOn, named, ofRun, resultsOf, withFurther } from '../../../src/bin/bench.js'
 
 const QUIET = { loadBefore: 0, loadAfter: 0, stolen: 0 }
 
@@ -64,6 +65,53 @@ describe('a run is not complete', () => {
     expect(of(stopped, file('dns', 'it was interrupted'))).toEqual([
       false,
       'it was interrupted before the end of bench/dns',
+    ])
+  })
+})
+
+describe('further rounds', () => {
+  const scene = FULL.find(({ further }) => further) as Scene
+  const { grants, workspaces, rounds } = scene
+  const at = (round: number, variant = 'none') => ({ ...raw(variant), grants, workspaces, round })
+  const seen = (...names: readonly string[]): Ran => ({ variants: named(names.map(raw), new Map()), complete: true })
+  const gathered = (...more: readonly ReturnType<typeof at>[]): Gathered => ({
+    raws: more,
+    ran: seen('none', 'ebpf'),
+    remarks: ['a remark'],
+  })
+  const whole = gathered(at(rounds - 1))
+
+  it('are of the scene that most promises are of, where a whole run has all that it asks', () => {
+    expect(grants).toBe(100_000)
+    expect(goesOn({ kind: 'full', scenes: FULL }, whole)).toBe(scene)
+    expect(goesOn({ kind: 'only', scenes: FULL }, whole)).toBeUndefined()
+    expect(goesOn({ kind: 'quick', scenes: QUICK }, whole)).toBeUndefined()
+    const late = { ...whole, ran: { ...whole.ran, complete: false, why: 'no time was left for 0 grants' } }
+    expect(goesOn({ kind: 'full', scenes: FULL }, late)).toBeUndefined()
+    // It ended with five.
+    expect(goesOn({ kind: 'full', scenes: FULL }, gathered(at(4)))).toBeUndefined()
+  })
+
+  it('are added to what was measured, and how they end is a remark', () => {
+    const more: Gathered = { ...gathered(at(rounds), at(rounds, 'ebpf')), remarks: ['a remark', 'another'] }
+    const both = withFurther(whole, more)
+    expect(both.raws.map(({ round }) => round)).toEqual([rounds - 1, rounds, rounds])
+    expect([both.ran.complete, both.remarks]).toEqual([true, ['a remark', 'another']])
+    const cut = withFurther(whole, { ...more, ran: { ...more.ran, complete: false, why: 'it was interrupted' } })
+    expect([cut.raws.length, cut.ran.complete]).toEqual([3, true])
+    expect(cut.remarks).toEqual(['a remark', 'another', 'further rounds ended early: it was interrupted'])
+    const none = withFurther(whole, 'this is not root')
+    expect(none).toEqual({ ...whole, remarks: ['a remark', 'there were no further rounds: this is not root'] })
+  })
+
+  it('take back what was measured of a variant that they find to mean something else', () => {
+    const variants = named([raw('none')], new Map([['ebpf', 'it lets everything through']]))
+    const more = { ...gathered(at(rounds)), ran: { variants, complete: true } }
+    const both = withFurther(gathered(at(rounds - 1), at(rounds - 1, 'ebpf')), more)
+    expect(both.raws.map(({ variant }) => variant)).toEqual(['none', 'none'])
+    expect(both.ran.variants.map(({ name, state }) => [name, state])).toEqual([
+      ['none', 'measured'],
+      ['ebpf', 'refused'],
     ])
   })
 })

@@ -7,7 +7,7 @@ import { BUDGET_MS, FULL_FILES, fitting, millisecondsOf, QUICK_FILES } from '../
 import { LEAST_REPETITIONS } from '../../../src/bench/figure.js'
 import { room as roomHere } from '../../../src/bench/machine.js'
 import { FULL, type Probe, QUICK, type Scene, SHAPES, SUSTAINED_MS, sayOf, titleOf } from '../../../src/bench/matrix.js'
-import { guess, orderOf, roundsThatFit, withMoreRounds } from '../../../src/bench/schedule.js'
+import { furtherThatFit, guess, orderOf, roundsThatFit, withMoreRounds } from '../../../src/bench/schedule.js'
 import { allowedBy, beyond, digestOf, share, sliceOf, slotOf } from '../../../src/bench/setting.js'
 import { asking, MOST_STANDING, roomFor } from '../../../src/bench/standing.js'
 import { variantsOf } from '../../../src/bench/variants/all.js'
@@ -134,6 +134,12 @@ describe('the time of a run', () => {
     // Begun with time for all of them: it is not stopped at seven because the sixth took long.
     expect(roundsThatFit(9, 6, 1_000, 2_500)).toBe(9)
     expect(roundsThatFit(9, 9, 1_000, 0)).toBe(9)
+  })
+
+  it('is spent at its end on as many further rounds as fit with a twentieth to spare', () => {
+    expect([10_499, 10_501, 21_001, -1].map((leftMs) => furtherThatFit(10_000, leftMs))).toEqual([0, 1, 2, 0])
+    expect(FULL.filter(({ further }) => further).map(({ grants, rounds }) => [grants, rounds])).toEqual([[100_000, 9]])
+    expect(QUICK.some(({ further }) => further)).toBe(false)
   })
 
   it('is spent on measurements whose names are their own', () => {
