@@ -29,48 +29,78 @@ export function parseIp(text: string): Ip | undefined {
   return value === undefined ? undefined : { family: 4, value: BigInt(value) }
 }
 
+const [COLON, DOT, ZERO] = [0x3a, 0x2e, 0x30]
+
+// Read octet by octet and not by patterns: a plan of a hundred thousand grants is read and printed several times on its way into a kernel.
 function parseIp4(text: string): number | undefined {
-  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text)
-  if (!match) return undefined
-  let value = 0
-  for (const octet of match.slice(1)) {
+  let [value, octet, digits, dots] = [0, 0, 0, 0]
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === DOT) {
+      if (digits === 0 || dots === 3) return undefined
+      value = value * 256 + octet
+      dots++
+      octet = 0
+      digits = 0
+      continue
+    }
     // A leading zero is octal to some readers and decimal to others: refuse it.
-    if ((octet.length > 1 && octet.startsWith('0')) || Number(octet) > 255) return undefined
-    value = value * 256 + Number(octet)
+    if (code < ZERO || code > ZERO + 9 || (digits > 0 && octet === 0)) return undefined
+    octet = octet * 10 + code - ZERO
+    if (octet > 255) return undefined
+    digits++
   }
-  return value
+  return dots === 3 && digits > 0 ? value * 256 + octet : undefined
 }
 
-function parseGroups(text: string): number[] | undefined {
-  if (text === '') return []
-  const groups: number[] = []
-  const parts = text.split(':')
-  for (const [i, part] of parts.entries()) {
-    if (i === parts.length - 1 && part.includes('.')) {
-      const v4 = parseIp4(part)
-      if (v4 === undefined) return undefined
-      groups.push(Math.floor(v4 / 65536), v4 % 65536)
-    } else {
-      if (!/^[0-9a-fA-F]{1,4}$/.test(part)) return undefined
-      groups.push(Number.parseInt(part, 16))
-    }
-  }
-  return groups
+/** The value of a hexadecimal digit by its code; -1 for anything else. */
+function hexOf(code: number): number {
+  if (code >= ZERO && code <= ZERO + 9) return code - ZERO
+  const letter = code | 0x20
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x61 + 10 : -1
 }
+
+/** An address of IPv6 between its value and its eight groups: two halves are quicker to shift than eight groups. */
+const scratch = new DataView(new ArrayBuffer(16))
 
 function parseIp6(text: string): bigint | undefined {
-  const halves = text.split('::')
-  if (halves.length > 2) return undefined
-  const head = parseGroups(halves[0] ?? '')
-  const tail = halves.length === 2 ? parseGroups(halves[1] ?? '') : []
-  if (!head || !tail) return undefined
-  // An embedded IPv4 part may only end the whole address.
-  if (halves.length === 2 && (halves[0] ?? '').includes('.')) return undefined
-  const missing = 8 - head.length - tail.length
-  if (halves.length === 2 ? missing < 1 : missing !== 0) return undefined
-  let value = 0n
-  for (const group of [...head, ...new Array<number>(missing).fill(0), ...tail]) value = (value << 16n) | BigInt(group)
-  return value
+  const groups = [0, 0, 0, 0, 0, 0, 0, 0]
+  // How many groups were read, and before which of them the gap is.
+  let [count, gap, at] = [0, -1, 0]
+  if (text.startsWith('::')) {
+    gap = 0
+    at = 2
+  }
+  while (at < text.length) {
+    const start = at
+    let group = 0
+    for (let digit = hexOf(text.charCodeAt(at)); digit >= 0; digit = hexOf(text.charCodeAt(++at)))
+      group = group * 16 + digit
+    // An embedded IPv4 part may only end the whole address.
+    if (text.charCodeAt(at) === DOT) {
+      const v4 = parseIp4(text.slice(start))
+      if (v4 === undefined || count > 6) return undefined
+      groups[count++] = v4 >>> 16
+      groups[count++] = v4 & 0xffff
+      break
+    }
+    if (at === start || at - start > 4 || count === 8) return undefined
+    groups[count++] = group
+    if (at === text.length) break
+    if (text.charCodeAt(at) !== COLON || ++at === text.length) return undefined
+    if (text.charCodeAt(at) === COLON) {
+      if (gap >= 0) return undefined
+      gap = count
+      at++
+    }
+  }
+  if (gap < 0 ? count !== 8 : count > 7) return undefined
+  const missing = 8 - count
+  for (let i = 0; i < 8; i++) {
+    const from = gap < 0 || i < gap ? i : i - missing
+    scratch.setUint16(2 * i, from < gap && i >= gap ? 0 : (groups[from] as number))
+  }
+  return (scratch.getBigUint64(0) << 64n) | scratch.getBigUint64(8)
 }
 
 export function formatIp(ip: Ip): string {
@@ -78,8 +108,10 @@ export function formatIp(ip: Ip): string {
     const v = Number(ip.value)
     return `${v >>> 24}.${(v >>> 16) & 255}.${(v >>> 8) & 255}.${v & 255}`
   }
+  scratch.setBigUint64(0, ip.value >> 64n)
+  scratch.setBigUint64(8, ip.value)
   const groups: number[] = []
-  for (let shift = 112n; shift >= 0n; shift -= 16n) groups.push(Number((ip.value >> shift) & 0xffffn))
+  for (let i = 0; i < 8; i++) groups.push(scratch.getUint16(2 * i))
   // RFC 5952 section 4.2: the longest run of two or more zero groups, the first of equals.
   let best = { at: -1, length: 1 }
   for (let at = 0; at < 8; at++) {
@@ -104,6 +136,7 @@ export function parsePrefix(text: string): { prefix: Prefix; exact: boolean } | 
   const lengthText = slash < 0 ? String(bits) : text.slice(slash + 1)
   if (!/^(0|[1-9]\d{0,2})$/.test(lengthText) || Number(lengthText) > bits) return undefined
   const length = Number(lengthText)
+  if (length === bits) return { prefix: { family: ip.family, value: ip.value, length }, exact: true }
   const value = ip.value & prefixMask(ip.family, length)
   return { prefix: { family: ip.family, value, length }, exact: value === ip.value }
 }

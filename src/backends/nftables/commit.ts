@@ -206,7 +206,7 @@ function recordOf({ program, tag }: StagedProgram): LiveRecord {
     for (const set of workspace.sets) {
       const name = namePrefix(index, program.generation, tag) + set.name
       const family = exactFamily(name)
-      elements[name] = family ? tuplesDigest(set.elements, family) : elementsDigest(set.elements)
+      elements[name] = family ? tuplesDigest(set.elements) : elementsDigest(set.elements)
     }
   return {
     generation: program.generation,

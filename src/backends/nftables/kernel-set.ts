@@ -8,7 +8,7 @@ import { formatIp, parseIp } from '../../base/ip.js'
 import { nftablesFault } from './errors.js'
 import { NftError } from './libnftables.js'
 import { native, onPool } from './native.js'
-import { ipOf, octetsOf } from './octets.js'
+import { ipOf, octetsOf, writeOctets } from './octets.js'
 import type { ReadElement } from './readback.js'
 import { TABLE } from './scaffold.js'
 import type { TableFamily } from './script.js'
@@ -143,10 +143,21 @@ function unpackMoved(records: Uint8Array, count: number, family: 4 | 6): ReadEle
   })
 }
 
+/** Of lists of exact grants that were loaded: reading their addresses a second time would cost a switch what it cost to load them. */
+const loaded = new WeakMap<readonly string[], Digest>()
+
+/** Keeps the digest of what was loaded, from the keys that went to the kernel, in pieces. */
+export function tuplesLoaded(elements: readonly string[], keys: readonly Uint8Array[]): void {
+  loaded.set(elements, digestOfKeys(joinKeys(...keys), elements.length))
+}
+
 /** Of exact grants of one family, in whatever order: of their keys, sorted. */
-export function tuplesDigest(elements: readonly string[], family: 4 | 6): Digest {
-  const keys = packTuples(elements)
-  native().keysSort(keys, TUPLE_OCTETS[family], elements.length)
+export const tuplesDigest = (elements: readonly string[]): Digest =>
+  loaded.get(elements) ?? digestOfKeys(packTuples(elements), elements.length)
+
+/** Sorts the keys where they are. */
+function digestOfKeys(keys: Uint8Array, count: number): Digest {
+  if (count > 0) native().keysSort(keys, keys.length / count, count)
   return digestOf(keys)
 }
 
@@ -161,23 +172,28 @@ export const addressKey = (address: string): Uint8Array => octetsOf(parseIp(addr
 
 /** Address, protocol and port, each padded to four octets, as the kernel keeps a concatenation. */
 export function tupleKey(address: string, protocol: string, port: number): Uint8Array {
-  const ip = addressKey(address)
-  const key = new Uint8Array(ip.length + 8)
-  key.set(ip)
-  key[ip.length] = PROTOCOL[protocol] ?? 0
-  key.set([port >> 8, port & 255], ip.length + 4)
-  return key
+  const key = new DataView(new ArrayBuffer(TUPLE_OCTETS[address.includes(':') ? 6 : 4]))
+  writeTuple(key, 0, address, protocol, port)
+  return new Uint8Array(key.buffer)
+}
+
+function writeTuple(into: DataView, at: number, address: string, protocol: string, port: number): void {
+  const ip = parseIp(address)
+  if (!ip) throw new TypeError(`no address: ${address}`)
+  const after = at + writeOctets(into, at, ip)
+  into.setUint8(after, PROTOCOL[protocol] ?? 0)
+  into.setUint16(after + 4, port)
 }
 
 /** `ADDRESS . PROTOCOL . PORT`, all of one family, one key after another. */
 export function packTuples(elements: readonly string[]): Uint8Array {
   const octets = TUPLE_OCTETS[elements[0]?.includes(':') === true ? 6 : 4]
-  const keys = new Uint8Array(elements.length * octets)
+  const keys = new DataView(new ArrayBuffer(elements.length * octets))
   for (const [i, element] of elements.entries()) {
     const [address = '', protocol = '', port] = element.split(' . ')
-    keys.set(tupleKey(address, protocol, Number(port)), i * octets)
+    writeTuple(keys, i * octets, address, protocol, Number(port))
   }
-  return keys
+  return new Uint8Array(keys.buffer)
 }
 
 export function joinKeys(...parts: readonly Uint8Array[]): Uint8Array {

@@ -1,11 +1,11 @@
 // From a plan to the program of this backend. Pure, and total over what the capabilities admit; the only refusals are names
 // that cannot be interfaces (NFT_INTERFACE_NAME) and two clauses of one mark (NFT_MARK_COLLISION).
 
-import { formatIp, linkLocalOf, parseIp, prefixRange } from '../../base/ip.js'
+import { comparePrefix, formatIp, linkLocalOf, parseIp, prefixRange } from '../../base/ip.js'
 import type { PlanSlice, WorkspacePlan } from '../../plan/model.js'
-import { interfaceName, type Located, locate } from './elements.js'
+import { interfaceName, type Located } from './elements.js'
 import type { FlowGrant, NftProgram, NftWorkspace, SharedSet } from './program.js'
-import { workspaceObjects } from './workspace.js'
+import { type LocatedGrants, locatedOf, workspaceObjects } from './workspace.js'
 
 export function lower(slice: PlanSlice): NftProgram {
   const workspaces = slice.workspaces.map((plan) => lowerWorkspace(plan, slice.source.expiresAtMs))
@@ -20,20 +20,21 @@ export function lower(slice: PlanSlice): NftProgram {
 
 function lowerWorkspace(plan: WorkspacePlan, expiresAtMs: number): NftWorkspace {
   interfaceName(plan.slot.interface)
+  const located = locatedOf(plan.network)
   return {
     workspace: plan.workspace,
     interface: plan.slot.interface,
     addresses: plan.slot.addresses,
     deadlineMs: plan.onExpiry === 'suspend' ? expiresAtMs : null,
-    ...workspaceObjects(plan.workspace, plan.slot, plan.network),
-    flowGrants: flowGrantsOf(plan),
+    ...workspaceObjects(plan.workspace, plan.slot, plan.network, located),
+    flowGrants: flowGrantsOf(located),
     services: plan.network.services.map(({ address, protocol, port }) => `${address} ${protocol} ${port}`),
   }
 }
 
-const flowGrantsOf = ({ network: { egress, ingress, sessions = [] } }: WorkspacePlan): FlowGrant[] => [
-  ...locate([...egress, ...ingress]).map(flowGrant),
-  ...locate(sessions).map((one) => ({ ...flowGrant(one), session: true as const })),
+const flowGrantsOf = ({ egress, ingress, asking }: LocatedGrants): FlowGrant[] => [
+  ...[...egress, ...ingress].sort((a, b) => comparePrefix(a.prefix, b.prefix)).map(flowGrant),
+  ...asking.map((one) => ({ ...flowGrant(one), session: true as const })),
 ]
 
 const flowGrant = ({ grant, prefix }: Located): FlowGrant => ({

@@ -5,9 +5,20 @@ import type { Ip } from '../../base/ip.js'
 /** Four or sixteen octets; none for undefined. */
 export function octetsOf(ip: Ip | undefined): Uint8Array {
   if (!ip) return new Uint8Array(0)
-  const octets = new Uint8Array(ip.family === 4 ? 4 : 16)
-  for (let i = octets.length - 1, value = ip.value; i >= 0; i--, value >>= 8n) octets[i] = Number(value & 255n)
-  return octets
+  const octets = new DataView(new ArrayBuffer(ip.family === 4 ? 4 : 16))
+  writeOctets(octets, 0, ip)
+  return new Uint8Array(octets.buffer)
+}
+
+/** Four or sixteen octets from `at` on; gives how many. */
+export function writeOctets(into: DataView, at: number, { family, value }: Ip): number {
+  if (family === 4) {
+    into.setUint32(at, Number(value))
+    return 4
+  }
+  into.setBigUint64(at, value >> 64n)
+  into.setBigUint64(at + 8, value)
+  return 16
 }
 
 export function ipOf(octets: ArrayLike<number>, at: number, family: Ip['family']): Ip {

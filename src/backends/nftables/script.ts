@@ -101,7 +101,10 @@ const setDeclaration = (prefix: string, { name, type, interval, counter, element
   `add set ${inTable('inet', prefix + name)} { type ${type};${interval ? ' flags interval;' : ` size ${elements.length};`}${counter ? ' counter;' : ''} }\n`
 
 /** A part of a load, one transaction: text for nft, or keys of a set that an earlier part has made. */
-export type Piece = { readonly script: string } | { readonly set: string; readonly elements: readonly string[] }
+export type Piece =
+  | { readonly script: string }
+  /** A part of the elements `of` a set. */
+  | { readonly set: string; readonly elements: readonly string[]; readonly of: readonly string[] }
 
 /** The objects of every workspace under names of their own, reached by nothing yet; sets before the chains that use them. */
 export function* loadPieces(program: NftProgram, tag: string): Generator<Piece> {
@@ -117,7 +120,7 @@ export function* loadPieces(program: NftProgram, tag: string): Generator<Piece> 
         script = ''
         weight = 0
         for (let at = 0; at < set.elements.length; at += PIECE_ELEMENTS)
-          yield { set: prefix + set.name, elements: set.elements.slice(at, at + PIECE_ELEMENTS) }
+          yield { set: prefix + set.name, elements: set.elements.slice(at, at + PIECE_ELEMENTS), of: set.elements }
         continue
       }
       // A set with ranges is loaded in one piece: each further transaction would cost its whole size again.

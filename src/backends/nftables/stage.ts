@@ -3,7 +3,7 @@
 
 import type { Staged } from '../backend.js'
 import { nftablesFault } from './errors.js'
-import { addKeys, packTuples } from './kernel-set.js'
+import { addKeys, packTuples, tuplesLoaded } from './kernel-set.js'
 import type { NftObject } from './libnftables.js'
 import { listLinks } from './native.js'
 import type { NftProgram } from './program.js'
@@ -34,12 +34,18 @@ export async function stage(session: Session, program: NftProgram): Promise<Stag
 /** Tried without asking first whether the scaffold is there: listing a ruleset costs more than loading a small plan. */
 async function load(session: Session, program: NftProgram, tag: string): Promise<void> {
   const run = async (): Promise<void> => {
+    const packed = new Map<readonly string[], Uint8Array[]>()
     for (const piece of loadPieces(program, tag))
       if ('script' in piece) await session.writer.run(piece.script)
       else {
-        await addKeys(piece.set, packTuples(piece.elements), piece.elements.length)
+        const keys = packTuples(piece.elements)
+        await addKeys(piece.set, keys, piece.elements.length)
+        const held = packed.get(piece.of)
+        if (held) held.push(keys)
+        else packed.set(piece.of, [keys])
         session.sizes.set(piece.set, (session.sizes.get(piece.set) ?? 0) + piece.elements.length)
       }
+    for (const [elements, keys] of packed) tuplesLoaded(elements, keys)
   }
   try {
     await run()

@@ -72,10 +72,26 @@ export interface WorkspaceObjects {
   readonly observe?: ObserveMarks
 }
 
-export function workspaceObjects(workspace: string, slot: Slot, network: NetworkSlice): WorkspaceObjects {
-  const egress = locate(network.egress)
-  const ingress = locate(network.ingress)
-  const asking = locate(network.sessions ?? [])
+/** The grants of a workspace, each list by prefix. */
+export interface LocatedGrants {
+  readonly egress: readonly Located[]
+  readonly ingress: readonly Located[]
+  /** Those that ask for a session. */
+  readonly asking: readonly Located[]
+}
+
+export const locatedOf = ({ egress, ingress, sessions = [] }: NetworkSlice): LocatedGrants => ({
+  egress: locate(egress),
+  ingress: locate(ingress),
+  asking: locate(sessions),
+})
+
+export function workspaceObjects(
+  workspace: string,
+  slot: Slot,
+  network: NetworkSlice,
+  { egress, ingress, asking }: LocatedGrants,
+): WorkspaceObjects {
   const ports = egress.filter(({ grant }) => grant.ports !== null)
   const echoes = egress.filter(({ grant }) => grant.ports === null)
   // A host address in a reserved range is there only because it was opened: exact grants need no second set.

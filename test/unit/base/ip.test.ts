@@ -1,5 +1,6 @@
 // Addresses, prefixes, ports, MACs and the reserved table.
 
+import { isIP } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { formatIp, formatPrefix, linkLocalOf, parseIp, parsePrefix } from '../../../src/base/ip.js'
@@ -42,6 +43,16 @@ describe('addresses', () => {
     '::1:2:3:4:5:6:7:8',
     '0x1.2.3.4',
     '1.2.3.-4',
+    '1..2.3',
+    '1.2.3.',
+    '00.2.3.4',
+    '1.2.3.4\n',
+    '1:2:3:4:5:6:7:8::',
+    '1:2:3:4:5:6:7:1.2.3.4',
+    '1:2:3:4:5:6:7:8.',
+    '::12345',
+    '1:2:3:4:5:6:7:',
+    ':1:2:3:4:5:6:7',
   ])('%j is not an address', (text) => {
     expect(parseIp(text)).toBeUndefined()
   })
@@ -57,6 +68,40 @@ describe('addresses', () => {
         expect(parseIp(formatIp({ family: 4, value }))).toEqual({ family: 4, value })
       }),
     )
+  })
+
+  it('is what others take for one, and means the same', () => {
+    const group = fc.nat(65_535).map((value) => value.toString(16))
+    const part = fc.oneof(
+      fc.constantFrom('::', ':', '.', '0', '00', 'ffff', 'G', '12345', '255', '256', '1.2.3.4', ' '),
+      group,
+    )
+    const octets = fc.array(fc.nat(260), { minLength: 3, maxLength: 5 }).map((each) => each.join('.'))
+    const groups = fc.array(group, { maxLength: 8 }).map((each) => each.join(':'))
+    const end = fc.oneof(
+      groups,
+      fc.tuple(groups, octets).map((each) => each.join(':')),
+      octets,
+    )
+    let taken = 0
+    const text = fc.oneof(
+      fc.array(part, { maxLength: 12 }).map((parts) => parts.join('')),
+      fc.tuple(groups, fc.constantFrom('::', '::', ':'), end).map((parts) => parts.join('')),
+      end,
+    )
+    fc.assert(
+      fc.property(text, (one) => {
+        const ip = parseIp(one)
+        expect(ip?.family ?? 0).toBe(isIP(one))
+        if (!ip) return
+        taken++
+        expect(formatIp(ip)).toBe(
+          new URL(`http://${ip.family === 6 ? `[${one}]` : one}`).hostname.replace(/[[\]]/g, ''),
+        )
+      }),
+      { numRuns: 5_000 },
+    )
+    expect(taken).toBeGreaterThan(100)
   })
 
   it.each([
