@@ -176,8 +176,11 @@ describe.skipIf(cannotServe).each(WAYS)('data through a volume (%s)', (_, terms)
       let answered = -1
       let last = ''
       for await (const line of createInterface({ input: child.stdout })) {
-        if (line === 'done' || line.startsWith('refused')) last = line
-        else answered = Number(line)
+        if (line === 'done' || line.startsWith('refused')) {
+          last = line
+          continue
+        }
+        answered = Number(line)
         if (answered === 200) process.kill(pid(), 'SIGKILL')
       }
       // An error, and no waiting. What the kernel was handed goes on without the daemon.
