@@ -58,25 +58,25 @@ export async function benchHere(request: BenchRequest, version: string, nowMs: (
   const before = cpuSeconds()
   const leftMs = (): number => budgetMs - (performance.now() - began)
   const filesMs = millisecondsOf(fitting(chosen.files, budgetMs))
-  // Of the whole run: what the matrix says is left is its own, and the files come after it.
-  const progress = (of: Progress): void => {
+  // Of the whole run: what the matrix says is left is its own, and the files come after it; what is left goes to further rounds.
+  const tell = (of: Omit<Progress, 'done'>, laterMs: number, toTheEnd: boolean): void => {
     const done = (performance.now() - began) / 1_000
-    const leftSeconds = of.leftSeconds + filesMs / 1_000
+    const leftSeconds = toTheEnd ? Math.max(0, leftMs() - RESULTS_MS) / 1_000 : of.leftSeconds + laterMs / 1_000
     request.progress({ ...of, done: done / (done + leftSeconds), leftSeconds })
   }
+  const toTheEnd = chosen.kind === 'full'
   const measured =
     chosen.scenes.length === 0
       ? { raws: [], ran: { variants: [], complete: true }, remarks: [] }
-      : await runWorker(chosen, { ...request, progress }, budgetMs - filesMs)
+      : await runWorker(chosen, { ...request, progress: (of) => tell(of, filesMs, toTheEnd) }, budgetMs - filesMs)
+  const goes = goesOn(chosen, measured) !== undefined
   const benches = await runOutside(chosen.files, {
     leftMs,
     signal: request.signal,
-    progress: (say, leftSeconds) => {
-      const done = (performance.now() - began) / 1_000
-      request.progress({ say, done: done / (done + leftSeconds), leftSeconds })
-    },
+    progress: (say, leftSeconds) => tell({ say, leftSeconds }, 0, goes),
   })
-  const gone = await further(chosen, measured, request, leftMs() - RESULTS_MS)
+  const further = { ...request, progress: (of: Progress) => tell(of, 0, false) }
+  const gone = await goneOn(chosen, measured, further, leftMs() - RESULTS_MS)
   const end = { tookSeconds: (performance.now() - began) / 1_000, startedAtMs, version }
   return resultsOf(
     request,
@@ -111,7 +111,7 @@ export function withFurther({ raws, ran, remarks }: Gathered, more: Gathered | s
   }
 }
 
-async function further(chosen: Chosen, measured: Gathered, request: BenchRequest, leftMs: number): Promise<Gathered> {
+async function goneOn(chosen: Chosen, measured: Gathered, request: BenchRequest, leftMs: number): Promise<Gathered> {
   const scene = goesOn(chosen, measured)
   const visited = measured.ran.variants.filter(({ state, emulated }) => state === 'measured' && !emulated)
   if (!scene || request.signal.aborted || furtherThatFit(guess(scene, visited.length), leftMs) === 0) return measured
