@@ -2,7 +2,7 @@
 // is one repetition of one measurement. What is guessed of them all (schedule.ts) and the files of bench/ fit into the budget of a run
 // (budget.ts; a test holds it, with a twentieth to spare), and the run stops at its budget in any case (run.ts). Rounds are five, or nine
 // and more: intervals of medians of seven would be narrower than they say (normal values, 500 draws: of five, seven, nine they cover the
-// truth in 94, 87 and 96 of 100, of any number from eleven to 33 in 91 to 96).
+// truth in 94, 87 and 96 of 100, of any number from ten to 33 in 91 to 96).
 
 import type { Better, Question } from './results.js'
 import type { Setting } from './setting.js'

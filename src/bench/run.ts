@@ -52,6 +52,7 @@ class Run {
   private readonly refused = new Map<string, string>()
   private readonly skipped: string[] = []
   private readonly said = new Set<string>()
+  private told = 0
   /** What found no end in its time finds none in the next round either, and that time is others'. */
   private readonly endless = new Set<string>()
 
@@ -99,15 +100,14 @@ class Run {
     if (!signal.aborted && finished < Math.min(scene.rounds, LEAST_REPETITIONS)) this.skipped.push(titleOf(scene))
   }
 
+  /** Until the longest round would not fit any more, or one told nothing: then the next would not either. */
   private async further(scene: Scene, at: number, after: number): Promise<void> {
     const { clock } = this.terms
-    const live = this.live(scene, after).length
-    if (live === 0) return
-    let longestMs = guess(scene, live)
+    let longestMs = guess(scene, this.live(scene, after).length)
     for (let round = after; ; round++) {
       const fit = furtherThatFit(longestMs, this.leftMs())
-      const began = clock()
-      if (fit === 0 || !(await this.round(scene, at, round, round + fit))) return
+      const [began, told] = [clock(), this.told]
+      if (fit === 0 || !(await this.round(scene, at, round, round + fit)) || this.told === told) return
       longestMs = Math.max(longestMs, clock() - began)
     }
   }
@@ -158,9 +158,9 @@ class Run {
       const common = { grants, workspaces, variant: variant.name, round, position }
       const { stageMs, kernelMiB, commands = [] } = placed
       const loaded = { ...common, family: 'ipv4' as const, flows: 0, commands }
-      if (stageMs !== undefined) this.terms.raw({ ...loaded, question: 'stage', value: stageMs })
+      if (stageMs !== undefined) this.tellRaw({ ...loaded, question: 'stage', value: stageMs })
       if (kernelMiB !== undefined)
-        this.terms.raw({
+        this.tellRaw({
           ...loaded,
           question: 'kernel-memory',
           value: kernelMiB,
@@ -176,7 +176,7 @@ class Run {
           continue
         }
         const measured = await this.repetition(variant, scene, probe)
-        if (measured) this.terms.raw({ ...common, question, family, flows, ms, ...measured })
+        if (measured) this.tellRaw({ ...common, question, family, flows, ms, ...measured })
       }
     } finally {
       await placed.lift()
@@ -215,6 +215,11 @@ class Run {
     const doneMs = clock() - this.began
     const say = `${titleOf(scene)}, round ${round + 1} of ${rounds}`
     progress({ say, variant: variant.name, done: doneMs / (doneMs + leftMs), leftSeconds: leftMs / 1_000 })
+  }
+
+  private tellRaw(raw: Raw): void {
+    this.told++
+    this.terms.raw(raw)
   }
 
   private remark(say: string): void {

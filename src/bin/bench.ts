@@ -1,6 +1,7 @@
 // `sluice bench` in this process: starts the process that measures in namespaces of its own, gathers what it tells, runs the files of
-// bench/ in the time that is left, and puts the results together. A run that is interrupted, or whose process dies, gives what was
-// measured until then, marked as incomplete.
+// bench/ in the time that is left and, in one more such process, further rounds in what is left then, and puts the results together. A
+// run that is interrupted, or whose process dies, gives what was measured until then, marked as incomplete unless only further rounds
+// were cut.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -86,7 +87,7 @@ export async function benchHere(request: BenchRequest, version: string, nowMs: (
   )
 }
 
-/** The scene that further rounds are made of, where a whole run has measured all that it asks and has time left: files of bench/ take
+/** The scene that further rounds are made of, where the matrix of a whole run has all that it asks and time is left: files of bench/ take
  * less than is kept for them, and how much less depends on the machine. */
 export function goesOn({ kind, scenes }: Pick<Chosen, 'kind' | 'scenes'>, { raws, ran }: Gathered): Scene | undefined {
   if (kind !== 'full' || !ran.complete) return undefined
@@ -102,8 +103,14 @@ export function goesOn({ kind, scenes }: Pick<Chosen, 'kind' | 'scenes'>, { raws
 export function withFurther({ raws, ran, remarks }: Gathered, more: Gathered | string): Gathered {
   if (typeof more === 'string') return { raws, ran, remarks: [...remarks, `there were no further rounds: ${more}`] }
   const refused = more.ran.variants.filter(({ state }) => state === 'refused')
+  // What judges nothing cannot mean something else: the ground is broken.
+  const broken = refused.find(({ role }) => role === 'baseline' || role === 'reference')
+  if (broken) return withFurther({ raws, ran, remarks }, `${broken.name}: ${broken.why ?? 'refused'}`)
   const variants = ran.variants.map((one) => refused.find(({ name }) => name === one.name) ?? one)
-  const ended = more.ran.why === undefined ? [] : [`further rounds ended early: ${more.ran.why}`]
+  const ended = [
+    ...refused.map(({ name, why = 'refused' }) => `${name} was refused in further rounds, and has no figures: ${why}`),
+    ...(more.ran.why === undefined ? [] : [`further rounds ended early: ${more.ran.why}`]),
+  ]
   return {
     raws: ofRun([...raws, ...more.raws], variants),
     ran: { ...ran, variants },
@@ -206,7 +213,8 @@ async function runWorker(chosen: Chosen, request: BenchRequest, budgetMs: number
   let causes: readonly string[] = []
   try {
     createInterface({ input: child.stdout }).on('line', (line) => {
-      const heard = JSON.parse(line) as Heard
+      const heard = heardOf(line)
+      if (heard === undefined) return
       if (heard.kind === 'raw') raws.push(heard.raw)
       else if (heard.kind === 'remark') remarks.push(heard.say)
       else if (heard.kind === 'progress') request.progress(heard.progress)
@@ -224,6 +232,15 @@ async function runWorker(chosen: Chosen, request: BenchRequest, budgetMs: number
   if (raws.length === 0) throw benchFault('BENCH_GROUND', { why })
   const variants = named(raws, refused)
   return { raws: ofRun(raws, variants), ran: { variants, complete: false, why }, remarks }
+}
+
+/** Nothing for a line that ends where its process was killed. */
+function heardOf(line: string): Heard | undefined {
+  try {
+    return JSON.parse(line) as Heard
+  } catch {
+    return undefined
+  }
 }
 
 /** What was measured of a variant before it was found to mean something else is thrown away. */

@@ -1,7 +1,7 @@
-// `sluice bench`: measures what the fence costs on this machine, in namespaces of its own, and leaves results.json and report.html
-// in a folder. Interrupted, it leaves what it has measured until then, marked as incomplete. Its exit code is 0 whatever the
-// figures say: tests time nothing, and whoever wants a gate has `sluice bench compare`. Between two machines one answers (--server) and
-// the other measures (--client); nobody is authenticated, so the one that answers names the address whom it answers.
+// `sluice bench`: measures what the fence costs on this machine, in namespaces of its own, and leaves results.json and report.html in a
+// folder. Interrupted, it leaves what it has measured until then, marked as incomplete where something that it asks is missing. Its exit
+// code is 0 whatever the figures say: tests time nothing, and whoever wants a gate has `sluice bench compare`. Between two machines one
+// answers (--server) and the other measures (--client); nobody is authenticated, so the one that answers names the address whom it answers.
 
 import { join } from 'node:path'
 import { InvalidArgumentError, Option } from 'commander'

@@ -113,5 +113,15 @@ describe('further rounds', () => {
       ['none', 'measured'],
       ['ebpf', 'refused'],
     ])
+    expect(both.remarks).toContain('ebpf was refused in further rounds, and has no figures: it lets everything through')
+  })
+
+  it('take nothing back where what judges nothing means something else: the ground is broken', () => {
+    const variants = named([], new Map([['none', 'nothing comes through']]))
+    const both = withFurther(whole, { ...gathered(), ran: { variants, complete: true } })
+    expect(both).toEqual({
+      ...whole,
+      remarks: ['a remark', 'there were no further rounds: none: nothing comes through'],
+    })
   })
 })

@@ -11,7 +11,11 @@ const PATH = { client: [], pinned: [], address: () => '', port: 0 }
 /** A run of two rounds of two variants in six seconds, each visit of which takes as many milliseconds as are given. */
 async function ranWith(
   visitsMs: readonly number[],
-  { visited, after }: { visited?: (visit: number, stop: AbortController) => void; after?: number } = {},
+  {
+    visited,
+    after,
+    tells = true,
+  }: { visited?: (visit: number, stop: AbortController) => void; after?: number; tells?: boolean } = {},
 ) {
   const stop = new AbortController()
   let [nowMs, visits] = [0, 0]
@@ -25,7 +29,7 @@ async function ranWith(
     put: () => {
       nowMs += visitsMs[visits++] ?? 0
       visited?.(visits, stop)
-      return Promise.resolve({ lift: () => Promise.resolve() })
+      return Promise.resolve({ lift: () => Promise.resolve(), ...(tells ? { stageMs: 1 } : {}) })
     },
   })
   const ran: Ran = await runMatrix(PATH, [variant('one'), variant('other')], {
@@ -72,4 +76,8 @@ it('makes further rounds while the longest of them would fit, and asks for none'
     visits: 3,
     why: 'it was interrupted',
   })
+})
+
+it('makes no further round after one that told nothing', { timeout: TIMEOUT_MS }, async () => {
+  expect(await ranWith([], { after: 9, tells: false })).toMatchObject({ visits: 2, complete: true })
 })
