@@ -69,6 +69,23 @@ labSuite('nftables, when things go wrong', () => {
     expect(await nft.capabilities()).toMatchObject({ usable: true, commit: 'atomic', cutNotice: 'next-packet' })
   })
 
+  it('finds it while somebody else looks as well', async () => {
+    const apart = stateDirectory()
+    const other = await NftHarness.start(lab.namespace('node'), apart.path)
+    try {
+      const answers = async (one: NftHarness): Promise<(string | undefined)[]> => {
+        const seen: (string | undefined)[] = []
+        for (let look = 0; look < 25; look++)
+          seen.push((await one.probe()).probes.find(({ feature }) => feature === 'nflog')?.answer)
+        return seen
+      }
+      expect(new Set((await Promise.all([nft, other].map(answers))).flat())).toEqual(new Set(['yes']))
+    } finally {
+      await other.end()
+      apart.remove()
+    }
+  })
+
   it('quarantine stops everything both ways, ARP too, outlives commits, and lifting revives nothing', async () => {
     const { number } = await lab.ws.download({ host: OUT.git, port: 80, rate: 500_000 })
     const atOut = await lab.sniff('out', 'eth0')

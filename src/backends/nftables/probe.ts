@@ -68,15 +68,20 @@ function probeNative(feature: Feature, lost: string, tryIt: () => { status: numb
   }
 }
 
-/** Another group than the live one, so that a running reader is not in the way. */
+/** Other groups than the live one, so that a running reader is not in the way, and other ones for each process: who looks at the same
+ * moment, as `sluice doctor` does while an agent starts, is refused the same group as one without rights is (EPERM, nfnetlink_log.c). */
+export const probeGroups = (pid: number): readonly number[] => [0, 1, 2].map((n) => 0x8000 + ((3 * pid + n) % 0x7fff))
+
 function probeLog(): { status: number; why: string } {
-  const out: [unknown] = [null]
-  const status = native().nflogOpen(PROBE_GROUP, 8, out)
-  if (status === -EBUSY) return { status: 0, why: 'NFLOG groups can be bound' }
-  if (status >= 0) native().nflogClose(out[0])
-  return { status, why: 'an NFLOG group was bound and let go' }
+  for (const group of probeGroups(process.pid)) {
+    const out: [unknown] = [null]
+    const status = native().nflogOpen(group, 8, out)
+    if (status === -EBUSY) return { status: 0, why: 'NFLOG groups can be bound' }
+    if (status >= 0) native().nflogClose(out[0])
+    if (status !== -EPERM) return { status, why: 'an NFLOG group was bound and let go' }
+  }
+  return { status: -EPERM, why: '' }
 }
-const PROBE_GROUP = 4291
 
 function probeFloor(): { status: number; why: string } {
   const out: [unknown] = [null]
