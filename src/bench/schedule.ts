@@ -1,7 +1,7 @@
 // In which order variants are visited, and whether there is time for another round. Every round visits every variant once, in an
 // order of chance, so that what the machine does beside hits them alike; a scene has all its rounds or is not begun, because fewer
-// repetitions than the rule of noise asks for say nothing (figure.ts). A part of a run, and a whole one at
-// its end, has more of them where there is time.
+// repetitions than the rule of noise asks for say nothing (figure.ts). A part of a run, and a whole one at its end,
+// has more of them where there is time.
 
 import { LEAST_REPETITIONS } from './figure.js'
 import type { Probe, Scene } from './matrix.js'

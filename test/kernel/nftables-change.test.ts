@@ -216,6 +216,7 @@ labSuite('nftables, changes under traffic', () => {
       expect(await nft.learn(now - 1, [learned(OUT.git)])).toBe(false)
       expect(await nft.learn(now, [learned(OUT.git, { clause: clauseOf('other.example') })])).toBe(false)
       expect(await nft.learn(now, [learned(OUT.git, { workspace: ID2 })])).toBe(false)
+      expect(await nft.learn(now, [learned('no address')])).toBe(false)
       expect(await reach(OUT.git)).toMatchObject({ outcome: 'reset' })
       expect(await nft.learn(now, [learned(OUT.git), learned(OUT.git6)])).toBe(true)
       expect(await reach(OUT.git)).toMatchObject({ outcome: 'connected' })

@@ -179,7 +179,7 @@ export function tupleKey(address: string, protocol: string, port: number): Uint8
 
 function writeTuple(into: DataView, at: number, address: string, protocol: string, port: number): void {
   const ip = parseIp(address)
-  if (!ip) throw new TypeError(`no address: ${address}`)
+  if (!ip) throw new NftError(`${address} is no address`)
   const after = at + writeOctets(into, at, ip)
   into.setUint8(after, PROTOCOL[protocol] ?? 0)
   into.setUint16(after + 4, port)

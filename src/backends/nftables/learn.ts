@@ -76,21 +76,21 @@ async function write(
   const nowMs = Date.now()
   const changes: KernelElement[] = []
   const added: [string, KernelElement][] = []
-  for (const [key, held] of touched) {
-    const winner = lastOf(held)
-    const old = lastOf(session.learned.get(key) ?? [])
-    // An element cannot change its mark and on older kernels not its timeout: it is replaced within the transaction.
-    if (old && !(old.clause === winner?.clause && renews))
-      changes.push({ ...elementOf(session, key, old, nowMs), remove: true })
-    if (!winner) continue
-    const element = elementOf(session, key, winner, nowMs)
-    changes.push(element)
-    added.push([key, element])
-  }
   try {
+    for (const [key, held] of touched) {
+      const winner = lastOf(held)
+      const old = lastOf(session.learned.get(key) ?? [])
+      // An element cannot change its mark and on older kernels not its timeout: it is replaced within the transaction.
+      if (old && !(old.clause === winner?.clause && renews))
+        changes.push({ ...elementOf(session, key, old, nowMs), remove: true })
+      if (!winner) continue
+      const element = elementOf(session, key, winner, nowMs)
+      changes.push(element)
+      added.push([key, element])
+    }
     await session.aside.change(changes)
   } catch (error) {
-    // The maps are gone, or the element is.
+    // The maps are gone, or the element is, or an address is none: nothing was written.
     if (error instanceof NftError) return false
     throw error
   }

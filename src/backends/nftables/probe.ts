@@ -70,7 +70,7 @@ function probeNative(feature: Feature, lost: string, tryIt: () => { status: numb
 
 /** Other groups than the live one, so that a running reader is not in the way, and other ones for each process: who looks at the same
  * moment, as `sluice doctor` does while an agent starts, is refused the same group as one without rights is (EPERM, nfnetlink_log.c). */
-export const probeGroups = (pid: number): readonly number[] => [0, 1, 2].map((n) => 0x8000 + ((3 * pid + n) % 0x7fff))
+const probeGroups = (pid: number): readonly number[] => [0, 1, 2].map((n) => 0x8000 + ((3 * pid + n) % 0x7fff))
 
 function probeLog(): { status: number; why: string } {
   for (const group of probeGroups(process.pid)) {
